@@ -1,0 +1,303 @@
+package reactor
+
+import (
+	"io"
+	"syscall"
+)
+
+// Handler is called when a descriptor that no coroutine waits on becomes
+// readable or is hung up.
+type Handler interface{ Readable() }
+
+// FD is a descriptor on a reactor. The zero FD is closed; it is meant to be
+// embedded in what owns the connection.
+type FD struct {
+	r      *Reactor
+	idle   Handler
+	reader *Coro
+	writer *Coro
+	fd     int32
+	state  Event
+}
+
+// Open puts the descriptor n, which must be non-blocking, under the reactor's
+// care. idle is called on the loop whenever n becomes readable while no coroutine
+// waits for that; it may be nil.
+func (r *Reactor) Open(f *FD, n int, idle Handler) error {
+	if n >= len(r.fds) {
+		size := max(1024, 2*len(r.fds), n+1)
+		fds, gens := make([]*FD, size), make([]uint32, size)
+		copy(fds, r.fds)
+		copy(gens, r.gens)
+		r.fds, r.gens = fds, gens
+	}
+	f.r, f.fd, f.idle, f.state = r, int32(n), idle, EventWrite
+	r.gens[n]++
+	r.fds[n] = f
+	if e := r.poller.Add(n, uint64(uint32(n))|uint64(r.gens[n])<<32); e != 0 {
+		r.fds[n] = nil
+		f.r = nil
+		return e
+	}
+	r.nfds++
+	return nil
+}
+
+// SetIdle changes the handler of f.
+func (f *FD) SetIdle(h Handler) { f.idle = h }
+
+// IsOpen tells whether f holds a descriptor.
+func (f *FD) IsOpen() bool { return f.r != nil }
+
+// Fd is the number of the descriptor, -1 when closed.
+func (f *FD) Fd() int {
+	if f.r == nil {
+		return -1
+	}
+	return int(f.fd)
+}
+
+// Reactor is the reactor that owns f, nil when closed.
+func (f *FD) Reactor() *Reactor { return f.r }
+
+// Close closes the descriptor. Coroutines that wait on it are woken with
+// ErrClosed. Closing twice is harmless.
+func (f *FD) Close() {
+	r := f.r
+	if r == nil {
+		return
+	}
+	f.detach()
+	r.Sys.Close(int(f.fd))
+	if f.reader != nil {
+		r.wake(f.reader)
+	}
+	if f.writer != nil {
+		r.wake(f.writer)
+	}
+}
+
+func (f *FD) detach() {
+	r := f.r
+	r.fds[f.fd] = nil
+	r.gens[f.fd]++
+	r.nfds--
+	f.r = nil
+}
+
+// ErrClosed is returned by operations on a closed descriptor.
+var ErrClosed = io.ErrClosedPipe
+
+func (f *FD) event(ev Event) {
+	f.state |= ev
+	if ev&(EventReadHup|EventHup) != 0 {
+		f.state |= EventRead
+		ev |= EventRead
+	}
+	if ev&EventHup != 0 {
+		f.state |= EventWrite
+		ev |= EventWrite
+	}
+	reader, writer := f.reader, f.writer
+	if ev&EventRead != 0 {
+		if reader != nil {
+			f.r.wake(reader)
+		} else if f.idle != nil {
+			f.idle.Readable()
+		}
+	}
+	if ev&EventWrite != 0 && writer != nil && f.r != nil && (writer != reader || ev&EventRead == 0) {
+		f.r.wake(writer)
+	}
+}
+
+// CanRead tells whether a read may find something. True is a hint, false is
+// certain.
+func (f *FD) CanRead() bool { return f.state&EventRead != 0 }
+
+// HungUp tells whether the peer is known to have closed its sending side.
+func (f *FD) HungUp() bool { return f.state&(EventReadHup|EventHup) != 0 }
+
+// Broken tells whether the connection is known to be dead in both directions.
+func (f *FD) Broken() bool { return f.state&EventHup != 0 }
+
+// TryRead reads what is there. It returns 0, nil when nothing is.
+func (f *FD) TryRead(p []byte) (int, error) {
+	if f.r == nil {
+		return 0, ErrClosed
+	}
+	if f.state&EventRead == 0 || len(p) == 0 {
+		return 0, nil
+	}
+	n, e := f.r.Sys.Read(int(f.fd), p)
+	switch {
+	case e == syscall.EAGAIN:
+		f.state &^= EventRead
+		return 0, nil
+	case e == syscall.EINTR:
+		return 0, nil
+	case e != 0:
+		return 0, e
+	case n == 0:
+		f.state |= EventReadHup
+		return 0, io.EOF
+	}
+	if n < len(p) && f.state&(EventReadHup|EventHup) == 0 {
+		f.state &^= EventRead // short: the socket is empty until the next edge
+	}
+	return n, nil
+}
+
+// Read reads at least one byte, waiting until the deadline (0: for ever). At the
+// peer's end of data it returns io.EOF.
+func (f *FD) Read(p []byte, deadline int64) (int, error) {
+	for {
+		n, err := f.TryRead(p)
+		if n > 0 || err != nil {
+			return n, err
+		}
+		if err := f.WaitRead(deadline); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// WaitRead parks until f may be readable.
+func (f *FD) WaitRead(deadline int64) error {
+	if f.r == nil {
+		return ErrClosed
+	}
+	if f.state&EventRead != 0 {
+		return nil
+	}
+	f.reader = f.r.cur
+	err := f.r.park(deadline)
+	f.reader = nil
+	if err == nil && f.r == nil {
+		return ErrClosed
+	}
+	return err
+}
+
+// WaitReadOr parks until f may be readable, or other's peer hung up or sent
+// something: the wait for a server's answer that notices a client that leaves.
+func (f *FD) WaitReadOr(other *FD, deadline int64) error {
+	if f.r == nil {
+		return ErrClosed
+	}
+	if f.state&EventRead != 0 || other.r == nil || other.HungUp() {
+		return f.WaitRead(deadline)
+	}
+	f.reader, other.reader = f.r.cur, f.r.cur
+	err := f.r.park(deadline)
+	f.reader, other.reader = nil, nil
+	if err == nil && f.r == nil {
+		return ErrClosed
+	}
+	return err
+}
+
+// WaitWrite parks until f may be writable.
+func (f *FD) WaitWrite(deadline int64) error {
+	if f.r == nil {
+		return ErrClosed
+	}
+	if f.state&EventWrite != 0 {
+		return nil
+	}
+	f.writer = f.r.cur
+	err := f.r.park(deadline)
+	f.writer = nil
+	if err == nil && f.r == nil {
+		return ErrClosed
+	}
+	return err
+}
+
+// Flags of TryWrite and Write.
+const (
+	// More tells that more data follows at once (MSG_MORE).
+	More = syscall.MSG_MORE
+)
+
+const sendFlags = syscall.MSG_NOSIGNAL | syscall.MSG_DONTWAIT
+
+// TryWrite sends what fits. It returns 0, nil when nothing does.
+func (f *FD) TryWrite(p []byte, flags int) (int, error) {
+	if f.r == nil {
+		return 0, ErrClosed
+	}
+	if f.state&EventWrite == 0 {
+		return 0, nil
+	}
+	n, e := f.r.Sys.Send(int(f.fd), p, flags|sendFlags)
+	return f.wrote(n, len(p), e)
+}
+
+// TryWritev sends what fits of a then b.
+func (f *FD) TryWritev(a, b []byte, flags int) (int, error) {
+	if f.r == nil {
+		return 0, ErrClosed
+	}
+	if f.state&EventWrite == 0 {
+		return 0, nil
+	}
+	n, e := f.r.Sys.Sendv(int(f.fd), a, b, flags|sendFlags)
+	return f.wrote(n, len(a)+len(b), e)
+}
+
+func (f *FD) wrote(n, want int, e syscall.Errno) (int, error) {
+	if e != 0 {
+		if e == syscall.EAGAIN {
+			f.state &^= EventWrite
+			return 0, nil
+		}
+		if e == syscall.EINTR {
+			return 0, nil
+		}
+		return 0, e
+	}
+	if n < want {
+		f.state &^= EventWrite
+	}
+	return n, nil
+}
+
+// Write sends all of p, waiting as needed until the deadline, which starts anew
+// whenever something was sent: timeout is the longest time without progress in
+// nanoseconds (0: none). p must not be the reactor's scratch.
+func (f *FD) Write(p []byte, flags int, timeout int64) (int, error) {
+	sent := 0
+	for {
+		n, err := f.TryWrite(p[sent:], flags)
+		sent += n
+		if err != nil || sent == len(p) {
+			return sent, err
+		}
+		if err := f.WaitWrite(f.deadline(timeout)); err != nil {
+			return sent, err
+		}
+	}
+}
+
+func (f *FD) deadline(timeout int64) int64 {
+	if timeout <= 0 || f.r == nil {
+		return 0
+	}
+	return f.r.now + timeout
+}
+
+// CloseWrite sends a FIN.
+func (f *FD) CloseWrite() {
+	if f.r != nil {
+		f.r.Sys.Shutdown(int(f.fd), syscall.SHUT_WR)
+	}
+}
+
+// Abort closes f with a RST instead of a FIN.
+func (f *FD) Abort() {
+	if f.r != nil {
+		f.r.Sys.SetsockoptInt(int(f.fd), syscall.SOL_SOCKET, syscall.SO_LINGER, lingerZero)
+		f.Close()
+	}
+}

@@ -1,0 +1,108 @@
+package reactor
+
+import (
+	"io"
+	"syscall"
+)
+
+// PipeSize is the size in bytes asked for each pipe that data is spliced
+// through.
+const PipeSize = 1 << 20
+
+type pipe struct{ r, w, n int }
+
+func (r *Reactor) closePipe(p *pipe) {
+	r.Sys.Close(p.r)
+	r.Sys.Close(p.w)
+}
+
+// Splice moves up to n bytes (negative: until the end) from src to dst inside the
+// kernel, waiting as needed. rto and wto are the longest times without progress
+// in nanoseconds on either side (0: none). It returns what reached dst, and from
+// which side an error came; an end of data before n bytes is io.EOF of src.
+// progress, if not nil, is told of every step.
+func Splice(dst, src *FD, n int64, rto, wto int64, progress func(int)) (moved int64, rerr, werr error) {
+	r := src.r
+	if r == nil || dst.r == nil {
+		return 0, ErrClosed, nil
+	}
+	p, ok := r.pipes.get()
+	if !ok {
+		pr, pw, e := r.Sys.Pipe(PipeSize)
+		if e != 0 {
+			return 0, e, nil
+		}
+		p = &pipe{r: pr, w: pw}
+	}
+	defer func() {
+		if p.n == 0 {
+			r.pipes.put(p)
+		} else {
+			r.closePipe(p) // holds bytes of this stream
+		}
+	}()
+	for n != 0 || p.n > 0 {
+		for n != 0 && p.n == 0 {
+			want := PipeSize
+			if n > 0 && n < int64(want) {
+				want = int(n)
+			}
+			if src.r == nil {
+				return moved, ErrClosed, nil
+			}
+			if src.state&EventRead != 0 {
+				k, e := r.Sys.Splice(int(src.fd), p.w, want, false)
+				if e == 0 && k == 0 {
+					if n < 0 {
+						return moved, nil, nil
+					}
+					return moved, io.EOF, nil
+				}
+				if e == 0 {
+					p.n += k
+					if n > 0 {
+						n -= int64(k)
+					}
+					break
+				}
+				if e == syscall.EINTR {
+					continue
+				}
+				if e != syscall.EAGAIN {
+					return moved, e, nil
+				}
+				src.state &^= EventRead
+			}
+			if err := src.WaitRead(src.deadline(rto)); err != nil {
+				return moved, err, nil
+			}
+		}
+		for p.n > 0 {
+			if dst.r == nil {
+				return moved, nil, ErrClosed
+			}
+			if dst.state&EventWrite != 0 {
+				k, e := r.Sys.Splice(p.r, int(dst.fd), p.n, n != 0)
+				if e == 0 && k > 0 {
+					p.n -= k
+					moved += int64(k)
+					if progress != nil {
+						progress(k)
+					}
+					continue
+				}
+				if e == syscall.EINTR {
+					continue
+				}
+				if e != syscall.EAGAIN {
+					return moved, nil, e
+				}
+				dst.state &^= EventWrite
+			}
+			if err := dst.WaitWrite(dst.deadline(wto)); err != nil {
+				return moved, nil, err
+			}
+		}
+	}
+	return moved, nil, nil
+}
