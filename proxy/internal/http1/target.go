@@ -1,0 +1,153 @@
+package http1
+
+import (
+	"bytes"
+
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+)
+
+// checkTarget looks at the form of the target (RFC 9112 3.2), and returns what
+// is wrong with it.
+func checkTarget(req *message.Request, lim *Limits) string {
+	t := req.Target
+	if req.Method == message.Connect {
+		if lim.AcceptInvalid {
+			return ""
+		}
+		host, port := splitPort(t)
+		if len(host) == 0 || !validPort(port) || forbiddenInHost(host) {
+			return "invalid authority"
+		}
+		return ""
+	}
+	if t[0] == '/' {
+		return ""
+	}
+	if t[0] == '*' {
+		if len(t) > 1 {
+			return "invalid target"
+		}
+		if string(req.MethodName) == "PRI" {
+			return "HTTP/2 preface"
+		}
+		return ""
+	}
+	_, authority, path, ok := absolute(t)
+	if !ok || len(authority) == 0 || len(path) > 0 && path[0] != '/' {
+		return "invalid target"
+	}
+	return ""
+}
+
+// absolute takes an absolute target apart (RFC 3986 4.3). The authority is
+// without user information.
+func absolute(t []byte) (scheme, authority, path []byte, ok bool) {
+	i := bytes.IndexByte(t, ':')
+	if i < 1 || len(t) < i+3 || t[i+1] != '/' || t[i+2] != '/' {
+		return nil, nil, nil, false
+	}
+	for j, c := range t[:i] {
+		if c|0x20 >= 'a' && c|0x20 <= 'z' || j > 0 && (c >= '0' && c <= '9' || c == '+' || c == '-' || c == '.') {
+			continue
+		}
+		return nil, nil, nil, false
+	}
+	scheme, authority = t[:i], t[i+3:]
+	if j := bytes.IndexAny(authority, "/?#"); j >= 0 {
+		authority, path = authority[:j:j], authority[j:]
+	}
+	authority = authority[bytes.LastIndexByte(authority, '@')+1:]
+	return scheme, authority, path, true
+}
+
+// splitPort cuts the port off an authority. port is nil when there is no colon.
+func splitPort(a []byte) (host, port []byte) {
+	for i := len(a) - 1; i >= 0; i-- {
+		switch c := a[i]; {
+		case c == ':':
+			return a[:i:i], a[i+1:]
+		case c < '0' || c > '9':
+			if c == ']' || port == nil && bytes.IndexByte(a[:i], ':') < 0 {
+				return a, nil
+			}
+			if j := bytes.LastIndexByte(a[:i], ':'); j >= 0 && bytes.IndexByte(a[j:], ']') < 0 {
+				return a[:j:j], a[j+1:]
+			}
+			return a, nil
+		}
+	}
+	return a, nil
+}
+
+// validPort tells whether p is a number from 1 to 65535.
+func validPort(p []byte) bool {
+	n, ok := number(p)
+	return ok && n > 0 && n < 65536
+}
+
+// forbiddenInHost tells whether a host has characters that would make it
+// something else when it is put into a URI.
+func forbiddenInHost(h []byte) bool {
+	for _, c := range h {
+		if c <= ' ' || c == 0x7f || c == '/' || c == '?' || c == '#' || c == '@' {
+			return true
+		}
+	}
+	return false
+}
+
+// requestHost finds the authority of the request, holds the host field against
+// it (RFC 9112 3.2.2), and takes a default port out of both (RFC 9110 4.2.3).
+func requestHost(req *message.Request, s *seen, lim *Limits) fail {
+	if s.hasHost {
+		req.Host = s.host
+		if !lim.AcceptInvalid && forbiddenInHost(s.host) {
+			return fail{0, s.pos, "invalid character in the host"}
+		}
+	}
+	if req.Target[0] == '/' || req.Target[0] == '*' {
+		return fail{}
+	}
+	var scheme, authority []byte
+	if req.Method == message.Connect {
+		authority = req.Target
+	} else {
+		scheme, authority, _, _ = absolute(req.Target)
+	}
+	if s.hasHost && !lim.AcceptInvalid && !sameAuthority(scheme, authority, s.host) {
+		return fail{0, s.pos, "host differs from the target"}
+	}
+	req.Host = authority
+	return fail{}
+}
+
+// sameAuthority compares an authority with a host field: they may differ in
+// case, and in the default port of the scheme. In a CONNECT there is no scheme
+// and the ports of http and https count as such.
+func sameAuthority(scheme, authority, host []byte) bool {
+	if bytes.EqualFold(authority, host) {
+		return true
+	}
+	ah, ap := splitPort(authority)
+	hh, hp := splitPort(host)
+	if !bytes.EqualFold(ah, hh) {
+		return false
+	}
+	switch {
+	case len(ap) == 0:
+		return len(hp) == 0 || defaultPort(scheme, hp)
+	case len(hp) == 0:
+		return defaultPort(scheme, ap)
+	}
+	return false
+}
+
+func defaultPort(scheme, port []byte) bool {
+	switch string(port) {
+	case "80":
+		return len(scheme) == 0 || message.EqualFold(scheme, "http")
+	case "443":
+		return len(scheme) == 0 || message.EqualFold(scheme, "https")
+	}
+	return false
+}
