@@ -178,10 +178,10 @@ func (c *Chunks) endLine() {
 
 // trailers reads the trailer section when all of it is there.
 func (c *Chunks) trailers(buf []byte, tr *[]message.Field) (int, error) {
-	var spare [1]message.Field
-	fields := spare[:0]
+	var fields []message.Field
+	k := droppedTrailer
 	if tr != nil {
-		fields = *tr
+		fields, k = *tr, trailer
 	}
 	if len(buf) > quickLook && !complete(buf[:min(len(buf), maxTrailers)]) {
 		if len(buf) >= maxTrailers {
@@ -189,7 +189,7 @@ func (c *Chunks) trailers(buf []byte, tr *[]message.Field) (int, error) {
 		}
 		return 0, nil
 	}
-	fields, n, f := parseFields(buf, 0, fields, nil, &defaults, trailer)
+	fields, n, f := parseFields(buf, 0, fields, nil, &defaults, k)
 	if n < 0 {
 		return 0, f.err(400)
 	}

@@ -55,6 +55,7 @@ const (
 	request kind = iota
 	response
 	trailer
+	droppedTrailer // checked, but not kept
 )
 
 // complete tells whether the empty line that ends a head is in b, which begins
@@ -114,7 +115,7 @@ func parseFields(buf []byte, i int, fields []message.Field, s *seen, lim *Limits
 			if c == ':' {
 				break
 			}
-			if !lim.AcceptInvalid || k == trailer || c == '\n' || c == '\r' {
+			if !lim.AcceptInvalid || c == '\n' || c == '\r' {
 				return fields, -1, fail{0, i, "invalid character in a field name"}
 			}
 			valid = false
@@ -181,8 +182,8 @@ func parseFields(buf []byte, i int, fields []message.Field, s *seen, lim *Limits
 		if !valid {
 			continue
 		}
-		if k == trailer {
-			if !framing(name) {
+		if k >= trailer {
+			if k == trailer && !framing(name) {
 				fields = append(fields, message.Field{Name: name, Value: value})
 			}
 			continue
