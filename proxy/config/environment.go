@@ -1,0 +1,58 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Environment holds the environment variables that a configuration sees and changes (manual 2.3). Changes stay inside:
+// the environment of the process is never touched. The zero value is empty and ready to use.
+type Environment struct {
+	vars map[string]string
+}
+
+// NewEnvironment takes over variables in the form of os.Environ.
+func NewEnvironment(environ []string) *Environment {
+	e := &Environment{}
+	for _, kv := range environ {
+		if name, value, ok := strings.Cut(kv, "="); ok && name != "" {
+			e.Set(name, value)
+		}
+	}
+	return e
+}
+
+// Lookup returns the value of a variable and whether it exists.
+func (e *Environment) Lookup(name string) (string, bool) {
+	v, ok := e.vars[name]
+	return v, ok
+}
+
+// Set gives a variable a value.
+func (e *Environment) Set(name, value string) {
+	if e.vars == nil {
+		e.vars = make(map[string]string)
+	}
+	e.vars[name] = value
+}
+
+// Unset removes a variable.
+func (e *Environment) Unset(name string) { delete(e.vars, name) }
+
+// Clone returns a copy that can be changed on its own.
+func (e *Environment) Clone() *Environment { return &Environment{vars: maps.Clone(e.vars)} }
+
+// Environ returns the variables in the form of os.Environ, sorted.
+func (e *Environment) Environ() []string {
+	list := make([]string, 0, len(e.vars))
+	for _, k := range slices.Sorted(maps.Keys(e.vars)) {
+		list = append(list, k+"="+e.vars[k])
+	}
+	return list
+}
+
+// retain removes all variables but those named.
+func (e *Environment) retain(names []string) {
+	maps.DeleteFunc(e.vars, func(k, _ string) bool { return !slices.Contains(names, k) })
+}

@@ -1,0 +1,59 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// kinds lists every section of the language, whether or not this program can do anything with it.
+var kinds = []string{
+	"acme", "backend", "cache", "crt-store", "defaults", "fcgi-app", "frontend", "global", "healthcheck", "http-errors",
+	"listen", "log-forward", "log-profile", "mailers", "peers", "program", "resolvers", "ring", "traces", "userlist",
+}
+
+// SectionKinds returns the words that begin a section, sorted.
+func SectionKinds() []string { return slices.Clone(kinds) }
+
+// IsSection tells whether a word at the beginning of a line begins a section.
+func IsSection(name string) bool {
+	_, found := slices.BinarySearch(kinds, name)
+	return found
+}
+
+// isProxy tells the sections that take their initial settings from a defaults section (manual chapter 4).
+func isProxy(kind string) bool {
+	return kind == "frontend" || kind == "backend" || kind == "listen" || kind == "defaults"
+}
+
+// ValidName returns the first character that may not be part of the name of a proxy or of another named object
+// (manual chapter 4: letters, digits, '-', '_', '.' and ':'), or 0 when the name is good.
+func ValidName(name string) rune {
+	for _, c := range name {
+		if c > 127 || !isNameChar(byte(c)) && !strings.ContainsRune("-_.:", c) {
+			return c
+		}
+	}
+	return 0
+}
+
+// header takes the words of a section's first line apart, without judging them.
+func header(words []string) (name, from string, rest []string) {
+	args := words[1:]
+	if isProxy(words[0]) {
+		// "defaults from base" is a nameless section
+		if len(args) > 0 && !(words[0] == "defaults" && args[0] == "from") {
+			name, args = args[0], args[1:]
+		}
+		if len(args) > 0 && args[0] == "from" {
+			if len(args) == 1 {
+				return name, "", args
+			}
+			from, args = args[1], args[2:]
+		}
+		return name, from, args
+	}
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	return name, "", args
+}

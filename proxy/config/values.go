@@ -1,0 +1,124 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Errors of ParseTime. The callers name the keyword: "timer overflow in argument '1000d' to 'timeout client' …".
+var (
+	ErrTimeOverflow  = errors.New("timer overflow (maximum value is 2147483647 ms or ~24.8 days)")
+	ErrTimeUnderflow = errors.New("timer underflow (minimum non-null value is 1 ms)")
+	ErrSizeOverflow  = errors.New("size overflow")
+)
+
+// CharError is the first character that does not belong into a number.
+type CharError struct{ Char rune }
+
+// Error returns "unexpected character 'x'".
+func (e *CharError) Error() string { return fmt.Sprintf("unexpected character '%c'", e.Char) }
+
+// ErrNoNumber reports an empty value.
+var ErrNoNumber = errors.New("a number is expected")
+
+// ParseTime reads a duration (manual 2.5): a whole number and an optional unit out of us, ms, s, m, h, d. Without a
+// unit the number counts in the given one. A duration that is no multiple of that unit is rounded up. Errors are
+// *CharError, ErrNoNumber, ErrTimeOverflow (more than 2^31-1 units) or ErrTimeUnderflow (a unit finer than 1 µs).
+func ParseTime(s string, unit time.Duration) (time.Duration, error) {
+	value, rest, over, err := leadingNumber(s)
+	if err != nil {
+		return 0, err
+	}
+	scale := unit
+	switch rest {
+	case "":
+	case "us":
+		scale = time.Microsecond
+	case "ms":
+		scale = time.Millisecond
+	case "s":
+		scale = time.Second
+	case "m":
+		scale = time.Minute
+	case "h":
+		scale = time.Hour
+	case "d":
+		scale = 24 * time.Hour
+	default:
+		return 0, &CharError{Char: firstBad(rest, "us", "ms", "s", "m", "h", "d")}
+	}
+	if over || value > uint64(math.MaxInt64/int64(scale)) {
+		return 0, ErrTimeOverflow
+	}
+	d := time.Duration(value) * scale
+	units := d / unit
+	if d%unit != 0 {
+		units++
+	}
+	if units > math.MaxInt32 {
+		return 0, ErrTimeOverflow
+	}
+	return units * unit, nil
+}
+
+// ParseSize reads a number of bytes (manual 2.6): a whole number and an optional unit k, m or g of either case.
+// Errors are *CharError, ErrNoNumber or ErrSizeOverflow.
+func ParseSize(s string) (int64, error) {
+	value, rest, over, err := leadingNumber(s)
+	if err != nil {
+		return 0, err
+	}
+	shift := 0
+	switch rest {
+	case "":
+	case "k", "K":
+		shift = 10
+	case "m", "M":
+		shift = 20
+	case "g", "G":
+		shift = 30
+	default:
+		return 0, &CharError{Char: firstBad(strings.ToLower(rest), "k", "m", "g")}
+	}
+	if over || value > math.MaxInt64>>shift {
+		return 0, ErrSizeOverflow
+	}
+	return int64(value << shift), nil
+}
+
+func leadingNumber(s string) (value uint64, rest string, over bool, err error) {
+	if s == "" {
+		return 0, "", false, ErrNoNumber
+	}
+	i := 0
+	for i < len(s) && '0' <= s[i] && s[i] <= '9' {
+		if value > (math.MaxUint64-9)/10 {
+			over = true
+		}
+		value = value*10 + uint64(s[i]-'0')
+		i++
+	}
+	if i == 0 {
+		for _, c := range s {
+			return 0, "", false, &CharError{Char: c}
+		}
+	}
+	return value, s[i:], over, nil
+}
+
+// firstBad returns the character at which a suffix stops being the beginning of one of the units.
+func firstBad(rest string, units ...string) rune {
+	for i, c := range rest {
+		ok := false
+		for _, u := range units {
+			ok = ok || len(u) > i && u[:i] == rest[:i] && rune(u[i]) == c
+		}
+		if !ok {
+			return c
+		}
+	}
+	return rune(rest[0]) // nothing but the beginning of a unit
+}

@@ -1,0 +1,279 @@
+package config
+
+import (
+	"strings"
+)
+
+// MaxWords bounds the number of words on a line (manual 2.1; the limit is HAProxy's).
+const MaxWords = 64
+
+// maxExpanded bounds the bytes that one line may grow to when its variables are expanded.
+const maxExpanded = 1 << 20
+
+// word is one token of a line.
+type word struct {
+	text     string // unquoted; variables expanded if the splitter was given a lookup
+	from, to int    // the bytes of the line it was written as
+	quoted   bool   // quotes took part: an empty word was meant
+}
+
+// lexError is what the splitter found wrong; at is the offset in the line.
+type lexError struct {
+	text string
+	at   int
+	// a line with too many words is still usable up to the limit; other errors end the line
+	tooMany bool
+}
+
+// lookup resolves a variable. The second result tells a variable that does not exist from an empty one.
+type lookup func(name string) (string, bool)
+
+// splitter cuts one line into words by the rules of manual 2.2 and 2.3.
+type splitter struct {
+	line []byte
+	// env resolves variables inside double quotes. nil keeps them as they are written.
+	env lookup
+
+	in    int
+	out   []byte
+	words []word
+	open  bool // a word has begun
+	cur   word
+	quote byte // 0, '"' or '\''
+	since int  // where the quote was opened
+	size  int
+	err   *lexError
+}
+
+// split returns the words of a line and the offset of its comment sign (or -1).
+func split(line []byte, env lookup) (words []word, comment int, err *lexError) {
+	s := splitter{line: line, env: env}
+	comment = s.run()
+	if s.err == nil && s.quote != 0 {
+		s.err = &lexError{text: "unmatched quote", at: s.since}
+	}
+	s.end()
+	return s.words, comment, s.err
+}
+
+func (s *splitter) run() (comment int) {
+	for s.in < len(s.line) {
+		c := s.line[s.in]
+		switch {
+		case c == '\n' || c == '\r' || c == 0:
+			return -1
+		case c == '#' && s.quote == 0:
+			return s.in
+		case (c == '"' || c == '\'') && (s.quote == 0 || s.quote == c):
+			s.begin()
+			s.cur.quoted = true
+			if s.quote == 0 {
+				s.quote, s.since = c, s.in
+			} else {
+				s.quote = 0
+			}
+			s.in++
+		case c == '\\' && s.quote != '\'':
+			if !s.escape() {
+				return -1
+			}
+		case s.quote == 0 && isSpace(c):
+			s.end()
+			s.in++
+		case c == '$' && s.quote == '"':
+			if !s.variable() {
+				return -1
+			}
+		default:
+			s.emit(c)
+			s.in++
+		}
+	}
+	return -1
+}
+
+func (s *splitter) begin() {
+	if !s.open {
+		s.open = true
+		s.out = s.out[:0]
+		s.cur = word{from: s.in}
+	}
+}
+
+func (s *splitter) end() {
+	if !s.open {
+		return
+	}
+	s.open = false
+	s.cur.to = s.in
+	s.cur.text = string(s.out)
+	s.words = append(s.words, s.cur)
+	if len(s.words) > MaxWords && s.err == nil {
+		s.err = &lexError{tooMany: true}
+	}
+}
+
+func (s *splitter) emit(c byte) {
+	s.begin()
+	s.out = append(s.out, c)
+	s.size++
+}
+
+// escape handles a backslash outside strong quotes. A backslash in front of any other character than those below is
+// an ordinary character.
+func (s *splitter) escape() bool {
+	var next byte
+	if s.in+1 < len(s.line) {
+		next = s.line[s.in+1]
+	}
+	n, c := 2, next
+	switch next {
+	case ' ', '\\', '#', '\'', '"':
+	case '\t':
+		// outside quotes the manual's table allows it as a plain tab
+	case 't':
+		c = '\t'
+	case 'n':
+		c = '\n'
+	case 'r':
+		c = '\r'
+	case '$':
+		if s.quote != '"' {
+			n, c = 1, '\\'
+		}
+	case 'x':
+		hi, lo := -1, -1
+		if s.in+3 < len(s.line) {
+			hi, lo = unhex(s.line[s.in+2]), unhex(s.line[s.in+3])
+		}
+		if hi < 0 || lo < 0 {
+			s.err = &lexError{text: "truncated or invalid hexadecimal sequence", at: s.in}
+			return false
+		}
+		n, c = 4, byte(hi<<4|lo)
+	default:
+		n, c = 1, '\\'
+	}
+	s.emit(c)
+	s.in += n
+	return true
+}
+
+// variable handles a dollar sign inside weak quotes (manual 2.3).
+func (s *splitter) variable() bool {
+	start := s.in
+	p := s.in + 1
+	brace := -1
+	if p < len(s.line) && s.line[p] == '{' {
+		brace = p
+		p++
+	}
+	name := p
+	if p < len(s.line) && s.line[p] == '.' {
+		p++
+	} else if p >= len(s.line) || !isNameStart(s.line[p]) {
+		s.err = &lexError{text: "forbidden first char in environment variable name", at: p}
+		return false
+	}
+	for p < len(s.line) && isNameChar(s.line[p]) {
+		p++
+	}
+	ident := string(s.line[name:p])
+	value, found := "", false
+	if s.env != nil {
+		value, found = s.env(ident)
+		if !found && ident[0] == '.' {
+			s.err = &lexError{text: "forbidden first char in environment variable name", at: name}
+			return false
+		}
+	}
+	expand := false
+	if brace >= 0 {
+		if p < len(s.line) && s.line[p] == '[' {
+			if !strings.HasPrefix(string(s.line[p:min(p+3, len(s.line))]), "[*]") {
+				s.err = &lexError{text: "truncated or invalid word expansion sequence", at: p}
+				return false
+			}
+			expand = true
+			p += 3
+		}
+		if p < len(s.line) && s.line[p] == '-' {
+			from := p + 1
+			for p < len(s.line) && s.line[p] != '}' && s.line[p] != '\n' && s.line[p] != 0 {
+				p++
+			}
+			if !found {
+				value, found = string(s.line[from:p]), true
+			}
+		}
+		if p >= len(s.line) || s.line[p] != '}' {
+			s.err = &lexError{text: "unmatched brace in environment variable name", at: brace}
+			return false
+		}
+		p++
+	}
+	s.in = p
+	if s.env == nil {
+		s.begin()
+		s.out = append(s.out, s.line[start:p]...)
+		return true
+	}
+	if !found {
+		// A list that does not exist leaves no word behind, not even an empty one.
+		if expand && s.in < len(s.line) && s.line[s.in] == '"' {
+			s.in++
+			s.quote = 0
+			if len(s.out) == 0 {
+				s.open = false
+			}
+		}
+		return true
+	}
+	if s.size+len(value) > maxExpanded {
+		s.err = &lexError{text: "line too long after expansion of environment variables", at: start}
+		return false
+	}
+	s.size += len(value)
+	if !expand {
+		s.begin()
+		s.out = append(s.out, value...)
+		return true
+	}
+	s.expand(value)
+	return true
+}
+
+// expand puts the blank-separated parts of a variable's value as words of their own.
+func (s *splitter) expand(value string) {
+	for i := 0; i < len(value); i++ {
+		if !isSpace(value[i]) {
+			s.begin()
+			s.out = append(s.out, value[i])
+			continue
+		}
+		s.end()
+		if len(s.words) > MaxWords {
+			return
+		}
+	}
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\v' || c == '\f' }
+
+func isNameStart(c byte) bool {
+	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+func isNameChar(c byte) bool { return isNameStart(c) || '0' <= c && c <= '9' }
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
