@@ -1,0 +1,138 @@
+// Package queue holds the streams that wait because every server they may use
+// is at its maxconn.
+//
+// A stream that finds a slot never touches the queue's lock: [Acquire] is an
+// atomic increment. Who gives a slot back while somebody waits hands it to the
+// one that came first, on whatever reactor that one runs.
+package queue
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+)
+
+// Acquire takes a slot of s, if it is usable and has one.
+func Acquire(s *server.Server) bool {
+	for {
+		cur, limit := s.Cur.Load(), s.Limit.Load()
+		if limit > 0 && cur >= limit {
+			return false
+		}
+		if s.Cur.CompareAndSwap(cur, cur+1) {
+			counter.Max(&s.MaxCur, cur+1)
+			return true
+		}
+	}
+}
+
+// Queue is a backend's queue. The zero value is empty.
+type Queue struct {
+	// Pick chooses a server with a free slot for who waits longest, nil if there
+	// is none.
+	Pick func() *server.Server
+
+	// Len is how many wait, Max its highest value.
+	Len, Max atomic.Int64
+
+	mu    sync.Mutex
+	first *entry
+	last  *entry
+}
+
+type entry struct {
+	r          *reactor.Reactor
+	wait       reactor.Waiter
+	prev, next *entry
+	srv        *server.Server // granted, written under the lock
+	queued     bool
+}
+
+// Wait parks the current coroutine until it is given a slot or the deadline
+// passes (0: none). ahead is the number of streams that were in the queue before
+// it.
+func (q *Queue) Wait(r *reactor.Reactor, deadline int64) (s *server.Server, ahead int64, err error) {
+	e := &entry{r: r}
+	q.mu.Lock()
+	e.prev, e.queued = q.last, true
+	if q.last != nil {
+		q.last.next = e
+	} else {
+		q.first = e
+	}
+	q.last = e
+	ahead = q.Len.Add(1) - 1
+	q.mu.Unlock()
+	counter.Max(&q.Max, ahead+1)
+	q.Kick() // a slot may have been given back meanwhile
+	for {
+		q.mu.Lock()
+		s = e.srv
+		if s == nil && err != nil {
+			q.remove(e)
+		}
+		q.mu.Unlock()
+		if s != nil {
+			if err == reactor.ErrKilled {
+				q.Release(s)
+				return nil, ahead, err
+			}
+			return s, ahead, nil
+		}
+		if err != nil {
+			return nil, ahead, err
+		}
+		err = e.wait.Wait(r, deadline)
+	}
+}
+
+func (q *Queue) remove(e *entry) {
+	if !e.queued {
+		return
+	}
+	e.queued = false
+	if e.prev != nil {
+		e.prev.next = e.next
+	} else {
+		q.first = e.next
+	}
+	if e.next != nil {
+		e.next.prev = e.prev
+	} else {
+		q.last = e.prev
+	}
+	q.Len.Add(-1)
+}
+
+// Release gives a slot of s back.
+func (q *Queue) Release(s *server.Server) {
+	s.Cur.Add(-1)
+	if q.Len.Load() > 0 {
+		q.Kick()
+	}
+}
+
+// Kick hands free slots to those who wait. It may be called from any thread.
+func (q *Queue) Kick() {
+	if q.Len.Load() == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.first != nil && q.Pick != nil {
+		s := q.Pick()
+		if s == nil {
+			return
+		}
+		if !Acquire(s) {
+			continue // somebody was faster: pick again
+		}
+		e := q.first
+		q.remove(e)
+		e.srv = s
+		e.r.Post(e.wait.Notify)
+	}
+}

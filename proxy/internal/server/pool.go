@@ -1,0 +1,69 @@
+package server
+
+// Pooled is an idle connection to a server. Its owner watches it and calls
+// [Pool.Remove] when it dies.
+type Pooled interface {
+	// Discard closes it.
+	Discard()
+}
+
+// Pool is one reactor's idle connections to one server: the one used last is
+// taken first, so that those not needed grow old and can be closed.
+type Pool struct {
+	list []Pooled
+	low  int // fewest since the last purge: that many were not needed
+}
+
+// Len is how many connections there are.
+func (p *Pool) Len() int { return len(p.list) }
+
+// Take takes the newest connection, nil when there is none.
+func (p *Pool) Take() Pooled {
+	n := len(p.list)
+	if n == 0 {
+		return nil
+	}
+	c := p.list[n-1]
+	p.list[n-1] = nil
+	p.list = p.list[:n-1]
+	p.low = min(p.low, n-1)
+	return c
+}
+
+// Put adds a connection.
+func (p *Pool) Put(c Pooled) { p.list = append(p.list, c) }
+
+// Remove takes c out, if it is there.
+func (p *Pool) Remove(c Pooled) bool {
+	for i := len(p.list) - 1; i >= 0; i-- {
+		if p.list[i] == c {
+			copy(p.list[i:], p.list[i+1:])
+			p.list[len(p.list)-1] = nil
+			p.list = p.list[:len(p.list)-1]
+			p.low = min(p.low, len(p.list))
+			return true
+		}
+	}
+	return false
+}
+
+// Purge discards half of what was not needed since the last purge (all of it
+// when everything is set), oldest first, and returns how many.
+func (p *Pool) Purge(everything bool) int {
+	n := (p.low + 1) / 2
+	if everything {
+		n = len(p.list)
+	}
+	old := append([]Pooled(nil), p.list[:n]...)
+	rest := copy(p.list, p.list[n:])
+	clear(p.list[rest:])
+	p.list = p.list[:rest]
+	if cap(p.list) > 64 && cap(p.list) > 4*rest {
+		p.list = append(make([]Pooled, 0, 2*rest), p.list...)
+	}
+	p.low = rest
+	for _, c := range old {
+		c.Discard()
+	}
+	return n
+}

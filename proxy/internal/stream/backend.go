@@ -1,0 +1,171 @@
+package stream
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/balance"
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/queue"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+)
+
+// ServerSettings are a server's settings.
+type ServerSettings = server.Settings
+
+// BackCounters is one reactor's share of a backend's statistics.
+type BackCounters struct {
+	Sessions, Requests, Connects, Reuses    atomic.Int64
+	BytesIn, BytesOut                       atomic.Int64
+	DeniedReq, DeniedResp                   atomic.Int64
+	ConnErrors, RespErrors, Retries, Redisp atomic.Int64
+	ClientAborts, ServerAborts              atomic.Int64
+	FailedRewrites, Internal                atomic.Int64
+	Status                                  [6]atomic.Int64
+	SumQueue, SumConnect, SumResp, SumTotal atomic.Int64 // milliseconds
+	Timed                                   atomic.Int64
+	_                                       [64]byte
+}
+
+// BackState is what lives of a backend: its servers, queue and counters.
+type BackState struct {
+	Name       string
+	Cur, Max   atomic.Int64
+	Counters   counter.Shards[BackCounters]
+	SessRate   counter.Rate
+	Queue      queue.Queue  // streams that wait for any server
+	LastChange atomic.Int64 // time of day in seconds
+	Downs      atomic.Int64
+	LastUsed   atomic.Int64
+
+	mu      sync.Mutex // orders changes of servers
+	servers atomic.Pointer[[]*server.Server]
+	picker  atomic.Pointer[balance.Picker]
+	nextID  int
+	balance Balance
+	all     bool // option allbackups
+}
+
+// NewBackState makes the state of a backend without servers.
+func NewBackState(name string, reactors int, now time.Time) *BackState {
+	b := &BackState{Name: name, Counters: counter.New[BackCounters](reactors)}
+	b.LastChange.Store(now.Unix())
+	b.servers.Store(new([]*server.Server))
+	return b
+}
+
+// Servers gives the servers in their order. The slice must not be changed.
+func (b *BackState) Servers() []*server.Server { return *b.servers.Load() }
+
+// Server finds a server by name, nil if there is none.
+func (b *BackState) Server(name string) *server.Server {
+	for _, s := range b.Servers() {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// NextID gives the next unused server number.
+func (b *BackState) NextID() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	id := 1
+	for {
+		used := false
+		for _, s := range b.Servers() {
+			if s.ID == id {
+				used = true
+				break
+			}
+		}
+		if !used {
+			return id
+		}
+		id++
+	}
+}
+
+// SetServers replaces the list of servers.
+func (b *BackState) SetServers(list []*server.Server) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range list {
+		s.OnChange = b.changed
+	}
+	list = append([]*server.Server(nil), list...)
+	b.servers.Store(&list)
+	b.rebuild()
+}
+
+// Add appends a server.
+func (b *BackState) Add(s *server.Server) {
+	b.SetServers(append(append([]*server.Server(nil), b.Servers()...), s))
+}
+
+// Remove takes a server out.
+func (b *BackState) Remove(s *server.Server) {
+	var list []*server.Server
+	for _, o := range b.Servers() {
+		if o != s {
+			list = append(list, o)
+		}
+	}
+	s.MarkDeleted()
+	b.SetServers(list)
+}
+
+// SetBalance sets the algorithm.
+func (b *BackState) SetBalance(how Balance, allBackups bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.balance, b.all = how, allBackups
+	b.rebuild()
+}
+
+func (b *BackState) changed(*server.Server) {
+	b.mu.Lock()
+	b.rebuild()
+	b.mu.Unlock()
+	b.Queue.Kick()
+}
+
+func (b *BackState) rebuild() {
+	p := balance.New(b.balance.Algorithm, b.balance.Draws, balance.Active(b.Servers(), b.all))
+	old := b.picker.Load()
+	if old != nil {
+		p.Follow(*old)
+	}
+	b.picker.Store(&p)
+}
+
+// Picker gives the balancer over the servers that are usable now.
+func (b *BackState) Picker() balance.Picker {
+	if p := b.picker.Load(); p != nil {
+		return *p
+	}
+	return balance.Empty
+}
+
+// Usable counts the servers that take new streams: active ones and backups.
+func (b *BackState) Usable() (active, backup, weight int) {
+	aw, bw := 0, 0
+	for _, s := range b.Servers() {
+		if s.Weight() == 0 {
+			continue
+		}
+		if s.Settings().Backup {
+			backup++
+			bw += s.Weight()
+		} else {
+			active++
+			aw += s.Weight()
+		}
+	}
+	if active > 0 {
+		return active, backup, aw
+	}
+	return active, backup, bw
+}

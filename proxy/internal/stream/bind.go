@@ -1,0 +1,77 @@
+package stream
+
+import (
+	"os"
+	"sync/atomic"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+)
+
+// Bind is one address of a "bind" line.
+type Bind struct {
+	Addr           reactor.Addr
+	Pos            config.Pos
+	Name           string
+	ID             int
+	Interface      string
+	MaxConn        int
+	Backlog        int
+	V4V6           bool
+	V6Only         bool
+	Transparent    bool
+	DeferAccept    bool
+	TFO            bool
+	Nice           int
+	MSS            int
+	TCPUserTimeout int // ms
+	Level          int // stats sockets: see runtimeapi
+	ExposeFD       bool
+	Mode           os.FileMode // UNIX sockets, 0: default
+	UID, GID       int         // UNIX sockets, -1: unchanged
+	FD             int         // of fd@N, -1 otherwise
+	Shards         int
+
+	// Handler, if set, serves accepted connections instead of the proxy's mode:
+	// the Runtime socket is one.
+	Handler func(*Session)
+}
+
+// Key identifies the socket: binds of two configurations with the same key
+// share it.
+func (b *Bind) Key() string {
+	k := b.Addr.String()
+	if b.Interface != "" {
+		k += "@" + b.Interface
+	}
+	return k
+}
+
+// FrontCounters is one reactor's share of a frontend's statistics.
+type FrontCounters struct {
+	Conns, Sessions, Requests        atomic.Int64
+	BytesIn, BytesOut                atomic.Int64
+	DeniedReq, DeniedResp, ReqErrors atomic.Int64
+	DeniedConn, DeniedSess           atomic.Int64
+	Intercepted                      atomic.Int64
+	FailedRewrites, Internal         atomic.Int64
+	Status                           [6]atomic.Int64
+	_                                [64]byte
+}
+
+// FrontState is what lives of a frontend.
+type FrontState struct {
+	Name     string
+	Cur, Max atomic.Int64
+	Limit    atomic.Int64 // maxconn in force
+	// Paused is set by "disable frontend", Stopped by "shutdown frontend".
+	Paused, Stopped             atomic.Bool
+	Counters                    counter.Shards[FrontCounters]
+	ConnRate, SessRate, ReqRate counter.Rate
+}
+
+// NewFrontState makes the state of a frontend.
+func NewFrontState(name string, reactors int) *FrontState {
+	return &FrontState{Name: name, Counters: counter.New[FrontCounters](reactors)}
+}

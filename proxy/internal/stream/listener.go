@@ -1,0 +1,299 @@
+package stream
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+)
+
+// Listener is a bound address as it lives: one socket for each reactor, or one
+// for all where the kernel cannot share the load (UNIX sockets, descriptors that
+// were handed in). Its [Bind] and frontend are replaced when a new configuration
+// has the same address.
+type Listener struct {
+	Bind  atomic.Pointer[Bind]
+	Front atomic.Pointer[Proxy]
+	// Cur is the number of connections accepted here and not closed.
+	Cur     atomic.Int64
+	worker  *Worker
+	sockets []*socket
+}
+
+// socket is a listening descriptor on one reactor.
+type socket struct {
+	reactor.FD
+	l      *Listener
+	n      int
+	r      *reactor.Reactor
+	timer  reactor.Timer
+	paused bool
+}
+
+// Inherited are listening sockets handed over by another process, by
+// [Bind.Key].
+type Inherited map[string][]int
+
+// OpenListener binds and listens. Sockets found in inherited are used instead of
+// new ones, and taken out of it. Nothing is accepted before [Listener.Start].
+func (w *Worker) OpenListener(b *Bind, p *Proxy, inherited Inherited) (*Listener, error) {
+	l := &Listener{worker: w}
+	l.Bind.Store(b)
+	l.Front.Store(p)
+	fds := inherited[b.Key()]
+	delete(inherited, b.Key())
+	sys := w.Reactors[0].Sys
+	if b.FD >= 0 {
+		fds = append(fds, b.FD)
+	}
+	if len(fds) == 0 {
+		want := len(w.Reactors)
+		if b.Addr.IsUnix() {
+			want = 1
+		}
+		for range want {
+			n, err := listen(sys, b)
+			if err != nil {
+				for _, n := range fds {
+					sys.Close(n)
+				}
+				return nil, err
+			}
+			fds = append(fds, n)
+		}
+	}
+	for i, n := range fds {
+		l.sockets = append(l.sockets, &socket{l: l, n: n, r: w.Reactors[i%len(w.Reactors)]})
+	}
+	return l, nil
+}
+
+// listen makes one listening socket.
+func listen(sys reactor.Sys, b *Bind) (int, error) {
+	domain := syscall.AF_INET
+	switch {
+	case b.Addr.IsUnix():
+		domain = syscall.AF_UNIX
+	case b.Addr.IP.Is6():
+		domain = syscall.AF_INET6
+	}
+	n, e := sys.Socket(domain, syscall.SOCK_STREAM, 0)
+	if e != 0 {
+		return 0, fmt.Errorf("cannot create listening socket (%s) for [%s]", e.Error(), b.Addr)
+	}
+	fail := func(what string, e syscall.Errno) (int, error) {
+		sys.Close(n)
+		return 0, fmt.Errorf("%s (%s) for [%s]", what, e.Error(), b.Addr)
+	}
+	if b.Addr.IsUnix() {
+		return listenUnix(sys, b, n, fail)
+	}
+	sys.SetsockoptInt(n, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	if e := sys.SetsockoptInt(n, syscall.SOL_SOCKET, unix.SO_REUSEPORT, 1); e != 0 {
+		return fail("cannot share the port", e)
+	}
+	if domain == syscall.AF_INET6 {
+		only := 0
+		if b.V6Only || !b.V4V6 && !b.Addr.IP.IsUnspecified() {
+			only = 1
+		}
+		sys.SetsockoptInt(n, syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY, only)
+	}
+	if b.Interface != "" {
+		if e := sys.SetsockoptString(n, syscall.SOL_SOCKET, unix.SO_BINDTODEVICE, b.Interface); e != 0 {
+			return fail("cannot bind listener to device", e)
+		}
+	}
+	if b.DeferAccept {
+		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 60)
+	}
+	if b.MSS != 0 {
+		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_MAXSEG, b.MSS)
+	}
+	if b.TCPUserTimeout != 0 {
+		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, b.TCPUserTimeout)
+	}
+	if b.TFO {
+		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_FASTOPEN, max(b.Backlog, 16))
+	}
+	// Accepted sockets inherit it: small writes must not wait for an ACK.
+	sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if b.Transparent {
+		sys.SetsockoptInt(n, syscall.IPPROTO_IP, unix.IP_TRANSPARENT, 1)
+	}
+	if e := sys.Bind(n, b.Addr); e != 0 {
+		return fail("cannot bind socket", e)
+	}
+	if e := sys.Listen(n, backlog(b)); e != 0 {
+		return fail("cannot listen to socket", e)
+	}
+	return n, nil
+}
+
+func backlog(b *Bind) int {
+	if b.Backlog > 0 {
+		return b.Backlog
+	}
+	if b.MaxConn > 0 {
+		return b.MaxConn
+	}
+	return 4096
+}
+
+// listenUnix binds under a temporary name and renames, so that clients find
+// either the old socket or the new one.
+func listenUnix(sys reactor.Sys, b *Bind, n int, fail func(string, syscall.Errno) (int, error)) (int, error) {
+	path := b.Addr.Path
+	if path[0] == 0 {
+		if e := sys.Bind(n, b.Addr); e != 0 {
+			return fail("cannot bind UNIX socket", e)
+		}
+	} else {
+		tmp := fmt.Sprintf("%s.%d.tmp", path, os.Getpid())
+		os.Remove(tmp)
+		if e := sys.Bind(n, reactor.Addr{Path: tmp}); e != 0 {
+			return fail("cannot bind UNIX socket", e)
+		}
+		uid, gid := b.UID, b.GID
+		if uid >= 0 || gid >= 0 {
+			if err := os.Chown(tmp, uid, gid); err != nil {
+				os.Remove(tmp)
+				return fail("cannot change UNIX socket ownership", syscall.EPERM)
+			}
+		}
+		if b.Mode != 0 {
+			if err := os.Chmod(tmp, b.Mode); err != nil {
+				os.Remove(tmp)
+				return fail("cannot change UNIX socket mode", syscall.EPERM)
+			}
+		}
+		if err := os.Rename(tmp, path); err != nil {
+			os.Remove(tmp)
+			return fail("cannot bind UNIX socket", syscall.EADDRINUSE)
+		}
+	}
+	if e := sys.Listen(n, backlog(b)); e != 0 {
+		return fail("cannot listen to socket", e)
+	}
+	return n, nil
+}
+
+// Descriptors gives the sockets of l, to be handed to another process.
+func (l *Listener) Descriptors() []int {
+	var out []int
+	for _, s := range l.sockets {
+		out = append(out, s.n)
+	}
+	return out
+}
+
+// Start begins to accept. It may be called from any thread.
+func (l *Listener) Start() {
+	for _, s := range l.sockets {
+		s.r.Post(s.start)
+	}
+}
+
+// Close stops accepting and closes the sockets, from any thread. Connections
+// that were accepted go on. done, if not nil, is called on a reactor when all are
+// closed.
+func (l *Listener) Close(done func()) {
+	var left atomic.Int64
+	left.Store(int64(len(l.sockets)))
+	for _, s := range l.sockets {
+		s.r.Post(func() {
+			s.r.Remove(&s.timer)
+			if s.IsOpen() {
+				s.FD.Close()
+			} else if !s.paused {
+				s.r.Sys.Close(s.n)
+			}
+			if left.Add(-1) == 0 && done != nil {
+				done()
+			}
+		})
+	}
+}
+
+func (s *socket) start() {
+	s.timer.Fire = reactor.FireFunc(s.Readable)
+	if err := s.r.Open(&s.FD, s.n, s); err != nil {
+		fmt.Fprintf(os.Stderr, "[ALERT] cannot poll listener %s: %v\n", s.l.Bind.Load().Addr, err)
+		return
+	}
+	s.Readable()
+}
+
+// acceptBatch is how many connections are accepted before others get their
+// turn.
+const acceptBatch = 64
+
+// retryDelay is how long, in nanoseconds, a listener rests that may not accept.
+const retryDelay = 20e6
+
+// Readable accepts what is pending, within the limits.
+func (s *socket) Readable() {
+	if !s.IsOpen() {
+		return
+	}
+	w, l, r := s.l.worker, s.l, s.r
+	batch := acceptBatch
+	if m := w.Snapshot(); m != nil && m.Global.MaxAccept > 0 {
+		batch = m.Global.MaxAccept
+	}
+	for range batch {
+		p, b := l.Front.Load(), l.Bind.Load()
+		internal := b.Handler != nil
+		if !internal {
+			st := p.FE
+			if st.Paused.Load() || over(&w.Curr, &w.MaxConn) || over(&st.Cur, &st.Limit) || b.MaxConn > 0 && l.Cur.Load() >= int64(b.MaxConn) {
+				r.Set(&s.timer, r.Now()+retryDelay)
+				return
+			}
+		}
+		n, src, e := r.Sys.Accept(s.Fd())
+		switch e {
+		case 0:
+		case syscall.EAGAIN:
+			return
+		case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS:
+			r.Set(&s.timer, r.Now()+retryDelay)
+			return
+		default: // ECONNABORTED, EINTR: that connection only
+			continue
+		}
+		w.accepted(r, l, p, b, n, src)
+	}
+	r.Set(&s.timer, r.Now()+1) // more may be pending: next turn
+}
+
+func over(cur, limit *atomic.Int64) bool {
+	m := limit.Load()
+	return m > 0 && cur.Load() >= m
+}
+
+// accepted begins a session.
+func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n int, src reactor.Addr) {
+	s := &Session{Listener: l, FE: p, Src: src, Accepted: r.Now()}
+	if err := r.Open(&s.FD, n, s); err != nil {
+		r.Sys.Close(n)
+		return
+	}
+	l.Cur.Add(1)
+	if b.Handler != nil {
+		b.Handler(s)
+		return
+	}
+	s.counted = true
+	w.Curr.Add(1)
+	w.Counters[r.Index].Conns.Add(1)
+	st := p.FE
+	counter.Max(&st.Max, st.Cur.Add(1))
+	st.Counters[r.Index].Conns.Add(1)
+	s.begin()
+}

@@ -1,0 +1,208 @@
+package stream
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+)
+
+// Global is the process part of a configuration.
+type Global struct {
+	Threads       int
+	MaxConn       int
+	BufSize       int
+	MaxRewrite    int
+	MaxHeaders    int
+	MaxPollEvents int
+	MaxAccept     int
+	MaxPipes      int
+	HardStopAfter time.Duration
+	Grace         time.Duration
+	SpreadChecks  int // percent
+	Node, Descr   string
+	User, Group   string
+	UID, GID      int
+	Chroot        string
+	Daemon        bool
+	MasterWorker  bool
+	NoSplice      bool
+	NoTrim        bool // no-memory-trimming
+	ServerState   string
+	PoolLowFDs    int
+	MaxCheckInter time.Duration // max-spread-checks
+	slots         slots
+}
+
+// ReactorCounters is one reactor's share of the process's statistics.
+type ReactorCounters struct {
+	Conns, Sessions, Requests atomic.Int64 // accepted connections, streams, HTTP requests
+	Streams                   atomic.Int64 // being served now
+	BytesOut                  atomic.Int64
+	SplicedBytes              atomic.Int64
+	DroppedLogs               atomic.Int64
+	FailedConns               atomic.Int64
+	_                         [64]byte
+}
+
+// Worker is the process as the features see it.
+type Worker struct {
+	Reactors []*reactor.Reactor
+	Started  time.Time
+	Counters counter.Shards[ReactorCounters]
+	ConnRate counter.Rate
+	SessRate counter.Rate
+	// Curr is the number of client connections, counted against MaxConn.
+	Curr    atomic.Int64
+	MaxConn atomic.Int64
+	// Stopping is set when the worker only finishes what it has.
+	Stopping atomic.Bool
+
+	// Listeners are the bound sockets by [Bind.Key], under Mu.
+	Listeners map[string]*Listener
+	// OnDrained, if set, is called once the last client connection has ended
+	// while Stopping.
+	OnDrained func()
+
+	// Mu orders changes of the graph: whoever changes servers or applies a
+	// snapshot holds it. No reactor waits for it while streams run: it is taken
+	// for short steps only.
+	Mu sync.Mutex
+
+	current atomic.Pointer[Snapshot]
+	streams []streamList // one a reactor
+	ids     atomic.Uint64
+}
+
+// NewWorker makes a worker of reactors that do not run yet.
+func NewWorker(rs []*reactor.Reactor) *Worker {
+	w := &Worker{
+		Reactors:  rs,
+		Started:   rs[0].Sys.Wall(),
+		Counters:  counter.New[ReactorCounters](len(rs)),
+		streams:   make([]streamList, len(rs)),
+		Listeners: make(map[string]*Listener),
+	}
+	return w
+}
+
+// Snapshot gives the graph in force.
+func (w *Worker) Snapshot() *Snapshot { return w.current.Load() }
+
+// SetSnapshot puts a graph in force. Streams keep the one they began with.
+func (w *Worker) SetSnapshot(s *Snapshot) { w.current.Store(s) }
+
+// OnAll runs f on every reactor and waits until all have. It must not be called
+// on a reactor: see [Worker.Each] for that.
+func (w *Worker) OnAll(f func(r *reactor.Reactor)) {
+	var wg sync.WaitGroup
+	wg.Add(len(w.Reactors))
+	for _, r := range w.Reactors {
+		r.Post(func() { f(r); wg.Done() })
+	}
+	wg.Wait()
+}
+
+// Each runs f on every reactor, one after the other, from a coroutine, which
+// parks meanwhile.
+func (w *Worker) Each(from *reactor.Reactor, f func(r *reactor.Reactor)) {
+	for _, r := range w.Reactors {
+		if r == from {
+			f(r)
+			continue
+		}
+		var done bool
+		var wait reactor.Waiter
+		r.Post(func() {
+			f(r)
+			from.Post(func() { done = true; wait.Notify() })
+		})
+		for !done {
+			wait.Wait(from, 0)
+		}
+	}
+}
+
+// Await runs f on a goroutine of its own, for what blocks (name resolution, a
+// signature, disk), and parks the calling coroutine until it has returned.
+func Await(r *reactor.Reactor, f func()) {
+	var done bool
+	var wait reactor.Waiter
+	go func() {
+		f()
+		r.Post(func() { done = true; wait.Notify() })
+	}()
+	for !done {
+		wait.Wait(r, 0)
+	}
+}
+
+// Snapshot is one configuration, loaded: immutable once it is in force.
+type Snapshot struct {
+	Global    *Global
+	Proxies   []*Proxy // in the order of the configuration
+	Frontends map[string]*Proxy
+	Backends  map[string]*Proxy
+	// Version counts the snapshots of this process, from 1.
+	Version int
+	slots   slots
+}
+
+// slots are features' own parts of a Proxy, Global or Snapshot, by slot number.
+type slots []any
+
+// Slot is a place for a feature's own settings of type *T in each Proxy. Copying
+// a Proxy from its defaults copies *T by value: a T that holds slices must only
+// ever append to a fresh copy, or have a Clone method.
+type Slot[T any] struct{ n int }
+
+var slotCount int
+
+// NewSlot reserves a slot, once, in a package variable.
+func NewSlot[T any]() Slot[T] { slotCount++; return Slot[T]{slotCount - 1} }
+
+// Of gives p's value, nil if it was never set.
+func (s Slot[T]) Of(p *Proxy) *T { return slotGet[T](p.slots, s.n) }
+
+// Make gives p's value, making it if need be.
+func (s Slot[T]) Make(p *Proxy) *T { return slotMake[T](&p.slots, s.n) }
+
+// Global gives the value in g, nil if it was never set.
+func (s Slot[T]) Global(g *Global) *T { return slotGet[T](g.slots, s.n) }
+
+// MakeGlobal gives the value in g, making it if need be.
+func (s Slot[T]) MakeGlobal(g *Global) *T { return slotMake[T](&g.slots, s.n) }
+
+func slotGet[T any](l slots, n int) *T {
+	if n < len(l) && l[n] != nil {
+		return l[n].(*T)
+	}
+	return nil
+}
+
+func slotMake[T any](l *slots, n int) *T {
+	for len(*l) <= n {
+		*l = append(*l, nil)
+	}
+	if (*l)[n] == nil {
+		(*l)[n] = new(T)
+	}
+	return (*l)[n].(*T)
+}
+
+func (l slots) clone() slots {
+	out := make(slots, len(l))
+	for i, v := range l {
+		if v == nil {
+			continue
+		}
+		if c, ok := v.(interface{ CloneSlot() any }); ok {
+			out[i] = c.CloneSlot()
+		} else {
+			out[i] = shallow(v)
+		}
+	}
+	return out
+}
