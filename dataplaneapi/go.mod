@@ -4,6 +4,7 @@ go 1.26
 
 require (
 	github.com/GehirnInc/crypt v0.0.0-20230320061759-8cc1b52080c5 // indirect
+	github.com/forebay-lb/forebay/api-spec v0.0.0
 	github.com/forebay-lb/forebay/proxy v0.0.0
 	github.com/fsnotify/fsnotify v1.10.1 // indirect
 	github.com/getkin/kin-openapi v0.152.0 // indirect
@@ -16,3 +17,5 @@ require (
 )
 
 replace github.com/forebay-lb/forebay/proxy => ../proxy
+
+replace github.com/forebay-lb/forebay/api-spec => ../api-spec

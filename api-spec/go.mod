@@ -1,0 +1,3 @@
+module github.com/forebay-lb/forebay/api-spec
+
+go 1.26

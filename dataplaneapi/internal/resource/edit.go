@@ -1,0 +1,466 @@
+package resource
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+)
+
+// Errors that say why an edit is not possible.
+var (
+	ErrNotFound = errors.New("does not exist")
+	ErrExists   = errors.New("already exists")
+)
+
+// A Place is one collection of a resource in a file: its sections, or its lines in one section.
+type Place struct {
+	r       *Resource
+	file    *config.File
+	section *config.Section // nil for a section resource
+	parent  *Resource
+}
+
+// Sections gives the place of a section resource in a file.
+func (r *Resource) Sections(f *config.File) *Place { return &Place{r: r, file: f} }
+
+// In gives the place of a line resource in the section of that kind and name. ErrNotFound when there is no such section.
+func (r *Resource) In(f *config.File, kind, name string) (*Place, error) {
+	for _, p := range r.api.Resources {
+		if p.Section != kind {
+			continue
+		}
+		if s := p.section(f, name); s != nil {
+			return &Place{r: r, file: f, section: s, parent: p}, nil
+		}
+		if p.Single {
+			return &Place{r: r, file: f, section: p.Sections(f).single(), parent: p}, nil
+		}
+		return nil, fmt.Errorf("%s %q %w", kind, name, ErrNotFound)
+	}
+	return nil, fmt.Errorf("%s %w", kind, ErrNotFound)
+}
+
+// each calls f with every section of the resource and its name.
+func (r *Resource) each(file *config.File, f func(s *config.Section, name string) bool) {
+	unnamed := 0
+	for _, s := range file.Sections() {
+		if s.Kind != r.Section {
+			continue
+		}
+		name := s.Name
+		if name == "" && r.Unnamed != "" {
+			unnamed++
+			name = fmt.Sprint(r.Unnamed, unnamed)
+		}
+		if !f(s, name) {
+			return
+		}
+	}
+}
+
+func (r *Resource) section(file *config.File, name string) (found *config.Section) {
+	r.each(file, func(s *config.Section, n string) bool {
+		if r.Single || n == name {
+			found = s
+		}
+		return found == nil
+	})
+	return found
+}
+
+// single returns the only section of its kind, made at the head of the file when it is not there.
+func (p *Place) single() *config.Section {
+	if s := p.r.section(p.file, ""); s != nil {
+		return s
+	}
+	if len(p.file.Sections()) == 0 {
+		return p.file.InsertSection(nil, p.r.Section, "", "")
+	}
+	// There is no "in front of all": write the section in front and read the file again.
+	var head []byte
+	for i, l := range p.file.Lines {
+		if !l.IsComment() && !l.IsBlank() {
+			for i > 0 && p.file.Lines[i-1].IsComment() && !strings.HasPrefix(string(p.file.Lines[i-1].Raw), "# _") {
+				i--
+			}
+			for _, x := range p.file.Lines[:i] {
+				head = append(head, x.Raw...)
+			}
+			tail := p.file.Bytes()[len(head):]
+			text := slices.Concat(head, []byte(p.r.Section+"\n\n"), tail)
+			*p.file = *config.Parse(p.file.Name, text)
+			break
+		}
+	}
+	return p.r.section(p.file, "")
+}
+
+// object reads one section as a resource.
+func (p *Place) object(s *config.Section, name string, full bool) map[string]any {
+	obj := p.r.read(s)
+	if !p.r.Single {
+		obj["name"] = name
+		if s.From != "" {
+			obj["from"] = s.From
+		}
+	}
+	if !full {
+		return obj
+	}
+	for _, c := range p.r.Children {
+		child := p.r.api.ByName[c]
+		all := (&Place{r: child, file: p.file, section: s, parent: p.r}).lines()
+		if len(all) == 0 {
+			continue
+		}
+		if child.Ordered {
+			list := []any{}
+			for _, l := range all {
+				list = append(list, l.obj)
+			}
+			obj[child.listField()] = list
+			continue
+		}
+		m := map[string]any{}
+		for _, l := range all {
+			m[plain(l.obj[child.Key])] = l.obj
+		}
+		obj[child.listField()] = m
+	}
+	return obj
+}
+
+// listField is what a full section calls its children of this resource.
+func (r *Resource) listField() string {
+	if r.Ordered {
+		return r.Name + "_list"
+	}
+	return r.Plural
+}
+
+// lineOf is one line of a line resource.
+type lineOf struct {
+	line *config.Line
+	obj  map[string]any
+}
+
+func (p *Place) lines() (out []lineOf) {
+	for _, l := range p.section.Body {
+		if len(l.Words) == 0 || !p.r.mayBegin(l.Words[0]) {
+			continue
+		}
+		obj, ok := p.r.line.decode(l.Words)
+		if !ok {
+			continue
+		}
+		if p.r.KeyAt && absent(obj[p.r.Key]) {
+			obj[p.r.Key] = l.Words[1]
+		}
+		out = append(out, lineOf{l, obj})
+	}
+	return out
+}
+
+func (r *Resource) mayBegin(w string) bool {
+	for _, a := range r.line.alts {
+		if slices.Contains(a.first(), w) {
+			return true
+		}
+	}
+	return false
+}
+
+// List returns all objects of the place, in the order of the file.
+func (p *Place) List(full bool) []map[string]any {
+	out := []map[string]any{}
+	if p.section != nil {
+		for _, l := range p.lines() {
+			out = append(out, l.obj)
+		}
+		return out
+	}
+	p.r.each(p.file, func(s *config.Section, name string) bool {
+		out = append(out, p.object(s, name, full))
+		return true
+	})
+	return out
+}
+
+// at finds a line by its key or its index.
+func (p *Place) at(key string, index int) (lineOf, error) {
+	all := p.lines()
+	if p.r.Ordered {
+		if index < 0 || index >= len(all) {
+			return lineOf{}, fmt.Errorf("%s %d of %s %q %w", p.r.Name, index, p.section.Kind, p.section.Name, ErrNotFound)
+		}
+		return all[index], nil
+	}
+	for _, l := range all {
+		if plain(l.obj[p.r.Key]) == key {
+			return l, nil
+		}
+	}
+	return lineOf{}, fmt.Errorf("%s %q of %s %q %w", p.r.Name, key, p.section.Kind, p.section.Name, ErrNotFound)
+}
+
+// Get returns one object, by key (by index for ordered lines).
+func (p *Place) Get(key string, index int, full bool) (map[string]any, error) {
+	if p.section != nil {
+		l, err := p.at(key, index)
+		return l.obj, err
+	}
+	s := p.r.section(p.file, key)
+	if s == nil {
+		if p.r.Single {
+			return map[string]any{}, nil
+		}
+		return nil, fmt.Errorf("%s %q %w", p.r.Name, key, ErrNotFound)
+	}
+	if p.r.Single {
+		key = ""
+	}
+	return p.object(s, key, full), nil
+}
+
+// Create adds an object. index is where an ordered line goes.
+func (p *Place) Create(obj map[string]any, index int, full bool) error {
+	if p.section == nil {
+		return p.createSection(obj, full)
+	}
+	all := p.lines()
+	if p.r.Ordered {
+		if index < 0 || index > len(all) {
+			return &FieldError{"index", fmt.Sprintf("is %d, and there are %d", index, len(all))}
+		}
+	} else {
+		for _, l := range all {
+			if equal(l.obj[p.r.Key], obj[p.r.Key]) {
+				return fmt.Errorf("%s %q of %s %q %w", p.r.Name, plain(obj[p.r.Key]), p.section.Kind, p.section.Name, ErrExists)
+			}
+		}
+		index = len(all)
+	}
+	words, err := p.r.line.encode(obj, nil)
+	if err != nil {
+		return err
+	}
+	p.section.Insert(p.where(all, index), words...)
+	return nil
+}
+
+// where finds the index in the section's body for the index-th line of the resource.
+func (p *Place) where(all []lineOf, index int) int {
+	body := p.section.Body
+	if index < len(all) {
+		return slices.Index(body, all[index].line)
+	}
+	if len(all) > 0 {
+		return slices.Index(body, all[len(all)-1].line) + 1
+	}
+	mine := slices.Index(p.parent.Children, p.r.Name)
+	end := 0
+	for i, l := range body {
+		if len(l.Words) == 0 {
+			continue
+		}
+		if rank := p.parent.childRank(l.Words); rank > mine {
+			for i > 0 && body[i-1].IsComment() {
+				i--
+			}
+			return i
+		}
+		end = i + 1
+	}
+	return end
+}
+
+func (p *Place) createSection(obj map[string]any, full bool) error {
+	name := plain(obj["name"])
+	if p.r.section(p.file, name) != nil {
+		return fmt.Errorf("%s %q %w", p.r.Name, name, ErrExists)
+	}
+	from, _ := obj["from"].(string)
+	s := p.file.InsertSection(p.behind(from), p.r.Section, name, from)
+	if err := p.r.write(s, obj); err != nil {
+		return err
+	}
+	if full {
+		return p.children(s, obj)
+	}
+	return nil
+}
+
+// behind finds the section that a new one goes behind: the last of its kind, else the last of all. A new defaults section
+// goes behind all, where it becomes nobody's by accident; new proxies stay in front of it, with the ones they belong to.
+func (p *Place) behind(string) *config.Section {
+	var last, kin *config.Section
+	for _, s := range p.file.Sections() {
+		if s.Kind == p.r.Section {
+			kin = s
+		}
+		last = s
+	}
+	if p.r.Section == "defaults" || kin == nil {
+		return last
+	}
+	return kin
+}
+
+// Replace makes an object what obj says.
+func (p *Place) Replace(key string, index int, obj map[string]any, full bool) error {
+	if p.section != nil {
+		l, err := p.at(key, index)
+		if err != nil {
+			return err
+		}
+		if !p.r.Ordered && plain(obj[p.r.Key]) != key {
+			return &FieldError{p.r.Key, fmt.Sprintf("is %q, and the path says %q", plain(obj[p.r.Key]), key)}
+		}
+		if equal(l.obj, obj) {
+			return nil
+		}
+		obj = maps.Clone(obj)
+		if p.r.KeyAt && plain(obj[p.r.Key]) == l.line.Words[1] {
+			delete(obj, p.r.Key)
+		}
+		words, err := p.r.line.encode(obj, l.line.Words)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(words, l.line.Words) {
+			p.section.Set(l.line, words...)
+		}
+		return nil
+	}
+	s := p.r.section(p.file, key)
+	switch {
+	case s == nil && p.r.Single:
+		s = p.single()
+	case s == nil:
+		return fmt.Errorf("%s %q %w", p.r.Name, key, ErrNotFound)
+	}
+	if !p.r.Single {
+		if plain(obj["name"]) != key {
+			return &FieldError{"name", fmt.Sprintf("is %q, and the path says %q", plain(obj["name"]), key)}
+		}
+		if from, _ := obj["from"].(string); from != s.From {
+			words := []string{s.Kind}
+			if s.Name != "" {
+				words = append(words, s.Name)
+			}
+			if from != "" {
+				words = append(words, "from", from)
+			}
+			s.Set(s.Header, words...)
+		}
+	}
+	if err := p.r.write(s, obj); err != nil {
+		return err
+	}
+	if full {
+		return p.children(s, obj)
+	}
+	return nil
+}
+
+// children makes the lines of a section what a full object says.
+func (p *Place) children(s *config.Section, obj map[string]any) error {
+	for _, c := range p.r.Children {
+		child := p.r.api.ByName[c]
+		place := &Place{r: child, file: p.file, section: s, parent: p.r}
+		var list []map[string]any
+		switch v := obj[child.listField()].(type) {
+		case []any:
+			for _, x := range v {
+				if m, ok := x.(map[string]any); ok {
+					list = append(list, m)
+				}
+			}
+		case map[string]any:
+			for _, k := range slices.Sorted(maps.Keys(v)) {
+				if m, ok := v[k].(map[string]any); ok {
+					list = append(list, m)
+				}
+			}
+		}
+		if err := place.ReplaceAll(list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReplaceAll makes the lines of a place what the list says. Lines that stay are not touched, nor are lines of the
+// resource's keyword that its description does not know.
+func (p *Place) ReplaceAll(list []map[string]any) error {
+	if !p.r.Ordered {
+		keep := map[string]bool{}
+		for _, obj := range list {
+			keep[plain(obj[p.r.Key])] = true
+		}
+		have := map[string]bool{}
+		for _, l := range p.lines() {
+			if k := plain(l.obj[p.r.Key]); keep[k] {
+				have[k] = true
+			} else {
+				p.section.Remove(l.line)
+			}
+		}
+		for _, obj := range list {
+			var err error
+			if k := plain(obj[p.r.Key]); have[k] {
+				err = p.Replace(k, 0, obj, false)
+			} else {
+				err = p.Create(obj, 0, false)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	old := p.lines()
+	for i, obj := range list {
+		if i >= len(old) {
+			if err := p.Create(obj, i, false); err != nil {
+				return indexed(err, i)
+			}
+			continue
+		}
+		if err := p.Replace("", i, obj, false); err != nil {
+			return indexed(err, i)
+		}
+	}
+	for i := len(list); i < len(old); i++ {
+		p.section.Remove(old[i].line)
+	}
+	return nil
+}
+
+func indexed(err error, i int) error {
+	if fe, ok := err.(*FieldError); ok {
+		return &FieldError{fmt.Sprintf("%d.%s", i, fe.Field), fe.Text}
+	}
+	return err
+}
+
+// Delete takes an object away.
+func (p *Place) Delete(key string, index int) error {
+	if p.section != nil {
+		l, err := p.at(key, index)
+		if err == nil {
+			p.section.Remove(l.line)
+		}
+		return err
+	}
+	s := p.r.section(p.file, key)
+	if s == nil {
+		return fmt.Errorf("%s %q %w", p.r.Name, key, ErrNotFound)
+	}
+	p.file.RemoveSection(s)
+	return nil
+}

@@ -1,0 +1,265 @@
+package resource
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Line reads and writes the lines of one kind. Several patterns are alternatives, tried in order. After the pattern come
+// the options, in any order, and a tail (a condition).
+type Line struct {
+	alts      []*pattern
+	tail      []node
+	props     []*Property
+	required  []string
+	optionSet string
+	options   []*Property
+	byFirst   map[string][]*Property // options by the word that they begin with
+	fields    *fields
+	union     string
+	linked    bool
+}
+
+// FieldError is a value that cannot be written to the configuration.
+type FieldError struct {
+	Field string
+	Text  string
+}
+
+func (e *FieldError) Error() string { return e.Field + " " + e.Text }
+
+// piece is a run of words of a line and the option that it is, nil when the line's description does not know it.
+type piece struct {
+	prop  *Property
+	words []string
+}
+
+// decode reads a line. ok is false when it is not of this kind.
+func (l *Line) decode(words []string) (obj map[string]any, ok bool) {
+	obj, _, _, ok = l.split(words)
+	return obj, ok
+}
+
+// split reads a line and says which alternative it is and which words are which option.
+func (l *Line) split(words []string) (map[string]any, *pattern, []piece, bool) {
+	head, tail := words, []string(nil)
+	if l.tail != nil {
+		for i := 2; i < len(words); i++ {
+			if words[i] == "if" || words[i] == "unless" {
+				head, tail = words[:i], words[i:]
+				break
+			}
+		}
+	}
+	for _, a := range l.alts {
+		obj := map[string]any{}
+		i, ok := match(a.nodes, l.fields, head, 0, obj)
+		if !ok || i < len(head) && len(l.options) == 0 {
+			continue
+		}
+		maps.Copy(obj, a.consts)
+		if on, _, is := l.single(); is {
+			obj[l.props[0].Name] = on
+		}
+		pieces := l.pieces(head[i:], obj)
+		if n, ok := match(l.tail, l.fields, tail, 0, obj); !ok || n < len(tail) {
+			continue
+		}
+		return obj, a, pieces, true
+	}
+	return nil, nil, nil, false
+}
+
+// single tells whether the line belongs to one property that is said by the line's presence.
+func (l *Line) single() (on, off any, is bool) {
+	if len(l.props) != 1 || l.props[0].group == nil && l.props[0].line != nil || len(l.alts) == 0 {
+		return nil, nil, false
+	}
+	used := false
+	l.alts[0].properties(func(string, bool) { used = true })
+	if used {
+		return nil, nil, false
+	}
+	return l.props[0].toggle()
+}
+
+func (l *Line) pieces(words []string, obj map[string]any) (out []piece) {
+next:
+	for i := 0; i < len(words); {
+		for _, p := range l.byFirst[words[i]] {
+			got := map[string]any{}
+			n, ok := match(p.group, l.fields, words, i, got)
+			if ok && n > i {
+				if on, _, is := p.toggle(); is {
+					got[p.Name] = on
+				}
+				merge(obj, got, p.Many)
+				out = append(out, piece{p, words[i:n]})
+				i = n
+				continue next
+			}
+			if p.negated == nil {
+				continue
+			}
+			if n, ok := match(p.negated, l.fields, words, i, got); ok && n > i {
+				_, off, _ := p.toggle()
+				obj[p.Name] = off
+				out = append(out, piece{p, words[i:n]})
+				i = n
+				continue next
+			}
+		}
+		out = append(out, piece{nil, words[i : i+1]})
+		i++
+	}
+	return out
+}
+
+// encode writes an object as words. What old, the line before, says in words that the description does not know is kept,
+// and so is the order and the spelling of what did not change.
+func (l *Line) encode(obj map[string]any, old []string) ([]string, error) {
+	a, err := l.choose(obj)
+	if err != nil {
+		return nil, err
+	}
+	words, missing := render(a.nodes, l.fields, obj)
+	if missing != "" {
+		return nil, &FieldError{missing, "is required"}
+	}
+	oldObj, _, pieces, _ := l.split(old)
+	written := map[*Property]bool{}
+	for _, p := range pieces {
+		switch {
+		case p.prop == nil:
+			words = append(words, p.words...)
+		case written[p.prop]:
+		case equal(obj[p.prop.Name], oldObj[p.prop.Name]) && !p.prop.Many:
+			written[p.prop] = true
+			words = append(words, p.words...)
+		default:
+			written[p.prop] = true
+			words = append(words, l.option(p.prop, obj)...)
+		}
+	}
+	for _, p := range l.options {
+		if !written[p] {
+			words = append(words, l.option(p, obj)...)
+		}
+	}
+	tail, missing := render(l.tail, l.fields, obj)
+	if missing != "" {
+		return nil, &FieldError{missing, "is required"}
+	}
+	words = append(words, tail...)
+	return words, l.verify(obj, words)
+}
+
+func (l *Line) option(p *Property, obj map[string]any) []string {
+	v := obj[p.Name]
+	if absent(v) {
+		return nil
+	}
+	nodes := p.group
+	if on, off, is := p.toggle(); is && !equal(v, on) {
+		if !equal(v, off) || p.negated == nil {
+			return nil
+		}
+		nodes = p.negated
+	}
+	if p.Many {
+		return renderRepeat(node{nodes: nodes}, l.fields, obj)
+	}
+	words, _ := render(nodes, l.fields, obj)
+	return words
+}
+
+// choose finds the alternative that says everything that the object says.
+func (l *Line) choose(obj map[string]any) (*pattern, error) {
+	common := map[string]bool{}
+	for _, p := range l.options {
+		common[p.Name] = true
+	}
+	(&pattern{nodes: l.tail}).properties(func(n string, _ bool) { common[n] = true })
+	var best error
+	fewest := 0
+	for _, a := range l.alts {
+		if !l.constsMatch(a, obj) {
+			continue
+		}
+		named := maps.Clone(common)
+		var wrong []error
+		a.properties(func(n string, required bool) {
+			named[n] = true
+			if required && absent(obj[n]) && !l.fields.optionalRest(n) {
+				wrong = append(wrong, &FieldError{n, "is required"})
+			}
+		})
+		for _, n := range slices.Sorted(maps.Keys(obj)) {
+			if !absent(obj[n]) && !named[n] {
+				wrong = append(wrong, &FieldError{n, "does not go with " + l.describe(a, obj)})
+			}
+		}
+		if len(wrong) == 0 {
+			_, missing := render(a.nodes, l.fields, obj)
+			if missing == "" {
+				return a, nil
+			}
+			wrong = append(wrong, &FieldError{missing, "is required, or has a value that does not go with the others"})
+		}
+		if best == nil || len(wrong) < fewest {
+			best, fewest = wrong[0], len(wrong)
+		}
+	}
+	if best == nil {
+		if l.union != "" {
+			return nil, &FieldError{l.union, fmt.Sprintf("%q is not known", plain(obj[l.union]))}
+		}
+		best = &FieldError{l.props[0].Name, "does not make a line"}
+	}
+	return nil, best
+}
+
+func (l *Line) constsMatch(a *pattern, obj map[string]any) bool {
+	for n, v := range a.consts {
+		if !equal(obj[n], v) {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Line) describe(a *pattern, obj map[string]any) string {
+	if l.union != "" {
+		return l.union + " " + plain(obj[l.union])
+	}
+	return strings.TrimSpace("\"" + a.source + "\"")
+}
+
+// verify reads the words back: what does not come out as it went in would have meant something else in the file.
+func (l *Line) verify(obj map[string]any, words []string) error {
+	back, ok := l.decode(words)
+	for _, p := range l.props {
+		want, got := obj[p.Name], any(nil)
+		if ok {
+			got = back[p.Name]
+		}
+		if absent(want) && absent(got) {
+			continue
+		}
+		if _, off, is := p.toggle(); is && equal(want, off) && p.negated == nil {
+			continue // "disabled" of something that is only there or not there
+		}
+		if s, isText := want.(string); isText && ok {
+			// Text of the configuration language may be quoted in more than one way.
+			if g, _ := got.(string); slices.Equal(splitWords(s), splitWords(g)) && !hasComment(s) {
+				continue
+			}
+		}
+		if !equal(want, got) {
+			return &FieldError{p.Name, fmt.Sprintf("cannot be written to the configuration: %q would be read as %q", plain(want), plain(got))}
+		}
+	}
+	return nil
+}

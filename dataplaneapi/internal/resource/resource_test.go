@@ -1,0 +1,254 @@
+package resource
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	apispec "github.com/forebay-lb/forebay/api-spec"
+	"github.com/forebay-lb/forebay/proxy/config"
+)
+
+func api(t *testing.T) *API {
+	t.Helper()
+	a, err := Load(apispec.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestDocument(t *testing.T) {
+	doc, routes, err := api(t).Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(routes) < 50 {
+		t.Errorf("only %d routes", len(routes))
+	}
+	if doc.Paths.Value("/services/haproxy/configuration/backends/{parent_name}/servers/{name}") == nil {
+		t.Error("no path of a server")
+	}
+	seen := map[string]bool{}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.OperationID == "" || seen[op.OperationID] {
+				t.Errorf("%s %s: operation %q is empty or not unique", method, path, op.OperationID)
+			}
+			seen[op.OperationID] = true
+		}
+	}
+}
+
+func parse(t *testing.T, text string) map[string]any {
+	t.Helper()
+	var obj map[string]any
+	if err := json.Unmarshal([]byte(text), &obj); err != nil {
+		t.Fatal(err)
+	}
+	return obj
+}
+
+// lines go both ways: words to JSON, and JSON to the same words.
+func TestLines(t *testing.T) {
+	a := api(t)
+	for _, c := range []struct{ resource, line, json string }{
+		{"server", "server s1 127.0.0.1:80", `{"name":"s1","address":"127.0.0.1","port":80}`},
+		{"server", "server s1 10.0.0.1:80 check inter 2s weight 10 backup", `{"name":"s1","address":"10.0.0.1","port":80,"check":"enabled","inter":2000,"weight":10,"backup":"enabled"}`},
+		{"server", "server s1 /run/app.sock no-check", `{"name":"s1","address":"/run/app.sock","check":"disabled"}`},
+		{"server", "server s1 [::1]:8080 proxy-v2-options ssl,crc32c", `{"name":"s1","address":"[::1]","port":8080,"proxy-v2-options":["ssl","crc32c"]}`},
+		{"server", "server s1 h:80 ssl verify none disabled", `{"name":"s1","address":"h","port":80,"ssl":"enabled","verify":"none","maintenance":"enabled"}`},
+		{"bind", "bind :8080 name web", `{"name":"web","port":8080}`},
+		{"bind", "bind *:8000-8010 name r accept-proxy", `{"name":"r","address":"*","port":8000,"port-range-end":8010,"accept_proxy":true}`},
+		{"bind", "bind *:443 name s ssl crt /c.pem alpn h2,http/1.1", `{"name":"s","address":"*","port":443,"ssl":true,"ssl_certificate":"/c.pem","alpn":"h2,http/1.1"}`},
+		{"acl", "acl is_api path_beg /api /v2", `{"acl_name":"is_api","criterion":"path_beg","value":"/api /v2"}`},
+		{"acl", "acl always always_true", `{"acl_name":"always","criterion":"always_true"}`},
+		{"backend_switching_rule", "use_backend app if { path_beg /app }", `{"name":"app","cond":"if","cond_test":"{ path_beg /app }"}`},
+		{"backend_switching_rule", "use_backend app", `{"name":"app"}`},
+		{"log_target", "log global", `{"global":true}`},
+		{"log_target", "no log", `{"nolog":true}`},
+		{"log_target", "log 127.0.0.1:514 len 1024 format rfc5424 sample 1:2 local0 notice", `{"address":"127.0.0.1:514","length":1024,"format":"rfc5424","sample_range":"1","sample_size":2,"facility":"local0","level":"notice"}`},
+		{"http_request_rule", "http-request set-header X-A '%[src] b' if a !b", `{"type":"set-header","hdr_name":"X-A","hdr_format":"%[src] b","cond":"if","cond_test":"a !b"}`},
+		{"http_request_rule", "http-request del-header X -m beg", `{"type":"del-header","hdr_name":"X","hdr_method":"beg"}`},
+		{"http_request_rule", "http-request deny deny_status 403", ``},
+		{"http_request_rule", "http-request deny status 403 unless ok", `{"type":"deny","deny_status":403,"cond":"unless","cond_test":"ok"}`},
+		{"http_request_rule", "http-request return status 200 content-type text/plain string hi hdr A 1 hdr B 2", `{"type":"return","return_status_code":200,"return_content_type":"text/plain","return_content_format":"string","return_content":"hi","return_hdrs":[{"name":"A","fmt":"1"},{"name":"B","fmt":"2"}]}`},
+		{"http_request_rule", "http-request redirect location /x code 302 drop-query if a", `{"type":"redirect","redir_type":"location","redir_value":"/x","redir_code":302,"redir_option":"drop-query","cond":"if","cond_test":"a"}`},
+		{"http_request_rule", "http-request set-var(txn.a) src,lower", `{"type":"set-var","var_scope":"txn","var_name":"a","var_expr":"src,lower"}`},
+		{"http_request_rule", "http-request track-sc0 src table t", `{"type":"track-sc","track_sc_stick_counter":0,"track_sc_key":"src","track_sc_table":"t"}`},
+		{"http_response_rule", "http-response set-status 503 reason 'Go away'", `{"type":"set-status","status":503,"status_reason":"Go away"}`},
+	} {
+		f := config.Parse("t", []byte(c.line+"\n"))
+		words := f.Lines[0].Words
+		l := a.ByName[c.resource].line
+		obj, ok := l.decode(words)
+		if !ok {
+			t.Errorf("%s: not a %s", c.line, c.resource)
+			continue
+		}
+		if c.json == "" {
+			continue
+		}
+		want := parse(t, c.json)
+		if !equal(obj, want) {
+			got, _ := json.Marshal(obj)
+			t.Errorf("%s:\n got %s\nwant %s", c.line, got, c.json)
+			continue
+		}
+		out, err := l.encode(want, nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.line, err)
+			continue
+		}
+		if again, _ := l.decode(out); !equal(again, want) {
+			t.Errorf("%s: written as %q", c.line, out)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	a := api(t)
+	for _, c := range []struct{ resource, json, field string }{
+		{"http_request_rule", `{"type":"set-header","hdr_name":"X"}`, "hdr_format"},
+		{"http_request_rule", `{"type":"set-header","hdr_name":"X","hdr_format":"a","redir_code":301}`, "redir_code"},
+		{"http_request_rule", `{"type":"no-such"}`, "type"},
+		{"http_request_rule", `{"type":"allow","cond":"if"}`, "cond"},
+		{"backend_switching_rule", `{"name":"a","cond":"if","cond_test":"x # y"}`, "cond_test"},
+		{"log_target", `{"address":"1.2.3.4"}`, "facility"},
+		{"log_target", `{"global":true,"address":"1.2.3.4"}`, "address"},
+		{"server", `{"name":"s","port":80}`, "address"},
+	} {
+		_, err := a.ByName[c.resource].line.encode(parse(t, c.json), nil)
+		fe, ok := err.(*FieldError)
+		if !ok || fe.Field != c.field {
+			t.Errorf("%s: error %v, want one about %s", c.json, err, c.field)
+		}
+	}
+}
+
+const sample = `# _version=3
+# the house file
+
+global
+    stats socket /run/a.sock level admin expose-fd listeners  # ops
+    maxconn 1000
+    tune.bufsize 16384
+
+defaults
+    mode http
+    timeout client 30s   # half a minute
+    timeout server 30s
+    option httplog
+    log global
+
+frontend web from base
+    bind :8080
+    # what follows is routing
+    acl is_api path_beg /api
+    use_backend api if is_api
+    default_backend app
+    unheard-of keyword here
+
+backend app
+    balance leastconn
+    option httpchk GET /health
+    default-server check inter 1s
+    server s1 127.0.0.1:9001 weight 10 # first
+    server s2 127.0.0.1:9002 strange-word 5
+`
+
+func TestReadSections(t *testing.T) {
+	a := api(t)
+	f := config.Parse("t", []byte(sample))
+	for _, c := range []struct{ resource, name, json string }{
+		{"global", "", `{"runtime_apis":[{"address":"/run/a.sock","level":"admin","expose_fd_listeners":true}],"performance_options":{"maxconn":1000},"tune_buffer_options":{"bufsize":16384}}`},
+		{"defaults", "unnamed_defaults_1", `{"name":"unnamed_defaults_1","mode":"http","client_timeout":30000,"server_timeout":30000,"httplog":true}`},
+		{"frontend", "web", `{"name":"web","from":"base","default_backend":"app"}`},
+		{"backend", "app", `{"name":"app","balance":{"algorithm":"leastconn"},"adv_check":"httpchk","httpchk_params":{"method":"GET","uri":"/health"},"default_server":{"check":"enabled","inter":1000}}`},
+	} {
+		got, err := a.ByName[c.resource].Sections(f).Get(c.name, 0, false)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !equal(got, parse(t, c.json)) {
+			j, _ := json.Marshal(got)
+			t.Errorf("%s:\n got %s\nwant %s", c.resource, j, c.json)
+		}
+		// Writing back what was read changes no byte.
+		if err := a.ByName[c.resource].Sections(f).Replace(c.name, 0, got, false); err != nil {
+			t.Error(err)
+		}
+		if string(f.Bytes()) != sample {
+			t.Fatalf("%s: the file changed:\n%s", c.resource, f.Bytes())
+		}
+	}
+	full, err := a.ByName["backend"].Sections(f).Get("app", 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if servers, _ := full["servers"].(map[string]any); len(servers) != 2 {
+		t.Errorf("full section: %v", full)
+	}
+	if err := a.ByName["backend"].Sections(f).Replace("app", 0, full, true); err != nil || string(f.Bytes()) != sample {
+		t.Errorf("full section written back: %v\n%s", err, f.Bytes())
+	}
+}
+
+// An edit changes the lines that it is about, and nothing else.
+func TestEdits(t *testing.T) {
+	a := api(t)
+	in := func(f *config.File, r, kind, name string) *Place {
+		p, err := a.ByName[r].In(f, kind, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, c := range []struct {
+		name     string
+		edit     func(f *config.File) error
+		old, new string
+	}{
+		{"add a server", func(f *config.File) error {
+			return in(f, "server", "backend", "app").Create(parse(t, `{"name":"s3","address":"127.0.0.1","port":9003,"check":"enabled"}`), 0, false)
+		}, "strange-word 5\n", "strange-word 5\n    server s3 127.0.0.1:9003 check\n"},
+		{"change a server, keeping what is unknown", func(f *config.File) error {
+			return in(f, "server", "backend", "app").Replace("s2", 0, parse(t, `{"name":"s2","address":"127.0.0.1","port":9002,"weight":7}`), false)
+		}, "9002 strange-word 5", "9002 strange-word 5 weight 7"},
+		{"change a weight, keeping the comment", func(f *config.File) error {
+			return in(f, "server", "backend", "app").Replace("s1", 0, parse(t, `{"name":"s1","address":"127.0.0.1","port":9001,"weight":20}`), false)
+		}, "weight 10 # first", "weight 20 # first"},
+		{"delete a server", func(f *config.File) error {
+			return in(f, "server", "backend", "app").Delete("s1", 0)
+		}, "    server s1 127.0.0.1:9001 weight 10 # first\n", ""},
+		{"a rule goes between ACLs and use_backend", func(f *config.File) error {
+			return in(f, "http_request_rule", "frontend", "web").Create(parse(t, `{"type":"deny","cond":"if","cond_test":"is_api"}`), 0, false)
+		}, "path_beg /api\n", "path_beg /api\n    http-request deny if is_api\n"},
+		{"an ACL at the head of the others", func(f *config.File) error {
+			return in(f, "acl", "frontend", "web").Create(parse(t, `{"acl_name":"a","criterion":"path","value":"/"}`), 0, false)
+		}, "    acl is_api", "    acl a path /\n    acl is_api"},
+		{"change a timeout, keeping the comment", func(f *config.File) error {
+			return a.ByName["defaults"].Sections(f).Replace("unnamed_defaults_1", 0, parse(t, `{"name":"unnamed_defaults_1","mode":"http","client_timeout":60000,"server_timeout":30000,"httplog":true}`), false)
+		}, "timeout client 30s   #", "timeout client 1m   #"},
+		{"a new backend", func(f *config.File) error {
+			return a.ByName["backend"].Sections(f).Create(parse(t, `{"name":"new","mode":"http","redispatch":{"enabled":"enabled","interval":3}}`), 0, false)
+		}, "strange-word 5\n", "strange-word 5\n\nbackend new\n    mode http\n    option redispatch 3\n"},
+		{"one bind by its address", func(f *config.File) error {
+			return in(f, "bind", "frontend", "web").Replace(":8080", 0, parse(t, `{"name":":8080","port":8080,"maxconn":5}`), false)
+		}, "bind :8080\n", "bind :8080 maxconn 5\n"},
+		{"settings come before children", func(f *config.File) error {
+			return a.ByName["backend"].Sections(f).Replace("app", 0, parse(t, `{"name":"app","balance":{"algorithm":"leastconn"},"adv_check":"httpchk","httpchk_params":{"method":"GET","uri":"/health"},"default_server":{"check":"enabled","inter":1000},"retries":2}`), false)
+		}, "inter 1s\n", "inter 1s\n    retries 2\n"},
+	} {
+		f := config.Parse("t", []byte(sample))
+		if err := c.edit(f); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		want := strings.Replace(sample, c.old, c.new, 1)
+		if got := string(f.Bytes()); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, want)
+		}
+	}
+}
