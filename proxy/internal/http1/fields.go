@@ -250,16 +250,14 @@ func (s *seen) note(name []byte, value *[]byte, k kind) (keep bool, why string) 
 		}
 	case "te":
 		// Only trailers may be asked for across a proxy (RFC 9110 10.1.4).
-		if k == request {
-			for rest := v; rest != nil; {
-				var e []byte
-				if e, rest = element(rest); message.EqualFold(e, "trailers") {
-					*value = e
-					return true, ""
-				}
+		for rest := v; rest != nil; {
+			var e []byte
+			if e, rest = element(rest); message.EqualFold(e, "trailers") {
+				*value = e
+				return true, ""
 			}
-			return false, ""
 		}
+		return false, ""
 	case "sec-websocket-key":
 		s.wsKey = v
 	case "sec-websocket-accept":

@@ -118,7 +118,46 @@ func requestHost(req *message.Request, s *seen, lim *Limits) fail {
 		return fail{0, s.pos, "host differs from the target"}
 	}
 	req.Host = authority
+	normalize(req, scheme, authority, s.hasHost)
 	return fail{}
+}
+
+// normalize takes a default or empty port out of an absolute target and writes
+// the host field alike; in a CONNECT only the host field loses it, since there
+// the target's port is what it is about.
+func normalize(req *message.Request, scheme, authority []byte, hasHost bool) {
+	if len(scheme) == 0 {
+		if i := req.Next("host", 0); i >= 0 {
+			if host, port := splitPort(req.Fields[i].Value); defaultPort(nil, port) {
+				req.Fields[i].Value = host
+			}
+		}
+		return
+	}
+	host, port := splitPort(authority)
+	if len(host) == len(authority) || !defaultPort(scheme, port) && (len(port) > 0 || !known(scheme)) {
+		return
+	}
+	// What is before the port moves over it, in the buffer.
+	t := req.Target
+	cut := len(authority) - len(host)
+	end := len(scheme) + 3
+	if i := bytes.IndexAny(t[end:], "/?#"); i >= 0 {
+		end += i
+	} else {
+		end = len(t)
+	}
+	copy(t[cut:end], t[:end-cut])
+	req.Target = t[cut:]
+	req.Host = t[end-len(host) : end : end]
+	if hasHost {
+		req.Fields[req.Next("host", 0)].Value = req.Host
+	}
+}
+
+// known tells of schemes that have a default port here.
+func known(scheme []byte) bool {
+	return message.EqualFold(scheme, "http") || message.EqualFold(scheme, "https")
 }
 
 // sameAuthority compares an authority with a host field: they may differ in
