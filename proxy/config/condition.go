@@ -37,6 +37,36 @@ func EvalCondition(expr string, opt Options) (bool, error) {
 	return ok, nil
 }
 
+// EvalArgument decides the argument of -cc (management manual chapter 3). It is cut into words and its variables are expanded
+// as on a line of a configuration, before it is evaluated.
+func EvalArgument(text string, opt Options) (bool, error) {
+	words, _, err := split([]byte(text), opt.lookup)
+	switch {
+	case err != nil && err.tooMany:
+		return false, fmt.Errorf("%s: %s", "Error in condition", "Too many words.")
+	case err != nil:
+		what := strings.ToUpper(err.text[:1]) + err.text[1:] + "."
+		return false, fmt.Errorf("%s: %s", "Syntax Error in condition", what)
+	}
+	ok, cerr := EvalCondition(join(words), opt)
+	if cerr != nil {
+		return false, fmt.Errorf("%s: %w", "Failed to evaluate condition", cerr)
+	}
+	return ok, nil
+}
+
+// join puts words together again as conditions want them: one blank between two, nothing behind an empty word.
+func join(words []word) string {
+	var list []string
+	for _, w := range words {
+		if w.text == "" {
+			break
+		}
+		list = append(list, w.text)
+	}
+	return strings.Join(list, " ")
+}
+
 type condition struct {
 	expr string
 	at   int
@@ -71,8 +101,8 @@ func (c *condition) or(depth int) (bool, error) {
 			return false, err
 		}
 		value = value || v
-		if !c.take("||") {
-			return value, nil
+		if more, err := c.operator("||"); !more || err != nil {
+			return value, err
 		}
 	}
 }
@@ -85,10 +115,22 @@ func (c *condition) and(depth int) (bool, error) {
 			return false, err
 		}
 		value = value && v
-		if !c.take("&&") {
-			return value, nil
+		if more, err := c.operator("&&"); !more || err != nil {
+			return value, err
 		}
 	}
+}
+
+// operator takes an operator, behind which something must follow.
+func (c *condition) operator(sign string) (bool, error) {
+	if !c.take(sign) {
+		return false, nil
+	}
+	at := c.at - len(sign)
+	if c.blanks(); c.at == len(c.expr) {
+		return false, c.fail(at, "unparsable conditional expression '%s'", c.expr[at:])
+	}
+	return true, nil
 }
 
 func (c *condition) term(depth int) (bool, error) {
@@ -107,7 +149,7 @@ func (c *condition) primary(depth, start int) (bool, error) {
 	rest := c.expr[c.at:]
 	if n := numberLen(rest); n > 0 {
 		c.at += n
-		return strings.Trim(rest[:n], "+-0") != "", nil
+		return strings.Trim(rest[:n], "+-0xX") != "", nil
 	}
 	if strings.HasPrefix(rest, "(") {
 		if depth >= maxConditionDepth {
@@ -140,13 +182,18 @@ func (c *condition) primary(depth, start int) (bool, error) {
 	return p.eval(c.opt, args), nil
 }
 
-// numberLen returns the length of a decimal number with an optional sign, or 0.
+// numberLen returns the length of a number with an optional sign, decimal or hexadecimal (0x…), or 0.
 func numberLen(s string) int {
 	n := 0
 	if n < len(s) && (s[n] == '+' || s[n] == '-') {
 		n++
 	}
 	digits := n
+	if h := n + 2; h < len(s) && s[n] == '0' && s[n+1]|0x20 == 'x' && unhex(s[h]) >= 0 {
+		for n = h; n < len(s) && unhex(s[n]) >= 0; n++ {
+		}
+		return n
+	}
 	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
 		n++
 	}
@@ -221,7 +268,7 @@ func (c *condition) argument(name string) (string, error) {
 		}
 	}
 	if quote != 0 {
-		return "", c.fail(since, "unquoted or unmatched quote in arguments of predicate '%s' used in conditional expression", name)
+		return "", c.fail(since, "unmatched quote in arguments of predicate '%s' used in conditional expression", name)
 	}
 	return b.String(), nil
 }
@@ -233,19 +280,23 @@ type predicate struct {
 
 // predicates are those of manual 2.4.
 var predicates = map[string]predicate{
-	"defined":                 {1, func(o *Options, a []string) bool { _, ok := o.lookup(a[0]); return ok }},
-	"feature":                 {1, func(o *Options, a []string) bool { return slices.Contains(o.Features, a[0]) }},
-	"enabled":                 {1, func(o *Options, a []string) bool { return slices.Contains(o.Enabled, strings.ToUpper(a[0])) }},
-	"streq":                   {2, func(_ *Options, a []string) bool { return a[0] == a[1] }},
-	"strneq":                  {2, func(_ *Options, a []string) bool { return a[0] != a[1] }},
-	"strstr":                  {2, func(_ *Options, a []string) bool { return strings.Contains(a[0], a[1]) }},
-	"version_atleast":         {1, func(o *Options, a []string) bool { return compareVersions(o.Version, a[0]) >= 0 }},
-	"version_before":          {1, func(o *Options, a []string) bool { return compareVersions(o.Version, a[0]) < 0 }},
-	"openssl_version_atleast": {1, func(o *Options, a []string) bool { return compareVersions(o.OpenSSLVersion, a[0]) >= 0 }},
-	"openssl_version_before":  {1, func(o *Options, a []string) bool { return compareVersions(o.OpenSSLVersion, a[0]) < 0 }},
-	"ssllib_name_startswith":  {1, func(o *Options, a []string) bool { return strings.HasPrefix(o.SSLLibrary, a[0]) }},
-	"awslc_api_atleast":       {1, func(o *Options, a []string) bool { return o.AWSLCAPI >= leadingInt(a[0]) }},
-	"awslc_api_before":        {1, func(o *Options, a []string) bool { return o.AWSLCAPI < leadingInt(a[0]) }},
+	"defined":         {1, func(o *Options, a []string) bool { _, ok := o.lookup(a[0]); return ok }},
+	"feature":         {1, func(o *Options, a []string) bool { return slices.Contains(o.Features, a[0]) }},
+	"enabled":         {1, func(o *Options, a []string) bool { return slices.Contains(o.Enabled, strings.ToUpper(a[0])) }},
+	"streq":           {2, func(_ *Options, a []string) bool { return a[0] == a[1] }},
+	"strneq":          {2, func(_ *Options, a []string) bool { return a[0] != a[1] }},
+	"strstr":          {2, func(_ *Options, a []string) bool { return strings.Contains(a[0], a[1]) }},
+	"version_atleast": {1, func(o *Options, a []string) bool { return compareVersions(o.Version, a[0]) >= 0 }},
+	"version_before":  {1, func(o *Options, a []string) bool { return compareVersions(o.Version, a[0]) < 0 }},
+	"openssl_version_atleast": {1, func(o *Options, a []string) bool {
+		return o.OpenSSLVersion != "" && compareVersions(o.OpenSSLVersion, a[0]) >= 0
+	}},
+	"openssl_version_before": {1, func(o *Options, a []string) bool {
+		return o.OpenSSLVersion != "" && compareVersions(o.OpenSSLVersion, a[0]) < 0
+	}},
+	"ssllib_name_startswith": {1, func(o *Options, a []string) bool { return strings.HasPrefix(o.SSLLibrary, a[0]) }},
+	"awslc_api_atleast":      {1, func(o *Options, a []string) bool { return o.AWSLCAPI > 0 && o.AWSLCAPI >= leadingInt(a[0]) }},
+	"awslc_api_before":       {1, func(o *Options, a []string) bool { return o.AWSLCAPI > 0 && o.AWSLCAPI < leadingInt(a[0]) }},
 }
 
 func leadingInt(s string) int {

@@ -12,6 +12,26 @@ const defaultIndent = "    "
 // InsertSection puts a new section behind another one, or at the end of the file when after is nil. One blank line
 // separates it from what is before and behind.
 func (f *File) InsertSection(after *Section, kind, name, from string) *Section {
+	at := len(f.Lines)
+	if after != nil {
+		if i := slices.Index(f.Lines, after.Header); i >= 0 {
+			at = f.end(i)
+		}
+	}
+	return f.insertSection(at, kind, name, from)
+}
+
+// PrependSection puts a new section in front of all others, below the comments that begin the file.
+func (f *File) PrependSection(kind, name, from string) *Section {
+	for i, l := range f.Lines {
+		if len(l.Words) > 0 {
+			return f.insertSection(f.comments(i), kind, name, from)
+		}
+	}
+	return f.insertSection(len(f.Lines), kind, name, from)
+}
+
+func (f *File) insertSection(at int, kind, name, from string) *Section {
 	words := []string{kind}
 	if name != "" {
 		words = append(words, name)
@@ -19,59 +39,66 @@ func (f *File) InsertSection(after *Section, kind, name, from string) *Section {
 	if from != "" {
 		words = append(words, "from", from)
 	}
-	at := len(f.Lines)
-	if after != nil {
-		if i := slices.Index(f.Lines, after.Header); i >= 0 {
-			at = i + 1 + after.ownLines()
-		}
-	}
 	f.terminate(at)
-	var lines []*Line
-	if at > 0 && !f.Lines[at-1].IsBlank() {
-		lines = append(lines, parseLine([]byte(f.eol()), 0))
-	}
 	s := &Section{File: f, Kind: kind, Name: name, From: from, Header: f.newLine("", words)}
-	lines = append(lines, s.Header)
-	if at < len(f.Lines) && !f.Lines[at].IsBlank() {
-		sep := parseLine([]byte(f.eol()), 0)
-		lines = append(lines, sep)
-		s.Body = []*Line{sep}
+	lines := []*Line{s.Header}
+	if at > 0 && !f.Lines[at-1].IsBlank() {
+		lines = slices.Insert(lines, 0, f.newLine("", nil))
+	}
+	if at < len(f.Lines) {
+		if !f.Lines[at].IsBlank() {
+			lines = append(lines, f.newLine("", nil))
+		}
+		s.Body = append(s.Body, lines[slices.Index(lines, s.Header)+1:]...)
+		for _, l := range f.Lines[at:] {
+			if len(l.Words) > 0 {
+				break
+			}
+			s.Body = append(s.Body, l)
+		}
 	}
 	f.Lines = slices.Insert(f.Lines, at, lines...)
 	return s
 }
 
-// RemoveSection takes a section away: its header, its lines and the comments that stand directly above its header.
-// Comments behind its last statement stay when the next section follows them directly, for they speak of that one.
+// RemoveSection takes a section away: its header, its lines and the comments above its header that speak of it.
 func (f *File) RemoveSection(s *Section) {
 	i := slices.Index(f.Lines, s.Header)
 	if i < 0 {
 		return
 	}
-	end := i + 1 + s.ownLines()
+	end := f.end(i)
 	for end < len(f.Lines) && f.Lines[end].IsBlank() {
 		end++
 	}
-	for i > 0 && f.Lines[i-1].IsComment() {
-		i--
-	}
-	f.Lines = slices.Delete(f.Lines, i, end)
+	f.Lines = slices.Delete(f.Lines, f.comments(i), end)
 }
 
-// ownLines counts the lines of the body that are the section's own: comments that stand directly above the next
-// header belong to that one.
-func (s *Section) ownLines() int {
-	n := len(s.Body)
-	i := slices.Index(s.File.Lines, s.Header)
-	if i < 0 || i+1+n >= len(s.File.Lines) {
-		return n
+// end returns the line behind the section whose header is line i: its last statement, and what follows that is neither
+// blank nor the next section's.
+func (f *File) end(i int) int {
+	next := i + 1
+	for next < len(f.Lines) && (len(f.Lines[next].Words) == 0 || !IsSection(f.Lines[next].Words[0])) {
+		next++
 	}
-	k := n
-	for k > 0 && s.Body[k-1].IsComment() {
+	if next < len(f.Lines) {
+		next = f.comments(next)
+	}
+	for next > i+1 && f.Lines[next-1].IsBlank() {
+		next--
+	}
+	return next
+}
+
+// comments returns the first of the comment lines that belong to the header in line i: those directly above it which
+// are not indented, unless they follow a statement of an unindented file. Comments that begin the file are the file's.
+func (f *File) comments(i int) int {
+	k := i
+	for k > 0 && f.Lines[k-1].IsComment() && f.Lines[k-1].Indent() == "" {
 		k--
 	}
-	if k < n && k > 0 && !s.Body[k-1].IsBlank() {
-		return n // the comment follows a statement without a blank: it may belong to either, leave it where it is
+	if k == 0 || !f.Lines[k-1].IsBlank() && f.Lines[k-1].Indent() == "" {
+		return i
 	}
 	return k
 }
@@ -79,10 +106,12 @@ func (s *Section) ownLines() int {
 // Insert puts a line in front of the i-th line of the body (len(Body) appends), indented as its neighbours are.
 func (s *Section) Insert(i int, words ...string) *Line {
 	i = min(max(i, 0), len(s.Body))
-	at := slices.Index(s.File.Lines, s.Header) + 1 + i
-	s.File.terminate(at)
 	l := s.File.newLine(s.indent(), words)
-	s.File.Lines = slices.Insert(s.File.Lines, at, l)
+	if h := slices.Index(s.File.Lines, s.Header); h >= 0 {
+		at := min(h+1+i, len(s.File.Lines))
+		s.File.terminate(at)
+		s.File.Lines = slices.Insert(s.File.Lines, at, l)
+	}
 	s.Body = slices.Insert(s.Body, i, l)
 	return l
 }
@@ -155,8 +184,13 @@ func (l *Line) written(i int, w string, used []bool) string {
 	if pick < 0 {
 		return Quote(w)
 	}
+	raw := string(l.Raw[l.spans[pick].from:l.spans[pick].to])
+	// A broken line, or a backslash that was the last character, must not spoil what comes next.
+	if again, _, err := split([]byte(raw+" x"), nil); err != nil || len(again) != 2 || again[0].text != w {
+		return Quote(w)
+	}
 	used[pick] = true
-	return string(l.Raw[l.spans[pick].from:l.spans[pick].to])
+	return raw
 }
 
 func (f *File) newLine(indent string, words []string) *Line {
@@ -185,17 +219,22 @@ func (f *File) eol() string {
 	return "\n"
 }
 
-// indent returns the indentation of the section's last statement, or of any in the file.
+// indent returns the indentation of the section's last statement, or the most common one of the file.
 func (s *Section) indent() string {
 	for _, l := range slices.Backward(s.Body) {
 		if len(l.Words) > 0 {
 			return l.Indent()
 		}
 	}
+	best, count := defaultIndent, map[string]int{}
 	for _, l := range s.File.Lines {
-		if len(l.Words) > 0 && l.Indent() != "" {
-			return l.Indent()
+		in := l.Indent()
+		if len(l.Words) == 0 || in == "" {
+			continue
+		}
+		if count[in]++; count[in] > count[best] {
+			best = in
 		}
 	}
-	return defaultIndent
+	return best
 }

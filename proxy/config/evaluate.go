@@ -165,6 +165,9 @@ func (e *evaluator) mark(raw []byte, at int) string {
 	const side = 60
 	text := strings.TrimRight(string(raw), "\r\n")
 	at = min(at, len(text))
+	if cut := min(len(text)-len(strings.TrimLeft(text, " \t")), at); cut > 0 {
+		text, at = text[cut:], at-cut
+	}
 	if at > side {
 		text = "..." + text[at-side+3:]
 		at = side

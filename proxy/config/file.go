@@ -84,8 +84,8 @@ func (l *Line) IsBlank() bool { return len(l.Words) == 0 && l.comment < 0 && l.e
 // IsComment tells whether there is nothing but a comment on the line.
 func (l *Line) IsComment() bool { return len(l.Words) == 0 && l.comment >= 0 }
 
-// Section is a view of a part of a file: a header and the lines up to the next header. Lines are shared with the file.
-// An edit keeps this view right; views of other sections taken before stay right as well, since each owns its lines.
+// Section is a view of a part of a file: a header and the lines up to the next header. The lines are the file's own.
+// Edits through a view keep it right. Views that were taken before a section was inserted or removed are out of date.
 type Section struct {
 	File   *File
 	Kind   string
@@ -98,21 +98,14 @@ type Section struct {
 // Sections returns the sections of the file in order. Lines above the first header belong to none.
 func (f *File) Sections() []*Section {
 	var list []*Section
-	for i, l := range f.Lines {
+	for _, l := range f.Lines {
 		if len(l.Words) > 0 && IsSection(l.Words[0]) {
-			if n := len(list); n > 0 {
-				list[n-1].Body = list[n-1].Body[:len(list[n-1].Body):len(list[n-1].Body)]
-			}
 			s := &Section{File: f, Kind: l.Words[0], Header: l}
 			s.Name, s.From, _ = header(l.Words)
-			s.Body = f.Lines[i+1 : i+1]
 			list = append(list, s)
 		} else if n := len(list); n > 0 {
 			list[n-1].Body = append(list[n-1].Body, l)
 		}
-	}
-	for _, s := range list {
-		s.Body = append([]*Line(nil), s.Body...)
 	}
 	return list
 }

@@ -77,14 +77,14 @@ func ReadSources(fsys FS, paths []string) ([]*File, error) {
 func sourceNames(fsys FS, path string) ([]string, error) {
 	info, err := fsys.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("Cannot open configuration file/directory %s : %s", path, reason(err)) //nolint:staticcheck // the users' scripts know this text
+		return nil, sourceError("Cannot open configuration file/directory", path, err)
 	}
 	if !info.IsDir() {
 		return []string{path}, nil
 	}
 	entries, err := fsys.ReadDir(path)
 	if err != nil {
-		return nil, fmt.Errorf("Cannot open configuration directory %s : %s", path, reason(err)) //nolint:staticcheck // as above
+		return nil, sourceError("Cannot open configuration directory", path, err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -103,12 +103,12 @@ func sourceNames(fsys FS, path string) ([]string, error) {
 func readFile(fsys FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("Could not open configuration file %s : %s", name, reason(err)) //nolint:staticcheck // as above
+		return nil, sourceError("Could not open configuration file", name, err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 	if err != nil {
-		return nil, fmt.Errorf("Could not read configuration file %s : %s", name, reason(err)) //nolint:staticcheck // as above
+		return nil, sourceError("Could not read configuration file", name, err)
 	}
 	if len(data) > MaxFileSize {
 		return nil, fmt.Errorf("configuration file %s is too large (maximum is %d bytes)", name, MaxFileSize)
@@ -116,11 +116,12 @@ func readFile(fsys FS, name string) ([]byte, error) {
 	return data, nil
 }
 
-// reason takes the operation and the path off an error, for they stand in front already.
-func reason(err error) string {
+// sourceError words a failure to read as HAProxy's users know it. The operation and the path that package fs puts into
+// its errors are left out, for they stand in front already.
+func sourceError(what, path string, err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
-		return pe.Err.Error()
+		err = pe.Err
 	}
-	return err.Error()
+	return fmt.Errorf("%s %s : %w", what, path, err)
 }

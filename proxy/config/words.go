@@ -14,7 +14,6 @@ const maxExpanded = 1 << 20
 type word struct {
 	text     string // unquoted; variables expanded if the splitter was given a lookup
 	from, to int    // the bytes of the line it was written as
-	quoted   bool   // quotes took part: an empty word was meant
 }
 
 // lexError is what the splitter found wrong; at is the offset in the line.
@@ -65,9 +64,8 @@ func (s *splitter) run() (comment int) {
 		case c == '#' && s.quote == 0:
 			return s.in
 		case (c == '"' || c == '\'') && (s.quote == 0 || s.quote == c):
-			s.begin()
-			s.cur.quoted = true
 			if s.quote == 0 {
+				s.begin() // an empty pair of quotes is a word, too
 				s.quote, s.since = c, s.in
 			} else {
 				s.quote = 0
@@ -128,9 +126,7 @@ func (s *splitter) escape() bool {
 	}
 	n, c := 2, next
 	switch next {
-	case ' ', '\\', '#', '\'', '"':
-	case '\t':
-		// outside quotes the manual's table allows it as a plain tab
+	case ' ', '\t', '\\', '#', '\'', '"':
 	case 't':
 		c = '\t'
 	case 'n':
@@ -218,8 +214,8 @@ func (s *splitter) variable() bool {
 		s.out = append(s.out, s.line[start:p]...)
 		return true
 	}
-	if !found {
-		// A list that does not exist leaves no word behind, not even an empty one.
+	if !found || expand && strings.TrimSpace(value) == "" {
+		// A list without a value leaves no word behind, not even an empty one.
 		if expand && s.in < len(s.line) && s.line[s.in] == '"' {
 			s.in++
 			s.quote = 0
@@ -251,7 +247,9 @@ func (s *splitter) expand(value string) {
 			s.out = append(s.out, value[i])
 			continue
 		}
-		s.end()
+		if len(s.out) > 0 { // else: blanks in front of the first part, right behind the quote
+			s.end()
+		}
 		if len(s.words) > MaxWords {
 			return
 		}

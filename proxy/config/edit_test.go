@@ -1,0 +1,98 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// edit applies a change to a text and compares the whole file, so that nothing else may have moved.
+func edit(t *testing.T, name, text, want string, change func(f *File, s []*Section)) {
+	t.Helper()
+	f := Parse("f", []byte(text))
+	change(f, f.Sections())
+	if got := string(f.Bytes()); got != want {
+		t.Errorf("%s:\n%s\nwant:\n%s", name, got, want)
+	}
+	for i, l := range Parse("f", f.Bytes()).Lines {
+		if i >= len(f.Lines) || string(l.Raw) != string(f.Lines[i].Raw) {
+			t.Errorf("%s: line %d of the tree is not a line of its text", name, i+1)
+			break
+		}
+	}
+}
+
+func replace(text, old, with string) string {
+	if !strings.Contains(text, old) {
+		panic("no " + old)
+	}
+	return strings.Replace(text, old, with, 1)
+}
+
+func TestLineEdits(t *testing.T) {
+	first := `    server s1 "${ADDR}:80" check # first` + "\n"
+	edit(t, "append behind the last statement", sample, replace(sample, first, first+"    server s2 10.0.0.2:80\n"),
+		func(_ *File, s []*Section) { s[3].Append("server", "s2", "10.0.0.2:80") })
+	edit(t, "append quotes", sample, replace(sample, first, first+`    description "two words"`+"\n"),
+		func(_ *File, s []*Section) { s[3].Append("description", "two words") })
+	edit(t, "insert in front", sample, replace(sample, "    bind :80\n", "    mode tcp\n    bind :80\n"),
+		func(_ *File, s []*Section) { s[2].Insert(0, "mode", "tcp") })
+	edit(t, "indentation of the section", sample, replace(sample, "enough\n", "enough\n\tnbthread 2\n"),
+		func(_ *File, s []*Section) { s[0].Append("nbthread", "2") })
+	edit(t, "remove", sample, replace(sample, "    bind :80\n", ""),
+		func(_ *File, s []*Section) { s[2].Remove(s[2].Body[0]) })
+	edit(t, "remove what is not there", sample, sample,
+		func(_ *File, s []*Section) { s[2].Remove(s[0].Body[0]) })
+	edit(t, "set keeps indentation, comment, quotes and variables", sample,
+		replace(sample, `server s1 "${ADDR}:80" check # first`, `server s1 "${ADDR}:80" weight 5 check # first`),
+		func(_ *File, s []*Section) {
+			s[3].Set(s[3].Body[0], "server", "s1", "${ADDR}:80", "weight", "5", "check")
+		})
+	edit(t, "set the header", sample, replace(sample, "frontend www from base", "frontend www"),
+		func(_ *File, s []*Section) { s[2].Set(s[2].Header, "frontend", "www") })
+	edit(t, "no line feed at the end", "global", "global\n    daemon\n",
+		func(_ *File, s []*Section) { s[0].Append("daemon") })
+	edit(t, "carriage returns", "global\r\n  daemon\r\n", "global\r\n  daemon\r\n  nbthread 2\r\n",
+		func(_ *File, s []*Section) { s[0].Append("nbthread", "2") })
+	edit(t, "a last backslash does not escape what follows", "global\n  x a\\\n", "global\n  x 'a\\' b\n",
+		func(_ *File, s []*Section) { s[0].Set(s[0].Body[0], "x", `a\`, "b") })
+	edit(t, "an open quote does not swallow what follows", "global\n  x \"a\n", "global\n  x a b\n",
+		func(_ *File, s []*Section) { s[0].Set(s[0].Body[0], "x", "a", "b") })
+	edit(t, "comment directly behind a word", "global\n  x#c\n", "global\n  y #c\n",
+		func(_ *File, s []*Section) { s[0].Set(s[0].Body[0], "y") })
+}
+
+func TestSectionEdits(t *testing.T) {
+	edit(t, "at the end", sample, sample+"\nbackend b from base\n",
+		func(f *File, _ []*Section) { f.InsertSection(nil, "backend", "b", "base") })
+	edit(t, "in an empty file", "", "global\n    daemon\n",
+		func(f *File, _ []*Section) { f.InsertSection(nil, "global", "", "").Append("daemon") })
+	edit(t, "comments above the next header stay with it", sample,
+		replace(sample, "    mode http\n", "    mode http\n\nfrontend x\n    bind :81\n"),
+		func(f *File, s []*Section) { f.InsertSection(s[1], "frontend", "x", "").Append("bind", ":81") })
+	edit(t, "no blank between", "global\n a\nlisten x\n b\n", "global\n a\n\nlisten y\n\nlisten x\n b\n",
+		func(f *File, s []*Section) { f.InsertSection(s[0], "listen", "y", "") })
+	edit(t, "in front of all", replace(sample, "global # process\n\tmaxconn 100   # enough\n", ""),
+		replace(sample, "global # process\n\tmaxconn 100   # enough\n", "\nglobal\n"),
+		func(f *File, _ []*Section) { f.PrependSection("global", "", "") })
+	edit(t, "remove with its comment", sample,
+		replace(sample, "# the site\nfrontend www from base\n    bind :80\n    # keep this one last\n    default_backend \"app\"\n\n", ""),
+		func(f *File, s []*Section) { f.RemoveSection(s[2]) })
+	edit(t, "remove the first, the head of the file stays", sample,
+		replace(sample, "global # process\n\tmaxconn 100   # enough\n\n", ""),
+		func(f *File, s []*Section) { f.RemoveSection(s[0]) })
+	edit(t, "remove the last", "global\n a\n\nlisten x\n b", "global\n a\n\n",
+		func(f *File, s []*Section) { f.RemoveSection(s[1]) })
+	edit(t, "remove twice", "listen x\n b\nlisten y\n", "listen y\n",
+		func(f *File, s []*Section) { f.RemoveSection(s[0]); f.RemoveSection(s[0]) })
+}
+
+// The view that InsertSection returns must be the one that Sections would give.
+func TestInsertedView(t *testing.T) {
+	f := Parse("f", []byte(sample))
+	s := f.InsertSection(f.Sections()[1], "backend", "n", "")
+	for _, x := range f.Sections() {
+		if x.Header == s.Header && len(x.Body) != len(s.Body) {
+			t.Errorf("body of %d lines; Sections says %d", len(s.Body), len(x.Body))
+		}
+	}
+}
