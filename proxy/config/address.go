@@ -69,7 +69,7 @@ func (a Address) IsIP() bool { return a.Family <= FamilyIPv6 }
 // AddressOptions says what a statement accepts. The zero value accepts an address without a port.
 type AddressOptions struct {
 	Port       bool // a port may be given
-	PortNeeded bool // and must be
+	PortNeeded bool // and must be, and is not 0
 	PortRange  bool // it may be a range
 	PortOffset bool // it may begin with + or -
 	NoStream   bool // streams are refused
@@ -275,7 +275,7 @@ func (a *Address) setPort(port, whole string, opt AddressOptions) error {
 		return fmt.Errorf("port range not permitted here in '%s'", whole)
 	}
 	lo, ok := portNumber(low)
-	if !ok {
+	if !ok || lo == 0 && opt.PortNeeded {
 		return fmt.Errorf("invalid port '%s'", low)
 	}
 	a.Port, a.PortLow, a.PortHigh = PortSingle, lo, lo
@@ -292,7 +292,6 @@ func (a *Address) setPort(port, whole string, opt AddressOptions) error {
 	return nil
 }
 
-// portNumber accepts 0: statements that listen refuse it themselves.
 func portNumber(s string) (int, bool) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return int(n), err == nil

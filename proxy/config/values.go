@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Errors of ParseTime. The callers name the keyword: "timer overflow in argument '1000d' to 'timeout client' …".
+// Errors of ParseTime and ParseSize.
 var (
-	ErrTimeOverflow  = errors.New("timer overflow (maximum value is 2147483647 ms or ~24.8 days)")
-	ErrTimeUnderflow = errors.New("timer underflow (minimum non-null value is 1 ms)")
-	ErrSizeOverflow  = errors.New("size overflow")
+	ErrTimeOverflow = errors.New("timer overflow")
+	ErrSizeOverflow = errors.New("size overflow")
+	ErrNoNumber     = errors.New("a number is expected")
 )
 
 // CharError is the first character that does not belong into a number.
@@ -21,12 +21,24 @@ type CharError struct{ Char rune }
 // Error returns "unexpected character 'x'".
 func (e *CharError) Error() string { return fmt.Sprintf("unexpected character '%c'", e.Char) }
 
-// ErrNoNumber reports an empty value.
-var ErrNoNumber = errors.New("a number is expected")
+// TimeErrorText words an error of ParseTime for an argument of a keyword, as HAProxy does.
+func TimeErrorText(err error, arg, keyword string, unit time.Duration) string {
+	var bad *CharError
+	switch {
+	case errors.Is(err, ErrTimeOverflow) && unit == time.Second:
+		return fmt.Sprintf("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 s or ~68 years)", arg, keyword)
+	case errors.Is(err, ErrTimeOverflow):
+		return fmt.Sprintf("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", arg, keyword)
+	case errors.As(err, &bad):
+		return fmt.Sprintf("unexpected character '%c' in '%s'", bad.Char, keyword)
+	default:
+		return fmt.Sprintf("'%s' expects an integer value (in milliseconds)", keyword)
+	}
+}
 
 // ParseTime reads a duration (manual 2.5): a whole number and an optional unit out of us, ms, s, m, h, d. Without a
 // unit the number counts in the given one. A duration that is no multiple of that unit is rounded up. Errors are
-// *CharError, ErrNoNumber, ErrTimeOverflow (more than 2^31-1 units) or ErrTimeUnderflow (a unit finer than 1 µs).
+// *CharError, ErrNoNumber or ErrTimeOverflow (more than 2^31-1 units).
 func ParseTime(s string, unit time.Duration) (time.Duration, error) {
 	value, rest, over, err := leadingNumber(s)
 	if err != nil {
