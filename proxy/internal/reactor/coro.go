@@ -112,6 +112,10 @@ func (co *Coro) Kill() {
 	co.r.wake(co)
 }
 
+// Wake makes the wait that co is in return early, once. It must be called on
+// co's reactor.
+func (co *Coro) Wake() { co.r.wake(co) }
+
 // Reactor gives the reactor that co belongs to.
 func (co *Coro) Reactor() *Reactor { return co.r }
 
@@ -216,6 +220,17 @@ func (r *Reactor) Sleep(d int64) error {
 	return nil
 }
 
+// Yield lets everything else that is ready run before the current coroutine goes
+// on.
+func (r *Reactor) Yield() error {
+	co := r.cur
+	if !co.queued {
+		co.queued = true
+		r.ready = append(r.ready, co)
+	}
+	return r.park(0)
+}
+
 // Waiter is an event that one coroutine waits for and others announce. The zero
 // value is ready. Wait belongs to one reactor; Notify may be called on any.
 type Waiter struct {
@@ -235,4 +250,19 @@ func (w *Waiter) Notify() {
 	if w.co != nil {
 		w.co.r.wake(w.co)
 	}
+}
+
+// Until parks until done, whatever else happens to the coroutine: the wait for
+// helpers that are sure to end.
+func (w *Waiter) Until(r *Reactor, done func() bool) {
+	co := r.cur
+	killed := co.killed
+	for !done() {
+		co.killed = false
+		w.co = co
+		r.park(0)
+		killed = killed || co.killed
+	}
+	w.co = nil
+	co.killed = killed
 }

@@ -301,3 +301,7 @@ func (f *FD) Abort() {
 		f.Close()
 	}
 }
+
+// NotWritable tells that a write would not succeed yet: the next edge will say
+// when.
+func (f *FD) NotWritable() { f.state &^= EventWrite }

@@ -218,6 +218,15 @@ func (r *Reactor) NextTimer() int64 {
 // Descriptors is the number of open descriptors that the reactor polls.
 func (r *Reactor) Descriptors() int { return r.nfds }
 
+// Each calls f with the handler of every open descriptor, on the reactor.
+func (r *Reactor) Each(f func(Handler)) {
+	for _, fd := range r.fds {
+		if fd != nil && fd.idle != nil {
+			f(fd.idle)
+		}
+	}
+}
+
 // runReady runs the coroutines that others woke, one round.
 func (r *Reactor) runReady() {
 	if len(r.ready) == 0 {

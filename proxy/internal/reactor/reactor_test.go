@@ -175,7 +175,7 @@ func TestSplice(t *testing.T) {
 	var moved int64
 	var rerr, werr error
 	r.Go(func() {
-		moved, rerr, werr = Splice(c, b, -1, 0, 0, nil)
+		moved, rerr, werr = Splice(c, b, -1, 0, 0)
 		c.CloseWrite()
 	})
 	ended := false
@@ -191,7 +191,7 @@ func TestSplice(t *testing.T) {
 		}
 	})
 	until(t, r, func() bool { return ended })
-	if sum != size || moved != size || rerr != nil || werr != nil {
+	if sum != size || moved != size || rerr != io.EOF || werr != nil {
 		t.Errorf("read %d, moved %d, %v, %v", sum, moved, rerr, werr)
 	}
 }

@@ -16,12 +16,12 @@ func (r *Reactor) closePipe(p *pipe) {
 	r.Sys.Close(p.w)
 }
 
-// Splice moves up to n bytes (negative: until the end) from src to dst inside the
+// Splice moves n bytes (negative: until the end) from src to dst inside the
 // kernel, waiting as needed. rto and wto are the longest times without progress
-// in nanoseconds on either side (0: none). It returns what reached dst, and from
-// which side an error came; an end of data before n bytes is io.EOF of src.
-// progress, if not nil, is told of every step.
-func Splice(dst, src *FD, n int64, rto, wto int64, progress func(int)) (moved int64, rerr, werr error) {
+// in nanoseconds on either side (0: none); a negative rto makes it return when
+// src has nothing more for now. It returns what reached dst, and from which side
+// an error came; the end of data is io.EOF of src.
+func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr error) {
 	r := src.r
 	if r == nil || dst.r == nil {
 		return 0, ErrClosed, nil
@@ -53,9 +53,6 @@ func Splice(dst, src *FD, n int64, rto, wto int64, progress func(int)) (moved in
 			if src.state&EventRead != 0 {
 				k, e := r.Sys.Splice(int(src.fd), p.w, want, false)
 				if e == 0 && k == 0 {
-					if n < 0 {
-						return moved, nil, nil
-					}
 					return moved, io.EOF, nil
 				}
 				if e == 0 {
@@ -73,6 +70,9 @@ func Splice(dst, src *FD, n int64, rto, wto int64, progress func(int)) (moved in
 				}
 				src.state &^= EventRead
 			}
+			if rto < 0 {
+				return moved, nil, nil
+			}
 			if err := src.WaitRead(src.deadline(rto)); err != nil {
 				return moved, err, nil
 			}
@@ -86,9 +86,6 @@ func Splice(dst, src *FD, n int64, rto, wto int64, progress func(int)) (moved in
 				if e == 0 && k > 0 {
 					p.n -= k
 					moved += int64(k)
-					if progress != nil {
-						progress(k)
-					}
 					continue
 				}
 				if e == syscall.EINTR {

@@ -12,6 +12,8 @@ type Pooled interface {
 type Pool struct {
 	list []Pooled
 	low  int // fewest since the last purge: that many were not needed
+	// purged is when the last purge was.
+	purged int64
 }
 
 // Len is how many connections there are.
@@ -66,4 +68,13 @@ func (p *Pool) Purge(everything bool) int {
 		c.Discard()
 	}
 	return n
+}
+
+// Due tells whether the time for the next purge has come, and if so notes it.
+func (p *Pool) Due(now, period int64) bool {
+	if now-p.purged < period {
+		return false
+	}
+	p.purged = now
+	return true
 }

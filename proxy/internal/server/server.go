@@ -146,6 +146,7 @@ type Server struct {
 	weight   atomic.Int32
 	addr     atomic.Pointer[reactor.Addr]
 	deleted  atomic.Bool
+	down     atomic.Bool
 
 	mu    sync.Mutex
 	state State
@@ -302,6 +303,7 @@ func (s *Server) publish() bool {
 	}
 	changed := s.usable.Swap(usable) != usable
 	changed = s.weight.Swap(int32(w)) != int32(w) || changed
+	s.down.Store(st.Op == Stopped || st.Admin&Maint != 0)
 	s.Limit.Store(int64(st.MaxConn))
 	if a := s.addr.Load(); a == nil || *a != st.Addr {
 		cp := st.Addr
@@ -313,3 +315,7 @@ func (s *Server) publish() bool {
 // Up tells whether the server is up and not in maintenance (it may be
 // draining).
 func (s State) Up() bool { return s.Op != Stopped && s.Admin&Maint == 0 }
+
+// Down tells whether s is stopped or in maintenance: its idle connections are of
+// no use.
+func (s *Server) Down() bool { return s.down.Load() }

@@ -42,7 +42,7 @@ type BackState struct {
 	mu      sync.Mutex // orders changes of servers
 	servers atomic.Pointer[[]*server.Server]
 	picker  atomic.Pointer[balance.Picker]
-	nextID  int
+	draws   atomic.Uint64 // numbers for the choices of the queue
 	balance Balance
 	all     bool // option allbackups
 }
@@ -52,6 +52,7 @@ func NewBackState(name string, reactors int, now time.Time) *BackState {
 	b := &BackState{Name: name, Counters: counter.New[BackCounters](reactors)}
 	b.LastChange.Store(now.Unix())
 	b.servers.Store(new([]*server.Server))
+	b.Queue.Pick = func() *server.Server { return b.Picker().Pick(nil, b.draws.Add(0x9e3779b97f4a7c15)) }
 	return b
 }
 

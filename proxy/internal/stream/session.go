@@ -1,8 +1,308 @@
 package stream
 
-type private struct{}
+import (
+	"time"
 
-type streamList struct{}
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+)
 
-func (s *Session) begin()    {}
-func (s *Session) Readable() {}
+// begin starts the life of an accepted connection. In mode http it waits for
+// the first byte without a coroutine or a buffer.
+func (s *Session) begin() {
+	s.timer.Fire = (*sessionTimer)(s)
+	if s.FE.Mode == TCP {
+		s.Reactor().Start(s)
+		return
+	}
+	t := s.FE.Timeouts.HTTPRequest
+	if t == 0 {
+		t = s.FE.Timeouts.Client
+	}
+	s.arm(t)
+}
+
+func (s *Session) arm(d time.Duration) {
+	if d > 0 {
+		r := s.Reactor()
+		r.Set(&s.timer, r.Now()+int64(d))
+	} else {
+		s.timer.Unset()
+	}
+}
+
+// Readable is called by the reactor when the idle connection has something to
+// say.
+func (s *Session) Readable() {
+	if s.st == nil && !s.busy {
+		s.Reactor().Start(s)
+	}
+}
+
+// Run is the life of the connection from here to its end or to the next idle
+// wait.
+func (s *Session) Run() {
+	s.timer.Unset()
+	if s.FE.Mode == TCP {
+		s.serveTCP()
+	} else {
+		s.serveHTTP()
+	}
+}
+
+// Panicked is told by the reactor that Run died: the stream is given up.
+func (s *Session) Panicked() {
+	if st := s.st; st != nil {
+		st.FE.FE.Counters[st.R.Index].Internal.Add(1)
+		if st.up != nil {
+			st.up.Close()
+			st.up.closed()
+			st.up = nil
+		}
+		st.releaseServer()
+		st.leave()
+		s.st = nil // not pooled: nobody knows its shape
+	}
+	s.close()
+}
+
+// sessionTimer makes the session's timeout a method of its own name.
+type sessionTimer Session
+
+func (t *sessionTimer) Fire() {
+	s := (*Session)(t)
+	if s.st != nil || !s.IsOpen() {
+		return
+	}
+	if s.Requests == 0 && s.counted {
+		s.busy = true
+		s.Reactor().Start(reactor.TaskFunc(s.timedOut))
+		return
+	}
+	s.close()
+}
+
+// timedOut answers a client that never sent a request.
+func (s *Session) timedOut() {
+	st := s.attach()
+	st.Time.Begin = s.Accepted
+	if !st.FE.Has(HTTPIgnoreProbes) {
+		st.fail(408, 'c', 'R')
+		st.sendReply()
+	}
+	st.end('c', 'R')
+	st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+	if !st.FE.Has(HTTPIgnoreProbes) {
+		st.finish()
+	}
+	s.detach()
+	s.close()
+}
+
+// attach gives the session a stream.
+func (s *Session) attach() *Stream {
+	r := s.Reactor()
+	w := s.Listener.worker
+	st := w.streams[r.Index].get()
+	st.W, st.R, st.Sess = w, r, s
+	st.Snap = w.Snapshot()
+	// A keep-alive connection takes the newest configuration at its next request.
+	s.FE = s.Listener.Front.Load()
+	st.FE, st.BE = s.FE, s.FE
+	st.co = r.Current()
+	st.Time.Accept = s.Accepted
+	s.st = st
+	st.enter()
+	return st
+}
+
+// detach gives the stream back.
+func (s *Session) detach() {
+	st := s.st
+	s.st = nil
+	st.leave()
+	st.in.release(st.R)
+	st.W.streams[st.R.Index].put(st)
+}
+
+// close ends the connection.
+func (s *Session) close() {
+	if !s.IsOpen() {
+		return
+	}
+	r := s.Reactor()
+	w := s.Listener.worker
+	if s.priv != nil {
+		p := s.priv
+		s.priv = nil
+		p.owner = nil
+		p.discard()
+	}
+	s.FD.Close()
+	r.Remove(&s.timer)
+	s.Listener.Cur.Add(-1)
+	if s.counted {
+		s.counted = false
+		s.Listener.Front.Load().FE.Cur.Add(-1)
+		if w.Curr.Add(-1) == 0 && w.Stopping.Load() && w.OnDrained != nil {
+			w.OnDrained()
+		}
+	}
+}
+
+// Close ends a session that a [Bind.Handler] took over.
+func (s *Session) Close() { s.close() }
+
+// lingering is how long, in nanoseconds, an error reply waits for the client to
+// take it before the connection is reset by what the client still sends.
+const lingering = 1e9
+
+// linger closes after a reply to a client that may still be sending: closing at
+// once would reset the connection and destroy the reply.
+func (s *Session) linger(st *Stream) {
+	if s.IsOpen() && (s.CanRead() || !st.bodyRead()) && !s.Broken() && !s.FE.Has(NoLinger) {
+		s.CloseWrite()
+		until := st.R.Now() + lingering
+		for range 256 {
+			if _, err := s.Read(st.R.Scratch, until); err != nil {
+				break
+			}
+		}
+	}
+	s.close()
+}
+
+// streamList is one reactor's streams: those in use, and a pool.
+type streamList struct {
+	first *Stream
+	free  []*Stream
+	low   int
+	r     *reactor.Reactor
+}
+
+func (l *streamList) get() *Stream {
+	if n := len(l.free); n > 0 {
+		st := l.free[n-1]
+		l.free[n-1] = nil
+		l.free = l.free[:n-1]
+		l.low = min(l.low, n-1)
+		return st
+	}
+	return new(Stream)
+}
+
+func (l *streamList) put(st *Stream) {
+	st.reset()
+	l.free = append(l.free, st)
+}
+
+// trim frees half of the streams that were of no use since the last time.
+func (l *streamList) trim() int {
+	n := (l.low + 1) / 2
+	rest := copy(l.free, l.free[n:])
+	clear(l.free[rest:])
+	l.free = l.free[:rest]
+	if cap(l.free) > 64 && cap(l.free) > 4*rest {
+		l.free = append(make([]*Stream, 0, 2*rest), l.free...)
+	}
+	l.low = rest
+	return n * 4096
+}
+
+// enter puts the stream into its reactor's list.
+func (st *Stream) enter() {
+	l := &st.W.streams[st.R.Index]
+	st.next, st.prev = l.first, nil
+	if l.first != nil {
+		l.first.prev = st
+	}
+	l.first = st
+	st.W.Counters[st.R.Index].Streams.Add(1)
+}
+
+func (st *Stream) leave() {
+	l := &st.W.streams[st.R.Index]
+	if st.prev != nil {
+		st.prev.next = st.next
+	} else if l.first == st {
+		l.first = st.next
+	} else {
+		return
+	}
+	if st.next != nil {
+		st.next.prev = st.prev
+	}
+	st.prev, st.next = nil, nil
+	st.W.Counters[st.R.Index].Streams.Add(-1)
+}
+
+// EachStream calls f for the streams of a reactor, on it, until f returns
+// false.
+func (w *Worker) EachStream(r *reactor.Reactor, f func(*Stream) bool) {
+	for st := w.streams[r.Index].first; st != nil; {
+		next := st.next
+		if !f(st) {
+			return
+		}
+		st = next
+	}
+}
+
+// Kill ends the stream, with the cause that goes to the log ('K' for an
+// administrator, 'D' for a server that went down). Call it on the stream's
+// reactor.
+func (st *Stream) Kill(cause byte) {
+	st.end(cause, st.phase())
+	st.co.Kill()
+}
+
+// phase is the second letter of the termination state for where the exchange
+// is.
+func (st *Stream) phase() byte {
+	switch {
+	case st.HasResponse || st.Sess.FE.Mode == TCP && st.Time.Connected != 0:
+		return 'D'
+	case st.Time.Connected != 0:
+		return 'H'
+	case st.Time.Queued != 0:
+		return 'C'
+	case st.Time.Request != 0:
+		return 'Q'
+	}
+	return 'R'
+}
+
+// Stop makes the worker finish what it has: idle connections are closed soon,
+// busy ones after their exchange. It runs on each reactor.
+func (w *Worker) stopIdle(r *reactor.Reactor) {
+	r.Each(func(h reactor.Handler) {
+		s, ok := h.(*Session)
+		if !ok || s.st != nil || s.busy || !s.counted {
+			return
+		}
+		// Not at once: the next request may be on its way.
+		r.Set(&s.timer, r.Now()+1e9+int64(r.Rand.IntN(1e9)))
+	})
+}
+
+// SoftStop closes the listeners and lets the connections finish. OnDrained is
+// called when the last has ended. It may be called from any thread but a
+// reactor's.
+func (w *Worker) SoftStop() {
+	if w.Stopping.Swap(true) {
+		return
+	}
+	w.Mu.Lock()
+	for k, l := range w.Listeners {
+		if l.Bind.Load().Handler == nil {
+			l.Close(nil)
+			delete(w.Listeners, k)
+		}
+	}
+	w.Mu.Unlock()
+	for _, r := range w.Reactors {
+		r.Post(func() { w.stopIdle(r) })
+	}
+	if w.Curr.Load() == 0 && w.OnDrained != nil {
+		w.OnDrained()
+	}
+}

@@ -79,7 +79,9 @@ type Session struct {
 	Accepted int64 // reactor time
 	Requests int32 // exchanges begun on it
 	st       *Stream
-	counted  bool // in the numbers of connections
+	priv     *ServerConn // idle server connection of http-reuse never
+	busy     bool        // a coroutine has it although there is no stream
+	counted  bool        // in the numbers of connections
 }
 
 // Dst is the local address of the connection: a system call.

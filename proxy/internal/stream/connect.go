@@ -1,0 +1,411 @@
+package stream
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/forebay-lb/forebay/proxy/internal/queue"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+)
+
+// ServerConn is a connection to a server. While it is idle it stands in its
+// server's pool, or with the one session it is private to.
+type ServerConn struct {
+	reactor.FD
+	srv   *server.Server
+	addr  *reactor.Addr
+	in    input
+	owner *Session // of a private idle connection
+	uses  int32
+	idle  bool
+	sent  bool
+}
+
+// Readable is called when an idle connection is closed by the server, or the
+// server speaks out of turn: both end it.
+func (c *ServerConn) Readable() {
+	if !c.idle {
+		return
+	}
+	if c.owner != nil {
+		c.owner.priv = nil
+		c.owner = nil
+	} else {
+		c.srv.Pools[c.Reactor().Index].Remove(c)
+	}
+	c.discard()
+}
+
+// Discard closes an idle connection that was taken out of its pool.
+func (c *ServerConn) Discard() { c.discard() }
+
+func (c *ServerConn) discard() {
+	c.idle = false
+	c.srv.Idle.Add(-1)
+	c.FD.Close()
+}
+
+// closed accounts for a connection in use that was closed.
+func (c *ServerConn) closed() { c.srv.Used.Add(-1) }
+
+// turnAround is how long to wait before the same server is tried again.
+const turnAround = time.Second
+
+// connectServer is the phases "assign" and "connect": it gets a connection to a
+// server, trying again as the configuration allows. false: it failed, and said
+// so.
+func (st *Stream) connectServer() bool {
+	be := st.BE
+	var avoid *server.Server
+	for {
+		if st.Srv == nil && !st.assign(avoid) {
+			return false
+		}
+		if st.reuse() {
+			if st.Time.Connected == 0 {
+				st.Time.Connected = st.R.Now()
+			}
+			return true
+		}
+		err := st.dial()
+		if err == nil {
+			st.Time.Connected = st.R.Now()
+			return true
+		}
+		if err == reactor.ErrKilled || err == errClientLeft {
+			if err == errClientLeft {
+				st.clientLeft('C')
+			}
+			return false
+		}
+		if st.Retries >= be.Retries {
+			c := st.serverCounters()
+			c.ConnErrors.Add(1)
+			be.BE.Counters[st.R.Index].ConnErrors.Add(1)
+			cause := byte('S')
+			if err == reactor.ErrTimeout {
+				cause = 's'
+			}
+			st.fail(503, cause, 'C')
+			return false
+		}
+		st.Retries++
+		be.BE.Counters[st.R.Index].Retries.Add(1)
+		st.serverCounters().Retries.Add(1)
+		redispatch := be.Redispatch < 0 && st.Retries == be.Retries || be.Redispatch > 0 && st.Retries%be.Redispatch == 0
+		if redispatch && be.BE.Picker().Len() > 0 {
+			be.BE.Counters[st.R.Index].Redisp.Add(1)
+			st.serverCounters().Redisp.Add(1)
+			avoid = st.Srv
+			st.releaseServer()
+			st.Srv = nil
+			st.Redispatch = true
+			if be.BE.Picker().Len() > 1 {
+				continue // another server: no need to wait
+			}
+		}
+		if err != reactor.ErrTimeout {
+			// Refused at once: give the server the time to come back.
+			d := turnAround
+			if t := be.Timeouts.Connect; t > 0 && t < d {
+				d = t
+			}
+			if st.R.Sleep(int64(d)) != nil {
+				return false
+			}
+		}
+	}
+}
+
+// assign chooses a server and takes a slot of it, or a place in the queue.
+func (st *Stream) assign(avoid *server.Server) bool {
+	b := st.BE.BE
+	for range 3 {
+		p := b.Picker()
+		if p.Len() == 0 {
+			st.fail(503, 'S', 'C')
+			if st.Time.Queued == 0 {
+				st.BE.BE.Counters[st.R.Index].ConnErrors.Add(1)
+			}
+			return false
+		}
+		s := p.Pick(avoid, st.R.Rand.Uint64())
+		if s == nil {
+			break
+		}
+		if queue.Acquire(s) {
+			st.assigned(s)
+			return true
+		}
+	}
+	t := st.BE.Timeouts.Queue
+	if t == 0 {
+		t = st.BE.Timeouts.Connect
+	}
+	s, ahead, err := b.Queue.Wait(st.R, st.R.After(t))
+	st.BackQueue = ahead + 1
+	if err != nil {
+		if err == reactor.ErrTimeout {
+			st.fail(503, 's', 'Q')
+			b.Counters[st.R.Index].ConnErrors.Add(1)
+		}
+		return false
+	}
+	st.assigned(s)
+	return true
+}
+
+func (st *Stream) assigned(s *server.Server) {
+	st.Srv = s
+	st.slot = true
+	st.Time.Queued = st.R.Now()
+	s.LastUsed.Store(st.R.Now())
+	s.Counters[st.R.Index].Sessions.Add(1)
+	st.BE.BE.LastUsed.Store(st.R.Now())
+}
+
+// releaseServer gives the server's slot back.
+func (st *Stream) releaseServer() {
+	if st.slot {
+		st.slot = false
+		st.BE.BE.Queue.Release(st.Srv)
+	}
+}
+
+var noCounters server.Counters
+
+func (st *Stream) serverCounters() *server.Counters {
+	if st.Srv == nil {
+		return &noCounters
+	}
+	return &st.Srv.Counters[st.R.Index]
+}
+
+// reuse takes an idle connection if the configuration allows it.
+func (st *Stream) reuse() bool {
+	if st.BE.Mode != HTTP || st.noReuse {
+		return false
+	}
+	s := st.Sess
+	if c := s.priv; c != nil {
+		s.priv = nil
+		c.owner = nil
+		if c.srv == st.Srv && c.addr == st.Srv.Addr() && !c.HungUp() {
+			st.take(c)
+			return true
+		}
+		c.discard()
+	}
+	how := st.BE.Reuse
+	if how == ReuseNever {
+		return false
+	}
+	pool := &st.Srv.Pools[st.R.Index]
+	for {
+		if how == ReuseSafe && s.Requests <= 1 {
+			return false
+		}
+		p := pool.Take()
+		if p == nil {
+			return false
+		}
+		c := p.(*ServerConn)
+		if how == ReuseAggressive && s.Requests <= 1 && c.uses < 2 {
+			pool.Put(c)
+			return false
+		}
+		if c.HungUp() || c.CanRead() || c.addr != st.Srv.Addr() {
+			c.discard()
+			continue
+		}
+		st.take(c)
+		return true
+	}
+}
+
+// take makes an idle connection the stream's.
+func (st *Stream) take(c *ServerConn) {
+	c.idle = false
+	c.sent = false
+	c.uses++
+	c.srv.Idle.Add(-1)
+	c.srv.Used.Add(1)
+	st.up = c
+	st.Reused = true
+	st.serverCounters().Reuses.Add(1)
+	st.BE.BE.Counters[st.R.Index].Reuses.Add(1)
+}
+
+// dial makes a new connection.
+func (st *Stream) dial() error {
+	r, srv := st.R, st.Srv
+	addr := srv.Addr()
+	to := *addr
+	set := srv.Settings()
+	if set.MapPort && !to.IsUnix() {
+		to.Port = uint16(int(st.Sess.Dst().Port) + set.PortOffset)
+	}
+	c := &ServerConn{srv: srv, addr: addr, uses: 1}
+	if err := Dial(r, &c.FD, c, to, set.Source); err != nil {
+		return err
+	}
+	if st.BE.Has(SrvtcpKA) {
+		r.Sys.SetsockoptInt(c.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	}
+	deadline := r.After(st.BE.Timeouts.Connect)
+	for {
+		var err error
+		s := st.Sess
+		if st.BE.Has(AbortOnClose) && s.HungUp() && st.in.empty() && st.clientGone() {
+			c.FD.Close()
+			return errClientLeft
+		}
+		err = c.WaitWrite(deadline)
+		if err != nil {
+			c.FD.Close()
+			return err
+		}
+		if err := Connected(&c.FD); err != nil {
+			c.FD.Close()
+			return err
+		}
+		break
+	}
+	srv.Used.Add(1)
+	st.serverCounters().Connects.Add(1)
+	st.BE.BE.Counters[r.Index].Connects.Add(1)
+	st.up = c
+	st.Reused = false
+	return nil
+}
+
+// Dial opens a socket on r and begins to connect it. [reactor.FD.WaitWrite] and
+// then [Connected] tell the outcome. source may be invalid.
+func Dial(r *reactor.Reactor, fd *reactor.FD, idle reactor.Handler, to, source reactor.Addr) error {
+	domain := syscall.AF_INET
+	switch {
+	case to.IsUnix():
+		domain = syscall.AF_UNIX
+	case to.IP.Is6():
+		domain = syscall.AF_INET6
+	}
+	n, e := r.Sys.Socket(domain, syscall.SOCK_STREAM, 0)
+	if e != 0 {
+		return e
+	}
+	if domain != syscall.AF_UNIX {
+		r.Sys.SetsockoptInt(n, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	}
+	if source.IsValid() {
+		if source.Port == 0 {
+			r.Sys.SetsockoptInt(n, syscall.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		}
+		if e := r.Sys.Bind(n, source); e != 0 {
+			r.Sys.Close(n)
+			return e
+		}
+	}
+	e = r.Sys.Connect(n, to)
+	if e != 0 && e != syscall.EINPROGRESS {
+		r.Sys.Close(n)
+		return e
+	}
+	if err := r.Open(fd, n, idle); err != nil {
+		r.Sys.Close(n)
+		return err
+	}
+	if e == syscall.EINPROGRESS {
+		fd.NotWritable()
+	}
+	return nil
+}
+
+// Connected tells whether the connection that became writable was made.
+func Connected(fd *reactor.FD) error {
+	if !fd.IsOpen() {
+		return reactor.ErrClosed
+	}
+	if !fd.Broken() {
+		return nil // an error would have been reported with the event
+	}
+	if v, e := fd.Reactor().Sys.GetsockoptInt(fd.Fd(), syscall.SOL_SOCKET, syscall.SO_ERROR); e != 0 {
+		return e
+	} else if v != 0 {
+		return syscall.Errno(v)
+	}
+	return nil
+}
+
+// dropServerConn closes the server connection.
+func (st *Stream) dropServerConn() {
+	if c := st.up; c != nil {
+		st.up = nil
+		c.in.release(st.R)
+		c.FD.Close()
+		c.closed()
+	}
+}
+
+// releaseConn gives the server connection back after a complete exchange: to
+// the pool if it can be used again.
+func (st *Stream) releaseConn(keepAlive bool) {
+	c := st.up
+	if c == nil {
+		return
+	}
+	srv, be := st.Srv, st.BE
+	set := srv.Settings()
+	if !keepAlive || !c.in.empty() || c.CanRead() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
+		srv.Deleted() || st.W.Stopping.Load() || set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) ||
+		set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() {
+		st.dropServerConn()
+		return
+	}
+	st.up = nil
+	c.in.release(st.R)
+	c.idle = true
+	srv.Used.Add(-1)
+	srv.Idle.Add(1)
+	if be.Reuse == ReuseNever {
+		if st.Sess.priv != nil {
+			st.Sess.priv.owner = nil
+			st.Sess.priv.discard()
+		}
+		st.Sess.priv, c.owner = c, st.Sess
+		return
+	}
+	srv.Pools[st.R.Index].Put(c)
+}
+
+// purgePools closes idle server connections that were not needed for a while, on
+// a reactor, and all of those of servers that went away or down.
+func (w *Worker) purgePools(r *reactor.Reactor) int {
+	n := 0
+	snap := w.Snapshot()
+	if snap == nil {
+		return 0
+	}
+	for _, p := range snap.Backends {
+		for _, s := range p.BE.Servers() {
+			pool := &s.Pools[r.Index]
+			if pool.Len() == 0 {
+				continue
+			}
+			if s.Down() {
+				n += pool.Purge(true)
+				continue
+			}
+			delay := s.Settings().PoolPurgeDelay
+			if delay <= 0 {
+				delay = 5 * time.Second
+			}
+			if pool.Due(r.Now(), int64(delay)) {
+				n += pool.Purge(false)
+			}
+		}
+	}
+	return n * 512
+}

@@ -1,0 +1,90 @@
+package stream
+
+import (
+	"sync/atomic"
+)
+
+// finish is the phase "end": it counts the exchange and writes its log line.
+func (st *Stream) finish() {
+	st.Time.End = st.R.Now()
+	if st.Status == 499 { // never sent: logged as -1 where nothing was
+		st.Status = 0
+	}
+	i := st.R.Index
+	fe, be := st.FE, st.BE
+	fc := &fe.FE.Counters[i]
+	fc.BytesIn.Add(st.BytesIn)
+	fc.BytesOut.Add(st.BytesOut)
+	if fe.Mode == HTTP && !st.quietStatus() {
+		countStatus(&fc.Status, st.Status)
+	}
+	st.W.Counters[i].BytesOut.Add(st.BytesOut)
+	if st.routed {
+		st.routed = false
+		b := be.BE
+		b.Cur.Add(-1)
+		bc := &b.Counters[i]
+		bc.BytesIn.Add(st.BytesIn)
+		bc.BytesOut.Add(st.BytesOut)
+		if be.Mode == HTTP {
+			countStatus(&bc.Status, st.Status)
+		}
+		if st.Srv != nil {
+			sc := &st.Srv.Counters[i]
+			sc.BytesIn.Add(st.BytesIn)
+			sc.BytesOut.Add(st.BytesOut)
+			sc.Requests.Add(1)
+			if be.Mode == HTTP && st.HasResponse && st.Time.Response != 0 {
+				countStatus(&sc.Status, st.Status)
+			}
+			if st.Time.Connected != 0 {
+				t := &st.Time
+				q, c, total := ms(t.Queued-t.Request), ms(t.Connected-t.Queued), ms(t.End-t.Begin)
+				var d int64
+				if t.Response != 0 {
+					d = ms(t.Response - t.Connected)
+				}
+				sc.SumQueue.Add(q)
+				sc.SumConnect.Add(c)
+				sc.SumResp.Add(d)
+				sc.SumTotal.Add(total)
+				sc.Timed.Add(1)
+				bc.SumQueue.Add(q)
+				bc.SumConnect.Add(c)
+				bc.SumResp.Add(d)
+				bc.SumTotal.Add(total)
+				bc.Timed.Add(1)
+			}
+		}
+	}
+	if st.Term.Cause == 0 {
+		st.Term = Termination{'-', '-'}
+	}
+	if fe.Log != nil && !st.quiet {
+		if fe.Has(DontLogNormal) && st.Term.Cause == '-' && st.Retries == 0 && (fe.Mode == TCP || st.Status < 500) {
+			return
+		}
+		fe.Log(st)
+	}
+}
+
+func (st *Stream) quietStatus() bool { return st.quiet && st.Status == 0 }
+
+func ms(ns int64) int64 { return max(ns, 0) / 1e6 }
+
+func countStatus(c *[6]atomic.Int64, status int) {
+	k := status / 100
+	if k < 1 || k > 5 {
+		k = 0
+	}
+	c[k].Add(1)
+}
+
+// Init prepares the worker's reactors for serving: it is called once, before they
+// run.
+func (w *Worker) Init() {
+	for _, r := range w.Reactors {
+		r.OnTrim(func() int { return w.streams[r.Index].trim() })
+		r.OnTrim(func() int { return w.purgePools(r) })
+	}
+}

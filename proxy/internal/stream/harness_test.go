@@ -1,0 +1,147 @@
+package stream_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// bed is a worker with one frontend and one backend on real sockets.
+type bed struct {
+	t      *testing.T
+	w      *stream.Worker
+	fe, be *stream.Proxy
+	addr   string
+}
+
+type bedOption func(*bed)
+
+func newBed(t *testing.T, mode stream.Mode, servers []string, opts ...bedOption) *bed {
+	t.Helper()
+	return newBedOn(t, 1, mode, servers, opts...)
+}
+
+func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opts ...bedOption) *bed {
+	t.Helper()
+	var rs []*reactor.Reactor
+	for i := range threads {
+		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs = append(rs, r)
+	}
+	w := stream.NewWorker(rs)
+	w.Init()
+	b := &bed{t: t, w: w}
+	times := stream.Timeouts{Client: 5 * time.Second, Server: 5 * time.Second, Connect: time.Second}
+	b.be = &stream.Proxy{Name: "app", Backend: true, Mode: mode, Timeouts: times, Retries: 3, BE: stream.NewBackState("app", threads, time.Now())}
+	b.be.BE.SetBalance(stream.Balance{Algorithm: "roundrobin"}, false)
+	for i, a := range servers {
+		ap := netip.MustParseAddrPort(a)
+		set := &server.Settings{Addr: reactor.Addr{IP: ap.Addr(), Port: ap.Port()}, Weight: 1, PoolMaxConn: -1, MaxReuse: -1}
+		b.be.BE.Add(server.New("app", "s"+string(rune('1'+i)), i+1, threads, set, time.Now()))
+	}
+	b.fe = &stream.Proxy{Name: "web", Frontend: true, Mode: mode, Timeouts: times, DefaultBackend: b.be, FE: stream.NewFrontState("web", threads)}
+	for _, o := range opts {
+		o(b)
+	}
+	snap := &stream.Snapshot{
+		Global:    &stream.Global{Threads: threads, BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101},
+		Proxies:   []*stream.Proxy{b.fe, b.be},
+		Frontends: map[string]*stream.Proxy{"web": b.fe},
+		Backends:  map[string]*stream.Proxy{"app": b.be},
+	}
+	w.SetSnapshot(snap)
+	bind := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1}
+	if threads > 1 {
+		// A port of 0 would give every socket its own.
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		bind.Addr.Port = uint16(l.Addr().(*net.TCPAddr).Port)
+		l.Close()
+	}
+	l, err := w.OpenListener(bind, b.fe, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := reactor.Linux.Getsockname(l.Descriptors()[0])
+	b.addr = got.String()
+	l.Start()
+	var wg sync.WaitGroup
+	for _, r := range rs {
+		wg.Add(1)
+		go func() { r.Run(); wg.Done() }()
+	}
+	t.Cleanup(func() {
+		for _, r := range rs {
+			r.Stop()
+		}
+		wg.Wait()
+		for _, r := range rs {
+			if n := r.Panics.Load(); n > 0 {
+				t.Errorf("%d panics on reactor %d", n, r.Index)
+			}
+			r.Close()
+		}
+	})
+	return b
+}
+
+func origin(t *testing.T, h http.HandlerFunc) string {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// raw sends bytes and reads until the end.
+func (b *bed) raw(send string) string {
+	b.t.Helper()
+	c := b.dial()
+	io.WriteString(c, send)
+	out, _ := io.ReadAll(c)
+	return string(out)
+}
+
+func (b *bed) dial() *net.TCPConn {
+	b.t.Helper()
+	c, err := net.Dial("tcp", b.addr)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	b.t.Cleanup(func() { c.Close() })
+	return c.(*net.TCPConn)
+}
+
+func readResponse(t *testing.T, br *bufio.Reader, method string) (*http.Response, string) {
+	t.Helper()
+	res, err := http.ReadResponse(br, &http.Request{Method: method})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+func hello(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	w.Header().Set("X-Method", r.Method)
+	io.WriteString(w, "hello "+r.URL.Path+" "+strings.ToUpper(string(body)))
+}

@@ -1,0 +1,840 @@
+package stream
+
+import (
+	"errors"
+	"io"
+	"syscall"
+
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/http1"
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+)
+
+const msgMore = reactor.More
+
+func moreIf(more bool) int {
+	if more {
+		return msgMore
+	}
+	return 0
+}
+
+// private is what of a stream concerns nobody else.
+type private struct {
+	// OwnReply is for rules that compute their answer: they fill it and set Reply
+	// to it.
+	OwnReply Reply
+
+	co          *reactor.Coro
+	in          input // of the client's connection
+	up          *ServerConn
+	slot        bool // a slot of Srv is held
+	routed      bool // counted at the backend
+	reqBody     body
+	resBody     body
+	bodyStarted bool
+	upload      upload
+	quiet       bool // not logged: monitor requests
+	activity    int64
+	side        *reactor.Coro // second coroutine of a tunnel
+	half        bool          // one direction of a tunnel has ended
+	noReuse     bool          // the next attempt takes a new connection
+	limits      http1.Limits
+	prev, next  *Stream
+}
+
+// reset makes the stream ready for its next use, keeping its memory.
+func (st *Stream) reset() {
+	req, res, line := st.Req, st.Res, st.ReqLine[:0]
+	rt, pt := st.reqBody.trailers[:0], st.resBody.trailers[:0]
+	fields := st.OwnReply.Fields[:0]
+	in := st.in
+	prev, next := st.prev, st.next
+	req.Reset()
+	res.Reset()
+	req.Shrink()
+	res.Shrink()
+	*st = Stream{W: st.W, R: st.R, Sess: st.Sess, FE: st.FE, Snap: st.Snap, Req: req, Res: res, ReqLine: line}
+	st.reqBody.trailers, st.resBody.trailers = rt, pt
+	st.OwnReply.Fields = fields
+	st.in = in
+	st.prev, st.next = prev, next
+}
+
+// serveHTTP handles requests until the connection is idle or ends.
+func (s *Session) serveHTTP() {
+	st := s.attach()
+	for n := 1; ; n++ {
+		keep := st.exchange()
+		if !keep || !s.IsOpen() {
+			in := st.in
+			lingers := s.IsOpen() && (!in.empty() || s.CanRead() || !st.bodyRead())
+			if lingers {
+				s.linger(st)
+			}
+			s.detach()
+			s.close()
+			return
+		}
+		if st.in.empty() && !s.CanRead() {
+			s.detach()
+			t := s.FE.Timeouts.HTTPKeepAlive
+			if t == 0 {
+				t = s.FE.Timeouts.HTTPRequest
+			}
+			if t == 0 {
+				t = s.FE.Timeouts.Client
+			}
+			if s.Listener.worker.Stopping.Load() {
+				t = 1e9
+			}
+			s.arm(t)
+			return
+		}
+		// The next request is there already.
+		st.in.compact()
+		co := st.co
+		ended := st.Time.End
+		st.reset()
+		st.co = co
+		st.Snap = st.W.Snapshot()
+		s.FE = s.Listener.Front.Load()
+		st.FE, st.BE = s.FE, s.FE
+		st.Time.Accept = ended
+		if n%16 == 0 && st.R.Yield() != nil {
+			s.detach()
+			s.close()
+			return
+		}
+	}
+}
+
+// exchange is one request and its response. It tells whether the connection may
+// be used for another.
+func (st *Stream) exchange() (keep bool) {
+	r, s := st.R, st.Sess
+	st.Time.Begin = r.Now()
+	if !st.readRequest() {
+		if st.Reply != nil {
+			keep = st.sendReply()
+		}
+		st.finish()
+		return false
+	}
+	s.Requests++
+	fe := st.FE
+	c := &fe.FE.Counters[r.Index]
+	c.Requests.Add(1)
+	c.Sessions.Add(1)
+	wc := &st.W.Counters[r.Index]
+	wc.Requests.Add(1)
+	wc.Sessions.Add(1)
+	st.ID = st.W.ids.Add(1) - 1
+
+	if st.frontend() && st.route() {
+		keep = st.proxy()
+	}
+	if st.Reply != nil && !st.HasResponse {
+		keep = st.sendReply()
+	}
+	st.finish()
+	return keep && st.Time.End != 0
+}
+
+// readRequest is the phase "request".
+func (st *Stream) readRequest() bool {
+	s, fe := st.Sess, st.FE
+	var deadline int64
+	if d := fe.Timeouts.HTTPRequest; d > 0 {
+		deadline = st.Time.Begin + int64(d)
+		if s.Requests == 0 {
+			deadline = s.Accepted + int64(d)
+		}
+	}
+	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: fe.Has(AcceptInvalidRequest)}
+	limit := st.R.BufSize() - st.Snap.Global.MaxRewrite
+	for {
+		if !st.in.empty() {
+			n, err := http1.ParseRequest(st.in.bytes(), &st.Req, &st.limits)
+			if n > 0 && n <= limit {
+				st.in.r += n
+				st.in.base = st.in.r
+				st.HasRequest = true
+				st.Time.Request = st.R.Now()
+				st.BytesIn += int64(n)
+				st.keepLine()
+				st.reqBody.start(&st.Req.Header, &s.FD, &st.in)
+				return true
+			}
+			if err != nil || n > limit || st.in.w-st.in.r >= limit {
+				status := 400
+				st.ErrText = "request head too large"
+				var he *http1.Error
+				if errors.As(err, &he) {
+					status, st.ErrText = he.Status, he.Reason
+				}
+				fe.FE.Counters[st.R.Index].ReqErrors.Add(1)
+				st.ReqLine = append(st.ReqLine[:0], "<BADREQ>"...)
+				st.fail(status, 'P', 'R')
+				return false
+			}
+		}
+		n, err := st.in.read(&s.FD)
+		if n > 0 {
+			continue
+		}
+		if err == nil {
+			d := deadline
+			if d == 0 {
+				d = st.R.After(fe.Timeouts.Client)
+			}
+			err = s.WaitRead(d)
+			if err == nil {
+				continue
+			}
+		}
+		st.readFailed(err)
+		return false
+	}
+}
+
+// readFailed ends an exchange whose request did not arrive.
+func (st *Stream) readFailed(err error) {
+	st.ReqLine = append(st.ReqLine[:0], "<BADREQ>"...)
+	nothing := st.in.empty()
+	switch {
+	case nothing && (st.Sess.Requests > 0 || err == reactor.ErrKilled):
+		st.quiet = true // an idle connection ends
+		return
+	case err == reactor.ErrTimeout:
+		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+		st.fail(408, 'c', 'R')
+		return
+	}
+	if nothing && st.FE.Has(DontLogNull) {
+		st.quiet = true
+	} else {
+		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+	}
+	st.end('C', 'R')
+	st.Status = 400
+	if err == io.EOF && !nothing {
+		st.fail(400, 'C', 'R') // the other direction may still be open
+	}
+}
+
+// keepLine copies the request line for the log: the buffer is reused before the
+// exchange ends.
+func (st *Stream) keepLine() {
+	if st.FE.Log == nil {
+		return
+	}
+	q := &st.Req
+	l := append(st.ReqLine[:0], q.MethodName...)
+	l = append(l, ' ')
+	l = append(l, q.Target...)
+	if q.Version == message.HTTP11 {
+		l = append(l, " HTTP/1.1"...)
+	} else {
+		l = append(append(l, ' '), q.Version.String()...)
+	}
+	st.ReqLine = l
+}
+
+// run evaluates a rule set. false: it was answered or is to be dropped.
+func (st *Stream) run(rules []Rule) bool {
+	for _, rule := range rules {
+		switch rule.Exec(st) {
+		case Continue:
+		case Stop:
+			return true
+		case Answer:
+			if st.Reply == nil {
+				st.fail(500, 'I', 'R')
+			}
+			return false
+		case Drop:
+			return false
+		}
+	}
+	return true
+}
+
+// frontend is the phase of that name.
+func (st *Stream) frontend() bool {
+	fe := st.FE
+	if fe.MonitorURI != nil && string(st.Req.PathQuery()) == string(fe.MonitorURI) {
+		st.quiet = true
+		st.fail(200, 'P', 'R')
+		for _, c := range fe.MonitorFail {
+			if c.Match(st) {
+				st.Reply = st.ErrorReply(503)
+			}
+		}
+		fe.FE.Counters[st.R.Index].Intercepted.Add(1)
+		return false
+	}
+	if len(fe.RequestRules) > 0 && !st.run(fe.RequestRules) {
+		st.intercepted(fe)
+		return false
+	}
+	return true
+}
+
+// intercepted counts an answer that a rule made.
+func (st *Stream) intercepted(p *Proxy) {
+	if p.FE != nil && st.Term.Cause == 'L' {
+		p.FE.Counters[st.R.Index].Intercepted.Add(1)
+	}
+}
+
+// route is the phase of that name, and the next: backend.
+func (st *Stream) route() bool {
+	be := st.chooseBackend()
+	if be == nil {
+		st.fail(503, 'S', 'C')
+		return false
+	}
+	st.setBackend(be)
+	if be != st.FE && len(be.RequestRules) > 0 && !st.run(be.RequestRules) {
+		st.intercepted(be)
+		return false
+	}
+	if f := be.ForwardFor; f != nil || st.FE.ForwardFor != nil {
+		if f == nil {
+			f = st.FE.ForwardFor
+		}
+		st.forwardFor(f)
+	}
+	return true
+}
+
+// chooseBackend applies use_backend and default_backend; nil: there is none.
+func (st *Stream) chooseBackend() *Proxy {
+	for i := range st.FE.Switching {
+		rule := &st.FE.Switching[i]
+		if rule.Cond != nil && !rule.Cond.Match(st) {
+			continue
+		}
+		if rule.Backend != nil {
+			return rule.Backend
+		}
+		if rule.Name != nil {
+			if be := st.Snap.Backends[rule.Name(st)]; be != nil {
+				return be
+			}
+		}
+	}
+	if st.FE.DefaultBackend != nil {
+		return st.FE.DefaultBackend
+	}
+	if st.FE.Backend {
+		return st.FE
+	}
+	return nil
+}
+
+// setBackend enters a backend.
+func (st *Stream) setBackend(be *Proxy) {
+	st.BE = be
+	st.routed = true
+	b := be.BE
+	counter.Max(&b.Max, b.Cur.Add(1))
+	c := &b.Counters[st.R.Index]
+	c.Sessions.Add(1)
+	if be.Mode == HTTP {
+		c.Requests.Add(1)
+	}
+}
+
+// forwardFor adds the client's address.
+func (st *Stream) forwardFor(f *ForwardFor) {
+	if f.IfNone && st.Req.Has(f.Header) {
+		return
+	}
+	ip := st.Sess.Src.IP
+	if !ip.IsValid() || f.Except.IsValid() && f.Except.Contains(ip) {
+		return
+	}
+	var buf [64]byte
+	name := st.Req.CopyString(f.Header)
+	st.Req.Add(name, st.Req.Copy(ip.AppendTo(buf[:0])))
+}
+
+// mayKeep tells whether the client's connection may be kept as far as the
+// configuration and the request say.
+func (st *Stream) mayKeep() bool {
+	return st.Req.KeepAlive && !st.W.Stopping.Load() && !st.FE.Has(HTTPClose) && !(st.BE != nil && st.BE.Has(HTTPClose)) && st.Req.Framing != message.Tunnel
+}
+
+// proxy is the phases from "assign" to "forward".
+func (st *Stream) proxy() (keep bool) {
+	defer st.releaseServer()
+	for {
+		if !st.connectServer() {
+			return false
+		}
+		again, ok := st.sendRequest()
+		if ok {
+			ok, again = st.readResponse()
+		}
+		if ok {
+			break
+		}
+		st.dropServerConn()
+		if !again {
+			return false
+		}
+	}
+	return st.forward()
+}
+
+// replayable tells whether the request can be sent once more: nothing of it was
+// consumed, and no harm is done if the server saw it already.
+func (st *Stream) replayable() bool {
+	if st.bodyStarted {
+		return false
+	}
+	switch st.Req.Method {
+	case message.Get, message.Head, message.Options, message.Trace, message.Put, message.Delete:
+		return true
+	}
+	return false
+}
+
+// sendRequest is the phase "send". A body that is not in the buffer yet is left
+// to the upload coroutine.
+func (st *Stream) sendRequest() (again, ok bool) {
+	up := st.up
+	head := http1.AppendRequest(st.R.Scratch[:0], &st.Req, http1.WriteOptions{Close: st.BE.Has(HTTPServerClose) || st.BE.Has(HTTPClose)})
+	var first []byte
+	whole := st.Req.Framing == message.NoBody
+	if st.Req.Framing == message.Length {
+		if b := st.in.bytes(); int64(len(b)) >= st.Req.ContentLength {
+			first, whole = b[:st.Req.ContentLength], true
+		}
+	}
+	up.sent = true
+	err := st.write(&up.FD, head, first, moreIf(!whole && !st.Req.Expect100), int64(st.BE.Timeouts.Server))
+	if err != nil {
+		if err == reactor.ErrKilled {
+			return false, false
+		}
+		if st.Reused && isReset(err) {
+			return st.retryReused(), false
+		}
+		if err == reactor.ErrTimeout {
+			st.fail(504, 's', 'H')
+		} else {
+			// The server may have answered before it closed.
+			return false, true
+		}
+		return false, false
+	}
+	st.activity = st.R.Now()
+	if whole {
+		if len(first) > 0 {
+			st.BytesIn += int64(len(first))
+		}
+		return false, true
+	}
+	st.bodyStarted = true
+	if st.Req.Framing != message.Tunnel {
+		st.upload.start(st)
+	}
+	return false, true
+}
+
+func isReset(err error) bool {
+	return err == syscall.ECONNRESET || err == syscall.EPIPE || err == io.EOF
+}
+
+// retryReused decides about a kept connection that turned out to be dead: the
+// request goes to a new one, or, when it must not be sent twice, the client is
+// left to decide.
+func (st *Stream) retryReused() (again bool) {
+	if st.replayable() {
+		st.noReuse = true
+		return true
+	}
+	st.end('S', 'H')
+	st.serverCounters().ConnErrors.Add(1)
+	if st.Sess.Requests > 1 {
+		return false // close silently: the client knows that keep-alive may end
+	}
+	st.Reply = st.ErrorReply(502)
+	return false
+}
+
+// readResponse is the phase "response": it waits for a final response's head,
+// passing interim ones on.
+func (st *Stream) readResponse() (ok, again bool) {
+	up, be := st.up, st.BE
+	limits := http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: be.Has(AcceptInvalidResponse)}
+	timeout := int64(be.Timeouts.Server)
+	for {
+		if !up.in.empty() {
+			n, err := http1.ParseResponse(up.in.bytes(), &st.Res, st.Req.Method, &limits)
+			if err != nil || n == 0 && up.in.r == 0 && up.in.w == len(up.in.buf) {
+				st.ErrText = "response head too large"
+				var he *http1.Error
+				if errors.As(err, &he) {
+					st.ErrText = he.Reason
+				}
+				st.serverCounters().RespErrors.Add(1)
+				be.BE.Counters[st.R.Index].RespErrors.Add(1)
+				st.fail(502, 'P', 'H')
+				return false, false
+			}
+			if n > 0 {
+				up.in.r += n
+				if st.Res.Status < 200 && st.Res.Status != 101 {
+					if !st.interim() {
+						return false, false
+					}
+					continue
+				}
+				up.in.base = up.in.r
+				st.Time.Response = st.R.Now()
+				st.HasResponse = true
+				return true, false
+			}
+			if up.in.r > 0 {
+				up.in.compact()
+			}
+		}
+		n, err := up.in.read(&up.FD)
+		if n > 0 {
+			continue
+		}
+		if err == nil {
+			if st.upload.failed() {
+				st.uploadFailed()
+				return false, false
+			}
+			err = st.awaitServer(timeout)
+			if err == nil {
+				continue
+			}
+		}
+		if st.Term.Cause != 0 { // killed, or the client left
+			return false, false
+		}
+		switch {
+		case err == reactor.ErrTimeout:
+			st.serverCounters().RespErrors.Add(1)
+			be.BE.Counters[st.R.Index].RespErrors.Add(1)
+			st.fail(504, 's', 'H')
+		case err == errClientLeft:
+			st.clientLeft('H')
+		case st.Reused && up.in.empty() && isReset(err):
+			return false, st.retryReused()
+		default:
+			st.serverCounters().RespErrors.Add(1)
+			be.BE.Counters[st.R.Index].RespErrors.Add(1)
+			st.fail(502, 'S', 'H')
+		}
+		return false, false
+	}
+}
+
+var errClientLeft = errors.New("the client left")
+
+// clientLeft ends an exchange that the client gave up.
+func (st *Stream) clientLeft(state byte) {
+	st.end('C', state)
+	st.BE.BE.Counters[st.R.Index].ClientAborts.Add(1)
+	if st.Srv != nil {
+		st.serverCounters().ClientAborts.Add(1)
+	}
+	if st.Status == 0 {
+		st.Status = 499 // not sent: for the log only, see finish
+	}
+}
+
+// awaitServer parks until the server says something. It watches the client
+// where a client that left is reason to stop.
+func (st *Stream) awaitServer(timeout int64) error {
+	s, up := st.Sess, st.up
+	deadline := deadlineIn(st.R, timeout)
+	if timeout > 0 && st.upload.running {
+		deadline = max(deadline, st.activity+timeout)
+	}
+	for {
+		watch := !st.upload.running && st.BE.Has(AbortOnClose)
+		if watch && (s.HungUp() && st.in.empty() || s.Broken()) {
+			if st.clientGone() {
+				return errClientLeft
+			}
+			watch = false
+		}
+		var err error
+		if watch {
+			err = up.WaitReadOr(&s.FD, deadline)
+		} else {
+			err = up.WaitRead(deadline)
+		}
+		if err == reactor.ErrTimeout && timeout > 0 && st.upload.running && st.activity+timeout > st.R.Now() {
+			deadline = st.activity + timeout
+			continue
+		}
+		if err != nil || up.CanRead() || st.upload.failed() {
+			return err
+		}
+	}
+}
+
+// clientGone looks whether a client that is known to have closed has really
+// nothing more to say (a pipelined request would still be answered).
+func (st *Stream) clientGone() bool {
+	s := st.Sess
+	if s.Broken() {
+		return true
+	}
+	if !st.in.empty() {
+		return false
+	}
+	n, err := st.in.read(&s.FD)
+	return n == 0 && err != nil
+}
+
+// interim passes a 1xx on to the client, unless it speaks HTTP/1.0.
+func (st *Stream) interim() bool {
+	if st.Req.Version < message.HTTP11 {
+		return true
+	}
+	head := http1.AppendResponse(st.R.Scratch[:0], &st.Res, http1.WriteOptions{})
+	st.BytesOut += int64(len(head))
+	if err := st.write(&st.Sess.FD, head, nil, 0, int64(st.FE.Timeouts.Client)); err != nil {
+		st.clientLeft('H')
+		return false
+	}
+	return true
+}
+
+// forward is the phase of that name: head and body go to the client. It tells
+// whether the client's connection may be used again.
+func (st *Stream) forward() (keep bool) {
+	r, s, up, be := st.R, st.Sess, st.up, st.BE
+	res := &st.Res
+	if len(be.ResponseRules) > 0 && !st.run(be.ResponseRules) || be != st.FE && len(st.FE.ResponseRules) > 0 && !st.run(st.FE.ResponseRules) {
+		st.dropServerConn()
+		st.HasResponse = false
+		if st.Reply != nil {
+			return st.finishUpload() && st.sendReply()
+		}
+		return false
+	}
+	if len(be.AfterRules) > 0 {
+		st.run(be.AfterRules)
+	}
+	if be != st.FE && len(st.FE.AfterRules) > 0 {
+		st.run(st.FE.AfterRules)
+	}
+	if res.Framing == message.Tunnel {
+		return st.tunnelHTTP()
+	}
+	st.resBody.start(&res.Header, &up.FD, &up.in)
+	b := &st.resBody
+	out := sink{fd: &s.FD, timeout: int64(st.FE.Timeouts.Client)}
+	v10 := st.Req.Version == message.HTTP10
+	if res.Framing == message.Chunked && v10 {
+		res.Framing = message.Close // HTTP/1.0 knows no chunks
+		out.chunked = false
+	} else {
+		out.chunked = res.Framing == message.Chunked
+	}
+	keep = st.mayKeep() && res.Framing != message.Close && !st.upload.running
+	st.Status = res.Status
+	head := http1.AppendResponse(r.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: v10, Head: st.Req.Method == message.Head})
+	first, err := []byte(nil), error(nil)
+	if b.framing == message.Length && !b.done || b.framing == message.Close {
+		first, err = b.take()
+	}
+	flags := 0
+	switch {
+	case !b.done:
+		flags = msgMore
+	case !keep && st.bodyRead() && !s.CanRead():
+		flags = msgMore // the FIN of the close goes along
+	}
+	if !b.done && b.framing == message.Length && len(first) == 0 && b.left < 4096 || b.framing == message.Chunked && up.in.empty() {
+		flags = 0 // the body may take its time: do not hold the head back
+	}
+	n := len(head) + len(first)
+	if err = st.write(&s.FD, head, first, flags, out.timeout); err != nil {
+		st.failWrite(err)
+		st.dropServerConn()
+		st.finishUpload()
+		return false
+	}
+	st.BytesOut += int64(n)
+	up.in.base = 0 // the head has gone: the whole buffer is free for the body
+	if !b.done {
+		rerr, werr := st.pump(b, &out, int64(be.Timeouts.Server), keep)
+		st.BytesOut += out.sent
+		if rerr != nil || werr != nil {
+			st.failForward(rerr, werr)
+			st.dropServerConn()
+			st.finishUpload()
+			return false
+		}
+	}
+	if !st.finishUpload() {
+		st.dropServerConn()
+		return false
+	}
+	st.releaseConn(res.KeepAlive && b.framing != message.Close)
+	return keep
+}
+
+// failWrite ends an exchange whose response the client did not take.
+func (st *Stream) failWrite(err error) {
+	if err == reactor.ErrTimeout {
+		st.end('c', 'D')
+	}
+	st.clientLeft('D')
+}
+
+// failForward ends an exchange that broke in the middle of a response.
+func (st *Stream) failForward(rerr, werr error) {
+	switch {
+	case werr != nil:
+		st.failWrite(werr)
+	case rerr == reactor.ErrTimeout:
+		st.end('s', 'D')
+	case rerr == reactor.ErrKilled:
+	default:
+		var he *http1.Error
+		if errors.As(rerr, &he) {
+			st.ErrText = he.Reason
+			st.end('P', 'D')
+		} else {
+			st.end('S', 'D')
+		}
+		st.serverCounters().ServerAborts.Add(1)
+		st.BE.BE.Counters[st.R.Index].ServerAborts.Add(1)
+	}
+}
+
+// write sends a, which may be the reactor's scratch, then b, waiting as needed.
+// timeout is the longest time without progress in nanoseconds.
+func (st *Stream) write(fd *reactor.FD, a, b []byte, flags int, timeout int64) error {
+	var n int
+	var err error
+	switch {
+	case len(b) == 0:
+		n, err = fd.TryWrite(a, flags)
+	case len(a) == 0:
+		n, err = fd.TryWrite(b, flags)
+	case len(a)+len(b) <= cap(a):
+		a = append(a, b...)
+		b = nil
+		n, err = fd.TryWrite(a, flags)
+	default:
+		n, err = fd.TryWritev(a, b, flags)
+	}
+	if err != nil || n == len(a)+len(b) {
+		return err
+	}
+	return st.writeRest(fd, a, b, n, flags, timeout)
+}
+
+// writeRest sends what [Stream.write] could not send at once, from a copy of the
+// scratch.
+func (st *Stream) writeRest(fd *reactor.FD, a, b []byte, n, flags int, timeout int64) error {
+	if n < len(a) {
+		rest := append([]byte(nil), a[n:]...) // a slow receiver pays for it
+		if _, err := fd.Write(rest, flags|moreIf(len(b) > 0), timeout); err != nil {
+			return err
+		}
+		n = len(a)
+	}
+	if b = b[n-len(a):]; len(b) == 0 {
+		return nil
+	}
+	_, err := fd.Write(b, flags, timeout)
+	return err
+}
+
+func (st *Stream) writeScratch(fd *reactor.FD, p []byte, flags int, timeout int64) error {
+	return st.write(fd, p, nil, flags, timeout)
+}
+
+// upload is the coroutine that pumps a request's body to the server while the
+// stream waits for the response.
+type upload struct {
+	st      *Stream
+	co      *reactor.Coro
+	running bool
+	rerr    error
+	werr    error
+	wait    reactor.Waiter
+	out     sink
+}
+
+func (u *upload) start(st *Stream) {
+	*u = upload{st: st, running: true}
+	u.out = sink{fd: &st.up.FD, chunked: st.Req.Framing == message.Chunked, timeout: int64(st.BE.Timeouts.Server)}
+	st.R.Start(u)
+}
+
+// Run pumps the body.
+func (u *upload) Run() {
+	st := u.st
+	u.co = st.R.Current()
+	u.rerr, u.werr = st.pump(&st.reqBody, &u.out, int64(st.FE.Timeouts.Client), true)
+	st.BytesIn += u.out.sent
+	st.activity = st.R.Now()
+	u.over()
+}
+
+// Panicked is told by the reactor.
+func (u *upload) Panicked() {
+	u.rerr = reactor.ErrKilled
+	u.over()
+}
+
+func (u *upload) over() {
+	u.running = false
+	u.co = nil
+	if u.rerr != nil {
+		u.st.co.Wake()
+	}
+	u.wait.Notify()
+}
+
+// failed tells whether the client did not deliver the body. A server that does
+// not take it is no failure: it may have answered.
+func (u *upload) failed() bool { return !u.running && u.rerr != nil && u.rerr != reactor.ErrKilled }
+
+// uploadFailed ends an exchange whose request body did not come.
+func (st *Stream) uploadFailed() {
+	u := &st.upload
+	var he *http1.Error
+	switch {
+	case errors.As(u.rerr, &he):
+		st.ErrText = he.Reason
+		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+		st.fail(400, 'P', 'D')
+	case u.rerr == reactor.ErrTimeout:
+		st.fail(408, 'c', 'D')
+	default:
+		st.clientLeft('D')
+	}
+}
+
+// finishUpload ends the upload coroutine, if it still runs, and tells whether
+// the whole body was sent.
+func (st *Stream) finishUpload() bool {
+	u := &st.upload
+	if u.running {
+		if u.co != nil {
+			u.co.Kill()
+		}
+		u.wait.Until(st.R, func() bool { return !u.running })
+		return false
+	}
+	return u.rerr == nil && u.werr == nil
+}

@@ -1,0 +1,247 @@
+package stream
+
+import (
+	"io"
+	"syscall"
+
+	"github.com/forebay-lb/forebay/proxy/internal/http1"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+)
+
+// serveTCP is the life of a connection in mode tcp.
+func (s *Session) serveTCP() {
+	st := s.attach()
+	r, fe := st.R, st.FE
+	st.Time.Begin, st.Time.Request = s.Accepted, s.Accepted
+	s.Requests++
+	fe.FE.Counters[r.Index].Sessions.Add(1)
+	st.W.Counters[r.Index].Sessions.Add(1)
+	st.ID = st.W.ids.Add(1) - 1
+	if fe.Has(ClitcpKA) {
+		r.Sys.SetsockoptInt(s.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	}
+	if be := st.chooseBackend(); be == nil {
+		st.end('S', 'C')
+	} else {
+		st.setBackend(be)
+		if st.connectServer() {
+			st.tunnel(nil)
+		}
+		st.releaseServer()
+	}
+	st.dropServerConn()
+	st.finish()
+	s.detach()
+	s.close()
+}
+
+// tunnelHTTP is what follows a 101, or a 2xx to CONNECT: the head goes to the
+// client, then bytes go both ways.
+func (st *Stream) tunnelHTTP() bool {
+	st.Status = st.Res.Status
+	st.finishUpload()
+	head := http1.AppendResponse(st.R.Scratch[:0], &st.Res, http1.WriteOptions{})
+	st.BytesOut += int64(len(head))
+	if err := st.write(&st.Sess.FD, head, nil, 0, int64(st.FE.Timeouts.Client)); err != nil {
+		st.failWrite(err)
+	} else {
+		st.tunnel(&st.up.in)
+	}
+	st.dropServerConn()
+	return false
+}
+
+// lane is one direction of a tunnel.
+type lane struct {
+	st       *Stream
+	src, dst *reactor.FD
+	in       *input // what was read before the tunnel began
+	client   bool   // src is the client
+	bytes    *int64
+	ended    bool
+	err      error
+	fromRead bool // err is of src
+	wait     reactor.Waiter
+}
+
+// tunnel moves bytes both ways until both directions have ended. The stream's own
+// coroutine takes one direction, a second one the other.
+func (st *Stream) tunnel(fromServer *input) {
+	st.activity = st.R.Now()
+	req := &lane{st: st, src: &st.Sess.FD, dst: &st.up.FD, in: &st.in, client: true, bytes: &st.BytesIn}
+	res := &lane{st: st, src: &st.up.FD, dst: &st.Sess.FD, in: fromServer, bytes: &st.BytesOut}
+	st.R.Start(req)
+	res.move()
+	if res.err != nil && !req.ended { // broken: the other direction has no use any more
+		st.up.FD.Close()
+		st.Sess.CloseWrite()
+		req.stop()
+	}
+	req.wait.Until(st.R, func() bool { return req.ended })
+	for _, l := range [2]*lane{res, req} {
+		if l.err == nil {
+			continue
+		}
+		side, tside := byte('S'), byte('s')
+		if l.client == l.fromRead {
+			side, tside = 'C', 'c'
+		}
+		switch l.err {
+		case reactor.ErrTimeout:
+			st.end(tside, 'D')
+		case reactor.ErrKilled, reactor.ErrClosed:
+		default:
+			st.end(side, 'D')
+		}
+	}
+	if st.Term.Cause == 0 && st.FE.Mode == TCP {
+		st.Term = Termination{'-', '-'}
+	}
+}
+
+// Run is the second coroutine.
+func (l *lane) Run() {
+	l.st.side = l.st.R.Current()
+	l.move()
+	l.st.side = nil
+	l.ended = true
+	if l.err != nil {
+		// Wake the other direction: its descriptor is of no use any more.
+		l.st.up.FD.Close()
+		l.st.co.Wake()
+	}
+	l.wait.Notify()
+}
+
+// Panicked is told by the reactor.
+func (l *lane) Panicked() {
+	l.ended = true
+	l.st.side = nil
+	l.st.co.Kill()
+	l.wait.Notify()
+}
+
+func (l *lane) stop() {
+	if l.st.side != nil {
+		l.st.side.Kill()
+	}
+}
+
+// timeout is how long nothing may happen, in nanoseconds.
+func (l *lane) timeout() int64 {
+	st := l.st
+	t := st.BE.Timeouts.Tunnel
+	if t == 0 {
+		if l.client {
+			t = st.FE.Timeouts.Client
+		} else {
+			t = st.BE.Timeouts.Server
+		}
+	}
+	if st.half {
+		fin := st.BE.Timeouts.ServerFin
+		if l.client {
+			fin = st.FE.Timeouts.ClientFin
+		}
+		if fin > 0 {
+			t = fin
+		}
+	}
+	return int64(t)
+}
+
+// bulk is how many full reads in a row make a direction go through splice(2).
+const bulk = 2
+
+func (l *lane) move() {
+	st := l.st
+	r := st.R
+	if l.in != nil && !l.in.empty() {
+		b := l.in.bytes()
+		if err := st.write(l.dst, nil, b, 0, l.timeout()); err != nil {
+			l.err = err
+			return
+		}
+		*l.bytes += int64(len(b))
+		l.in.r = l.in.w
+	}
+	full := 0
+	splice := !st.Snap.Global.NoSplice && st.Snap.Global.BufSize > 0
+	for {
+		if full >= bulk && splice {
+			n, rerr, werr := reactor.Splice(l.dst, l.src, -1, -1, l.timeout())
+			*l.bytes += n
+			st.activity = r.Now()
+			if werr != nil {
+				l.err = werr
+				return
+			}
+			if rerr == io.EOF {
+				l.half()
+				return
+			}
+			if rerr != nil {
+				l.err, l.fromRead = rerr, true
+				return
+			}
+			full = 0
+		} else {
+			buf := r.Scratch
+			n, err := l.src.TryRead(buf)
+			if n > 0 {
+				if err := st.write(l.dst, buf[:n:n], nil, 0, l.timeout()); err != nil {
+					l.err = err
+					return
+				}
+				*l.bytes += int64(n)
+				st.activity = r.Now()
+				if n == len(buf) {
+					full++
+				} else {
+					full = 0
+				}
+				continue
+			}
+			if err == io.EOF {
+				l.half()
+				return
+			}
+			if err != nil {
+				l.err, l.fromRead = err, true
+				return
+			}
+		}
+		if l.src.CanRead() {
+			continue
+		}
+		if err := l.await(); err != nil {
+			l.err, l.fromRead = err, true
+			return
+		}
+	}
+}
+
+// await parks until src has something. Activity in the other direction counts
+// as activity.
+func (l *lane) await() error {
+	st := l.st
+	for {
+		var deadline int64
+		t := l.timeout()
+		if t > 0 {
+			deadline = max(st.activity+t, st.R.Now()+1)
+		}
+		err := l.src.WaitRead(deadline)
+		if err == reactor.ErrTimeout && st.activity+t > st.R.Now() {
+			continue
+		}
+		return err
+	}
+}
+
+// half passes the end of one direction on.
+func (l *lane) half() {
+	l.dst.CloseWrite()
+	l.st.half = true
+	l.st.activity = l.st.R.Now()
+}
