@@ -33,7 +33,8 @@ func checkTarget(req *message.Request, lim *Limits) string {
 		return ""
 	}
 	_, authority, path, ok := absolute(t)
-	if !ok || len(authority) == 0 || len(path) > 0 && path[0] != '/' {
+	host, _ := splitPort(authority)
+	if !ok || len(host) == 0 || len(path) > 0 && path[0] != '/' {
 		return "invalid target"
 	}
 	return ""
