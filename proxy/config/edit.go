@@ -51,7 +51,7 @@ func (f *File) insertSection(at int, kind, name, from string) *Section {
 		}
 		s.Body = append(s.Body, lines[slices.Index(lines, s.Header)+1:]...)
 		for _, l := range f.Lines[at:] {
-			if len(l.Words) > 0 {
+			if l.isHeader() {
 				break
 			}
 			s.Body = append(s.Body, l)
@@ -78,16 +78,44 @@ func (f *File) RemoveSection(s *Section) {
 // blank nor the next section's.
 func (f *File) end(i int) int {
 	next := i + 1
-	for next < len(f.Lines) && (len(f.Lines[next].Words) == 0 || !IsSection(f.Lines[next].Words[0])) {
+	for next < len(f.Lines) && !f.Lines[next].isHeader() {
 		next++
 	}
-	if next < len(f.Lines) {
+	if own := i + 1 + balanced(f.Lines[i+1:next]); own < next {
+		next = own
+	} else if next < len(f.Lines) {
 		next = f.comments(next)
 	}
 	for next > i+1 && f.Lines[next-1].IsBlank() {
 		next--
 	}
 	return next
+}
+
+// balanced returns how many of the lines of a section come before the first directive whose counterpart is outside of
+// the section: ".endif", ".else" or ".elif" of a condition around it, ".if" of one around the next section.
+func balanced(lines []*Line) int {
+	var open []int
+	for i, l := range lines {
+		if len(l.Words) == 0 {
+			continue
+		}
+		switch l.Words[0] {
+		case ".if":
+			open = append(open, i)
+		case ".elif", ".else", ".endif":
+			if len(open) == 0 {
+				return i
+			}
+			if l.Words[0] == ".endif" {
+				open = open[:len(open)-1]
+			}
+		}
+	}
+	if len(open) > 0 {
+		return open[0]
+	}
+	return len(lines)
 }
 
 // comments returns the first of the comment lines that belong to the header in line i: those directly above it which
@@ -116,9 +144,10 @@ func (s *Section) Insert(i int, words ...string) *Line {
 	return l
 }
 
-// Append puts a line behind the last statement of the section.
+// Append puts a line behind the last statement of the section. A condition that encloses the section, or the next one, is
+// not entered or left.
 func (s *Section) Append(words ...string) *Line {
-	i := len(s.Body)
+	i := balanced(s.Body)
 	for i > 0 && len(s.Body[i-1].Words) == 0 {
 		i--
 	}
@@ -222,14 +251,14 @@ func (f *File) eol() string {
 // indent returns the indentation of the section's last statement, or the most common one of the file.
 func (s *Section) indent() string {
 	for _, l := range slices.Backward(s.Body) {
-		if len(l.Words) > 0 {
+		if len(l.Words) > 0 && !l.isDirective() {
 			return l.Indent()
 		}
 	}
 	best, count := defaultIndent, map[string]int{}
 	for _, l := range s.File.Lines {
 		in := l.Indent()
-		if len(l.Words) == 0 || in == "" {
+		if len(l.Words) == 0 || in == "" || l.isDirective() {
 			continue
 		}
 		if count[in]++; count[in] > count[best] {

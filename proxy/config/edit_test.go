@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,13 +87,31 @@ func TestSectionEdits(t *testing.T) {
 		func(f *File, s []*Section) { f.RemoveSection(s[0]); f.RemoveSection(s[0]) })
 }
 
+// A section inside of a condition must not lose the directives that close it, nor take in those of its neighbours.
+func TestEditsWithinConditions(t *testing.T) {
+	const text = ".if A\nbackend a\n s 1\n .if B\n s 2\n .endif\n.else\nbackend a\n s 3\n.endif\nbackend b\n s 4\n\n.if C\nbackend c\n s 5\n.endif\n"
+	edit(t, "append in the first arm", text, replace(text, " .endif\n", " .endif\n x\n"), func(_ *File, s []*Section) { s[0].Append("x") })
+	edit(t, "append in the other arm", text, replace(text, " s 3\n", " s 3\n x\n"), func(_ *File, s []*Section) { s[1].Append("x") })
+	edit(t, "append in front of a condition", text, replace(text, " s 4\n", " s 4\n x\n"), func(_ *File, s []*Section) { s[2].Append("x") })
+	edit(t, "insert behind a conditional section", text, replace(text, " s 3\n", " s 3\n\nlisten x\n\n"),
+		func(f *File, s []*Section) { f.InsertSection(s[1], "listen", "x", "") })
+	edit(t, "remove the first arm's", text, replace(text, "backend a\n s 1\n .if B\n s 2\n .endif\n", ""),
+		func(f *File, s []*Section) { f.RemoveSection(s[0]) })
+	edit(t, "remove one between conditions", text, replace(text, "backend b\n s 4\n\n", ""), func(f *File, s []*Section) { f.RemoveSection(s[2]) })
+	edit(t, "remove the last", text, replace(text, "backend c\n s 5\n", ""), func(f *File, s []*Section) { f.RemoveSection(s[3]) })
+}
+
 // The view that InsertSection returns must be the one that Sections would give.
 func TestInsertedView(t *testing.T) {
-	f := Parse("f", []byte(sample))
-	s := f.InsertSection(f.Sections()[1], "backend", "n", "")
-	for _, x := range f.Sections() {
-		if x.Header == s.Header && len(x.Body) != len(s.Body) {
-			t.Errorf("body of %d lines; Sections says %d", len(s.Body), len(x.Body))
+	for _, text := range []string{sample, ".if A\nbackend a\n s 1\n.endif\n# c\nbackend b\n"} {
+		n := len(Parse("f", []byte(text)).Sections())
+		for i := range n {
+			f := Parse("f", []byte(text))
+			s := f.InsertSection(f.Sections()[i], "backend", "n", "")
+			all := f.Sections()
+			if len(all) != n+1 || all[i+1].Header != s.Header || !slices.Equal(all[i+1].Body, s.Body) {
+				t.Errorf("behind section %d of %q: body of %d lines; Sections says %d", i, text, len(s.Body), len(all[i+1].Body))
+			}
 		}
 	}
 }

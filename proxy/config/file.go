@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"strings"
 )
 
 // File is one configuration file, kept to the byte.
@@ -84,6 +85,12 @@ func (l *Line) IsBlank() bool { return len(l.Words) == 0 && l.comment < 0 && l.e
 // IsComment tells whether there is nothing but a comment on the line.
 func (l *Line) IsComment() bool { return len(l.Words) == 0 && l.comment >= 0 }
 
+// isHeader tells whether the line begins a section.
+func (l *Line) isHeader() bool { return len(l.Words) > 0 && IsSection(l.Words[0]) }
+
+// isDirective tells whether the line is for the reader of the file, not part of a section (manual 2.4).
+func (l *Line) isDirective() bool { return len(l.Words) > 0 && strings.HasPrefix(l.Words[0], ".") }
+
 // Section is a view of a part of a file: a header and the lines up to the next header. The lines are the file's own.
 // Edits through a view keep it right. Views that were taken before a section was inserted or removed are out of date.
 type Section struct {
@@ -99,7 +106,7 @@ type Section struct {
 func (f *File) Sections() []*Section {
 	var list []*Section
 	for _, l := range f.Lines {
-		if len(l.Words) > 0 && IsSection(l.Words[0]) {
+		if l.isHeader() {
 			s := &Section{File: f, Kind: l.Words[0], Header: l}
 			s.Name, s.From, _ = header(l.Words)
 			list = append(list, s)

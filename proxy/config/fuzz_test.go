@@ -55,6 +55,18 @@ func FuzzParse(f *testing.F) {
 			}
 			s.Remove(l)
 		}
+		for _, s := range file.Sections() {
+			n := len(file.Sections())
+			added := file.InsertSection(s, "backend", "new", "")
+			if len(file.Sections()) != n+1 {
+				t.Fatal("a section more or less")
+			}
+			file.RemoveSection(added)
+			file.RemoveSection(s)
+			if len(file.Sections()) != n-1 {
+				t.Fatal("a section stayed")
+			}
+		}
 	})
 }
 
