@@ -7,7 +7,7 @@ package apispec
 
 import "embed"
 
-// Files holds openapi.yaml, resources/*.yaml and sets/*.yaml.
+// Files holds openapi.yaml, files.yaml, resources/*.yaml and sets/*.yaml.
 //
-//go:embed openapi.yaml resources/*.yaml sets/*.yaml
+//go:embed openapi.yaml files.yaml resources/*.yaml sets/*.yaml
 var Files embed.FS

@@ -464,3 +464,11 @@ func (p *Place) Delete(key string, index int) error {
 	p.file.RemoveSection(s)
 	return nil
 }
+
+// ListFields returns what a full section has beside its own properties.
+func (r *Resource) ListFields() (names []string) {
+	for _, c := range r.Children {
+		names = append(names, r.api.ByName[c].listField())
+	}
+	return names
+}

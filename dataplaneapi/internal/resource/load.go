@@ -37,14 +37,17 @@ type Property struct {
 // Live says how a change reaches a running proxy over its Runtime socket.
 type Live struct {
 	// Set are the commands that change a property; Values are those for one value of it.
-	Set    []string
-	Values map[string][]string
+	Set    []Step
+	Values map[string][]Step
 }
 
-// Step is one Runtime command of creating or deleting a whole line.
+// Step is one Runtime command. "{parent_name}" is the name of the section, "{words}" a whole line from its address on,
+// "{}" the value of the property, "{x}" that of another one. Expect is a regular expression for the reply, which is empty
+// otherwise; a reply like Retry is worth another try. An optional step may fail.
 type Step struct {
 	Do       string            `yaml:"do"`
 	Expect   string            `yaml:"expect"`
+	Retry    string            `yaml:"retry"`
 	Optional bool              `yaml:"optional"`
 	When     map[string]string `yaml:"when"`
 	Unless   map[string]string `yaml:"unless"`

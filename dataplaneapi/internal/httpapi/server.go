@@ -1,0 +1,281 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/auth"
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/ladder"
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/resource"
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/store"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/go-chi/chi/v5"
+)
+
+// Bounds of a request's body, in bytes.
+const (
+	maxJSON = 4 << 20
+	maxRaw  = store.MaxFile
+)
+
+// Server is the API.
+type Server struct {
+	API     *resource.API
+	Store   *store.Store
+	Ladder  *ladder.Ladder
+	Log     *slog.Logger
+	Users   func() []auth.User
+	Version string
+	Build   time.Time
+
+	doc     *openapi3.T
+	spec    []byte
+	routes  map[string]resource.Route // by operation
+	checker *auth.Checker
+	tx      sync.Mutex // held while the text of a transaction is read, changed and written
+	started time.Time
+}
+
+// A request is one call of an operation, validated.
+type request struct {
+	*http.Request
+	params map[string]string // of the path
+	query  url.Values
+	route  resource.Route
+	body   []byte
+	header http.Header // of the answer
+}
+
+func (r *request) flag(name string) bool {
+	v, _ := strconv.ParseBool(r.query.Get(name))
+	return v
+}
+
+func (r *request) index() int {
+	n, err := strconv.Atoi(r.params["index"])
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// A text is an answer that is not JSON.
+type text []byte
+
+type handler func(ctx context.Context, r *request) (status int, body any, err error)
+
+// An Error is an answer that says no.
+type Error struct {
+	Code    int
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+func fail(code int, format string, args ...any) error {
+	return &Error{code, fmt.Sprintf(format, args...)}
+}
+
+// Handler builds the routes. An error is a mistake in the descriptions.
+func (s *Server) Handler() (http.Handler, error) {
+	doc, routes, err := s.API.Document()
+	if err != nil {
+		return nil, err
+	}
+	s.doc = doc
+	if s.spec, err = doc.MarshalJSON(); err != nil {
+		return nil, err
+	}
+	s.checker = auth.NewChecker()
+	s.started = time.Now()
+	s.routes = map[string]resource.Route{}
+	fixed := s.fixed()
+	router := chi.NewRouter()
+	mux := chi.NewRouter()
+	for _, r := range routes {
+		s.routes[r.Method+" "+r.Path] = r
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			h := fixed[op.OperationID]
+			route, ok := s.routes[method+" "+path]
+			if ok {
+				h = s.configuration(route)
+			}
+			if h == nil {
+				return nil, fmt.Errorf("operation %s has no handler", op.OperationID)
+			}
+			def := &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}
+			mux.Method(method, path, s.serve(def, route, h))
+		}
+	}
+	notFound := func(w http.ResponseWriter, r *http.Request) {
+		s.answer(w, r, 0, nil, fail(http.StatusNotFound, "path %s was not found", r.URL.Path))
+	}
+	notAllowed := func(w http.ResponseWriter, r *http.Request) {
+		s.answer(w, r, 0, nil, fail(http.StatusMethodNotAllowed, "method %s is not allowed here", r.Method))
+	}
+	mux.NotFound(notFound)
+	mux.MethodNotAllowed(notAllowed)
+	router.NotFound(notFound)
+	router.Use(s.protect)
+	router.Mount("/v3", mux)
+	return router, nil
+}
+
+// protect is in front of everything: it survives a mistake in a handler, and asks who it is.
+func (s *Server) protect(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.Log.Error("a request failed inside", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				s.answer(w, r, 0, nil, fail(http.StatusInternalServerError, "internal error"))
+			}
+		}()
+		name, password, ok := r.BasicAuth()
+		if !ok || !s.checker.Check(s.Users(), name, password) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="dataplaneapi"`)
+			s.answer(w, r, 0, nil, fail(http.StatusUnauthorized, "unauthorized"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) serve(def *routers.Route, route resource.Route, h handler) http.HandlerFunc {
+	isText := false
+	if b := def.Operation.RequestBody; b != nil {
+		isText = b.Value.Content.Get("application/json") == nil
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		req := &request{Request: r, params: map[string]string{}, query: r.URL.Query(), route: route, header: w.Header()}
+		rc := chi.RouteContext(r.Context())
+		for i, k := range rc.URLParams.Keys {
+			if v, err := url.PathUnescape(rc.URLParams.Values[i]); err == nil && k != "*" {
+				req.params[k] = v
+			}
+		}
+		if err := s.validate(w, def, req, isText); err != nil {
+			s.answer(w, r, 0, nil, err)
+			return
+		}
+		status, body, err := h(r.Context(), req)
+		s.answer(w, r, status, body, err)
+	}
+}
+
+// validate checks a request against the document.
+func (s *Server) validate(w http.ResponseWriter, def *routers.Route, r *request, isText bool) error {
+	limit := int64(maxJSON)
+	if isText {
+		limit = maxRaw
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return fail(http.StatusRequestEntityTooLarge, "body is larger than %d bytes", tooLarge.Limit)
+		}
+		return fail(http.StatusBadRequest, "body: %v", err)
+	}
+	r.body = body
+	if def.Operation.RequestBody == nil {
+		r.Body = http.NoBody
+	} else {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		// curl -d says "form" when it is not told otherwise: a body is what the operation takes.
+		switch ct, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); {
+		case isText:
+			r.Header.Set("Content-Type", "text/plain")
+		case ct == "" || ct == "application/x-www-form-urlencoded":
+			r.Header.Set("Content-Type", "application/json")
+		}
+	}
+	err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r.Request, PathParams: r.params, QueryParams: r.query, Route: def,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, ExcludeReadOnlyValidations: true, SkipSettingDefaults: true},
+	})
+	if err == nil {
+		return nil
+	}
+	var re *openapi3filter.RequestError
+	if !errors.As(err, &re) {
+		return fail(http.StatusBadRequest, "%v", err)
+	}
+	var se *openapi3.SchemaError
+	if errors.As(err, &se) {
+		field := strings.Join(se.JSONPointer(), ".")
+		if re.Parameter != nil {
+			field = re.Parameter.Name
+		}
+		if field == "" {
+			field = "body"
+		}
+		return fail(http.StatusUnprocessableEntity, "%s: %s", field, se.Reason)
+	}
+	field := "body"
+	if re.Parameter != nil {
+		field = re.Parameter.Name
+	}
+	reason := re.Reason
+	if re.Err != nil {
+		reason = strings.TrimPrefix(reason+": "+re.Err.Error(), ": ")
+	}
+	if strings.Contains(reason, "Content-Type") {
+		return fail(http.StatusUnsupportedMediaType, "%s: %s", field, reason)
+	}
+	return fail(http.StatusBadRequest, "%s: %s", field, reason)
+}
+
+// answer writes the answer, or the error as {"code","message"}.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body any, err error) {
+	if err != nil {
+		e := s.translate(r, err)
+		level := slog.LevelInfo
+		if e.Code >= 500 {
+			level = slog.LevelError
+		}
+		s.Log.Log(r.Context(), level, "request refused", "method", r.Method, "path", r.URL.Path, "status", e.Code, "cause", err)
+		status, body = e.Code, map[string]any{"code": e.Code, "message": e.Message}
+	} else {
+		s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", status)
+	}
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	if t, ok := body.(text); ok {
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(status)
+		w.Write(t)
+		return
+	}
+	if body == nil {
+		w.WriteHeader(status)
+		return
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		s.Log.Error("an answer cannot be written", "error", err)
+		status, data = 500, []byte(`{"code":500,"message":"internal error"}`)
+	}
+	h.Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(data, '\n'))
+}

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// settle is how long a file must be left alone before it is read: editors write in several steps.
+const settle = 200 * time.Millisecond
+
+// Watch notices changes of the file until the context ends. The folder is watched, not the file: editors and this program
+// replace the file by another one of the same name.
+func (s *Store) Watch(ctx context.Context) error {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return err
+	}
+	if err := w.Add(filepath.Dir(s.Path)); err != nil {
+		w.Close()
+		return err
+	}
+	go func() {
+		defer w.Close()
+		timer := time.NewTimer(settle)
+		defer timer.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case e, ok := <-w.Events:
+				if !ok {
+					return
+				}
+				if e.Name == s.Path {
+					timer.Reset(settle)
+				}
+			case err, ok := <-w.Errors:
+				if !ok {
+					return
+				}
+				s.Log.Warn("watching the configuration file", "error", err)
+				timer.Reset(settle) // events were lost: look
+			case <-timer.C:
+				if _, _, err := s.Text(); err != nil {
+					s.Log.Warn("the configuration file cannot be read", "file", s.Path, "error", err)
+				}
+			}
+		}
+	}()
+	return nil
+}
