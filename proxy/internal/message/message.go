@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"strconv"
 )
 
@@ -95,9 +96,13 @@ type Header struct {
 }
 
 // Reset makes h empty and keeps its memory.
+//
+// It sets field by field: copying a whole value costs a tenth of the time that
+// it takes to parse a small request.
 func (h *Header) Reset() {
 	clear(h.Fields)
-	*h = Header{Fields: h.Fields[:0], arena: h.arena[:0], ContentLength: -1}
+	h.Version, h.Framing, h.ContentLength, h.KeepAlive = 0, NoBody, -1, false
+	h.Upgrade, h.Fields, h.arena = nil, h.Fields[:0], h.arena[:0]
 }
 
 // Shrink lets go of memory that an unusually large message took.
@@ -215,28 +220,27 @@ type Request struct {
 // Reset makes r empty and keeps its memory.
 func (r *Request) Reset() {
 	r.Header.Reset()
-	*r = Request{Header: r.Header}
+	r.Method, r.Expect100 = Other, false
+	r.MethodName, r.Target, r.Host = nil, nil, nil
 }
 
 // Path is the path of the target without the query: nil for "*" and authority
-// forms.
+// forms. A fragment, which only "accept-unsafe-violations-in-http-request" lets
+// in, is a part of it (the manual's fetch "path").
 func (r *Request) Path() []byte {
 	p := r.PathQuery()
-	for i, c := range p {
-		if c == '?' || c == '#' {
-			return p[:i]
-		}
+	if i := bytes.IndexByte(p, '?'); i >= 0 {
+		return p[:i]
 	}
 	return p
 }
 
-// Query is what follows the first "?" of the target, nil when there is none.
+// Query is what follows the first "?" of the target: nil when there is none,
+// empty when nothing follows.
 func (r *Request) Query() []byte {
 	p := r.PathQuery()
-	for i, c := range p {
-		if c == '?' {
-			return p[i+1:]
-		}
+	if i := bytes.IndexByte(p, '?'); i >= 0 {
+		return p[i+1:]
 	}
 	return nil
 }
@@ -276,7 +280,7 @@ type Response struct {
 // Reset makes r empty and keeps its memory.
 func (r *Response) Reset() {
 	r.Header.Reset()
-	*r = Response{Header: r.Header}
+	r.Status, r.Reason = 0, nil
 }
 
 // AppendLower appends b in lower case (ASCII).
