@@ -1,0 +1,57 @@
+# Forebay. `make help` lists the targets.
+
+export CGO_ENABLED := 0
+GO      ?= go
+MODULES := proxy dataplaneapi api-spec
+SEEDS   ?= 200
+FUZZ    ?= 20s
+VERSION := $(shell cat proxy/internal/version/VERSION 2>/dev/null)
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## both programs, static, in bin/
+	$(GO) build -trimpath -o bin/forebay ./proxy/cmd/forebay
+	$(GO) build -trimpath -o bin/dataplaneapi ./dataplaneapi/cmd/dataplaneapi
+
+.PHONY: run
+run: build ## a demonstration on this machine: both programs, and what to try
+	scripts/run.sh
+
+.PHONY: deps
+deps: ## install what the tests drive (HAProxy, wrk, curl …) from the distribution
+	scripts/deps.sh
+
+.PHONY: lint
+lint: ## gofmt, vet and staticcheck
+	@fmt=$$(gofmt -l $(MODULES)); if [ -n "$$fmt" ]; then echo "not gofmt'd:"; echo "$$fmt"; exit 1; fi
+	@set -e; for m in $(MODULES); do echo "vet and staticcheck $$m"; (cd $$m && $(GO) vet ./... ); (cd proxy && $(GO) tool staticcheck ../$$m/...); done
+
+.PHONY: test
+test: deps build unit e2e sim ## everything that must pass
+
+.PHONY: unit
+unit: ## the tests beside the code, with the race detector
+	@set -e; for m in $(MODULES); do (cd $$m && CGO_ENABLED=1 $(GO) test -race -timeout 15m ./... ); done
+
+.PHONY: e2e
+e2e: build ## the built programs, driven by real clients
+	cd proxy && FOREBAY_E2E=1 $(GO) test -count=1 -timeout 20m ./e2e/...
+
+.PHONY: sim
+sim: ## the whole proxy on a simulated network and clock, SEEDS runs
+	cd proxy && $(GO) test -count=1 -timeout 15m ./internal/sim -run TestSeeds -sim.seeds=$(SEEDS)
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## every parser of outside bytes, FUZZ each
+	scripts/fuzz.sh $(FUZZ)
+
+.PHONY: bench
+bench: build ## beside HAProxy, in one run
+	scripts/bench.sh
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin scratch
