@@ -3,6 +3,7 @@ package http1_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -496,5 +497,29 @@ func TestResponsesAsHAProxy(t *testing.T) {
 				checkResponse(t, a, &ours.req, text, back)
 			})
 		}
+	}
+}
+
+// Every decision is written up in README.md, and none there is without a case.
+func TestDecisionsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{"tunnel": true}
+	for _, d := range requests() {
+		used[d.decided] = true
+	}
+	for _, r := range responses() {
+		used[r.decided] = true
+	}
+	delete(used, "")
+	for name := range used {
+		if !bytes.Contains(text, []byte("\n| `"+name+"` |")) {
+			t.Errorf("README.md has no row for %q", name)
+		}
+	}
+	if n := bytes.Count(text, []byte("\n| `")); n != len(used) {
+		t.Errorf("README.md has %d rows for %d decisions", n, len(used))
 	}
 }

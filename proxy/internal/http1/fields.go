@@ -26,7 +26,9 @@ type seen struct {
 	length  int64 // content-length, -1 when absent
 	upgrade []byte
 	host    []byte
-	pos     int // of the last field that bears on framing, for messages
+	hostPos int // where the fields are, for errors
+	bodyPos int // the last content-length or transfer-encoding
+	upgPos  int
 	te      uint8
 	hasHost bool
 	close   bool
@@ -190,15 +192,12 @@ func parseFields(buf []byte, i int, fields []message.Field, s *seen, lim *Limits
 		}
 		switch len(name) {
 		case 2, 4, 6, 7, 10, 14, 17, 20:
-			keep, why := s.note(name, &value, k)
+			keep, why := s.note(name, &value, start, k)
 			if why != "" {
 				return fields, -1, fail{0, start, why}
 			}
 			if !keep {
 				continue
-			}
-			if s.pos == 0 {
-				s.pos = start
 			}
 		}
 		fields = append(fields, message.Field{Name: name, Value: value})
@@ -214,9 +213,9 @@ func framing(name []byte) bool {
 	return false
 }
 
-// note takes down a field that bears on framing or on the connection. It may
-// shorten the value, and says whether to keep the field, or what is wrong.
-func (s *seen) note(name []byte, value *[]byte, k kind) (keep bool, why string) {
+// note takes down a field at pos that bears on framing or on the connection. It
+// may shorten the value, and says whether to keep the field, or what is wrong.
+func (s *seen) note(name []byte, value *[]byte, pos int, k kind) (keep bool, why string) {
 	v := *value
 	switch string(name) {
 	case "host":
@@ -224,7 +223,7 @@ func (s *seen) note(name []byte, value *[]byte, k kind) (keep bool, why string) 
 			break
 		}
 		if !s.hasHost {
-			s.hasHost, s.host = true, v
+			s.hasHost, s.host, s.hostPos = true, v, pos
 		} else if bytes.EqualFold(s.host, v) {
 			return false, ""
 		} else {
@@ -234,10 +233,13 @@ func (s *seen) note(name []byte, value *[]byte, k kind) (keep bool, why string) 
 		s.conn = true
 		s.connection(v)
 	case "content-length":
+		s.bodyPos = pos
 		return s.contentLength(value)
 	case "transfer-encoding":
+		s.bodyPos = pos
 		s.transferEncoding(v)
 	case "upgrade":
+		s.upgPos = pos
 		if s.upgrade == nil {
 			s.upgrade = v
 		}

@@ -118,13 +118,13 @@ func TestViolations(t *testing.T) {
 		{"POST /\r\n\r\n", 400, "", ""},
 		{"PLAY / RTSP/1.0\r\n\r\n", 400, "RTSP", "PLAY / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"},
 		{"GET / HTTP/1.10\r\n\r\n", 400, "HTTP", "GET / HTTP/1.1\r\n\r\n"},
-		{"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", 400, "", "GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"},
+		{"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", 400, "upgrade: w", "GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"},
 		{"GET / HTTP/1.1\r\nA\r\n\r\n", 400, "\r\n\r", ""},
 		{"GET / HTTP/1.1\r\n: a\r\n\r\n", 400, ": a", ""},
 		{"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", 400, "\rc", ""},
 		{"GET /\x7f HTTP/1.1\r\n\r\n", 400, "\x7f", ""},
 		{"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "content-length: 2", ""},
-		{"GET / HTTP/1.0\r\nContent-Length: 1\r\n\r\n", 413, "content-length", ""},
+		{"GET / HTTP/1.0\r\nAccept: 1\r\nContent-Length: 1\r\nHost: a\r\n\r\n", 413, "content-length", ""},
 		{"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 422, "transfer-encoding", ""},
 	} {
 		var req message.Request
@@ -173,7 +173,8 @@ func TestViolations(t *testing.T) {
 // and again while it grows does no harm.
 func TestTrickle(t *testing.T) {
 	long := strings.Repeat("X-Long: "+strings.Repeat("v", 90)+"\r\n more\r\n", 40)
-	for _, text := range []string{wrkRequest, curlRequest, "GET / HTTP/1.1\n" + long + "\n", "\r\n\nGET / HTTP/1.1\r\n" + long + "\r\n"} {
+	for _, text := range []string{wrkRequest, curlRequest, "GET / HTTP/1.1\n" + long + "\n", "\r\n\nGET / HTTP/1.1\r\n" + long + "\r\n",
+		"GET /" + strings.Repeat("t", 3000) + " HTTP/1.1\r\n\r\n"} {
 		var req message.Request
 		buf := []byte(text)
 		for i := range buf {

@@ -1,6 +1,10 @@
 package http1
 
-import "github.com/forebay-lb/forebay/proxy/internal/message"
+import (
+	"bytes"
+
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+)
 
 // ParseRequest reads the head of a request at the start of buf into req. It
 // returns the length of the head, 0 when more bytes are needed, or an *[Error]
@@ -82,6 +86,9 @@ func requestLine(buf []byte, req *message.Request, lim *Limits) (int, fail) {
 	}
 	req.MethodName = buf[start:i:i]
 	req.Method = message.MethodOf(req.MethodName)
+	if len(buf)-i > quickLook && bytes.IndexByte(buf[i:], '\n') < 0 {
+		return 0, fail{} // a long target that arrives in small pieces
+	}
 	for i < len(buf) && isBlank(buf[i]) {
 		i++
 	}
@@ -211,19 +218,19 @@ func requestFraming(req *message.Request, s *seen, lim *Limits) fail {
 	v11 := req.Version >= message.HTTP11
 	if te != 0 && (te&teLast == 0 || te&(teTwice|teEmpty) != 0) {
 		// Whose end can't be known, or that others may read otherwise.
-		return fail{0, s.pos, "invalid transfer-encoding"}
+		return fail{0, s.bodyPos, "invalid transfer-encoding"}
 	}
 	if !v11 && !lim.AcceptPayload && (te != 0 || s.length > 0) {
 		switch req.Method {
 		case message.Get, message.Head, message.Delete:
-			return fail{413, s.pos, "HTTP/1.0 request with a body that its method has not"}
+			return fail{413, s.bodyPos, "HTTP/1.0 request with a body that its method has not"}
 		}
 	}
 	if te&teOther != 0 {
-		return fail{422, s.pos, "unknown transfer-encoding"}
+		return fail{422, s.bodyPos, "unknown transfer-encoding"}
 	}
 	if s.upg && !lim.AcceptInvalid && hasElement(s.upgrade, "websocket") && !base64Of(s.wsKey, 24) {
-		return fail{0, s.pos, "websocket without a valid key"}
+		return fail{0, s.upgPos, "websocket without a valid key"}
 	}
 
 	req.KeepAlive = !s.close && (v11 || s.keep)

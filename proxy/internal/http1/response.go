@@ -115,7 +115,7 @@ func responseFraming(res *message.Response, s *seen, method message.Method, lim 
 		}
 	}
 	if te != 0 && (te&teLast == 0 || te&(teTwice|teEmpty|teOther) != 0) {
-		return fail{0, s.pos, "invalid transfer-encoding"}
+		return fail{0, s.bodyPos, "invalid transfer-encoding"}
 	}
 	res.KeepAlive = !s.close && (v11 || s.keep)
 	res.ContentLength = s.length
@@ -135,10 +135,10 @@ func responseFraming(res *message.Response, s *seen, method message.Method, lim 
 	switch {
 	case res.Status == 101:
 		if !s.upg {
-			return fail{0, s.pos, "101 without connection: upgrade"}
+			return fail{0, s.upgPos, "101 without connection: upgrade"}
 		}
 		if !lim.AcceptInvalid && hasElement(s.upgrade, "websocket") && !base64Of(s.wsAcc, 28) {
-			return fail{0, s.pos, "websocket without a valid accept"}
+			return fail{0, s.upgPos, "websocket without a valid accept"}
 		}
 		res.Framing = message.Tunnel
 	case res.Status < 200, res.Status == 204, res.Status == 304, method == message.Head:

@@ -103,7 +103,7 @@ func requestHost(req *message.Request, s *seen, lim *Limits) fail {
 	if s.hasHost {
 		req.Host = s.host
 		if !lim.AcceptInvalid && forbiddenInHost(s.host) {
-			return fail{0, s.pos, "invalid character in the host"}
+			return fail{0, s.hostPos, "invalid character in the host"}
 		}
 	}
 	if req.Target[0] == '/' || req.Target[0] == '*' {
@@ -116,7 +116,7 @@ func requestHost(req *message.Request, s *seen, lim *Limits) fail {
 		scheme, authority, _, _ = absolute(req.Target)
 	}
 	if s.hasHost && !lim.AcceptInvalid && !sameAuthority(scheme, authority, s.host) {
-		return fail{0, s.pos, "host differs from the target"}
+		return fail{0, s.hostPos, "host differs from the target"}
 	}
 	req.Host = authority
 	normalize(req, scheme, authority, s.hasHost)
