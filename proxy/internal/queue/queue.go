@@ -7,6 +7,7 @@
 package queue
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -51,10 +52,14 @@ type entry struct {
 	queued     bool
 }
 
+// ErrGone is returned by [Queue.Wait] when who waited has no use for a slot any
+// more.
+var ErrGone = errors.New("gone")
+
 // Wait parks the current coroutine until it is given a slot or the deadline
-// passes (0: none). ahead is the number of streams that were in the queue before
-// it.
-func (q *Queue) Wait(r *reactor.Reactor, deadline int64) (s *server.Server, ahead int64, err error) {
+// passes (0: none). gone is asked after each wake-up whether to give up. ahead is
+// the number of streams that were in the queue before it.
+func (q *Queue) Wait(r *reactor.Reactor, deadline int64, gone func() bool) (s *server.Server, ahead int64, err error) {
 	e := &entry{r: r}
 	q.mu.Lock()
 	e.prev, e.queued = q.last, true
@@ -76,7 +81,7 @@ func (q *Queue) Wait(r *reactor.Reactor, deadline int64) (s *server.Server, ahea
 		}
 		q.mu.Unlock()
 		if s != nil {
-			if err == reactor.ErrKilled {
+			if err == reactor.ErrKilled || err == ErrGone {
 				q.Release(s)
 				return nil, ahead, err
 			}
@@ -84,6 +89,10 @@ func (q *Queue) Wait(r *reactor.Reactor, deadline int64) (s *server.Server, ahea
 		}
 		if err != nil {
 			return nil, ahead, err
+		}
+		if gone() {
+			err = ErrGone
+			continue
 		}
 		err = e.wait.Wait(r, deadline)
 	}

@@ -214,6 +214,25 @@ func (f *FD) WaitWrite(deadline int64) error {
 	return err
 }
 
+// WaitWriteOr parks until f may be writable, or other's peer hung up or sent
+// something: the wait for a connection that notices a client that leaves.
+func (f *FD) WaitWriteOr(other *FD, deadline int64) error {
+	if f.r == nil || other.r == nil || other.HungUp() {
+		return f.WaitWrite(deadline)
+	}
+	other.reader = f.r.cur
+	err := f.WaitWrite(deadline)
+	other.reader = nil
+	return err
+}
+
+// Watch makes co be woken whenever f becomes readable or is hung up, until it is
+// called with nil.
+func (f *FD) Watch(co *Coro) { f.reader = co }
+
+// CanWrite tells whether a write may succeed.
+func (f *FD) CanWrite() bool { return f.state&EventWrite != 0 }
+
 // Flags of TryWrite and Write.
 const (
 	// More tells that more data follows at once (MSG_MORE).

@@ -104,7 +104,7 @@ type sink struct {
 
 // pump moves b to k until the end. rto is the longest time in nanoseconds
 // without data. It returns on which side it failed, if at all.
-func (st *Stream) pump(b *body, k *sink, rto int64, last bool) (rerr, werr error) {
+func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 	r := st.R
 	for {
 		// Everything that is in the buffer goes out in one write.
@@ -129,16 +129,12 @@ func (st *Stream) pump(b *body, k *sink, rto int64, last bool) (rerr, werr error
 					out = append(out, data...)
 					continue
 				}
-				flags := 0
-				if !b.done || !last {
-					flags = moreIf(!b.done)
-				}
 				if len(out) > 0 {
 					if err := flush(msgMore); err != nil {
 						return nil, err
 					}
 				}
-				if err := st.write(k.fd, nil, data, flags, k.timeout); err != nil {
+				if err := st.write(k.fd, nil, data, 0, k.timeout); err != nil {
 					return nil, err
 				}
 				k.sent += int64(len(data))

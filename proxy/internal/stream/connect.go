@@ -21,7 +21,6 @@ type ServerConn struct {
 	owner *Session // of a private idle connection
 	uses  int32
 	idle  bool
-	sent  bool
 }
 
 // Readable is called when an idle connection is closed by the server, or the
@@ -77,6 +76,7 @@ func (st *Stream) connectServer() bool {
 		}
 		if err == reactor.ErrKilled || err == errClientLeft {
 			if err == errClientLeft {
+				st.fail(503, 'C', 'C')
 				st.clientLeft('C')
 			}
 			return false
@@ -145,9 +145,16 @@ func (st *Stream) assign(avoid *server.Server) bool {
 	if t == 0 {
 		t = st.BE.Timeouts.Connect
 	}
-	s, ahead, err := b.Queue.Wait(st.R, st.R.After(t))
+	client := &st.Sess.FD
+	client.Watch(st.co)
+	s, ahead, err := b.Queue.Wait(st.R, st.R.After(t), func() bool { return st.aborts() && client.HungUp() && st.clientGone() })
+	client.Watch(nil)
 	st.BackQueue = ahead + 1
 	if err != nil {
+		if err == queue.ErrGone {
+			st.fail(503, 'C', 'Q')
+			st.clientLeft('Q')
+		}
 		if err == reactor.ErrTimeout {
 			st.fail(503, 's', 'Q')
 			b.Counters[st.R.Index].ConnErrors.Add(1)
@@ -229,7 +236,6 @@ func (st *Stream) reuse() bool {
 // take makes an idle connection the stream's.
 func (st *Stream) take(c *ServerConn) {
 	c.idle = false
-	c.sent = false
 	c.uses++
 	c.srv.Idle.Add(-1)
 	c.srv.Used.Add(1)
@@ -259,11 +265,14 @@ func (st *Stream) dial() error {
 	for {
 		var err error
 		s := st.Sess
-		if st.BE.Has(AbortOnClose) && s.HungUp() && st.in.empty() && st.clientGone() {
+		if st.aborts() && s.HungUp() && st.clientGone() {
 			c.FD.Close()
 			return errClientLeft
 		}
-		err = c.WaitWrite(deadline)
+		err = c.WaitWriteOr(&s.FD, deadline)
+		if err == nil && !c.CanWrite() {
+			continue
+		}
 		if err != nil {
 			c.FD.Close()
 			return err
@@ -358,7 +367,7 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	}
 	srv, be := st.Srv, st.BE
 	set := srv.Settings()
-	if !keepAlive || !c.in.empty() || c.CanRead() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
+	if !keepAlive || st.upHalf || !c.in.empty() || c.CanRead() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
 		srv.Deleted() || st.W.Stopping.Load() || set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) ||
 		set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() {
 		st.dropServerConn()

@@ -40,6 +40,7 @@ type private struct {
 	side        *reactor.Coro // second coroutine of a tunnel
 	half        bool          // one direction of a tunnel has ended
 	noReuse     bool          // the next attempt takes a new connection
+	upHalf      bool          // the server was told that the client left
 	limits      http1.Limits
 	prev, next  *Stream
 }
@@ -382,6 +383,7 @@ func (st *Stream) proxy() (keep bool) {
 		if ok {
 			break
 		}
+		st.finishUpload()
 		st.dropServerConn()
 		if !again {
 			return false
@@ -415,7 +417,6 @@ func (st *Stream) sendRequest() (again, ok bool) {
 			first, whole = b[:st.Req.ContentLength], true
 		}
 	}
-	up.sent = true
 	err := st.write(&up.FD, head, first, moreIf(!whole && !st.Req.Expect100), int64(st.BE.Timeouts.Server))
 	if err != nil {
 		if err == reactor.ErrKilled {
@@ -562,10 +563,15 @@ func (st *Stream) awaitServer(timeout int64) error {
 		deadline = max(deadline, st.activity+timeout)
 	}
 	for {
-		watch := !st.upload.running && st.BE.Has(AbortOnClose)
-		if watch && (s.HungUp() && st.in.empty() || s.Broken()) {
-			if st.clientGone() {
+		watch := !st.upload.running && !st.upHalf && st.aborts()
+		if watch && s.HungUp() {
+			if s.Broken() {
 				return errClientLeft
+			}
+			if st.clientGone() {
+				// The server is told, and decides what becomes of the request.
+				st.up.CloseWrite()
+				st.upHalf = true
 			}
 			watch = false
 		}
@@ -583,6 +589,12 @@ func (st *Stream) awaitServer(timeout int64) error {
 			return err
 		}
 	}
+}
+
+// aborts tells whether a client that closes its side ends what has not begun:
+// "option abortonclose", which is the default of mode http.
+func (st *Stream) aborts() bool {
+	return st.BE.Has(AbortOnClose) || st.BE.Mode == HTTP && st.BE.NoOptions&AbortOnClose == 0
 }
 
 // clientGone looks whether a client that is known to have closed has really
@@ -672,7 +684,7 @@ func (st *Stream) forward() (keep bool) {
 	st.BytesOut += int64(n)
 	up.in.base = 0 // the head has gone: the whole buffer is free for the body
 	if !b.done {
-		rerr, werr := st.pump(b, &out, int64(be.Timeouts.Server), keep)
+		rerr, werr := st.pump(b, &out, int64(be.Timeouts.Server))
 		st.BytesOut += out.sent
 		if rerr != nil || werr != nil {
 			st.failForward(rerr, werr)
@@ -784,7 +796,7 @@ func (u *upload) start(st *Stream) {
 func (u *upload) Run() {
 	st := u.st
 	u.co = st.R.Current()
-	u.rerr, u.werr = st.pump(&st.reqBody, &u.out, int64(st.FE.Timeouts.Client), true)
+	u.rerr, u.werr = st.pump(&st.reqBody, &u.out, int64(st.FE.Timeouts.Client))
 	st.BytesIn += u.out.sent
 	st.activity = st.R.Now()
 	u.over()

@@ -28,11 +28,10 @@ type Listener struct {
 // socket is a listening descriptor on one reactor.
 type socket struct {
 	reactor.FD
-	l      *Listener
-	n      int
-	r      *reactor.Reactor
-	timer  reactor.Timer
-	paused bool
+	l     *Listener
+	n     int
+	r     *reactor.Reactor
+	timer reactor.Timer
 }
 
 // Inherited are listening sockets handed over by another process, by
@@ -210,11 +209,35 @@ func (l *Listener) Close(done func()) {
 			s.r.Remove(&s.timer)
 			if s.IsOpen() {
 				s.FD.Close()
-			} else if !s.paused {
+			} else {
 				s.r.Sys.Close(s.n)
 			}
 			if left.Add(-1) == 0 && done != nil {
 				done()
+			}
+		})
+	}
+}
+
+// Pause makes the kernel refuse connections, from any thread; those accepted go
+// on. [Listener.Resume] undoes it.
+func (l *Listener) Pause() {
+	for _, s := range l.sockets {
+		s.r.Post(func() {
+			if s.IsOpen() {
+				s.r.Sys.Shutdown(s.Fd(), syscall.SHUT_RD)
+			}
+		})
+	}
+}
+
+// Resume accepts again after [Listener.Pause].
+func (l *Listener) Resume() {
+	for _, s := range l.sockets {
+		s.r.Post(func() {
+			if s.IsOpen() {
+				s.r.Sys.Listen(s.Fd(), backlog(l.Bind.Load()))
+				s.Readable()
 			}
 		})
 	}
@@ -259,7 +282,7 @@ func (s *socket) Readable() {
 		n, src, e := r.Sys.Accept(s.Fd())
 		switch e {
 		case 0:
-		case syscall.EAGAIN:
+		case syscall.EAGAIN, syscall.EINVAL: // nothing more, or paused
 			return
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS:
 			r.Set(&s.timer, r.Now()+retryDelay)
@@ -286,10 +309,12 @@ func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n 
 	}
 	l.Cur.Add(1)
 	if b.Handler != nil {
+		s.busy = true
 		b.Handler(s)
 		return
 	}
 	s.counted = true
+	s.front = p.FE
 	w.Curr.Add(1)
 	w.Counters[r.Index].Conns.Add(1)
 	st := p.FE

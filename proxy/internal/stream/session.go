@@ -142,7 +142,7 @@ func (s *Session) close() {
 	s.Listener.Cur.Add(-1)
 	if s.counted {
 		s.counted = false
-		s.Listener.Front.Load().FE.Cur.Add(-1)
+		s.front.Cur.Add(-1)
 		if w.Curr.Add(-1) == 0 && w.Stopping.Load() && w.OnDrained != nil {
 			w.OnDrained()
 		}

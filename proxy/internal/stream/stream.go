@@ -79,6 +79,7 @@ type Session struct {
 	Accepted int64 // reactor time
 	Requests int32 // exchanges begun on it
 	st       *Stream
+	front    *FrontState // where it is counted
 	priv     *ServerConn // idle server connection of http-reuse never
 	busy     bool        // a coroutine has it although there is no stream
 	counted  bool        // in the numbers of connections
