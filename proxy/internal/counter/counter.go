@@ -38,6 +38,9 @@ type Rate struct {
 // Tick takes the total of now.
 func (r *Rate) Tick(total int64) {
 	d := total - r.last
+	if d < 0 { // the counter was cleared
+		d = total
+	}
 	r.last = total
 	r.Cur.Store(d)
 	Max(&r.Peak, d)

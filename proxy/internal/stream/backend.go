@@ -38,6 +38,10 @@ type BackState struct {
 	LastChange atomic.Int64 // time of day in seconds
 	Downs      atomic.Int64
 	LastUsed   atomic.Int64
+	// DownTime is how long no server was usable in all, in seconds, but for the
+	// time since LastChange.
+	DownTime atomic.Int64
+	down     atomic.Bool
 
 	mu      sync.Mutex // orders changes of servers
 	servers atomic.Pointer[[]*server.Server]
@@ -126,11 +130,27 @@ func (b *BackState) SetBalance(how Balance, allBackups bool) {
 	b.rebuild()
 }
 
-func (b *BackState) changed(*server.Server) {
+func (b *BackState) changed(s *server.Server) {
 	b.mu.Lock()
 	b.rebuild()
+	b.transition(s.State().LastChange)
 	b.mu.Unlock()
 	b.Queue.Kick()
+}
+
+// transition notes whether the backend as a whole went down or came up.
+func (b *BackState) transition(now time.Time) {
+	_, _, weight := b.Usable()
+	down := weight == 0 && len(b.Servers()) > 0
+	if b.down.Swap(down) == down {
+		return
+	}
+	last := b.LastChange.Swap(now.Unix())
+	if down {
+		b.Downs.Add(1)
+	} else if last != 0 {
+		b.DownTime.Add(max(now.Unix()-last, 0))
+	}
 }
 
 func (b *BackState) rebuild() {
