@@ -120,6 +120,8 @@ type Ctx struct {
 	Proxy   *stream.Proxy // of proxy sections, nil in global
 	// InDefaults tells that the line is in a defaults section.
 	InDefaults bool
+
+	base *stream.Proxy // the section's settings before its first line
 }
 
 // Loading is a configuration being loaded.
@@ -131,6 +133,11 @@ type Loading struct {
 	Values map[string]any
 	// Threads is the number of reactors that the graph is for.
 	Threads int
+
+	defs []*defaults
+	last *defaults
+	seen map[string]config.Pos // keywords that may stand only once
+	host hosts
 }
 
 // Errorf makes an error for Parse to return.

@@ -1,8 +1,225 @@
 package conf
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
 
 func firstWord(name string) string {
 	w, _, _ := strings.Cut(name, " ")
 	return w
+}
+
+// onlyNamed are keywords that a defaults section may have only if it has a name
+// (manual 4.1, marked with "(!)").
+var onlyNamed = []string{"acl", "http-after-response", "http-request", "http-response", "quic-initial", "tcp-request", "tcp-response"}
+
+// fatal are keywords that are an error where they do not belong; others are
+// ignored there with a warning.
+var fatal = []string{"server", "server-template", "default-server"}
+
+var hints = map[string]string{
+	"maxconn":  " Maybe you want 'fullconn' instead ?",
+	"fullconn": " Maybe you want 'maxconn' instead ?",
+}
+
+// find gives the keyword that args begin with, with the longest name that
+// matches, among those that accept keeps.
+func find(args []string, accept func(*Keyword) bool) (*Keyword, int) {
+	var best *Keyword
+	words := 0
+	for _, k := range keywords[args[0]] {
+		if !accept(k) {
+			continue
+		}
+		name := strings.Fields(k.Name)
+		if len(name) > words && len(name) <= len(args) && slices.Equal(name, args[:len(name)]) {
+			best, words = k, len(name)
+		}
+	}
+	return best, words
+}
+
+// statement runs one line of a section.
+func (l *Loading) statement(st config.Statement, in Sections, kind string, p, base *stream.Proxy) {
+	args := st.Args
+	k, n := find(args, func(k *Keyword) bool { return k.In&in != 0 })
+	if k == nil {
+		if p != nil {
+			if k, _ = find(args, func(k *Keyword) bool { return k.In&Proxies != 0 }); k != nil {
+				l.misplaced(st, k, kind, p)
+				return
+			}
+		}
+		l.Alert(st.Pos, "%s", unknown(st, in, kind))
+		return
+	}
+	c := &Ctx{
+		Loading: l, Pos: st.Pos, Section: kind, Args: args[n:], Keyword: k.Name,
+		No: st.No, Default: st.Default, Proxy: p, base: base, InDefaults: kind == "defaults",
+	}
+	if err := c.check(st, k); err != nil {
+		l.Alert(st.Pos, "%s", err)
+		return
+	}
+	if err := k.Parse(c); err != nil {
+		l.Alert(st.Pos, "%s", err)
+	}
+}
+
+// check looks at what a keyword's registration says of its line.
+func (c *Ctx) check(st config.Statement, k *Keyword) error {
+	if c.InDefaults && c.Proxy.Name == "" && slices.Contains(onlyNamed, st.Args[0]) {
+		return fmt.Errorf("'%s' not allowed in anonymous 'defaults' section.", st.Args[0])
+	}
+	if st.No && !k.No || st.Default && !k.Default {
+		if st.Args[0] == "option" {
+			return fmt.Errorf("negation/default is not supported for option '%s'.", strings.TrimPrefix(k.Name, "option "))
+		}
+		return fmt.Errorf("negation/default is not supported for '%s'.", k.Name)
+	}
+	if len(c.Args) < k.Min {
+		if k.Min == 1 {
+			return fmt.Errorf("'%s' expects an argument.", k.Name)
+		}
+		return fmt.Errorf("'%s' expects %d arguments.", k.Name, k.Min)
+	}
+	if k.Max >= 0 && len(c.Args) > k.Max {
+		return c.unexpected(c.Args[k.Max])
+	}
+	return nil
+}
+
+// unexpected is the error for one word too many.
+func (c *Ctx) unexpected(word string) error {
+	return fmt.Errorf("'%s' cannot handle unexpected argument '%s'.", c.Keyword, word)
+}
+
+// misplaced reports a keyword that the section has no use for.
+func (l *Loading) misplaced(st config.Statement, k *Keyword, kind string, p *stream.Proxy) {
+	first := st.Args[0]
+	if kind == "defaults" {
+		l.Alert(st.Pos, "'%s' not allowed in 'defaults' section.", first)
+		return
+	}
+	l.incapable(st.Pos, k, kindOf(p), p)
+}
+
+// incapable reports a keyword of the side that a proxy does not have.
+func (l *Loading) incapable(pos config.Pos, k *Keyword, kind string, p *stream.Proxy) {
+	side := "frontend"
+	if k.In&Backend != 0 {
+		side = "backend"
+	}
+	name := k.Name
+	if rest, ok := strings.CutPrefix(name, "option "); ok {
+		name = rest
+	}
+	switch {
+	case slices.Contains(fatal, name):
+		l.Alert(pos, "'%s' not allowed because %s '%s' has no %s capability.", name, kind, p.Name, side)
+	case firstWord(name) == "timeout":
+		l.Diags.Warn(pos, "'%s' will be ignored because %s '%s' has no %s capability", name, kind, p.Name, side)
+	case name == "rate-limit sessions":
+		l.Diags.Warn(pos, "%s will be ignored because %s '%s' has no %s capability", name, kind, p.Name, side)
+	default:
+		l.Diags.Warn(pos, "'%s' ignored because %s '%s' has no %s capability.%s", name, kind, p.Name, side, hints[name])
+	}
+}
+
+// kindOf is how messages call a proxy.
+func kindOf(p *stream.Proxy) string {
+	if p.Kind == "listen" {
+		return "proxy"
+	}
+	return p.Kind
+}
+
+// unknown explains a line that no registered keyword matches.
+func unknown(st config.Statement, in Sections, kind string) error {
+	args := st.Args
+	class := "proxy"
+	if in == Global {
+		class = "global"
+	}
+	if len(args) > 2 && IsKnown(class, args[0]+" "+args[1]+" "+args[2]) {
+		return NotYet("keyword", args[0]+" "+args[1]+" "+args[2])
+	}
+	if len(args) > 1 && IsKnown(class, args[0]+" "+args[1]) {
+		if args[0] == "option" {
+			return NotYet("option", args[1])
+		}
+		return NotYet("keyword", args[0]+" "+args[1])
+	}
+	got := ""
+	if len(args) > 1 {
+		got = args[1]
+	}
+	switch args[0] {
+	case "option":
+		return unknownOption(st, got)
+	case "timeout":
+		if class == "proxy" {
+			return fmt.Errorf("'timeout' supports 'client', 'server', 'connect', 'check', 'queue', 'http-keep-alive', 'http-request', 'tunnel', 'tarpit', 'client-fin' and 'server-fin' (got '%s')", got)
+		}
+	case "stats":
+		if class == "global" {
+			return fmt.Errorf("'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got '%s')", got)
+		}
+	case "rate-limit":
+		if class == "proxy" {
+			return fmt.Errorf("'rate-limit' only supports 'sessions' (got '%s')", got)
+		}
+	case "monitor":
+		if class == "proxy" {
+			return errors.New("'monitor' only supports 'fail'.")
+		}
+	}
+	if IsKnown(class, args[0]) {
+		return NotYet("keyword", args[0])
+	}
+	if instead := removed[args[0]]; instead != "" {
+		return fmt.Errorf("the '%s' keyword is not supported anymore. %s", args[0], instead)
+	}
+	name := args[0]
+	if len(keywords[name]) > 0 && len(args) > 1 {
+		name += " " + args[1]
+	}
+	if best := config.Suggest(name, names(in, "")); best != "" {
+		return fmt.Errorf("unknown keyword '%s' in '%s' section; did you mean '%s' maybe ?", args[0], kind, best)
+	}
+	return fmt.Errorf("unknown keyword '%s' in '%s' section", args[0], kind)
+}
+
+func unknownOption(st config.Statement, name string) error {
+	switch {
+	case name == "":
+		return errors.New("'option' expects an option name.")
+	case st.No || st.Default:
+		return fmt.Errorf("negation/default is not supported for option '%s'.", name)
+	}
+	if best := config.Suggest(name, names(Proxies, "option ")); best != "" {
+		return fmt.Errorf("unknown option '%s'; did you mean '%s' maybe ?", name, best)
+	}
+	return fmt.Errorf("unknown option '%s'.", name)
+}
+
+// names lists the registered keywords of sections, sorted, those with a prefix
+// without it.
+func names(in Sections, prefix string) []string {
+	var out []string
+	for _, l := range keywords {
+		for _, k := range l {
+			if rest, ok := strings.CutPrefix(k.Name, prefix); ok && k.In&in != 0 {
+				out = append(out, rest)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }

@@ -17,6 +17,7 @@ type Settings struct {
 	// used; PortOffset is then added to it.
 	Host       string
 	Addr       reactor.Addr
+	InitAddr   string // how Host was to be resolved ("init-addr"), "": not said
 	PortOffset int
 	MapPort    bool
 	Weight     int // 0 to 256

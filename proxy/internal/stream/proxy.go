@@ -183,6 +183,7 @@ type Balance struct {
 // applied.
 type ServerLine struct {
 	Name     string
+	ID       int // the number it gets when it is new
 	Pos      config.Pos
 	Settings *ServerSettings
 }
@@ -231,4 +232,6 @@ type Reply struct {
 	Body   []byte
 	// Close makes the connection end after it.
 	Close bool
+	// Silent sends nothing at all: the connection just ends.
+	Silent bool
 }

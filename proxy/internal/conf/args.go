@@ -1,0 +1,95 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+)
+
+// once reports an error if the keyword was there before. Options of one setting
+// share a key.
+func (c *Ctx) once(key, text string) error {
+	if _, there := c.seen[key]; there {
+		return errors.New(text)
+	}
+	c.seen[key] = c.Pos
+	return nil
+}
+
+// arg gives the i-th argument, "" if there is none.
+func (c *Ctx) arg(i int) string {
+	if i < len(c.Args) {
+		return c.Args[i]
+	}
+	return ""
+}
+
+// extra is the error for arguments after the first n, if there are any.
+func (c *Ctx) extra(n int) error {
+	if len(c.Args) > n {
+		return c.unexpected(c.Args[n])
+	}
+	return nil
+}
+
+// integer reads the first argument; min and max bound it. want completes the
+// sentence "'maxconn' expects …".
+func (c *Ctx) integer(low, high int, want string) (int, error) {
+	n, err := strconv.Atoi(c.arg(0))
+	if err != nil || n < low || n > high {
+		return 0, fmt.Errorf("'%s' expects %s", c.Keyword, want)
+	}
+	return n, c.extra(1)
+}
+
+// Time reads a duration in HAProxy's notation (manual 2.5). name completes the
+// messages: "timer overflow in argument '99d' to 'timeout client' …".
+func Time(text, name string, unit time.Duration) (time.Duration, error) {
+	d, err := config.ParseTime(text, unit)
+	var bad *config.CharError
+	switch {
+	case err == nil:
+		return d, nil
+	case errors.Is(err, config.ErrTimeOverflow):
+		return 0, fmt.Errorf("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", text, name)
+	case errors.As(err, &bad):
+		return 0, fmt.Errorf("unexpected character '%c' in '%s'", bad.Char, name)
+	}
+	return 0, fmt.Errorf("'%s' expects an integer value (in milliseconds)", name)
+}
+
+// value gives the argument of an option of a bind or server line.
+func value(words []string) (string, error) {
+	if len(words) < 2 {
+		return "", fmt.Errorf("'%s' : missing value", words[0])
+	}
+	return words[1], nil
+}
+
+// intValue gives the argument of an option as a number in a range.
+func intValue(words []string, low, high int) (int, error) {
+	v, err := value(words)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return 0, fmt.Errorf("'%s' : expects an integer argument, found '%s'", words[0], v)
+	}
+	switch {
+	case n < low && high == maxInt:
+		return 0, fmt.Errorf("'%s' : invalid value %d, must be >= %d", words[0], n, low)
+	case n < low || n > high:
+		return 0, fmt.Errorf("'%s' : invalid value %d, allowed range is %d..%d", words[0], n, low, high)
+	}
+	return n, nil
+}
+
+const maxInt = 1<<31 - 1
+
+// text joins what is left of the line.
+func (c *Ctx) text() string { return strings.Join(c.Args, " ") }

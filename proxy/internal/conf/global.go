@@ -1,0 +1,306 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// RuntimeSocket is what the global section says of the Runtime socket. Package
+// runtimeapi gives the binds their handler.
+type RuntimeSocket struct {
+	Binds   []*stream.Bind
+	Timeout time.Duration
+	MaxConn int
+}
+
+// Levels of a Runtime socket, the values of [stream.Bind.Level].
+const (
+	LevelDefault = iota // "operator", as if it were written
+	LevelUser
+	LevelOperator
+	LevelAdmin
+)
+
+// Runtime gives the Runtime socket's settings; nil if there is nothing about it.
+var Runtime = stream.NewSlot[RuntimeSocket]()
+
+// Process is what the global section says of the process and only its starter
+// needs.
+type Process struct {
+	PidFile   string
+	LocalPeer string
+}
+
+// ProcessSettings gives them; nil if there are none.
+var ProcessSettings = stream.NewSlot[Process]()
+
+func init() {
+	for _, k := range []struct {
+		name      string
+		low, high int
+		want      string
+		set       func(g *stream.Global, n int)
+	}{
+		{"maxpipes", 1, maxInt, "an integer argument.", func(g *stream.Global, n int) { g.MaxPipes = n }},
+		{"tune.bufsize", 1024, 256 << 20, "a positive integer argument.", func(g *stream.Global, n int) { g.BufSize = (n + 15) &^ 15 }},
+		{"tune.maxrewrite", 0, 256 << 20, "a positive integer argument.", func(g *stream.Global, n int) { g.MaxRewrite = n }},
+		{"tune.http.maxhdr", 1, 32767, "a numeric value between 1 and 32767", func(g *stream.Global, n int) { g.MaxHeaders = n }},
+		{"tune.maxaccept", -1, maxInt, "an integer argument.", setMaxAccept},
+		{"tune.maxpollevents", 1, 1000000, "an integer argument.", func(g *stream.Global, n int) { g.MaxPollEvents = n }},
+	} {
+		Register(Keyword{Name: k.name, In: Global, Max: -1, Parse: func(c *Ctx) error {
+			n, err := c.size(k.low, k.high, k.want)
+			if err == nil {
+				k.set(c.Snap.Global, n)
+			}
+			return err
+		}})
+	}
+	Register(
+		Keyword{Name: "nbthread", In: Global, Max: 1, Parse: nbthread},
+		Keyword{Name: "maxconn", In: Global, Max: 1, Parse: globalMaxconn},
+		Keyword{Name: "stats socket", In: Global, Max: -1, Parse: statsSocket},
+		Keyword{Name: "stats timeout", In: Global, Max: 1, Parse: statsTimeout},
+		Keyword{Name: "stats maxconn", In: Global, Max: 1, Parse: statsMaxconn},
+		Keyword{Name: "daemon", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.Daemon = true; return nil }},
+		Keyword{Name: "master-worker", In: Global, Max: 1, Parse: masterWorker},
+		Keyword{Name: "pidfile", In: Global, Max: 1, Parse: pidfile},
+		Keyword{Name: "localpeer", In: Global, Max: 1, Parse: localpeer},
+		Keyword{Name: "user", In: Global, Max: 1, Parse: user},
+		Keyword{Name: "group", In: Global, Max: 1, Parse: group},
+		Keyword{Name: "uid", In: Global, Max: 1, Parse: uid},
+		Keyword{Name: "gid", In: Global, Max: 1, Parse: gid},
+		Keyword{Name: "chroot", In: Global, Max: 1, Parse: chroot},
+		Keyword{Name: "hard-stop-after", In: Global, Max: 1, Parse: delay(func(g *stream.Global) *time.Duration { return &g.HardStopAfter })},
+		Keyword{Name: "grace", In: Global, Max: 1, Parse: delay(func(g *stream.Global) *time.Duration { return &g.Grace })},
+		Keyword{Name: "max-spread-checks", In: Global, Max: 1, Parse: delay(func(g *stream.Global) *time.Duration { return &g.MaxCheckInter })},
+		Keyword{Name: "node", In: Global, Max: 1, Parse: node},
+		Keyword{Name: "description", In: Global, Max: -1, Parse: globalDescription},
+		Keyword{Name: "spread-checks", In: Global, Max: 1, Parse: spreadChecks},
+		Keyword{Name: "nosplice", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.NoSplice = true; return nil }},
+		Keyword{Name: "no-memory-trimming", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.NoTrim = true; return nil }},
+		Keyword{Name: "zero-warning", In: Global, Parse: func(c *Ctx) error { c.seen["zero-warning"] = c.Pos; return nil }},
+	)
+}
+
+func setMaxAccept(g *stream.Global, n int) {
+	if n == 0 {
+		n = 4 // the documented default
+	}
+	if n < 0 {
+		n = maxInt
+	}
+	g.MaxAccept = n
+}
+
+// size reads the first argument as a number or a size ("16k").
+func (c *Ctx) size(low, high int, want string) (int, error) {
+	if n, err := config.ParseSize(c.arg(0)); err == nil && n >= int64(low) && n <= int64(high) {
+		return int(n), c.extra(1)
+	}
+	return c.integer(low, high, want)
+}
+
+func nbthread(c *Ctx) error {
+	n, err := strconv.Atoi(c.arg(0))
+	switch {
+	case err != nil:
+		return fmt.Errorf("'nbthread' passed a missing or unparsable integer value in '%s'", c.arg(0))
+	case n < 1 || n > maxThreads:
+		return fmt.Errorf("'nbthread' value must be between 1 and %d (was %d)", maxThreads, n)
+	}
+	return nil // configuredThreads has it
+}
+
+func globalMaxconn(c *Ctx) error {
+	if err := c.once("maxconn", "'maxconn' already specified. Continuing."); err != nil {
+		return err
+	}
+	n, err := c.integer(0, maxInt, "an integer argument.")
+	c.Snap.Global.MaxConn = n
+	return err
+}
+
+func statsSocket(c *Ctx) error {
+	if len(c.Args) == 0 {
+		return errors.New("'stats socket' in global section expects an address or a path to a UNIX socket")
+	}
+	binds, err := c.binds("stats socket", c.Args)
+	if err != nil {
+		return err
+	}
+	for _, b := range binds {
+		if b.Level == LevelDefault {
+			b.Level = LevelOperator
+		}
+	}
+	s := Runtime.MakeGlobal(c.Snap.Global)
+	s.Binds = append(s.Binds, binds...)
+	return nil
+}
+
+func statsTimeout(c *Ctx) error {
+	d, err := Time(c.arg(0), "stats timeout", time.Millisecond)
+	if err != nil {
+		return fmt.Errorf("'stats timeout' : %w", err)
+	}
+	if d == 0 {
+		return errors.New("'stats timeout' expects a positive value")
+	}
+	Runtime.MakeGlobal(c.Snap.Global).Timeout = d
+	return nil
+}
+
+func statsMaxconn(c *Ctx) error {
+	n, err := strconv.Atoi(c.arg(0))
+	if err != nil || n <= 0 || n > maxInt {
+		return errors.New("'stats maxconn' expects a positive value")
+	}
+	Runtime.MakeGlobal(c.Snap.Global).MaxConn = n
+	return nil
+}
+
+func masterWorker(c *Ctx) error {
+	if a := c.arg(0); a != "" && a != "no-exit-on-failure" {
+		return fmt.Errorf("'master-worker' only supports 'no-exit-on-failure' option.")
+	} else if a != "" {
+		return NotYet("option", "master-worker no-exit-on-failure")
+	}
+	c.Snap.Global.MasterWorker = true
+	return nil
+}
+
+func pidfile(c *Ctx) error {
+	if err := c.once("pidfile", "pidfile already specified. Continuing."); err != nil {
+		return err
+	}
+	if c.arg(0) == "" {
+		return errors.New("'pidfile' expects a file name as an argument.")
+	}
+	ProcessSettings.MakeGlobal(c.Snap.Global).PidFile = c.arg(0)
+	return nil
+}
+
+func localpeer(c *Ctx) error {
+	if c.arg(0) == "" {
+		return errors.New("'localpeer' expects a name as an argument.")
+	}
+	ProcessSettings.MakeGlobal(c.Snap.Global).LocalPeer = c.arg(0)
+	return nil
+}
+
+func user(c *Ctx) error {
+	if err := c.once("user", "user/uid already specified. Continuing."); err != nil {
+		return err
+	}
+	n, err := c.lookup("/etc/passwd", c.arg(0))
+	if err != nil {
+		return fmt.Errorf("cannot find user id for '%s' (%w)", c.arg(0), err)
+	}
+	g := c.Snap.Global
+	g.User, g.UID = c.arg(0), n
+	return nil
+}
+
+func group(c *Ctx) error {
+	if err := c.once("group", "gid/group was already specified. Continuing."); err != nil {
+		return err
+	}
+	n, err := c.lookup("/etc/group", c.arg(0))
+	if err != nil {
+		return fmt.Errorf("cannot find group id for '%s' (%w)", c.arg(0), err)
+	}
+	g := c.Snap.Global
+	g.Group, g.GID = c.arg(0), n
+	return nil
+}
+
+func uid(c *Ctx) error {
+	if err := c.once("user", "user/uid already specified. Continuing."); err != nil {
+		return err
+	}
+	n, err := strconv.ParseUint(c.arg(0), 10, 31)
+	if err != nil {
+		return fmt.Errorf("uid: string '%s' is not a number.\n   | You might want to use the 'user' parameter to use a system user name.", c.arg(0))
+	}
+	c.Snap.Global.UID = int(n)
+	return nil
+}
+
+func gid(c *Ctx) error {
+	if err := c.once("group", "group/gid already specified. Continuing."); err != nil {
+		return err
+	}
+	n, err := strconv.ParseUint(c.arg(0), 10, 31)
+	if err != nil {
+		return fmt.Errorf("gid: string '%s' is not a number.\n   | You might want to use the 'group' parameter to use a system group name.", c.arg(0))
+	}
+	c.Snap.Global.GID = int(n)
+	return nil
+}
+
+func chroot(c *Ctx) error {
+	if err := c.once("chroot", "chroot already specified. Continuing."); err != nil {
+		return err
+	}
+	if c.arg(0) == "" {
+		return errors.New("'chroot' expects a directory as an argument.")
+	}
+	c.Snap.Global.Chroot = c.arg(0)
+	return nil
+}
+
+// delay parses keywords whose argument is a time in milliseconds.
+func delay(field func(*stream.Global) *time.Duration) func(*Ctx) error {
+	return func(c *Ctx) error {
+		if c.arg(0) == "" {
+			return fmt.Errorf("'%s' expects <time> as argument.", c.Keyword)
+		}
+		d, err := config.ParseTime(c.arg(0), time.Millisecond)
+		var bad *config.CharError
+		switch {
+		case errors.As(err, &bad):
+			return fmt.Errorf("unexpected character '%c' in argument to <%s>.", bad.Char, c.Keyword)
+		case errors.Is(err, config.ErrTimeOverflow):
+			return fmt.Errorf("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", c.arg(0), c.Keyword)
+		}
+		*field(c.Snap.Global) = d
+		return err
+	}
+}
+
+var nodeName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+func node(c *Ctx) error {
+	if !nodeName.MatchString(c.arg(0)) {
+		return errors.New("'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or underscode(_).")
+	}
+	c.Snap.Global.Node = c.arg(0)
+	return nil
+}
+
+func globalDescription(c *Ctx) error {
+	if len(c.Args) == 0 {
+		return errors.New("'description' expects a string argument.")
+	}
+	c.Snap.Global.Descr = c.text()
+	return nil
+}
+
+func spreadChecks(c *Ctx) error {
+	if err := c.once("spread-checks", "spread-checks already specified. Continuing."); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(c.arg(0))
+	if err != nil || n < 0 || n > 50 {
+		return errors.New("'spread-checks' needs a positive value in range 0..50.")
+	}
+	c.Snap.Global.SpreadChecks = n
+	return nil
+}

@@ -1,0 +1,144 @@
+package conf
+
+import (
+	"io/fs"
+	"math"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// Input is what a configuration is loaded from.
+type Input struct {
+	// Sources are the files in their order, as read by config.ReadSources.
+	Sources []*config.File
+	// Files is where files that the configuration names are read from, by the
+	// name as written. It may accept absolute names.
+	Files fs.FS
+	// Options are for the language's conditions and variables. The environment
+	// in it is changed by loading: give a copy.
+	Options config.Options
+	// Threads is the number of reactors that there are; 0: what "nbthread" says.
+	Threads int
+	// MaxConn is the command line's -n, which wins over "maxconn"; 0: not given.
+	MaxConn int
+}
+
+// Load reads a configuration. The snapshot is nil if there were errors; they and
+// the warnings are in the diagnostics. It may block: files are read and names
+// resolved.
+func Load(in Input) (*stream.Snapshot, *config.Diagnostics) {
+	d := new(config.Diagnostics)
+	blocks := config.Evaluate(in.Sources, in.Options, d)
+	return Build(blocks, in, d), d
+}
+
+// Build makes a snapshot of sections that were evaluated before, see [Load].
+func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snapshot {
+	l := &Loading{
+		Snap:   newSnapshot(),
+		Files:  in.Files,
+		Diags:  d,
+		Values: make(map[string]any),
+		seen:   make(map[string]config.Pos),
+	}
+	g := l.Snap.Global
+	l.Threads = in.Threads
+	if l.Threads == 0 {
+		l.Threads = configuredThreads(blocks)
+	}
+	g.Threads = l.Threads
+	for _, f := range early {
+		f(&Ctx{Loading: l, Section: "global"})
+	}
+	for _, b := range blocks {
+		l.block(b)
+	}
+	if in.MaxConn > 0 {
+		g.MaxConn = in.MaxConn
+	}
+	if g.MaxConn == 0 {
+		g.MaxConn = automaticMaxConn(l)
+	}
+	l.finish()
+	for _, f := range finishers {
+		f(&Ctx{Loading: l})
+	}
+	if _, strict := l.seen["zero-warning"]; strict && d.Count(config.Warning) > 0 && !d.HasErrors() {
+		d.Alert(config.Pos{}, "Some warnings were found and 'zero-warning' is set. Aborting.")
+	}
+	if d.HasErrors() {
+		return nil
+	}
+	return l.Snap
+}
+
+func newSnapshot() *stream.Snapshot {
+	return &stream.Snapshot{
+		Global: &stream.Global{
+			BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101, MaxPollEvents: 200,
+			UID: -1, GID: -1,
+		},
+		Frontends: make(map[string]*stream.Proxy),
+		Backends:  make(map[string]*stream.Proxy),
+	}
+}
+
+// configuredThreads looks for nbthread ahead of everything else, because what is
+// parsed before it may need to know.
+func configuredThreads(blocks []*config.Block) int {
+	n := runtime.NumCPU()
+	for _, b := range blocks {
+		for _, st := range b.Statements {
+			if b.Kind == "global" && len(st.Args) == 2 && st.Args[0] == "nbthread" {
+				if v, err := strconv.Atoi(st.Args[1]); err == nil && v > 0 && v <= maxThreads {
+					n = v
+				}
+			}
+		}
+	}
+	return n
+}
+
+// maxThreads bounds nbthread, as HAProxy on 64-bit machines.
+const maxThreads = 64
+
+// automaticMaxConn is how many connections the limit of descriptors allows: two
+// each, less what listeners, pollers and checks need.
+func automaticMaxConn(l *Loading) int {
+	var lim unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) != nil {
+		return 2000
+	}
+	limit := int(min(max(lim.Cur, lim.Max), math.MaxInt32))
+	reserved := 100
+	for _, p := range l.Snap.Proxies {
+		reserved += len(p.Binds) * l.Threads
+		reserved += len(p.ServerLines)
+	}
+	return max((min(limit, 1<<20)-reserved)/2, 100)
+}
+
+// block loads one section.
+func (l *Loading) block(b *config.Block) {
+	switch b.Kind {
+	case "global":
+		for _, st := range b.Statements {
+			l.statement(st, Global, "global", nil, nil)
+		}
+	case "defaults", "frontend", "backend", "listen":
+		l.proxy(b)
+	default:
+		if s := sections[b.Kind]; s != nil {
+			s.Parse(&Ctx{Loading: l, Pos: b.Pos, Section: b.Kind}, b)
+			return
+		}
+		if b.Kind != "program" { // refused by the language itself
+			l.Alert(b.Pos, "%s", NotYet("section", b.Kind))
+		}
+	}
+}

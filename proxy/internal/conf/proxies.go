@@ -1,0 +1,102 @@
+package conf
+
+import (
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// defaults is a "defaults" section, or what holds when there is none.
+type defaults struct {
+	*stream.Proxy
+	explicit bool // named by a "from"
+}
+
+// builtin are the settings that hold without any defaults section.
+func builtin() *stream.Proxy {
+	return &stream.Proxy{
+		Kind: "defaults", Retries: 3, Mode: stream.TCP,
+		Balance: stream.Balance{Algorithm: "random", Draws: 2},
+	}
+}
+
+// proxy loads a defaults, frontend, backend or listen section.
+func (l *Loading) proxy(b *config.Block) {
+	p := l.inherit(b).Clone()
+	base := p.Clone()
+	p.Name, p.Kind, p.Pos, p.From = b.Name, b.Kind, b.Pos, b.From
+	p.ID, p.ForcedID = 0, false
+	var in Sections
+	switch b.Kind {
+	case "defaults":
+		in = Defaults
+		l.defs = append(l.defs, &defaults{Proxy: p})
+		l.last = l.defs[len(l.defs)-1]
+	case "frontend":
+		in = Frontend
+	case "backend":
+		in = Backend
+	case "listen":
+		in = Frontend | Backend
+	}
+	p.Frontend, p.Backend = in&Frontend != 0, in&Backend != 0
+	if b.Kind != "defaults" {
+		l.add(p)
+	}
+	for _, st := range b.Statements {
+		l.statement(st, in, b.Kind, p, base)
+	}
+}
+
+// inherit finds the defaults of a section: those it names, or the last ones
+// above it.
+func (l *Loading) inherit(b *config.Block) *stream.Proxy {
+	if b.From == "" {
+		if b.Kind == "defaults" || l.last == nil {
+			return builtin() // a defaults section starts afresh
+		}
+		if l.last.explicit {
+			l.Diags.Warn(b.Pos, "defaults section '%s' (declared at %s) is explicitly referenced by another proxy and implicitly used here."+
+				" To avoid any ambiguity don't mix both usage. Add a last defaults section not explicitly used or always use explicit references.",
+				l.last.Name, l.last.Pos)
+		}
+		return l.last.Proxy
+	}
+	var found *defaults
+	for _, d := range l.defs {
+		if d.Name != b.From {
+			continue
+		}
+		if found != nil {
+			l.Alert(b.Pos, "ambiguous defaults section name '%s' referenced by %s '%s' exists at least at %s and %s.", b.From, b.Kind, b.Name, found.Pos, d.Pos)
+			return found.Proxy
+		}
+		found = d
+	}
+	if found == nil {
+		l.Alert(b.Pos, "defaults section '%s' not found for %s '%s'.", b.From, b.Kind, b.Name)
+		return builtin()
+	}
+	if c := config.ValidName(b.From); c != 0 {
+		l.Alert(b.Pos, "character '%c' is not permitted in defaults section name '%s' when designated by its name (section found at %s).", c, b.From, found.Pos)
+	}
+	found.explicit = true
+	return found.Proxy
+}
+
+// add enters a proxy into the graph. Its name must be new.
+func (l *Loading) add(p *stream.Proxy) {
+	s := l.Snap
+	for _, m := range []map[string]*stream.Proxy{s.Frontends, s.Backends} {
+		if o := m[p.Name]; o != nil && p.Name != "" {
+			l.Alert(p.Pos, "%s '%s' has the same name as %s '%s' declared at %s.", kindOf(p), p.Name, kindOf(o), o.Name, o.Pos)
+			return
+		}
+	}
+	s.Proxies = append(s.Proxies, p)
+	if p.Frontend {
+		s.Frontends[p.Name] = p
+	}
+	if p.Backend {
+		s.Backends[p.Name] = p
+	}
+}

@@ -1,0 +1,117 @@
+package conf
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+)
+
+// resolveTimeout bounds one look-up of a name while loading.
+const resolveTimeout = 5 * time.Second
+
+// hosts resolves names while a configuration is loaded, each once. The system's
+// files are read through the configuration's own file system, because the
+// process may have no other.
+type hosts struct {
+	cache map[string][]netip.Addr
+	ready bool
+	table map[string][]netip.Addr // /etc/hosts
+	dns   net.Resolver
+}
+
+func (l *Loading) prepareHosts() {
+	h := &l.host
+	if h.ready {
+		return
+	}
+	h.ready = true
+	h.cache, h.table = make(map[string][]netip.Addr), make(map[string][]netip.Addr)
+	if data, err := l.ReadFile("/etc/hosts"); err == nil {
+		for line := range bytes.Lines(data) {
+			text, _, _ := strings.Cut(string(line), "#")
+			f := strings.Fields(text)
+			if len(f) < 2 {
+				continue
+			}
+			ip, err := netip.ParseAddr(f[0])
+			if err != nil {
+				continue
+			}
+			for _, name := range f[1:] {
+				name = strings.ToLower(name)
+				h.table[name] = append(h.table[name], ip)
+			}
+		}
+	}
+	var servers []string
+	if data, err := l.ReadFile("/etc/resolv.conf"); err == nil {
+		for line := range bytes.Lines(data) {
+			if f := strings.Fields(string(line)); len(f) > 1 && f[0] == "nameserver" {
+				servers = append(servers, net.JoinHostPort(f[1], "53"))
+			}
+		}
+	}
+	next := 0
+	h.dns = net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if len(servers) > 0 {
+			address = servers[next%len(servers)]
+			next++
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
+}
+
+// resolve gives the first address of a name in the family that is wanted
+// (config.FamilyHost: IPv4 before IPv6).
+func (l *Loading) resolve(name string, want config.Family) (netip.Addr, error) {
+	l.prepareHosts()
+	h := &l.host
+	key := strings.ToLower(strings.TrimSuffix(name, "."))
+	list, known := h.cache[key]
+	if !known {
+		if list = h.table[key]; list == nil {
+			ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+			list, _ = h.dns.LookupNetIP(ctx, "ip", name)
+			cancel()
+		}
+		h.cache[key] = list
+	}
+	for _, v6 := range []bool{false, true} {
+		if v6 && want == config.FamilyIPv4 || !v6 && want == config.FamilyIPv6 {
+			continue
+		}
+		for _, ip := range list {
+			if ip = ip.Unmap(); ip.Is6() == v6 {
+				return ip, nil
+			}
+		}
+	}
+	return netip.Addr{}, fmt.Errorf("could not resolve address '%s'.", name)
+}
+
+// socketAddr makes the address to listen on or to connect to. The port is the
+// given one.
+func (l *Loading) socketAddr(a config.Address, port int) (reactor.Addr, error) {
+	switch a.Family {
+	case config.FamilyUnix:
+		return reactor.Addr{Path: a.Path}, nil
+	case config.FamilyAbns:
+		// of full length, padded with zeros
+		return reactor.Addr{Path: "\x00" + a.Path + strings.Repeat("\x00", max(107-len(a.Path), 0))}, nil
+	case config.FamilyAbnsz:
+		return reactor.Addr{Path: "\x00" + a.Path}, nil
+	case config.FamilyIPv4, config.FamilyIPv6:
+		return reactor.Addr{IP: a.IP, Port: uint16(port)}, nil
+	case config.FamilyHost:
+		ip, err := l.resolve(a.Host, a.Want)
+		return reactor.Addr{IP: ip, Port: uint16(port)}, err
+	}
+	return reactor.Addr{}, fmt.Errorf("address family not usable here")
+}
