@@ -367,7 +367,14 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	}
 	srv, be := st.Srv, st.BE
 	set := srv.Settings()
-	if !keepAlive || st.upHalf || !c.in.empty() || c.CanRead() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
+	if keepAlive && c.in.empty() && c.CanRead() {
+		// Maybe: an edge that was not used up proves nothing. Bytes after a
+		// complete response, or the end, make the connection useless.
+		if n, err := c.in.read(&c.FD); n > 0 || err != nil {
+			keepAlive = false
+		}
+	}
+	if !keepAlive || st.upHalf || !c.in.empty() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
 		srv.Deleted() || st.W.Stopping.Load() || set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) ||
 		set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() {
 		st.dropServerConn()

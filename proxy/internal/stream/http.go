@@ -78,7 +78,15 @@ func (s *Session) serveHTTP() {
 			s.close()
 			return
 		}
-		if st.in.empty() && !s.CanRead() {
+		if st.in.empty() && s.CanRead() {
+			// Maybe: an edge that was not used up proves nothing.
+			if n, err := st.in.read(&s.FD); n == 0 && err != nil {
+				s.detach()
+				s.close()
+				return
+			}
+		}
+		if st.in.empty() {
 			s.detach()
 			t := s.FE.Timeouts.HTTPKeepAlive
 			if t == 0 {

@@ -99,6 +99,9 @@ func (st *Stream) end(cause, state byte) {
 // be used again.
 func (st *Stream) sendReply() (keep bool) {
 	rep := st.Reply
+	if rep.Silent {
+		return false
+	}
 	res := &st.Res
 	res.Reset()
 	st.HasResponse = true
