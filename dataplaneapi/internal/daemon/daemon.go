@@ -105,9 +105,13 @@ func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) erro
 		return err
 	}
 	defer lad.Close()
-	if err := st.Watch(ctx); err != nil {
+	watchCtx, stopWatch := context.WithCancel(ctx)
+	watched, err := st.Watch(watchCtx)
+	if err != nil {
+		stopWatch()
 		return err
 	}
+	defer func() { stopWatch(); <-watched }()
 	srv := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: s.API.ReadTimeout, WriteTimeout: s.API.WriteTimeout,
 		IdleTimeout: s.API.KeepAlive, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelInfo),

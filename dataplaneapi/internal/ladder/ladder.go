@@ -264,6 +264,7 @@ func (l *Ladder) Close() {
 		l.fire()
 	}
 	l.running.Wait()
-	l.change.Lock()
-	l.change.Unlock() //nolint:staticcheck // waits for the change under way
+	l.change.Lock() // waits for the change under way
+	defer l.change.Unlock()
+	l.Log.Debug("no change is under way any more")
 }

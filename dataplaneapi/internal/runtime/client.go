@@ -66,6 +66,10 @@ func (c *Client) Do(ctx context.Context, command string, payload []byte) (string
 	sent := make(chan error, 1)
 	go func() {
 		_, err := io.WriteString(conn, text+"\n")
+		// A master socket answers its own commands and waits for more: say that there is no more.
+		if half, ok := conn.(interface{ CloseWrite() error }); ok && err == nil {
+			err = half.CloseWrite()
+		}
 		sent <- err
 	}()
 	reply, err := io.ReadAll(io.LimitReader(conn, maxReply+1))

@@ -12,17 +12,19 @@ import (
 const settle = 200 * time.Millisecond
 
 // Watch notices changes of the file until the context ends. The folder is watched, not the file: editors and this program
-// replace the file by another one of the same name.
-func (s *Store) Watch(ctx context.Context) error {
+// replace the file by another one of the same name. The channel is closed when the watch has ended.
+func (s *Store) Watch(ctx context.Context) (<-chan struct{}, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := w.Add(filepath.Dir(s.Path)); err != nil {
 		w.Close()
-		return err
+		return nil, err
 	}
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		defer w.Close()
 		timer := time.NewTimer(settle)
 		defer timer.Stop()
@@ -50,5 +52,5 @@ func (s *Store) Watch(ctx context.Context) error {
 			}
 		}
 	}()
-	return nil
+	return done, nil
 }

@@ -1,0 +1,607 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/settings"
+)
+
+// The test program is the daemon itself when it is started with this variable.
+const asDaemon = "DATAPLANEAPI_AS_DAEMON"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asDaemon) == "" {
+		os.Exit(m.Run())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	s, err := settings.Parse(os.Args[1:], os.Stderr)
+	if err == nil {
+		err = Run(ctx, s, func(a []net.Addr) { fmt.Println(a[0]) })
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// house is a proxy with the daemon in front of it.
+type house struct {
+	t      *testing.T
+	dir    string
+	cfg    string
+	port   int // of the frontend
+	url    string
+	daemon *exec.Cmd
+}
+
+const example = `# the example
+global
+    stats socket %[1]s/stats.sock level admin expose-fd listeners # ops
+    maxconn 100
+
+defaults
+    mode http
+    timeout client 30s   # half a minute
+    timeout server 30s
+    timeout connect 5s
+
+userlist controller
+    user admin insecure-password adminpwd
+    user hashed password $5$saltsalt$gOjOtoMpVhru2uyjeJSEc/JaLQWOXMNmlOnj6T4AtC.
+
+frontend web
+    bind 127.0.0.1:%[2]d
+    default_backend app
+
+# where the work is done
+backend app
+    balance roundrobin
+    server s1 127.0.0.1:%[3]d check # first
+    # behind the first
+
+listen one
+    bind 127.0.0.1:%[3]d
+    http-request return status 200 content-type text/plain string one
+listen two
+    bind 127.0.0.1:%[4]d
+    http-request return status 200 content-type text/plain string two
+`
+
+// freePorts finds ports that nobody listens on.
+func freePorts(t *testing.T, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// haproxy is the proxy that the tests run: the program of the distribution's package.
+func haproxy(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("haproxy")
+	if err != nil {
+		path = "/usr/sbin/haproxy"
+		if _, err := os.Stat(path); err != nil {
+			t.Fatal("the tests need haproxy: apt-get install haproxy")
+		}
+	}
+	return path
+}
+
+func newHouse(t *testing.T) (*house, []int) {
+	t.Helper()
+	bin := haproxy(t)
+	dir, err := os.MkdirTemp("", "dp") // short: the path of a socket is bounded
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ports := freePorts(t, 4)
+	h := &house{t: t, dir: dir, cfg: filepath.Join(dir, "h.cfg"), port: ports[0]}
+	h.put(fmt.Sprintf(example, dir, ports[0], ports[1], ports[2]))
+	h.write("d.yaml", fmt.Sprintf(`
+config_version: 2
+dataplaneapi:
+  host: 127.0.0.1
+  port: 0
+  transaction: {transaction_dir: %[1]s/state, max_open_transactions: 2}
+haproxy:
+  config_file: %[1]s/h.cfg
+  haproxy_bin: %[2]s
+  master_runtime: %[1]s/m.sock
+  reload: {reload_delay: 0}
+log_targets:
+  - {log_to: file, log_file: %[1]s/d.log, log_level: debug}
+`, dir, bin))
+	proxy := exec.Command(bin, "-W", "-S", dir+"/m.sock,level,admin", "-f", h.cfg)
+	proxy.Stdout, proxy.Stderr = h.log("proxy.log"), h.log("proxy.err")
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { proxy.Process.Signal(syscall.SIGTERM); proxy.Wait() })
+	h.await("the proxy", func() bool {
+		c, err := net.Dial("unix", dir+"/stats.sock")
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	h.start()
+	return h, ports
+}
+
+func (h *house) write(name, text string) {
+	if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) put(text string) { h.write("h.cfg", text) }
+
+func (h *house) log(name string) *os.File {
+	f, err := os.OpenFile(filepath.Join(h.dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func (h *house) read(name string) string {
+	data, err := os.ReadFile(filepath.Join(h.dir, name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return string(data)
+}
+
+// await polls for something that another process does and gives no event for.
+func (h *house) await(what string, done func() bool) {
+	h.t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			d, _ := os.ReadFile(h.dir + "/d.log")
+			p, _ := os.ReadFile(h.dir + "/proxy.err")
+			h.t.Fatalf("%s: it did not happen\n%s\n%s", what, d, p)
+		}
+	}
+}
+
+// start runs the daemon in a process of its own and waits until it serves.
+func (h *house) start() {
+	h.t.Helper()
+	cmd := exec.Command(os.Args[0], "-f", h.dir+"/d.yaml")
+	cmd.Env = append(os.Environ(), asDaemon+"=1")
+	cmd.Stderr = h.log("daemon.err")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	var addr string
+	if _, err := fmt.Fscanln(out, &addr); err != nil {
+		h.t.Fatalf("the daemon did not start: %v\n%s", err, h.read("daemon.err"))
+	}
+	h.daemon, h.url = cmd, "http://"+addr+"/v3/services/haproxy/"
+}
+
+// call sends a request and reads the answer. A body that begins with "{" or "[" is JSON.
+func (h *house) call(method, path, body string) (int, http.Header, string, error) {
+	req, err := http.NewRequest(method, h.url+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, "", err
+	}
+	req.SetBasicAuth("admin", "adminpwd")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, "", err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, resp.Header, string(data), err
+}
+
+// want sends a request and checks the status.
+func (h *house) want(status int, method, path, body string) (http.Header, string) {
+	h.t.Helper()
+	code, header, text, err := h.call(method, path, body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if code != status {
+		h.t.Fatalf("%s %s: %d, want %d\n%s", method, path, code, status, text)
+	}
+	return header, text
+}
+
+func (h *house) version() string {
+	h.t.Helper()
+	_, text := h.want(200, "GET", "configuration/version", "")
+	return strings.TrimSpace(text)
+}
+
+// worker is the process id of the proxy's worker.
+func (h *house) worker() string {
+	h.t.Helper()
+	_, text := h.want(200, "GET", "runtime/info", "")
+	var info struct{ Info struct{ PID int } }
+	if err := json.Unmarshal([]byte(text), &info); err != nil {
+		h.t.Fatal(err)
+	}
+	return strconv.Itoa(info.Info.PID)
+}
+
+func (h *house) fetch() string {
+	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", h.port))
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	data, _ := io.ReadAll(resp.Body)
+	return string(data)
+}
+
+// A server added over REST takes traffic at once, in the same worker, and the file has its line and nothing else changed.
+func TestAddServer(t *testing.T) {
+	h, ports := newHouse(t)
+	before, worker := h.read("h.cfg"), h.worker()
+	header, _ := h.want(201, "POST", "configuration/backends/app/servers?version=1", fmt.Sprintf(`{"name":"s3","address":"127.0.0.1","port":%d,"check":"enabled"}`, ports[2]))
+	if header.Get("Configuration-Version") != "2" || header.Get("Reload-ID") != "" {
+		t.Errorf("headers %v", header)
+	}
+	line := fmt.Sprintf("check # first\n    server s3 127.0.0.1:%d check\n", ports[2])
+	if want := "# _version=2\n" + strings.Replace(before, "check # first\n", line, 1); h.read("h.cfg") != want {
+		t.Errorf("the file is\n%s", h.read("h.cfg"))
+	}
+	h.await("traffic on the new server", func() bool { return h.fetch() == "two" })
+	h.want(409, "POST", "configuration/backends/app/servers?version=1", `{"name":"s4","address":"127.0.0.1","port":1}`)
+	h.want(409, "POST", "configuration/backends/app/servers?version=2", `{"name":"s3","address":"127.0.0.1","port":1}`)
+	h.want(200, "PUT", "configuration/backends/app/servers/s3?version=2", fmt.Sprintf(`{"name":"s3","address":"127.0.0.1","port":%d,"check":"enabled","weight":7}`, ports[2]))
+	_, text := h.want(200, "GET", "runtime/backends/app/servers/s3", "")
+	var server map[string]any
+	if err := json.Unmarshal([]byte(text), &server); err != nil || server["weight"] != 7.0 || server["admin_state"] != "ready" {
+		t.Errorf("running server %v", server)
+	}
+	h.want(204, "DELETE", "configuration/backends/app/servers/s3?version=3", "")
+	if h.read("h.cfg") != "# _version=4\n"+before {
+		t.Errorf("the file is\n%s", h.read("h.cfg"))
+	}
+	h.want(404, "GET", "runtime/backends/app/servers/s3", "")
+	if h.worker() != worker {
+		t.Error("the worker is another one")
+	}
+}
+
+// What no command covers is taken over by a reload, with a 202 and a status to ask for.
+func TestReload(t *testing.T) {
+	h, ports := newHouse(t)
+	worker := h.worker()
+	header, _ := h.want(202, "POST", "configuration/backends?version=1", `{"name":"new","server_timeout":5000,"forwardfor":{"enabled":"enabled"}}`)
+	id := header.Get("Reload-ID")
+	h.await("the reload", func() bool {
+		_, text := h.want(200, "GET", "reloads/"+id, "")
+		return strings.Contains(text, `"succeeded"`)
+	})
+	if h.worker() == worker {
+		t.Error("the worker is the same")
+	}
+	h.want(404, "GET", "reloads/2001-01-01-1", "")
+	// Now, not later.
+	bind := freePorts(t, 1)[0]
+	h.want(201, "POST", "configuration/frontends?version=2&force_reload=true&full_section=true", fmt.Sprintf(
+		`{"name":"fe2","default_backend":"app","binds":{"b":{"name":"b","address":"127.0.0.1","port":%d}},"acl_list":[{"acl_name":"x","criterion":"path","value":"/x"}],
+		"http_request_rule_list":[{"type":"deny","deny_status":403,"cond":"if","cond_test":"x"}]}`, bind))
+	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/x", bind))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 403 {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	// The proxy refuses: nothing is left of it.
+	file := h.read("h.cfg")
+	_, text := h.want(400, "POST", "configuration/frontends/web/binds?version=3", fmt.Sprintf(`{"name":"again","address":"127.0.0.1","port":%d,"ssl":true}`, ports[0]))
+	if h.read("h.cfg") != file || !strings.Contains(text, "[h.cfg:") {
+		t.Errorf("%s\n%s", text, h.read("h.cfg"))
+	}
+}
+
+func TestTransactions(t *testing.T) {
+	h, ports := newHouse(t)
+	h.want(409, "POST", "transactions?version=9", "")
+	_, text := h.want(201, "POST", "transactions?version=1", "")
+	var tx struct{ ID, Status string }
+	if err := json.Unmarshal([]byte(text), &tx); err != nil || tx.Status != "in_progress" {
+		t.Fatal(text)
+	}
+	_, text = h.want(201, "POST", "transactions?version=1", "")
+	var other struct{ ID string }
+	if err := json.Unmarshal([]byte(text), &other); err != nil {
+		t.Fatal(err)
+	}
+	h.want(429, "POST", "transactions?version=1", "")
+	in := "?transaction_id=" + tx.ID
+	h.want(400, "POST", "configuration/backends/app/servers"+in+"&version=1", `{"name":"s5","address":"127.0.0.1","port":1}`)
+	h.want(202, "POST", "configuration/backends/app/servers"+in, fmt.Sprintf(`{"name":"s5","address":"127.0.0.1","port":%d}`, ports[2]))
+	h.want(200, "GET", "configuration/backends/app/servers/s5"+in, "")
+	h.want(404, "GET", "configuration/backends/app/servers/s5", "")
+	h.want(404, "GET", "configuration/backends/app/servers?transaction_id=nope", "")
+	// It lives on the disk: a restart in between does not matter.
+	h.daemon.Process.Kill()
+	h.daemon.Wait()
+	h.start()
+	header, text := h.want(200, "PUT", "transactions/"+tx.ID, "")
+	if header.Get("Configuration-Version") != "2" || !strings.Contains(text, `"success"`) {
+		t.Errorf("%v %s", header, text)
+	}
+	h.want(404, "PUT", "transactions/"+tx.ID, "")
+	// The other one is based on a version that is gone.
+	h.want(409, "PUT", "transactions/"+other.ID, "")
+	h.want(406, "PUT", "transactions/"+other.ID, "")
+	h.want(204, "DELETE", "transactions/"+other.ID, "")
+	h.want(404, "DELETE", "transactions/"+other.ID, "")
+	if _, text := h.want(200, "GET", "transactions", ""); strings.TrimSpace(text) != "[]" {
+		t.Error(text)
+	}
+	// One that the proxy does not accept.
+	_, text = h.want(201, "POST", "transactions?version=2", "")
+	if err := json.Unmarshal([]byte(text), &tx); err != nil {
+		t.Fatal(err)
+	}
+	h.want(202, "POST", "configuration/frontends/web/backend_switching_rules/0?transaction_id="+tx.ID, `{"name":"app","cond":"if","cond_test":"no_such_acl"}`)
+	h.want(400, "PUT", "transactions/"+tx.ID, "")
+	if _, text := h.want(200, "GET", "transactions?status=failed", ""); !strings.Contains(text, tx.ID) {
+		t.Error(text)
+	}
+}
+
+func TestHandEdit(t *testing.T) {
+	h, _ := newHouse(t)
+	h.put(strings.Replace(h.read("h.cfg"), "maxconn 100", "maxconn 101", 1))
+	h.await("the version in the file", func() bool { return strings.HasPrefix(h.read("h.cfg"), "# _version=2\n") })
+	if h.version() != "2" || !strings.Contains(h.read("d.log"), "changed by hand") {
+		t.Error(h.read("d.log"))
+	}
+	h.want(409, "POST", "configuration/backends?version=1", `{"name":"x"}`)
+	_, text := h.want(200, "GET", "configuration/global", "")
+	if !strings.Contains(text, `"maxconn":101`) {
+		t.Error(text)
+	}
+}
+
+func TestRaw(t *testing.T) {
+	h, _ := newHouse(t)
+	header, text := h.want(200, "GET", "configuration/raw", "")
+	if text != h.read("h.cfg") || header.Get("Configuration-Checksum") == "" {
+		t.Errorf("%v\n%s", header, text)
+	}
+	h.want(400, "POST", "configuration/raw", text)
+	h.want(400, "POST", "configuration/raw?version=1", "backend x\n    zork\n")
+	h.want(400, "POST", "configuration/raw?version=1&only_validate=true", "backend x\n    zork\n")
+	h.want(201, "POST", "configuration/raw?version=1&only_validate=true", text)
+	if h.version() != "1" {
+		t.Error("only_validate changed something")
+	}
+	next := text + "\nbackend raw\n"
+	h.want(201, "POST", "configuration/raw?version=1&skip_reload=true", next)
+	if h.read("h.cfg") != "# _version=2\n"+next {
+		t.Error(h.read("h.cfg"))
+	}
+	h.want(201, "POST", "configuration/raw?skip_version=true&force_reload=true", text)
+}
+
+// Every kind of bad request has its status and names what is wrong.
+func TestBadInput(t *testing.T) {
+	h, _ := newHouse(t)
+	file := h.read("h.cfg")
+	for _, c := range []struct {
+		status             int
+		method, path, body string
+		message            string
+	}{
+		{400, "POST", "configuration/backends?version=1", `{"name":`, "body"},
+		{400, "POST", "configuration/backends?version=1", ``, "body"},
+		{400, "POST", "configuration/backends", `{"name":"x"}`, "version"},
+		{400, "POST", "configuration/backends?version=x", `{"name":"x"}`, "version"},
+		{422, "POST", "configuration/backends?version=1", `{}`, "name"},
+		{422, "POST", "configuration/backends?version=1", `[]`, "body"},
+		{422, "POST", "configuration/backends?version=1", `{"name":"x y"}`, "name"},
+		{422, "POST", "configuration/backends?version=1", `{"name":"x","retries":"3"}`, "retries"},
+		{422, "POST", "configuration/backends?version=1", `{"name":"x","zork":1}`, "zork"},
+		{422, "POST", "configuration/backends?version=1", `{"name":"x","balance":{"algorithm":"zork"}}`, "balance.algorithm"},
+		{422, "POST", "configuration/backends?version=1", `{"name":"x","balance":{"algorithm":"roundrobin","uri_len":3}}`, "balance.uri_len"},
+		{422, "POST", "configuration/backends?version=1", `{"name":"x","servers":{}}`, "servers"},
+		{422, "POST", "configuration/backends/app/servers?version=1", `{"name":"s","address":"h","port":70000}`, "port"},
+		{422, "POST", "configuration/backends/app/servers?version=1", `{"name":"s","address":"h x"}`, "address"},
+		{422, "POST", "configuration/frontends/web/http_request_rules/0?version=1", `{"type":"set-header","hdr_name":"X"}`, "hdr_format"},
+		{422, "POST", "configuration/frontends/web/http_request_rules/5?version=1", `{"type":"allow"}`, "index"},
+		{422, "POST", "configuration/frontends/web/http_request_rules/0?version=1", `{"type":"allow","cond":"if","cond_test":"a # b"}`, "cond_test"},
+		{422, "PUT", "configuration/backends/app?version=1", `{"name":"other"}`, "name"},
+		{404, "GET", "configuration/backends/nope", ``, "nope"},
+		{404, "GET", "configuration/backends/nope/servers", ``, "nope"},
+		{404, "DELETE", "configuration/backends/app/servers/nope?version=1", ``, "nope"},
+		{404, "PUT", "configuration/backends/app/acls/0?version=1", `{"acl_name":"a","criterion":"path"}`, "acl 0"},
+		{404, "GET", "nope", ``, "nope"},
+		{409, "POST", "configuration/backends?version=1", `{"name":"app"}`, "app"},
+		{409, "POST", "configuration/backends?version=8", `{"name":"x"}`, "version"},
+		{400, "POST", "configuration/backends/app/servers?version=1", `{"name":"s","address":"1.2.3.4","port":1,"resolvers":"nope"}`, "nope"},
+		{405, "PATCH", "configuration/backends", ``, "PATCH"},
+		{404, "GET", "runtime/backends/nope/servers", ``, "backend"},
+		{422, "GET", "runtime/backends/a%3Bb/servers", ``, "parent_name"},
+		{422, "GET", "stats/native?type=zork", ``, "type"},
+		{413, "POST", "configuration/backends?version=1", strings.Repeat(" ", 5<<20), "body"},
+	} {
+		code, _, text, err := h.call(c.method, c.path, c.body)
+		if err != nil {
+			t.Errorf("%s %s: %v", c.method, c.path, err)
+			continue
+		}
+		var e struct {
+			Code    int
+			Message string
+		}
+		if err := json.Unmarshal([]byte(text), &e); err != nil || code != c.status || e.Code != code || !strings.Contains(e.Message, c.message) {
+			t.Errorf("%s %s %.60s: %d %s, want %d about %q", c.method, c.path, c.body, code, text, c.status, c.message)
+		}
+	}
+	if h.read("h.cfg") != file {
+		t.Error("the file changed")
+	}
+	req, err := http.NewRequest("GET", h.url+"configuration/version", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, password string
+		status         int
+	}{{"", "", 401}, {"admin", "x", 401}, {"nobody", "adminpwd", 401}, {"hashed", "password", 200}, {"hashed", "passwort", 401}} {
+		req.SetBasicAuth(c.name, c.password)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != c.status {
+			t.Errorf("%q with %q: %d", c.name, c.password, resp.StatusCode)
+		}
+	}
+}
+
+// The run-time resources change the proxy and not the file.
+func TestRuntime(t *testing.T) {
+	h, ports := newHouse(t)
+	file := h.read("h.cfg")
+	h.want(201, "POST", "runtime/backends/app/servers", fmt.Sprintf(`{"name":"r1","address":"127.0.0.1","port":%d}`, ports[2]))
+	h.want(409, "POST", "runtime/backends/app/servers", `{"name":"r1","address":"127.0.0.1","port":1}`)
+	h.await("traffic", func() bool { return h.fetch() == "two" })
+	_, text := h.want(200, "PUT", "runtime/backends/app/servers/r1", `{"admin_state":"maint"}`)
+	if !strings.Contains(text, `"maint"`) {
+		t.Error(text)
+	}
+	_, text = h.want(200, "PUT", "runtime/backends/app/servers/r1", `{"admin_state":"ready","port":1,"weight":3}`)
+	if !strings.Contains(text, `"port":1,`) || !strings.Contains(text, `"ready"`) || !strings.Contains(text, `"weight":3`) {
+		t.Error(text)
+	}
+	if _, text := h.want(200, "GET", "runtime/backends/app/servers", ""); strings.Count(text, `"name"`) != 2 {
+		t.Error(text)
+	}
+	h.want(204, "DELETE", "runtime/backends/app/servers/r1", "")
+	h.want(404, "DELETE", "runtime/backends/app/servers/r1", "")
+	_, text = h.want(200, "GET", "stats/native?type=server&parent=app", "")
+	if !strings.Contains(text, `"name":"s1"`) || strings.Contains(text, `"backend"`) {
+		t.Error(text)
+	}
+	if h.read("h.cfg") != file {
+		t.Error("the file changed")
+	}
+}
+
+// kill -9 at any moment: the file is one of the texts that were written, whole, and the next start serves it.
+func TestKill(t *testing.T) {
+	h, _ := newHouse(t)
+	body := h.read("h.cfg")
+	tail := body[strings.Index(body, "listen one"):]
+	for round := range 25 {
+		stop := make(chan int)
+		first := h.version()
+		go func() {
+			v, _ := strconv.Atoi(first)
+			n := 0
+			for ; ; n++ {
+				name := fmt.Sprintf("k%d_%d", round, n)
+				code, _, _, err := h.call("POST", fmt.Sprintf("configuration/backends/app/servers?version=%d", v), fmt.Sprintf(`{"name":%q,"address":"127.0.0.1","port":9}`, name))
+				if err != nil {
+					break
+				}
+				if code == 201 || code == 202 {
+					v++
+				}
+			}
+			stop <- v
+		}()
+		// The moment differs from round to round; that it is random is the point.
+		time.Sleep(time.Duration(round*17%200) * time.Millisecond)
+		h.daemon.Process.Kill()
+		h.daemon.Wait()
+		v := <-stop
+		text := h.read("h.cfg")
+		if !strings.HasSuffix(text, tail) || !strings.Contains(text, "# first\n") {
+			t.Fatalf("round %d: the file is not whole\n%s", round, text)
+		}
+		// Each server line is complete.
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "    server k") && !strings.HasSuffix(line, "127.0.0.1:9\n") {
+				t.Fatalf("round %d: %q", round, line)
+			}
+		}
+		h.start()
+		// What was acknowledged is there; one more may be, whose answer was lost.
+		now, _ := strconv.Atoi(h.version())
+		if now != v && now != v+1 {
+			t.Fatalf("round %d: version %d, acknowledged %d", round, now, v)
+		}
+	}
+	// The proxy has what the file has.
+	want := strings.Count(h.read("h.cfg"), "    server ")
+	h.await("the proxy to have the file's servers", func() bool {
+		code, _, text, err := h.call("GET", "runtime/backends/app/servers", "")
+		return err == nil && code == 200 && strings.Count(text, `"name"`) == want
+	})
+	if left, _ := filepath.Glob(h.dir + "/.h.cfg*"); len(left) > 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+// A client that does not send its request is cut off.
+func TestSlowClient(t *testing.T) {
+	h, _ := newHouse(t)
+	h.write("d.yaml", strings.Replace(h.read("d.yaml"), "  port: 0\n", "  port: 0\n  read_timeout: 200ms\n", 1))
+	h.daemon.Process.Signal(syscall.SIGTERM)
+	if err := h.daemon.Wait(); err != nil {
+		t.Fatalf("after a signal: %v\n%s", err, h.read("daemon.err"))
+	}
+	h.start()
+	c, err := net.Dial("tcp", strings.Split(h.url, "/")[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "POST /v3/services/haproxy/configuration/backends?version=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWRtaW46YWRtaW5wd2Q=\r\nContent-Length: 100\r\n\r\n{")
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	data, err := io.ReadAll(c)
+	if err != nil || !bytes.HasPrefix(data, []byte("HTTP/1.1 4")) {
+		t.Errorf("%q, %v", data, err)
+	}
+}
