@@ -98,7 +98,9 @@ func (b *BackState) SetServers(list []*server.Server) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range list {
-		s.OnChange = b.changed
+		if s.OnChange == nil { // those that live already have it
+			s.OnChange = b.changed
+		}
 	}
 	list = append([]*server.Server(nil), list...)
 	b.servers.Store(&list)

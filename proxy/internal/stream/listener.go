@@ -87,7 +87,7 @@ func listen(sys reactor.Sys, b *Bind) (int, error) {
 	}
 	fail := func(what string, e syscall.Errno) (int, error) {
 		sys.Close(n)
-		return 0, fmt.Errorf("%s (%s) for [%s]", what, e.Error(), b.Addr)
+		return 0, fmt.Errorf("%s (%w) for [%s]", what, e, b.Addr)
 	}
 	if b.Addr.IsUnix() {
 		return listenUnix(sys, b, n, fail)
@@ -108,23 +108,12 @@ func listen(sys reactor.Sys, b *Bind) (int, error) {
 			return fail("cannot bind listener to device", e)
 		}
 	}
-	if b.DeferAccept {
-		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 60)
-	}
-	if b.MSS != 0 {
-		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_MAXSEG, b.MSS)
-	}
-	if b.TCPUserTimeout != 0 {
-		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, b.TCPUserTimeout)
-	}
-	if b.TFO {
-		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_FASTOPEN, max(b.Backlog, 16))
-	}
 	// Accepted sockets inherit it: small writes must not wait for an ACK.
 	sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if b.Transparent {
+	if b.Transparent { // before bind: the address may not be ours
 		sys.SetsockoptInt(n, syscall.IPPROTO_IP, unix.IP_TRANSPARENT, 1)
 	}
+	tune(sys, n, b, &Bind{})
 	if e := sys.Bind(n, b.Addr); e != 0 {
 		return fail("cannot bind socket", e)
 	}
@@ -132,6 +121,52 @@ func listen(sys reactor.Sys, b *Bind) (int, error) {
 		return fail("cannot listen to socket", e)
 	}
 	return n, nil
+}
+
+// tune sets those options of a TCP listener that can change while it listens,
+// where they differ from old.
+func tune(sys reactor.Sys, n int, b, old *Bind) {
+	if b.DeferAccept != old.DeferAccept {
+		seconds := 0
+		if b.DeferAccept {
+			seconds = 60
+		}
+		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
+	}
+	if b.MSS != old.MSS {
+		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_MAXSEG, b.MSS)
+	}
+	if b.TCPUserTimeout != old.TCPUserTimeout {
+		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, b.TCPUserTimeout)
+	}
+	if b.TFO != old.TFO {
+		queue := 0
+		if b.TFO {
+			queue = max(b.Backlog, 16)
+		}
+		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_FASTOPEN, queue)
+	}
+}
+
+// Replace puts another form of the same address in force, from any thread:
+// connections that are accepted from now on follow it, and those that there are
+// see it at their next exchange.
+func (l *Listener) Replace(b *Bind, p *Proxy) {
+	old := l.Bind.Swap(b)
+	l.Front.Store(p)
+	for _, s := range l.sockets {
+		s.r.Post(func() {
+			if !s.IsOpen() {
+				return
+			}
+			if !b.Addr.IsUnix() {
+				tune(s.r.Sys, s.Fd(), b, old)
+			}
+			if backlog(b) != backlog(old) && !p.FE.Paused.Load() {
+				s.r.Sys.Listen(s.Fd(), backlog(b))
+			}
+		})
+	}
 }
 
 func backlog(b *Bind) int {

@@ -59,6 +59,9 @@ type Worker struct {
 	MaxConn atomic.Int64
 	// Stopping is set when the worker only finishes what it has.
 	Stopping atomic.Bool
+	// Confined is set when the process has no file system any more: paths cannot
+	// be bound.
+	Confined atomic.Bool
 
 	// Listeners are the bound sockets by [Bind.Key], under Mu.
 	Listeners map[string]*Listener
