@@ -1,0 +1,12 @@
+// Package sandbox takes away from a process what it needs no longer once it has
+// started: the root folder (chroot), the user, the capabilities, new privileges
+// by exec, and the whole filesystem (Landlock).
+//
+// What stays: the network, the descriptors that are open, and, if the process
+// had it, CAP_NET_BIND_SERVICE, because a configuration that is applied later
+// may open a port below 1024. Landlock is applied as far as the kernel has it.
+//
+// [Enter] works on all threads and cannot be undone. Libraries that read files
+// when they are first used must have done so before: see [Before]. The package
+// never decides what is given up; its caller does.
+package sandbox

@@ -1,0 +1,125 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/psx"
+)
+
+// Options say what to give up.
+type Options struct {
+	// Chroot is the new root folder, "" for none.
+	Chroot string
+	// UID and GID are who to become, -1 to stay.
+	UID, GID int
+	// Off leaves the capabilities and the filesystem alone, for debugging:
+	// chroot, user and group are still honoured.
+	Off bool
+}
+
+var before []func()
+
+// Before makes f run before the sandbox closes: to read what a library would
+// otherwise read later (certificates of the system, tables of names).
+func Before(f func()) { before = append(before, f) }
+
+// Enter closes the sandbox. An error means that the process has kept something
+// that it was told to give up, and must not go on. warning, if not empty, says
+// what the kernel could not do.
+func Enter(o Options) (warning string, err error) {
+	_ = time.Now().Local().String() // reads the time zone
+	for _, f := range before {
+		f()
+	}
+	if o.Chroot != "" {
+		if err := unix.Chroot(o.Chroot); err != nil {
+			return "", fmt.Errorf("Cannot chroot(%s): %w", o.Chroot, err)
+		}
+		if err := os.Chdir("/"); err != nil {
+			return "", fmt.Errorf("Cannot chdir(/) after chroot(%s): %w", o.Chroot, err)
+		}
+	}
+	keep, err := bindCapability()
+	if err != nil {
+		return "", fmt.Errorf("Cannot read the capabilities: %w", err)
+	}
+	if !o.Off {
+		if err := dropBounding(); err != nil {
+			return "", fmt.Errorf("Cannot limit the capabilities: %w", err)
+		}
+	}
+	if err := become(o.UID, o.GID, keep != 0); err != nil {
+		return "", err
+	}
+	if o.Off {
+		return "", nil
+	}
+	if err := setCapabilities(keep); err != nil {
+		return "", fmt.Errorf("Cannot drop capabilities: %w", err)
+	}
+	if err := all(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
+		return "", fmt.Errorf("Cannot forbid new privileges: %w", err)
+	}
+	// Not newer than V8: V9 would forbid sending to UNIX sockets by path, which
+	// logs do. Best effort: an old kernel has less of it, or none.
+	if v, err := landlockVersion(); err != nil {
+		warning = fmt.Sprintf("the kernel has no Landlock (%v): the filesystem stays within reach.", err)
+	} else if v < 3 {
+		warning = fmt.Sprintf("the kernel's Landlock (version %d) cannot forbid to truncate files.", v)
+	}
+	if err := landlock.V8.BestEffort().RestrictPaths(); err != nil {
+		return "", fmt.Errorf("Cannot give up the filesystem: %w", err)
+	}
+	return warning, nil
+}
+
+// become changes group and user, in this order: the group cannot be changed any
+// more afterwards.
+func become(uid, gid int, keepCaps bool) error {
+	if gid >= 0 && gid != os.Getgid() || uid >= 0 && os.Getuid() == 0 && uid != 0 {
+		// Supplementary groups were those of whoever started the process.
+		if err := syscall.Setgroups(nil); err != nil && os.Getuid() == 0 {
+			return fmt.Errorf("Cannot drop supplementary groups: %w", err)
+		}
+	}
+	if gid >= 0 && gid != os.Getgid() {
+		if err := syscall.Setgid(gid); err != nil {
+			return fmt.Errorf("Cannot set gid %d: %w", gid, err)
+		}
+	}
+	if uid < 0 || uid == os.Getuid() {
+		return nil
+	}
+	if keepCaps {
+		if err := all(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0); err != nil {
+			return fmt.Errorf("Cannot keep capabilities: %w", err)
+		}
+	}
+	if err := syscall.Setuid(uid); err != nil {
+		return fmt.Errorf("Cannot set uid %d: %w", uid, err)
+	}
+	return nil
+}
+
+// all makes a system call on every thread.
+func all(nr, a, b, c uintptr) error {
+	_, _, e := psx.Syscall6(nr, a, b, c, 0, 0, 0)
+	if e != 0 {
+		return e
+	}
+	return nil
+}
+
+func landlockVersion() (int, error) {
+	const version = 1 // LANDLOCK_CREATE_RULESET_VERSION
+	v, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, version)
+	if e != 0 {
+		return 0, e
+	}
+	return int(v), nil
+}
