@@ -217,6 +217,9 @@ func listenUnix(sys reactor.Sys, b *Bind, n int, fail func(string, syscall.Errno
 	return n, nil
 }
 
+// Worker gives the worker that l belongs to.
+func (l *Listener) Worker() *Worker { return l.worker }
+
 // Descriptors gives the sockets of l, to be handed to another process.
 func (l *Listener) Descriptors() []int {
 	var out []int

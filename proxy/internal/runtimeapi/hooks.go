@@ -1,0 +1,27 @@
+package runtimeapi
+
+import (
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// ServerFunc is told of a server of a backend.
+type ServerFunc func(w *stream.Worker, p *stream.Proxy, s *server.Server)
+
+var added, removed, changed []ServerFunc
+
+// OnServerAdded makes f be called when "add server" has added a server.
+func OnServerAdded(f ServerFunc) { added = append(added, f) }
+
+// OnServerRemoved makes f be called when "del server" has removed a server.
+func OnServerRemoved(f ServerFunc) { removed = append(removed, f) }
+
+// OnServerChanged makes f be called when a command has changed what concerns the
+// checks of a server: its address, its checks' address, whether they run.
+func OnServerChanged(f ServerFunc) { changed = append(changed, f) }
+
+func tell(list []ServerFunc, w *stream.Worker, p *stream.Proxy, s *server.Server) {
+	for _, f := range list {
+		f(w, p, s)
+	}
+}

@@ -1,0 +1,178 @@
+package runtimeapi
+
+import (
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+)
+
+func init() {
+	Register(
+		Command{Words: "add server", Level: Admin, Usage: "<bk>/<srv>", Help: "create a new server", Run: addServer},
+		Command{Words: "del server", Level: Admin, Usage: "<bk>/<srv>", Help: "remove a dynamically added server", Run: delServer},
+		Command{Words: "enable server", Level: Admin, Usage: " (DEPRECATED)", Help: "enable a disabled server (use 'set server' instead)", Run: enableServer},
+		Command{Words: "disable server", Level: Admin, Usage: "(DEPRECATED)", Help: "disable a server for maintenance (use 'set server' instead)", Run: disableServer},
+		Command{Words: "enable health", Level: Admin, Help: "enable health checks", Run: enableHealth},
+		Command{Words: "disable health", Level: Admin, Help: "disable health checks", Run: disableHealth},
+		Command{Words: "enable agent", Level: Admin, Help: "enable agent checks", Run: enableAgent},
+		Command{Words: "disable agent", Level: Admin, Help: "disable agent checks", Run: disableAgent},
+	)
+}
+
+func addServer(c *Conn, args []string) error {
+	if len(args) > 0 && args[0] == "help" {
+		return addServerHelp(c)
+	}
+	p, name, err := c.targetBackend(args)
+	if err != nil {
+		return err
+	}
+	if bad := config.ValidName(name); bad != 0 {
+		return Errorf("character '%c' is not permitted in server name '%s'.\n", bad, name)
+	}
+	if p.BE.Server(name) != nil {
+		return Errorf("Already exists a server with the same name in backend.\n")
+	}
+	if len(args) < 2 {
+		return Errorf("'server' expects <name> and <addr>[:<port>] as arguments.\n")
+	}
+	var d config.Diagnostics
+	ctx := &conf.Ctx{Loading: &conf.Loading{Snap: c.Worker.Snapshot(), Diags: &d, Threads: len(c.Worker.Reactors)}}
+	set, err := ctx.ParseServer(p, name, args[1:])
+	if err != nil {
+		text := strings.TrimPrefix(err.Error(), "'server "+p.Name+"/"+name+"' : ")
+		return Errorf("%s\n", text)
+	}
+	w, now := c.Worker, c.R.Wall()
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	if p.BE.Server(name) != nil {
+		return Errorf("Already exists a server with the same name in backend.\n")
+	}
+	id := set.ID
+	for _, o := range p.BE.Servers() {
+		if id != 0 && o.ID == id {
+			return Errorf("'id' : custom id %d already used by server '%s'.\n", id, o.Name)
+		}
+	}
+	if id == 0 {
+		id = p.BE.NextID()
+	}
+	s := server.New(p.Name, name, id, len(w.Reactors), set, now)
+	s.Dynamic = true
+	// It is told to take traffic and to be checked by commands of their own.
+	s.SetAdmin(now, server.ForcedMaint, 0, "added")
+	s.Update(now, "added", func(st *server.State) { st.CheckPaused = set.Check.Enabled })
+	p.BE.Add(s)
+	tell(added, w, p, s)
+	for _, e := range d.All() {
+		c.Message(5, "%s", e.Text)
+	}
+	return c.Message(6, "New server registered.\n")
+}
+
+func addServerHelp(c *Conn) error {
+	c.WriteString("List of keywords supported for dynamic servers:\n")
+	for _, o := range conf.ServerOptions() {
+		if o.Dynamic {
+			c.Printf("  %s%s\n", o.Name, strings.Repeat(" <arg>", o.Args))
+		}
+	}
+	return c.err
+}
+
+// removable tells why s cannot be deleted now, and whether that may change by
+// itself.
+func removable(s *server.Server) (err error, later bool) {
+	switch {
+	case s.Deleted():
+		return Errorf("No such server.\n"), false
+	case s.State().Admin&server.Maint == 0:
+		return Errorf("Only servers in maintenance mode can be deleted.\n"), false
+	case s.Cur.Load() > 0 || s.Queued.Load() > 0 || s.Used.Load() > 0 || s.Idle.Load() > 0:
+		return Errorf("Server still has connections attached to it, cannot remove it.\n"), true
+	}
+	return nil, false
+}
+
+func delServer(c *Conn, args []string) error {
+	p, s, err := c.Target(args)
+	if err != nil {
+		return err
+	}
+	c.dropIdle(s)
+	c.Worker.Mu.Lock()
+	defer c.Worker.Mu.Unlock()
+	if err, _ := removable(s); err != nil {
+		return err
+	}
+	p.BE.Remove(s)
+	tell(removed, c.Worker, p, s)
+	return c.Message(5, "Server deleted.\n")
+}
+
+func enableServer(c *Conn, args []string) error {
+	_, s, err := c.Target(args)
+	if err == nil {
+		setReady(c, s)
+	}
+	return err
+}
+
+func disableServer(c *Conn, args []string) error {
+	_, s, err := c.Target(args)
+	if err == nil {
+		setMaint(c, s)
+	}
+	return err
+}
+
+func setReady(c *Conn, s *server.Server) {
+	s.SetAdmin(c.R.Wall(), 0, server.ForcedMaint|server.ConfigMaint|server.ForcedDrain, "leaving forced maintenance")
+}
+
+func setDrain(c *Conn, s *server.Server) {
+	s.SetAdmin(c.R.Wall(), server.ForcedDrain, server.ForcedMaint|server.ConfigMaint, "entering drain state")
+}
+
+func setMaint(c *Conn, s *server.Server) {
+	s.SetAdmin(c.R.Wall(), server.ForcedMaint, server.ForcedDrain, "entering maintenance")
+	c.dropIdle(s)
+}
+
+func enableHealth(c *Conn, args []string) error {
+	p, s, err := c.Target(args)
+	if err != nil {
+		return err
+	}
+	if !s.Settings().Check.Enabled {
+		return Errorf("Health check was not configured on this server, cannot enable.\n")
+	}
+	s.Update(c.R.Wall(), "", func(st *server.State) { st.CheckPaused = false })
+	tell(changed, c.Worker, p, s)
+	return nil
+}
+
+func disableHealth(c *Conn, args []string) error {
+	p, s, err := c.Target(args)
+	if err != nil {
+		return err
+	}
+	s.Update(c.R.Wall(), "", func(st *server.State) { st.CheckPaused = true })
+	tell(changed, c.Worker, p, s)
+	return nil
+}
+
+func enableAgent(c *Conn, args []string) error {
+	if _, _, err := c.Target(args); err != nil {
+		return err
+	}
+	return Errorf("Agent was not configured on this server, cannot enable.\n")
+}
+
+func disableAgent(c *Conn, args []string) error {
+	_, _, err := c.Target(args)
+	return err
+}
