@@ -5,7 +5,7 @@ package counter
 
 import "sync/atomic"
 
-// Shards is one T for each reactor. T is a struct of atomic.Int64 fields, padded
+// Shards is one T for each reactor. T is a struct of [Int] fields, padded
 // to a cache line by its owner where that matters.
 type Shards[T any] []T
 
@@ -13,7 +13,7 @@ type Shards[T any] []T
 func New[T any](n int) Shards[T] { return make([]T, n) }
 
 // Sum adds up one field of all shards.
-func (s Shards[T]) Sum(field func(*T) *atomic.Int64) int64 {
+func (s Shards[T]) Sum(field func(*T) *Int) int64 {
 	var n int64
 	for i := range s {
 		n += field(&s[i]).Load()
@@ -22,7 +22,7 @@ func (s Shards[T]) Sum(field func(*T) *atomic.Int64) int64 {
 }
 
 // Clear zeroes one field of all shards.
-func (s Shards[T]) Clear(field func(*T) *atomic.Int64) {
+func (s Shards[T]) Clear(field func(*T) *Int) {
 	for i := range s {
 		field(&s[i]).Store(0)
 	}

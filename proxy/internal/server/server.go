@@ -107,14 +107,14 @@ type State struct {
 
 // Counters is one reactor's share of a server's statistics.
 type Counters struct {
-	Sessions, Requests, Connects, Reuses    atomic.Int64
-	BytesIn, BytesOut                       atomic.Int64
-	ConnErrors, RespErrors, Retries, Redisp atomic.Int64
-	ClientAborts, ServerAborts, DeniedResp  atomic.Int64
-	Internal                                atomic.Int64
-	Status                                  [6]atomic.Int64 // 1xx … 5xx, other at 0
-	SumQueue, SumConnect, SumResp, SumTotal atomic.Int64    // milliseconds
-	Timed                                   atomic.Int64    // how many are in the sums
+	Sessions, Requests, Connects, Reuses    counter.Int
+	BytesIn, BytesOut                       counter.Int
+	ConnErrors, RespErrors, Retries, Redisp counter.Int
+	ClientAborts, ServerAborts, DeniedResp  counter.Int
+	Internal                                counter.Int
+	Status                                  [6]counter.Int // 1xx … 5xx, other at 0
+	SumQueue, SumConnect, SumResp, SumTotal counter.Int    // milliseconds
+	Timed                                   counter.Int    // how many are in the sums
 	_                                       [64]byte
 }
 

@@ -202,13 +202,13 @@ func clearRates(rates ...*counter.Rate) {
 	}
 }
 
-func zero(list ...*atomic.Int64) {
+func zero(list ...*counter.Int) {
 	for _, c := range list {
 		c.Store(0)
 	}
 }
 
-func zeroStatus(list *[6]atomic.Int64) {
+func zeroStatus(list *[6]counter.Int) {
 	for i := range list {
 		list[i].Store(0)
 	}

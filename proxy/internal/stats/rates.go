@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -110,17 +111,17 @@ func (s *sampler) sample(now int64) {
 	for _, p := range snap.Proxies {
 		if p.FE != nil && p.Frontend {
 			k := p.FE.Counters
-			p.FE.ConnRate.Tick(k.Sum(func(c *stream.FrontCounters) *atomic.Int64 { return &c.Conns }))
-			p.FE.SessRate.Tick(k.Sum(func(c *stream.FrontCounters) *atomic.Int64 { return &c.Sessions }))
-			p.FE.ReqRate.Tick(k.Sum(func(c *stream.FrontCounters) *atomic.Int64 { return &c.Requests }))
+			p.FE.ConnRate.Tick(k.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.Conns }))
+			p.FE.SessRate.Tick(k.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.Sessions }))
+			p.FE.ReqRate.Tick(k.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.Requests }))
 		}
 		if p.BE == nil || !p.Backend {
 			continue
 		}
-		p.BE.SessRate.Tick(p.BE.Counters.Sum(func(c *stream.BackCounters) *atomic.Int64 { return &c.Sessions }))
+		p.BE.SessRate.Tick(p.BE.Counters.Sum(func(c *stream.BackCounters) *counter.Int { return &c.Sessions }))
 		s.average(p.BE, backSums(p.BE))
 		for _, srv := range p.BE.Servers() {
-			srv.SessRate.Tick(srv.Counters.Sum(func(c *server.Counters) *atomic.Int64 { return &c.Sessions }))
+			srv.SessRate.Tick(srv.Counters.Sum(func(c *server.Counters) *counter.Int { return &c.Sessions }))
 			s.average(srv, serverSums(srv))
 		}
 	}

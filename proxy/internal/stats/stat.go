@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -82,7 +83,7 @@ func (b *builder) row(object byte, p *stream.Proxy, name string, id, typ int) Ro
 func (b *builder) front(p *stream.Proxy) Row {
 	r := b.row('F', p, "FRONTEND", 0, 0)
 	v, fe := &r.v, p.FE
-	sum := func(f func(*stream.FrontCounters) *atomic.Int64) Value { return total(fe.Counters.Sum(f)) }
+	sum := func(f func(*stream.FrontCounters) *counter.Int) Value { return total(fe.Counters.Sum(f)) }
 	type c = stream.FrontCounters
 	v[fScur] = gauge(fe.Cur.Load())
 	v[fSmax] = peak(fe.Max.Load())
@@ -90,12 +91,12 @@ func (b *builder) front(p *stream.Proxy) Row {
 	if fe.Limit.Load() == 0 {
 		v[fSlim] = limit(b.w.MaxConn.Load())
 	}
-	v[fStot] = sum(func(c *c) *atomic.Int64 { return &c.Sessions })
-	v[fBin] = sum(func(c *c) *atomic.Int64 { return &c.BytesIn })
-	v[fBout] = sum(func(c *c) *atomic.Int64 { return &c.BytesOut })
-	v[fDreq] = sum(func(c *c) *atomic.Int64 { return &c.DeniedReq })
-	v[fDresp] = sum(func(c *c) *atomic.Int64 { return &c.DeniedResp })
-	v[fEreq] = sum(func(c *c) *atomic.Int64 { return &c.ReqErrors })
+	v[fStot] = sum(func(c *c) *counter.Int { return &c.Sessions })
+	v[fBin] = sum(func(c *c) *counter.Int { return &c.BytesIn })
+	v[fBout] = sum(func(c *c) *counter.Int { return &c.BytesOut })
+	v[fDreq] = sum(func(c *c) *counter.Int { return &c.DeniedReq })
+	v[fDresp] = sum(func(c *c) *counter.Int { return &c.DeniedResp })
+	v[fEreq] = sum(func(c *c) *counter.Int { return &c.ReqErrors })
 	v[fStatus] = str("SGPV", "OPEN")
 	if fe.Paused.Load() {
 		v[fStatus] = str("SGPV", "PAUSED")
@@ -105,25 +106,25 @@ func (b *builder) front(p *stream.Proxy) Row {
 	v[fRateMax] = peak(fe.SessRate.Peak.Load())
 	if p.Mode == stream.HTTP {
 		for i := range 5 {
-			v[fHrsp1xx+i] = sum(func(c *c) *atomic.Int64 { return &c.Status[i+1] })
+			v[fHrsp1xx+i] = sum(func(c *c) *counter.Int { return &c.Status[i+1] })
 		}
-		v[fHrspOther] = sum(func(c *c) *atomic.Int64 { return &c.Status[0] })
-		v[fIntercepted] = sum(func(c *c) *atomic.Int64 { return &c.Intercepted })
+		v[fHrspOther] = sum(func(c *c) *counter.Int { return &c.Status[0] })
+		v[fIntercepted] = sum(func(c *c) *counter.Int { return &c.Intercepted })
 		v[fCacheLookups], v[fCacheHits] = total(0), total(0)
 	}
 	v[fReqRate] = rate(fe.ReqRate.Cur.Load())
 	v[fReqRateMax] = peak(fe.ReqRate.Peak.Load())
-	v[fReqTot] = sum(func(c *c) *atomic.Int64 { return &c.Requests })
+	v[fReqTot] = sum(func(c *c) *counter.Int { return &c.Requests })
 	for i := fCompIn; i <= fCompRsp; i++ {
 		v[i] = total(0)
 	}
 	v[fConnRate] = rate(fe.ConnRate.Cur.Load())
 	v[fConnRateMax] = peak(fe.ConnRate.Peak.Load())
-	v[fConnTot] = sum(func(c *c) *atomic.Int64 { return &c.Conns })
-	v[fDcon] = sum(func(c *c) *atomic.Int64 { return &c.DeniedConn })
-	v[fDses] = sum(func(c *c) *atomic.Int64 { return &c.DeniedSess })
-	v[fWrew] = sum(func(c *c) *atomic.Int64 { return &c.FailedRewrites })
-	v[fEint] = sum(func(c *c) *atomic.Int64 { return &c.Internal })
+	v[fConnTot] = sum(func(c *c) *counter.Int { return &c.Conns })
+	v[fDcon] = sum(func(c *c) *counter.Int { return &c.DeniedConn })
+	v[fDses] = sum(func(c *c) *counter.Int { return &c.DeniedSess })
+	v[fWrew] = sum(func(c *c) *counter.Int { return &c.FailedRewrites })
+	v[fEint] = sum(func(c *c) *counter.Int { return &c.Internal })
 	for i := fSessOther; i <= fH3Req; i++ {
 		v[i] = total(0)
 	}
@@ -163,21 +164,21 @@ func (b *builder) server(p *stream.Proxy, s *server.Server, st server.State) Row
 	r := b.row('S', p, s.Name, s.ID, 2)
 	v, set := &r.v, s.Settings()
 	type c = server.Counters
-	get := func(f func(*c) *atomic.Int64) int64 { return s.Counters.Sum(f) }
-	sum := func(f func(*c) *atomic.Int64) Value { return total(get(f)) }
+	get := func(f func(*c) *counter.Int) int64 { return s.Counters.Sum(f) }
+	sum := func(f func(*c) *counter.Int) Value { return total(get(f)) }
 	v[fQcur], v[fQmax] = gauge(s.Queued.Load()), peak(s.MaxQueued.Load())
 	v[fScur], v[fSmax] = gauge(s.Cur.Load()), peak(s.MaxCur.Load())
 	if st.MaxConn > 0 {
 		v[fSlim] = limit(int64(st.MaxConn))
 	}
-	v[fStot] = sum(func(c *c) *atomic.Int64 { return &c.Sessions })
-	v[fBin] = sum(func(c *c) *atomic.Int64 { return &c.BytesIn })
-	v[fBout] = sum(func(c *c) *atomic.Int64 { return &c.BytesOut })
-	v[fDresp] = sum(func(c *c) *atomic.Int64 { return &c.DeniedResp })
-	v[fEcon] = sum(func(c *c) *atomic.Int64 { return &c.ConnErrors })
-	v[fEresp] = sum(func(c *c) *atomic.Int64 { return &c.RespErrors })
-	v[fWretr] = sum(func(c *c) *atomic.Int64 { return &c.Retries })
-	v[fWredis] = sum(func(c *c) *atomic.Int64 { return &c.Redisp })
+	v[fStot] = sum(func(c *c) *counter.Int { return &c.Sessions })
+	v[fBin] = sum(func(c *c) *counter.Int { return &c.BytesIn })
+	v[fBout] = sum(func(c *c) *counter.Int { return &c.BytesOut })
+	v[fDresp] = sum(func(c *c) *counter.Int { return &c.DeniedResp })
+	v[fEcon] = sum(func(c *c) *counter.Int { return &c.ConnErrors })
+	v[fEresp] = sum(func(c *c) *counter.Int { return &c.RespErrors })
+	v[fWretr] = sum(func(c *c) *counter.Int { return &c.Retries })
+	v[fWredis] = sum(func(c *c) *counter.Int { return &c.Redisp })
 	v[fStatus] = str("SGPV", ServerStatus(set, st))
 	v[fWeight] = u32("MaPV", int64(st.UserWeight))
 	v[fUweight] = v[fWeight]
@@ -217,22 +218,22 @@ func (b *builder) server(p *stream.Proxy, s *server.Server, st server.State) Row
 	}
 	if p.Mode == stream.HTTP {
 		for i := range 5 {
-			v[fHrsp1xx+i] = sum(func(c *c) *atomic.Int64 { return &c.Status[i+1] })
+			v[fHrsp1xx+i] = sum(func(c *c) *counter.Int { return &c.Status[i+1] })
 		}
-		v[fHrspOther] = sum(func(c *c) *atomic.Int64 { return &c.Status[0] })
-		v[fReqTot] = sum(func(c *c) *atomic.Int64 { return &c.Requests })
+		v[fHrspOther] = sum(func(c *c) *counter.Int { return &c.Status[0] })
+		v[fReqTot] = sum(func(c *c) *counter.Int { return &c.Requests })
 	}
-	v[fCliAbrt] = sum(func(c *c) *atomic.Int64 { return &c.ClientAborts })
-	v[fSrvAbrt] = sum(func(c *c) *atomic.Int64 { return &c.ServerAborts })
+	v[fCliAbrt] = sum(func(c *c) *counter.Int { return &c.ClientAborts })
+	v[fSrvAbrt] = sum(func(c *c) *counter.Int { return &c.ServerAborts })
 	v[fLastsess] = s32("MAPV", sinceLast(b.w, s.LastUsed.Load()))
 	b.times(v, s, serverSums(s))
 	if b.f.Details {
 		v[fAddr] = str("CGSV", addrText(st.Addr))
 	}
 	v[fWrew] = total(0)
-	v[fConnect] = sum(func(c *c) *atomic.Int64 { return &c.Connects })
-	v[fReuse] = sum(func(c *c) *atomic.Int64 { return &c.Reuses })
-	v[fEint] = sum(func(c *c) *atomic.Int64 { return &c.Internal })
+	v[fConnect] = sum(func(c *c) *counter.Int { return &c.Connects })
+	v[fReuse] = sum(func(c *c) *counter.Int { return &c.Reuses })
+	v[fEint] = sum(func(c *c) *counter.Int { return &c.Internal })
 	idle := s.Idle.Load()
 	v[fSrvIcur] = gauge(idle)
 	if set.PoolMaxConn != -1 {
@@ -249,19 +250,19 @@ func (b *builder) back(p *stream.Proxy) Row {
 	r := b.row('B', p, "BACKEND", 0, 1)
 	v, be := &r.v, p.BE
 	type c = stream.BackCounters
-	sum := func(f func(*c) *atomic.Int64) Value { return total(be.Counters.Sum(f)) }
+	sum := func(f func(*c) *counter.Int) Value { return total(be.Counters.Sum(f)) }
 	v[fQcur], v[fQmax] = gauge(be.Queue.Len.Load()), peak(be.Queue.Max.Load())
 	v[fScur], v[fSmax] = gauge(be.Cur.Load()), peak(be.Max.Load())
 	v[fSlim] = limit(int64(FullConn(b.w, b.snap, p)))
-	v[fStot] = sum(func(c *c) *atomic.Int64 { return &c.Sessions })
-	v[fBin] = sum(func(c *c) *atomic.Int64 { return &c.BytesIn })
-	v[fBout] = sum(func(c *c) *atomic.Int64 { return &c.BytesOut })
-	v[fDreq] = sum(func(c *c) *atomic.Int64 { return &c.DeniedReq })
-	v[fDresp] = sum(func(c *c) *atomic.Int64 { return &c.DeniedResp })
-	v[fEcon] = sum(func(c *c) *atomic.Int64 { return &c.ConnErrors })
-	v[fEresp] = sum(func(c *c) *atomic.Int64 { return &c.RespErrors })
-	v[fWretr] = sum(func(c *c) *atomic.Int64 { return &c.Retries })
-	v[fWredis] = sum(func(c *c) *atomic.Int64 { return &c.Redisp })
+	v[fStot] = sum(func(c *c) *counter.Int { return &c.Sessions })
+	v[fBin] = sum(func(c *c) *counter.Int { return &c.BytesIn })
+	v[fBout] = sum(func(c *c) *counter.Int { return &c.BytesOut })
+	v[fDreq] = sum(func(c *c) *counter.Int { return &c.DeniedReq })
+	v[fDresp] = sum(func(c *c) *counter.Int { return &c.DeniedResp })
+	v[fEcon] = sum(func(c *c) *counter.Int { return &c.ConnErrors })
+	v[fEresp] = sum(func(c *c) *counter.Int { return &c.RespErrors })
+	v[fWretr] = sum(func(c *c) *counter.Int { return &c.Retries })
+	v[fWredis] = sum(func(c *c) *counter.Int { return &c.Redisp })
 	act, bck, weight := be.Usable()
 	servers := be.Servers()
 	status := "UP"
@@ -302,14 +303,14 @@ func (b *builder) back(p *stream.Proxy) Row {
 	v[fRate], v[fRateMax] = gauge(be.SessRate.Cur.Load()), gauge(be.SessRate.Peak.Load())
 	if p.Mode == stream.HTTP {
 		for i := range 5 {
-			v[fHrsp1xx+i] = sum(func(c *c) *atomic.Int64 { return &c.Status[i+1] })
+			v[fHrsp1xx+i] = sum(func(c *c) *counter.Int { return &c.Status[i+1] })
 		}
-		v[fHrspOther] = sum(func(c *c) *atomic.Int64 { return &c.Status[0] })
-		v[fReqTot] = sum(func(c *c) *atomic.Int64 { return &c.Requests })
+		v[fHrspOther] = sum(func(c *c) *counter.Int { return &c.Status[0] })
+		v[fReqTot] = sum(func(c *c) *counter.Int { return &c.Requests })
 		v[fCacheLookups], v[fCacheHits] = total(0), total(0)
 	}
-	v[fCliAbrt] = sum(func(c *c) *atomic.Int64 { return &c.ClientAborts })
-	v[fSrvAbrt] = sum(func(c *c) *atomic.Int64 { return &c.ServerAborts })
+	v[fCliAbrt] = sum(func(c *c) *counter.Int { return &c.ClientAborts })
+	v[fSrvAbrt] = sum(func(c *c) *counter.Int { return &c.ServerAborts })
 	for i := fCompIn; i <= fCompRsp; i++ {
 		v[i] = total(0)
 	}
@@ -318,10 +319,10 @@ func (b *builder) back(p *stream.Proxy) Row {
 	if b.f.Details {
 		v[fAlgo] = str("CGSV", algorithm(p))
 	}
-	v[fWrew] = sum(func(c *c) *atomic.Int64 { return &c.FailedRewrites })
-	v[fConnect] = sum(func(c *c) *atomic.Int64 { return &c.Connects })
-	v[fReuse] = sum(func(c *c) *atomic.Int64 { return &c.Reuses })
-	v[fEint] = sum(func(c *c) *atomic.Int64 { return &c.Internal })
+	v[fWrew] = sum(func(c *c) *counter.Int { return &c.FailedRewrites })
+	v[fConnect] = sum(func(c *c) *counter.Int { return &c.Connects })
+	v[fReuse] = sum(func(c *c) *counter.Int { return &c.Reuses })
+	v[fEint] = sum(func(c *c) *counter.Int { return &c.Internal })
 	for i := fAggServerStatus; i <= fAggCheckStatus; i++ {
 		v[i] = gauge(0)
 	}

@@ -16,15 +16,15 @@ type ServerSettings = server.Settings
 
 // BackCounters is one reactor's share of a backend's statistics.
 type BackCounters struct {
-	Sessions, Requests, Connects, Reuses    atomic.Int64
-	BytesIn, BytesOut                       atomic.Int64
-	DeniedReq, DeniedResp                   atomic.Int64
-	ConnErrors, RespErrors, Retries, Redisp atomic.Int64
-	ClientAborts, ServerAborts              atomic.Int64
-	FailedRewrites, Internal                atomic.Int64
-	Status                                  [6]atomic.Int64
-	SumQueue, SumConnect, SumResp, SumTotal atomic.Int64 // milliseconds
-	Timed                                   atomic.Int64
+	Sessions, Requests, Connects, Reuses    counter.Int
+	BytesIn, BytesOut                       counter.Int
+	DeniedReq, DeniedResp                   counter.Int
+	ConnErrors, RespErrors, Retries, Redisp counter.Int
+	ClientAborts, ServerAborts              counter.Int
+	FailedRewrites, Internal                counter.Int
+	Status                                  [6]counter.Int
+	SumQueue, SumConnect, SumResp, SumTotal counter.Int // milliseconds
+	Timed                                   counter.Int
 	_                                       [64]byte
 }
 

@@ -50,13 +50,13 @@ func (b *Bind) Key() string {
 
 // FrontCounters is one reactor's share of a frontend's statistics.
 type FrontCounters struct {
-	Conns, Sessions, Requests        atomic.Int64
-	BytesIn, BytesOut                atomic.Int64
-	DeniedReq, DeniedResp, ReqErrors atomic.Int64
-	DeniedConn, DeniedSess           atomic.Int64
-	Intercepted                      atomic.Int64
-	FailedRewrites, Internal         atomic.Int64
-	Status                           [6]atomic.Int64
+	Conns, Sessions, Requests        counter.Int
+	BytesIn, BytesOut                counter.Int
+	DeniedReq, DeniedResp, ReqErrors counter.Int
+	DeniedConn, DeniedSess           counter.Int
+	Intercepted                      counter.Int
+	FailedRewrites, Internal         counter.Int
+	Status                           [6]counter.Int
 	_                                [64]byte
 }
 

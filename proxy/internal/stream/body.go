@@ -20,7 +20,12 @@ type body struct {
 }
 
 func (b *body) start(h *message.Header, fd *reactor.FD, in *input) {
-	*b = body{framing: h.Framing, left: h.ContentLength, fd: fd, in: in, trailers: b.trailers[:0]}
+	b.framing, b.left, b.fd, b.in = h.Framing, h.ContentLength, fd, in
+	b.done = false
+	if b.framing == message.Chunked {
+		b.chunks = http1.Chunks{}
+		b.trailers = b.trailers[:0]
+	}
 	if b.framing == message.NoBody || b.framing == message.Length && b.left <= 0 {
 		b.done = true
 	}

@@ -1,7 +1,7 @@
 package stream
 
 import (
-	"sync/atomic"
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
 )
 
 // finish is the phase "end": it counts the exchange and writes its log line.
@@ -72,7 +72,7 @@ func (st *Stream) quietStatus() bool { return st.quiet && st.Status == 0 }
 
 func ms(ns int64) int64 { return max(ns, 0) / 1e6 }
 
-func countStatus(c *[6]atomic.Int64, status int) {
+func countStatus(c *[6]counter.Int, status int) {
 	k := status / 100
 	if k < 1 || k > 5 {
 		k = 0

@@ -26,41 +26,56 @@ type private struct {
 	// to it.
 	OwnReply Reply
 
+	exchangeState
+	in         input // of the client's connection
+	reqBody    body
+	resBody    body
+	upload     upload
+	bodies     bool // one of the three was used
+	limits     http1.Limits
+	prev, next *Stream
+}
+
+// exchangeState is what begins anew with every exchange.
+type exchangeState struct {
 	co          *reactor.Coro
-	in          input // of the client's connection
+	side        *reactor.Coro // second coroutine of a tunnel
 	up          *ServerConn
+	activity    int64
 	slot        bool // a slot of Srv is held
 	routed      bool // counted at the backend
-	reqBody     body
-	resBody     body
 	bodyStarted bool
-	upload      upload
 	quiet       bool // not logged: monitor requests
-	activity    int64
-	side        *reactor.Coro // second coroutine of a tunnel
-	half        bool          // one direction of a tunnel has ended
-	noReuse     bool          // the next attempt takes a new connection
-	upHalf      bool          // the server was told that the client left
-	limits      http1.Limits
-	prev, next  *Stream
+	half        bool // one direction of a tunnel has ended
+	noReuse     bool // the next attempt takes a new connection
+	upHalf      bool // the server was told that the client left
 }
 
 // reset makes the stream ready for its next use, keeping its memory.
 func (st *Stream) reset() {
-	req, res, line := st.Req, st.Res, st.ReqLine[:0]
-	rt, pt := st.reqBody.trailers[:0], st.resBody.trailers[:0]
-	fields := st.OwnReply.Fields[:0]
-	in := st.in
-	prev, next := st.prev, st.next
-	req.Reset()
-	res.Reset()
-	req.Shrink()
-	res.Shrink()
-	*st = Stream{W: st.W, R: st.R, Sess: st.Sess, FE: st.FE, Snap: st.Snap, Req: req, Res: res, ReqLine: line}
-	st.reqBody.trailers, st.resBody.trailers = rt, pt
-	st.OwnReply.Fields = fields
-	st.in = in
-	st.prev, st.next = prev, next
+	st.Req.Reset()
+	st.Res.Reset()
+	st.Req.Shrink()
+	st.Res.Shrink()
+	st.Srv, st.Reply, st.Reused = nil, nil, false
+	st.HasRequest, st.HasResponse = false, false
+	st.Time = Times{}
+	st.BytesIn, st.BytesOut = 0, 0
+	st.Status, st.Term = 0, Termination{}
+	st.Retries, st.Redispatch = 0, false
+	st.SrvQueue, st.BackQueue = 0, 0
+	st.ReqLine = st.ReqLine[:0]
+	st.ErrText = ""
+	st.exchangeState = exchangeState{}
+	if st.bodies {
+		st.bodies = false
+		st.reqBody = body{trailers: st.reqBody.trailers[:0]}
+		st.resBody = body{trailers: st.resBody.trailers[:0]}
+		st.upload = upload{}
+	}
+	if st.OwnReply.Status != 0 {
+		st.OwnReply = Reply{Fields: st.OwnReply.Fields[:0]}
+	}
 }
 
 // serveHTTP handles requests until the connection is idle or ends.
@@ -133,13 +148,9 @@ func (st *Stream) exchange() (keep bool) {
 	}
 	s.Requests++
 	fe := st.FE
-	c := &fe.FE.Counters[r.Index]
-	c.Requests.Add(1)
-	c.Sessions.Add(1)
-	wc := &st.W.Counters[r.Index]
-	wc.Requests.Add(1)
-	wc.Sessions.Add(1)
-	st.ID = st.W.ids.Add(1) - 1
+	fe.FE.Counters[r.Index].Requests.Add(1)
+	st.W.Counters[r.Index].Requests.Add(1)
+	st.number()
 
 	if st.frontend() && st.route() {
 		keep = st.proxy()
@@ -173,7 +184,10 @@ func (st *Stream) readRequest() bool {
 				st.Time.Request = st.R.Now()
 				st.BytesIn += int64(n)
 				st.keepLine()
-				st.reqBody.start(&st.Req.Header, &s.FD, &st.in)
+				if st.Req.Framing != message.NoBody {
+					st.bodies = true
+					st.reqBody.start(&st.Req.Header, &s.FD, &st.in)
+				}
 				return true
 			}
 			if err != nil || n > limit || st.in.w-st.in.r >= limit {
@@ -480,11 +494,12 @@ func (st *Stream) retryReused() (again bool) {
 // passing interim ones on.
 func (st *Stream) readResponse() (ok, again bool) {
 	up, be := st.up, st.BE
-	limits := http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: be.Has(AcceptInvalidResponse)}
+	limits := &st.limits
+	*limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: be.Has(AcceptInvalidResponse)}
 	timeout := int64(be.Timeouts.Server)
 	for {
 		if !up.in.empty() {
-			n, err := http1.ParseResponse(up.in.bytes(), &st.Res, st.Req.Method, &limits)
+			n, err := http1.ParseResponse(up.in.bytes(), &st.Res, st.Req.Method, limits)
 			if err != nil || n == 0 && up.in.r == 0 && up.in.w == len(up.in.buf) {
 				st.ErrText = "response head too large"
 				var he *http1.Error
@@ -655,8 +670,9 @@ func (st *Stream) forward() (keep bool) {
 	if res.Framing == message.Tunnel {
 		return st.tunnelHTTP()
 	}
-	st.resBody.start(&res.Header, &up.FD, &up.in)
+	st.bodies = true
 	b := &st.resBody
+	b.start(&res.Header, &up.FD, &up.in)
 	out := sink{fd: &s.FD, timeout: int64(st.FE.Timeouts.Client)}
 	v10 := st.Req.Version == message.HTTP10
 	if res.Framing == message.Chunked && v10 {

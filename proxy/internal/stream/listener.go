@@ -355,8 +355,10 @@ func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n 
 	s.front = p.FE
 	w.Curr.Add(1)
 	w.Counters[r.Index].Conns.Add(1)
+	w.Counters[r.Index].Sessions.Add(1)
 	st := p.FE
 	counter.Max(&st.Max, st.Cur.Add(1))
 	st.Counters[r.Index].Conns.Add(1)
+	st.Counters[r.Index].Sessions.Add(1)
 	s.begin()
 }

@@ -176,7 +176,15 @@ type streamList struct {
 	first *Stream
 	free  []*Stream
 	low   int
-	r     *reactor.Reactor
+	seq   uint64
+}
+
+// number gives the stream its number in the process. Each reactor has its own
+// sequence.
+func (st *Stream) number() {
+	l := &st.W.streams[st.R.Index]
+	st.ID = l.seq*uint64(len(st.W.streams)) + uint64(st.R.Index)
+	l.seq++
 }
 
 func (l *streamList) get() *Stream {

@@ -14,9 +14,7 @@ func (s *Session) serveTCP() {
 	r, fe := st.R, st.FE
 	st.Time.Begin, st.Time.Request = s.Accepted, s.Accepted
 	s.Requests++
-	fe.FE.Counters[r.Index].Sessions.Add(1)
-	st.W.Counters[r.Index].Sessions.Add(1)
-	st.ID = st.W.ids.Add(1) - 1
+	st.number()
 	if fe.Has(ClitcpKA) {
 		r.Sys.SetsockoptInt(s.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
 	}

@@ -38,12 +38,12 @@ type Global struct {
 
 // ReactorCounters is one reactor's share of the process's statistics.
 type ReactorCounters struct {
-	Conns, Sessions, Requests atomic.Int64 // accepted connections, streams, HTTP requests
-	Streams                   atomic.Int64 // being served now
-	BytesOut                  atomic.Int64
-	SplicedBytes              atomic.Int64
-	DroppedLogs               atomic.Int64
-	FailedConns               atomic.Int64
+	Conns, Sessions, Requests counter.Int // accepted connections, streams, HTTP requests
+	Streams                   counter.Int // being served now
+	BytesOut                  counter.Int
+	SplicedBytes              counter.Int
+	DroppedLogs               counter.Int
+	FailedConns               counter.Int
 	_                         [64]byte
 }
 
@@ -76,7 +76,7 @@ type Worker struct {
 
 	current atomic.Pointer[Snapshot]
 	streams []streamList // one a reactor
-	ids     atomic.Uint64
+
 }
 
 // NewWorker makes a worker of reactors that do not run yet.
