@@ -150,6 +150,9 @@ func (l *Ladder) reload(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w: %s", l.ReloadCmd[0], err, out)
 		}
+		if strings.HasPrefix(out, "Success=0") { // a command that asks the master socket and ends well whatever it says
+			return "", errors.New(out)
+		}
 		return out, nil
 	}
 	if l.MasterSocket == "" {

@@ -245,12 +245,7 @@ func joinWords(words []string) string {
 
 // splitWords reads the words of a text of the configuration language. The text is one line: a line feed in it is a blank.
 func splitWords(s string) []string {
-	s = strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' {
-			return ' '
-		}
-		return r
-	}, s)
+	s = strings.NewReplacer("\n", " ", "\r", " ").Replace(s)
 	f := config.Parse("", []byte("x "+s+"\n"))
 	if len(f.Lines) == 0 || len(f.Lines[0].Words) == 0 {
 		return nil
