@@ -2,7 +2,6 @@ package stats
 
 import (
 	"strconv"
-	"sync/atomic"
 
 	"github.com/forebay-lb/forebay/proxy/internal/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"

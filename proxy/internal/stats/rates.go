@@ -148,7 +148,7 @@ func serverSums(s *server.Server) (t sums) {
 	return t
 }
 
-func (t *sums) add(q, c, r, total, n *atomic.Int64) {
+func (t *sums) add(q, c, r, total, n *counter.Int) {
 	t.queue += q.Load()
 	t.connect += c.Load()
 	t.resp += r.Load()
