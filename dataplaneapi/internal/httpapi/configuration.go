@@ -41,7 +41,7 @@ func (s *Server) read(_ context.Context, r *request) (int, any, error) {
 	}
 	full := r.flag("full_section")
 	if r.route.One || r.route.Resource.Single {
-		obj, err := p.Get(r.params["name"], r.index(), full)
+		obj, err := p.Get(r.params[r.route.Resource.Param()], r.index(), full)
 		return http.StatusOK, obj, err
 	}
 	list := p.List(full)
@@ -171,7 +171,7 @@ func (s *Server) edit(r *request) (func([]byte) ([]byte, error), any, error) {
 		if err != nil {
 			return nil, err
 		}
-		key := r.params["name"]
+		key := r.params[res.Param()]
 		switch {
 		case r.Method == http.MethodDelete:
 			err = p.Delete(key, r.index())

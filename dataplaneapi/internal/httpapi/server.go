@@ -168,9 +168,18 @@ func (s *Server) serve(def *routers.Route, route resource.Route, h handler) http
 		req := &request{Request: r, params: map[string]string{}, query: r.URL.Query(), route: route, header: w.Header()}
 		rc := chi.RouteContext(r.Context())
 		for i, k := range rc.URLParams.Keys {
-			if v, err := url.PathUnescape(rc.URLParams.Values[i]); err == nil && k != "*" {
-				req.params[k] = v
+			if k == "*" {
+				continue
 			}
+			v := rc.URLParams.Values[i]
+			if r.URL.RawPath != "" { // chi took the path as it was sent
+				var err error
+				if v, err = url.PathUnescape(v); err != nil {
+					s.answer(w, r, 0, nil, fail(http.StatusBadRequest, "%s: %v", k, err))
+					return
+				}
+			}
+			req.params[k] = v
 		}
 		if err := s.validate(w, def, req, isText); err != nil {
 			s.answer(w, r, 0, nil, err)

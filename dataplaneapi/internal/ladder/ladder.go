@@ -43,7 +43,8 @@ type Ladder struct {
 	timer   *time.Timer
 	day     string
 	count   int
-	good    []byte // the last text that the proxy took over
+	undo    []byte // the text before the changes that wait for a reload
+	wrote   []byte // the text that waits for a reload
 	closed  bool
 	running sync.WaitGroup
 }
@@ -164,7 +165,7 @@ func (l *Ladder) climb(ctx context.Context, old, text []byte, opt Options) (Resu
 			}
 			var refused *Refused
 			if errors.As(err, &refused) {
-				l.undo(ctx, c, after, before, commands)
+				l.takeBack(ctx, c, after, before, commands)
 				return Result{}, err
 			}
 			l.Log.Debug("not applied in place", "error", err)
@@ -178,12 +179,11 @@ func (l *Ladder) climb(ctx context.Context, old, text []byte, opt Options) (Resu
 	if !l.canReload() {
 		return Result{}, &Refused{"the change needs a reload, and neither reload_cmd nor master_runtime is configured"}
 	}
-	reload := l.schedule()
-	return Result{How: "reload", ReloadID: reload}, nil
+	return Result{How: "reload", ReloadID: l.schedule(old, text)}, nil
 }
 
-// undo takes back Runtime commands as far as commands can, after what followed them was refused.
-func (l *Ladder) undo(ctx context.Context, c *runtime.Client, from, to *config.File, sent []resource.Command) {
+// takeBack takes back Runtime commands as far as commands can, after what followed them was refused.
+func (l *Ladder) takeBack(ctx context.Context, c *runtime.Client, from, to *config.File, sent []resource.Command) {
 	if len(sent) == 0 {
 		return
 	}
@@ -197,12 +197,7 @@ func (l *Ladder) undo(ctx context.Context, c *runtime.Client, from, to *config.F
 }
 
 // applied notes that the proxy runs the text.
-func (l *Ladder) applied(text []byte) error {
-	l.mu.Lock()
-	l.good = text
-	l.mu.Unlock()
-	return l.Store.MarkApplied(text)
-}
+func (l *Ladder) applied(text []byte) error { return l.Store.MarkApplied(text) }
 
 // Runtime finds the Runtime socket, by the configuration in use.
 func (l *Ladder) Runtime(f *config.File) *runtime.Client {
@@ -249,7 +244,7 @@ func (l *Ladder) Reconcile(ctx context.Context) error {
 		}
 	}
 	if l.canReload() {
-		l.schedule()
+		l.schedule(nil, text)
 	}
 	return nil
 }

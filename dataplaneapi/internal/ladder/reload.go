@@ -1,6 +1,7 @@
 package ladder
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -50,15 +51,17 @@ func (l *Ladder) reloadPending() bool {
 	return l.pending != nil
 }
 
-// schedule joins the reload that is waiting, or sets one up after the delay. It returns its identifier.
-func (l *Ladder) schedule() string {
+// schedule joins the reload that is waiting, or sets one up after the delay. It returns its identifier. When the reload
+// fails, the file goes back to old, what it was before the first change that waits; nil leaves it.
+func (l *Ladder) schedule(old, text []byte) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pending == nil {
-		l.pending = l.newReload()
+		l.pending, l.undo = l.newReload(), old
 		l.running.Add(1)
 		l.timer = time.AfterFunc(l.ReloadDelay, l.fire)
 	}
+	l.wrote = text
 	return l.pending.ID
 }
 
@@ -66,7 +69,14 @@ func (l *Ladder) schedule() string {
 func (l *Ladder) newReload() *Reload {
 	day := time.Now().UTC().Format(time.DateOnly)
 	if day != l.day {
-		l.day, l.count = day, 0
+		if l.day == "" {
+			// A program that starts again does not give an identifier twice.
+			now := time.Now().UTC()
+			l.count = now.Hour()*3600 + now.Minute()*60 + now.Second()
+		} else {
+			l.count = 0
+		}
+		l.day = day
 	}
 	l.count++
 	r := &Reload{ID: fmt.Sprintf("%s-%d", day, l.count), Status: ReloadInProgress}
@@ -99,7 +109,7 @@ func (l *Ladder) fire() {
 	l.change.Lock()
 	defer l.change.Unlock()
 	l.mu.Lock()
-	r, good := l.pending, l.good
+	r, undo, wrote := l.pending, l.undo, l.wrote
 	l.pending, l.timer = nil, nil
 	l.mu.Unlock()
 	if r == nil {
@@ -117,16 +127,19 @@ func (l *Ladder) fire() {
 	}
 	l.Log.Error("the reload failed", "reload", r.ID, "error", err)
 	l.notify(Event{Event: "failed", Version: version, ReloadID: r.ID, Message: err.Error()})
-	if good == nil || text == nil {
+	if undo == nil || !bytes.Equal(text, wrote) {
+		l.Log.Error("the configuration file is left as it is: it is not what this program wrote")
 		return
 	}
-	// The file goes back to what the proxy runs, with a version of its own: others have seen this one.
-	if err := l.Store.Write(version, store.WithVersion(good, version+1)); err != nil {
+	// The file goes back, with a version of its own: others have seen this one.
+	if err := l.Store.Write(version, store.WithVersion(undo, version+1)); err != nil {
 		l.Log.Error("the configuration file could not be restored", "error", err)
 		return
 	}
-	if err := l.applied(store.WithVersion(good, version+1)); err != nil {
-		l.Log.Error("noting the restored configuration", "error", err)
+	if same, _ := l.Store.Applied(undo); same {
+		if err := l.applied(store.WithVersion(undo, version+1)); err != nil {
+			l.Log.Error("noting the restored configuration", "error", err)
+		}
 	}
 }
 

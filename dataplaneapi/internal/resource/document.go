@@ -46,7 +46,7 @@ func (api *API) Document() (*openapi3.T, []Route, error) {
 			case r.Ordered:
 				one = collection + "/{index}"
 			case !r.Single:
-				one = collection + "/{name}"
+				one = collection + "/{" + r.Param() + "}"
 			}
 			for op, id := range parent.Operations {
 				route := Route{Path: collection, Resource: r, Parent: parent}
@@ -86,6 +86,17 @@ func (api *API) Document() (*openapi3.T, []Route, error) {
 	}
 	slices.SortFunc(routes, func(a, b Route) int { return strings.Compare(a.Path+a.Method, b.Path+b.Method) })
 	return t, routes, nil
+}
+
+// Param is the parameter of a path that names one object.
+func (r *Resource) Param() string {
+	switch {
+	case r.Ordered:
+		return "index"
+	case r.Section == "":
+		return r.Key
+	}
+	return "name"
 }
 
 func (api *API) schema(r *Resource) object {

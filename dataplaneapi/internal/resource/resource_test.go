@@ -58,6 +58,7 @@ func TestLines(t *testing.T) {
 		{"server", "server s1 /run/app.sock no-check", `{"name":"s1","address":"/run/app.sock","check":"disabled"}`},
 		{"server", "server s1 [::1]:8080 proxy-v2-options ssl,crc32c", `{"name":"s1","address":"[::1]","port":8080,"proxy-v2-options":["ssl","crc32c"]}`},
 		{"server", "server s1 h:80 ssl verify none disabled", `{"name":"s1","address":"h","port":80,"ssl":"enabled","verify":"none","maintenance":"enabled"}`},
+		{"server_template", "server-template srv 1-3 app.local:80 check", `{"prefix":"srv","num_or_range":"1-3","fqdn":"app.local","port":80,"check":"enabled"}`},
 		{"bind", "bind :8080 name web", `{"name":"web","port":8080}`},
 		{"bind", "bind *:8000-8010 name r accept-proxy", `{"name":"r","address":"*","port":8000,"port-range-end":8010,"accept_proxy":true}`},
 		{"bind", "bind *:443 name s ssl crt /c.pem alpn h2,http/1.1", `{"name":"s","address":"*","port":443,"ssl":true,"ssl_certificate":"/c.pem","alpn":"h2,http/1.1"}`},
