@@ -30,6 +30,9 @@ func (api *API) Plan(before, after *config.File) (commands []Command, ok bool) {
 		if a[i].Kind != b[i].Kind || a[i].Name != b[i].Name || a[i].From != b[i].From {
 			return nil, false
 		}
+		if slices.EqualFunc(a[i].Body, b[i].Body, func(x, y *config.Line) bool { return slices.Equal(x.Words, y.Words) }) {
+			continue
+		}
 		old, other := api.divide(a[i])
 		now, otherNow := api.divide(b[i])
 		if !slices.EqualFunc(other, otherNow, slices.Equal) {

@@ -136,6 +136,17 @@ func (p *pattern) first() []string {
 	return nil
 }
 
+// prefix returns the words that every line of this pattern begins with.
+func (p *pattern) prefix() (words []string) {
+	for _, n := range p.nodes {
+		if n.kind != literal || len(n.words) != 1 {
+			break
+		}
+		words = append(words, n.words[0])
+	}
+	return words
+}
+
 // properties calls f with every property of the pattern, and whether a line needs it.
 func (p *pattern) properties(f func(name string, required bool)) {
 	var walk func(nodes []node, required bool)

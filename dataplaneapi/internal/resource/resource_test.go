@@ -253,3 +253,21 @@ func TestEdits(t *testing.T) {
 		}
 	}
 }
+
+// A line that says more than the description knows is neither lost nor doubled.
+func TestStranger(t *testing.T) {
+	a := api(t)
+	text := "backend b\n    cookie SRV insert domain example.org\n    timeout server 5s\n"
+	f := config.Parse("t", []byte(text))
+	err := a.ByName["backend"].Sections(f).Replace("b", 0, parse(t, `{"name":"b","server_timeout":5000,"cookie":{"name":"X"}}`), false)
+	if fe, ok := err.(*FieldError); !ok || fe.Field != "cookie" {
+		t.Errorf("%v", err)
+	}
+	f = config.Parse("t", []byte(text))
+	if err := a.ByName["backend"].Sections(f).Replace("b", 0, parse(t, `{"name":"b"}`), false); err != nil {
+		t.Fatal(err)
+	}
+	if want := "backend b\n    cookie SRV insert domain example.org\n"; string(f.Bytes()) != want {
+		t.Errorf("%s", f.Bytes())
+	}
+}

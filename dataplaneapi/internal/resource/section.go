@@ -1,7 +1,9 @@
 package resource
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
 )
@@ -186,12 +188,32 @@ func (r *Resource) write(s *config.Section, obj map[string]any) error {
 			case last != nil:
 				last = s.Insert(slices.Index(s.Body, last)+1, words...)
 			default:
+				if l := r.stranger(s, set); l != nil {
+					return &FieldError{set.field, fmt.Sprintf("cannot be set: the section has %q, with words that have no property", strings.Join(l.Words, " "))}
+				}
 				last = s.Insert(r.place(s, set), words...)
 			}
 		}
 		if len(old) > len(want) {
 			for _, h := range old[len(want):] {
 				s.Remove(h.line)
+			}
+		}
+	}
+	return nil
+}
+
+// stranger finds a line that is about the same keyword as a setting, and says more than its description knows. A second
+// line beside it would be one too many.
+func (r *Resource) stranger(s *config.Section, set *setting) *config.Line {
+	prefix := set.prop.line.alts[0].prefix()
+	if set.items() || len(prefix) == 0 || len(prefix) == 1 && len(r.byFirst[prefix[0]]) > 1 {
+		return nil
+	}
+	for _, l := range s.Body {
+		if len(l.Words) >= len(prefix) && slices.Equal(l.Words[:len(prefix)], prefix) {
+			if known, _ := r.find(l.Words); known == nil {
+				return l
 			}
 		}
 	}
