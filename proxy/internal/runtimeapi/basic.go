@@ -15,9 +15,9 @@ func (s *Set) Basics() {
 		Command{Words: "prompt", Level: User, Usage: "[help | n | i | p | timed]*", Help: "toggle interactive mode with prompt", Run: setPrompt},
 		Command{Words: "quit", Level: User, Help: "disconnect", Run: func(c *Conn, _ []string) error { c.Quit(); return nil }},
 		Command{Words: "user", Level: User, Help: "lower the level of the current CLI session to user", Run: lower(User)},
-		Command{Words: "operator", Level: User, Help: "lower the level of the current CLI session to operator", Run: lower(Operator)},
+		Command{Words: "operator", Level: Operator, Help: "lower the level of the current CLI session to operator", Run: lower(Operator)},
 		Command{Words: "show cli level", Level: User, Help: "display the level of the current CLI session", Run: func(c *Conn, _ []string) error {
-			return c.Printf("%s\n", c.Level)
+			return c.Message(6, "%s\n", c.Level)
 		}},
 		Command{Words: "set severity-output", Level: User, Usage: "[none|number|string]", Help: "set presence of severity level in feedback information", Run: setSeverity},
 		Command{Words: "set timeout", Level: User, Usage: "[cli] <delay>", Help: "change a timeout setting", Run: setTimeout},

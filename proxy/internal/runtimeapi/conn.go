@@ -97,17 +97,22 @@ func (c *Conn) Printf(format string, args ...any) error {
 // Message adds a line with a severity (of syslog, 0 to 7), which is shown if
 // "set severity-output" asked for that.
 func (c *Conn) Message(severity int, format string, args ...any) error {
-	switch c.severity {
-	case severityNumber:
-		c.out = fmt.Appendf(c.out, "[%d]:", severity)
-	case severityString:
-		c.out = fmt.Appendf(c.out, "[%s]:", severityNames[severity&7])
-	}
+	c.mark(severity)
 	c.out = fmt.Appendf(c.out, format, args...)
 	if n := len(c.out); n > 0 && c.out[n-1] != '\n' {
 		c.out = append(c.out, '\n')
 	}
 	return c.spill()
+}
+
+// mark shows a severity, if that was asked for.
+func (c *Conn) mark(severity int) {
+	switch c.severity {
+	case severityNumber:
+		c.out = fmt.Appendf(c.out, "[%d]: ", severity)
+	case severityString:
+		c.out = fmt.Appendf(c.out, "[%s]: ", severityNames[severity&7])
+	}
 }
 
 func (c *Conn) spill() error {

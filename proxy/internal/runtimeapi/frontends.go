@@ -1,8 +1,6 @@
 package runtimeapi
 
 import (
-	"syscall"
-
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
@@ -31,9 +29,8 @@ func listeners(w *stream.Worker, p *stream.Proxy) map[string]*stream.Listener {
 }
 
 // disableFrontend makes the kernel refuse connections to the frontend's
-// addresses: its TCP sockets leave the listening state and stay bound, so that
-// they can listen again without a right to bind. UNIX sockets cannot do that:
-// connections to them wait.
+// addresses; they stay bound, so that it can be enabled again without a right to
+// bind.
 func disableFrontend(c *Conn, args []string) error {
 	p, err := c.Frontend(args)
 	if err != nil {
@@ -46,13 +43,9 @@ func disableFrontend(c *Conn, args []string) error {
 		return Errorf("All sockets are already disabled.\n")
 	}
 	for _, l := range listeners(c.Worker, p) {
-		if l.Bind.Load().Addr.IsUnix() {
-			continue
-		}
-		for _, fd := range l.Descriptors() {
-			c.R.Sys.Shutdown(fd, syscall.SHUT_RD)
-		}
+		l.Pause()
 	}
+	c.settle()
 	return nil
 }
 
@@ -64,36 +57,28 @@ func enableFrontend(c *Conn, args []string) error {
 	switch {
 	case p.FE.Stopped.Load():
 		return Errorf("Frontend was previously shut down, cannot enable.\n")
-	case !p.FE.Paused.Load():
+	case !p.FE.Paused.Swap(false):
 		return Errorf("All sockets are already enabled.\n")
 	}
-	failed := false
 	for _, l := range listeners(c.Worker, p) {
-		b := l.Bind.Load()
-		if b.Addr.IsUnix() {
-			continue
-		}
-		for _, fd := range l.Descriptors() {
-			if e := c.R.Sys.Listen(fd, backlog(b)); e != 0 {
-				failed = true
-			}
-		}
+		l.Resume()
 	}
-	p.FE.Paused.Store(false)
-	if failed {
-		return Errorf("Failed to resume frontend, check logs for precise cause (port conflict?).\n")
-	}
+	c.settle()
 	return nil
 }
 
-// backlog is the length of the queue of connections of a bind.
-func backlog(b *stream.Bind) int {
-	for _, n := range []int{b.Backlog, b.MaxConn} {
-		if n > 0 {
-			return n
+// settle waits until all reactors have done what was posted to them.
+func (c *Conn) settle() {
+	done := 0
+	var wait reactor.Waiter
+	for _, r := range c.Worker.Reactors {
+		r.Post(func() { c.R.Post(func() { done++; wait.Notify() }) })
+	}
+	for done < len(c.Worker.Reactors) {
+		if wait.Wait(c.R, 0) == reactor.ErrKilled {
+			return
 		}
 	}
-	return 4096
 }
 
 func shutdownFrontend(c *Conn, args []string) error {

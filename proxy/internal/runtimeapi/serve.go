@@ -20,6 +20,7 @@ func Serve(fd *reactor.FD, set *Set, o Options) {
 	if c.MaxLine == 0 {
 		c.MaxLine = MaxLine
 	}
+	c.Level = max(c.Level, User)
 	if c.Mode == Prompt {
 		c.prompt()
 	}

@@ -20,6 +20,7 @@ func init() {
 // sessFilter is what the options of "show sess" ask for.
 type sessFilter struct {
 	all     bool
+	one     bool // only the stream with this id
 	id      uint64
 	be, fe  string
 	server  string // "backend/server"
@@ -58,7 +59,7 @@ func showSess(c *Conn, args []string) error {
 			b = b[n:]
 		}
 	}
-	if f.id != 0 && !found {
+	if f.one && !found {
 		return Errorf("Session not found.\n")
 	}
 	return nil
@@ -114,10 +115,10 @@ func parseSess(c *Conn, args []string) (*sessFilter, error) {
 			}
 		default:
 			n, e := strconv.ParseUint(strings.TrimPrefix(a, "0x"), 16, 64)
-			if e != nil || n == 0 {
+			if e != nil {
 				return nil, Errorf("Unsupported option '%s', try 'help' for more info.\n", a)
 			}
-			f.id = n
+			f.one, f.id = true, n
 		}
 		if err != nil {
 			return nil, err
@@ -128,7 +129,7 @@ func parseSess(c *Conn, args []string) (*sessFilter, error) {
 
 func (f *sessFilter) match(st *stream.Stream) bool {
 	switch {
-	case f.none, f.id != 0 && st.ID != f.id,
+	case f.none, f.one && st.ID != f.id,
 		f.fe != "" && st.FE.Name != f.fe,
 		f.be != "" && (st.BE == nil || st.BE.Name != f.be),
 		f.server != "" && (st.Srv == nil || st.Srv.Backend+"/"+st.Srv.Name != f.server),
@@ -150,7 +151,7 @@ func (f *sessFilter) describe(b []byte, st *stream.Stream) []byte {
 	if st.Srv != nil {
 		srv, srvAddr = st.Srv.Name, st.Srv.Addr().String()
 	}
-	if !f.all && f.id == 0 {
+	if !f.all && !f.one {
 		b = fmt.Appendf(b, "0x%x: proto=%s src=%s fe=%s be=%s srv=%s ts=00 epoch=0 age=%s calls=%d rate=0 cpu=0 lat=0 "+
 			"rq[f=0h,i=0,an=00h,ax=] rp[f=0h,i=0,an=00h,ax=] scf=[8,0h,fd=%d,rex=,wex=] scb=[8,0h,fd=-1,rex=,wex=] exp= rc=%d c_exp=",
 			st.ID, proto(st.Sess.Src), source(st), st.FE.Name, be, srv, ageText(age), st.Sess.Requests, st.Sess.Fd(), st.Retries)

@@ -294,7 +294,7 @@ func setCheckPort(c *Conn, p *stream.Proxy, s *server.Server, port string) error
 		return err
 	}
 	changeCheck(c, p, s, func(k *server.Check) { k.Port = n })
-	return c.Message(5, "health check port updated.\n")
+	return nil
 }
 
 func portNumber(text string) (int, error) {

@@ -15,9 +15,9 @@ func init() {
 		Command{Words: "show backend", Level: User, Help: "list backends in the current running config", Run: showBackend},
 		Command{Words: "show servers state", Level: User, Usage: "[<backend>]", Help: "dump volatile server information (all or for a single backend)", Run: showServersState},
 		Command{Words: "show servers conn", Level: User, Usage: "[<backend>]", Help: "dump server connections status (all or for a single backend)", Run: showServersConn},
-		Command{Words: "show cli sockets", Level: Operator, Help: "dump list of cli sockets", Run: showCLISockets},
+		Command{Words: "show cli sockets", Level: User, Help: "dump list of cli sockets", Run: showCLISockets},
 		Command{Words: "show env", Level: Operator, Usage: "[var]", Help: "dump environment variables known to the process", Run: showEnv},
-		Command{Words: "show activity", Level: Operator, Help: "show per-thread activity stats (for support/developers)", Run: showActivity},
+		Command{Words: "show activity", Level: User, Help: "show per-thread activity stats (for support/developers)", Run: showActivity},
 	)
 }
 
@@ -96,7 +96,7 @@ func checkState(set *server.Settings, st server.State) int {
 			n |= 4
 		}
 	}
-	if st.Admin&server.Maint != 0 && (n == 0 || n&4 != 0) {
+	if st.Admin&server.ConfigMaint != 0 || st.Admin&server.Maint != 0 && n&4 != 0 {
 		n |= 8
 	}
 	return n

@@ -12,6 +12,7 @@ func (c *Conn) unknown(words []string) {
 	if len(words) > 0 {
 		first = words[0]
 	}
+	c.mark(6)
 	length := c.set.exact(words)
 	if length == 0 && first == "" {
 		c.Printf("Unknown command: '%s'. Please enter one of the following commands only:\n", first)

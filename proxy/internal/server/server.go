@@ -254,7 +254,9 @@ func (s *Server) SetAdmin(now time.Time, set, clear Admin, reason string) {
 		case was&Maint != 0:
 			set := s.Settings()
 			st.Op = Running
-			st.Health = healthAt(set, Running)
+			if set.Check.Enabled && !st.CheckPaused {
+				st.Health = healthAt(set, Running)
+			}
 		}
 	})
 }

@@ -1,9 +1,11 @@
 package stats
 
 import (
+	"reflect"
 	"strconv"
 
 	"github.com/forebay-lb/forebay/proxy/internal/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -128,70 +130,56 @@ func clearCounters(c *runtimeapi.Conn, args []string) error {
 		return runtimeapi.Errorf("Permission denied\n")
 	}
 	w := c.Worker
-	for _, p := range w.Snapshot().Proxies {
-		if p.FE != nil {
-			clearFront(p.FE, all)
-		}
-		if p.BE != nil {
-			clearBack(p.BE, all)
-			for _, s := range p.BE.Servers() {
-				clearServer(s, all, w)
-			}
-		}
+	snap := w.Snapshot()
+	for _, p := range snap.Proxies {
+		clearHighest(p)
 	}
 	w.ConnRate.Peak.Store(0)
 	w.SessRate.Peak.Store(0)
-	if all {
-		samplerOf(w).forget()
+	if !all {
+		return nil
 	}
+	// Only its reactor may write to a counter.
+	w.Each(c.R, func(r *reactor.Reactor) {
+		for _, p := range snap.Proxies {
+			if p.FE != nil {
+				zero(&p.FE.Counters[r.Index])
+			}
+			if p.BE != nil {
+				zero(&p.BE.Counters[r.Index])
+				for _, s := range p.BE.Servers() {
+					zero(&s.Counters[r.Index])
+				}
+			}
+		}
+	})
+	for _, p := range snap.Proxies {
+		if p.BE == nil {
+			continue
+		}
+		p.BE.Downs.Store(0)
+		for _, s := range p.BE.Servers() {
+			s.Update(c.R.Wall(), "", func(st *server.State) { st.CheckFails, st.Downs = 0, 0 })
+		}
+	}
+	samplerOf(w).forget()
 	return nil
 }
 
-func clearFront(f *stream.FrontState, all bool) {
-	f.Max.Store(f.Cur.Load())
-	clearRates(&f.ConnRate, &f.SessRate, &f.ReqRate)
-	if !all {
-		return
+func clearHighest(p *stream.Proxy) {
+	if f := p.FE; f != nil {
+		f.Max.Store(f.Cur.Load())
+		clearRates(&f.ConnRate, &f.SessRate, &f.ReqRate)
 	}
-	for i := range f.Counters {
-		c := &f.Counters[i]
-		zero(&c.Conns, &c.Sessions, &c.Requests, &c.BytesIn, &c.BytesOut, &c.DeniedReq, &c.DeniedResp, &c.ReqErrors,
-			&c.DeniedConn, &c.DeniedSess, &c.Intercepted, &c.FailedRewrites, &c.Internal)
-		zeroStatus(&c.Status)
-	}
-}
-
-func clearBack(b *stream.BackState, all bool) {
-	b.Max.Store(b.Cur.Load())
-	b.Queue.Max.Store(b.Queue.Len.Load())
-	clearRates(&b.SessRate)
-	if !all {
-		return
-	}
-	b.Downs.Store(0)
-	for i := range b.Counters {
-		c := &b.Counters[i]
-		zero(&c.Sessions, &c.Requests, &c.Connects, &c.Reuses, &c.BytesIn, &c.BytesOut, &c.DeniedReq, &c.DeniedResp,
-			&c.ConnErrors, &c.RespErrors, &c.Retries, &c.Redisp, &c.ClientAborts, &c.ServerAborts, &c.FailedRewrites,
-			&c.Internal, &c.SumQueue, &c.SumConnect, &c.SumResp, &c.SumTotal, &c.Timed)
-		zeroStatus(&c.Status)
-	}
-}
-
-func clearServer(s *server.Server, all bool, w *stream.Worker) {
-	s.MaxCur.Store(s.Cur.Load())
-	s.MaxQueued.Store(s.Queued.Load())
-	clearRates(&s.SessRate)
-	if !all {
-		return
-	}
-	s.Update(w.Reactors[0].Sys.Wall(), "", func(st *server.State) { st.CheckFails, st.Downs = 0, 0 })
-	for i := range s.Counters {
-		c := &s.Counters[i]
-		zero(&c.Sessions, &c.Requests, &c.Connects, &c.Reuses, &c.BytesIn, &c.BytesOut, &c.ConnErrors, &c.RespErrors,
-			&c.Retries, &c.Redisp, &c.ClientAborts, &c.ServerAborts, &c.DeniedResp, &c.Internal,
-			&c.SumQueue, &c.SumConnect, &c.SumResp, &c.SumTotal, &c.Timed)
-		zeroStatus(&c.Status)
+	if b := p.BE; b != nil {
+		b.Max.Store(b.Cur.Load())
+		b.Queue.Max.Store(b.Queue.Len.Load())
+		clearRates(&b.SessRate)
+		for _, s := range b.Servers() {
+			s.MaxCur.Store(s.Cur.Load())
+			s.MaxQueued.Store(s.Queued.Load())
+			clearRates(&s.SessRate)
+		}
 	}
 }
 
@@ -201,14 +189,20 @@ func clearRates(rates ...*counter.Rate) {
 	}
 }
 
-func zero(list ...*counter.Int) {
-	for _, c := range list {
-		c.Store(0)
-	}
-}
-
-func zeroStatus(list *[6]counter.Int) {
-	for i := range list {
-		list[i].Store(0)
+// zero resets every counter of a struct of counters.
+func zero(counters any) {
+	v := reflect.ValueOf(counters).Elem()
+	for i := range v.NumField() {
+		if !v.Type().Field(i).IsExported() {
+			continue
+		}
+		switch f := v.Field(i).Addr().Interface().(type) {
+		case *counter.Int:
+			f.Store(0)
+		case *[6]counter.Int:
+			for j := range f {
+				f[j].Store(0)
+			}
+		}
 	}
 }
