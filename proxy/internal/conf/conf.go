@@ -152,4 +152,4 @@ func (l *Loading) Alert(pos config.Pos, format string, args ...any) {
 }
 
 // ReadFile reads a file that the configuration names, bounded to 64 MiB.
-func (l *Loading) ReadFile(name string) ([]byte, error) { return readFile(l.Files, name) }
+func (l *Loading) ReadFile(name string) ([]byte, error) { return ReadFile(l.Files, name) }

@@ -86,24 +86,40 @@ func ParseReply(data []byte, limit int) (*stream.Reply, error) {
 	if n == 0 {
 		return nil, errors.New("truncated head")
 	}
-	r := &stream.Reply{Status: res.Status, Reason: string(res.Reason), Body: body}
+	r := &stream.Reply{Status: res.Status, Reason: string(res.Reason), Close: asksClose(string(head))}
 	for _, f := range res.Fields {
 		switch name := strings.ToLower(string(f.Name)); name {
 		case "content-length":
-			if n, err := strconv.Atoi(string(f.Value)); err != nil || n != len(body) {
+			n, err := strconv.Atoi(string(f.Value))
+			if err == nil && n == len(body)-1 && body[n] == '\n' {
+				body = body[:n] // editors end files with a line feed
+			}
+			if err != nil || n != len(body) {
 				return nil, fmt.Errorf("content-length says %s, the body has %d bytes", f.Value, len(body))
 			}
 		case "transfer-encoding":
 			return nil, errors.New("transfer-encoding is not possible here")
-		case "connection":
-			r.Close = r.Close || strings.EqualFold(string(f.Value), "close")
+		case "connection": // about this one connection, see asksClose
 		default:
 			r.Fields = append(r.Fields, message.Field{Name: []byte(name), Value: append([]byte(nil), f.Value...)})
 		}
 	}
+	r.Body = body
 	length := message.Field{Name: []byte("content-length"), Value: []byte(strconv.Itoa(len(body)))}
 	r.Fields = append([]message.Field{length}, r.Fields...)
 	return r, nil
+}
+
+// asksClose tells whether a head has "connection: close". The parser takes the
+// field away.
+func asksClose(head string) bool {
+	for line := range strings.Lines(head) {
+		name, value, _ := strings.Cut(line, ":")
+		if strings.EqualFold(name, "connection") && strings.EqualFold(strings.TrimSpace(value), "close") {
+			return true
+		}
+	}
+	return false
 }
 
 // splitHead cuts a response after its empty line and gives the head with CR LF

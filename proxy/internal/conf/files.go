@@ -9,7 +9,8 @@ import (
 // maxFile bounds what is read of one file, in bytes.
 const maxFile = 64 << 20
 
-func readFile(fsys fs.FS, name string) ([]byte, error) {
+// ReadFile reads a file, bounded to 64 MiB.
+func ReadFile(fsys fs.FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ func (l *Loading) finish() {
 	g := l.Snap.Global
 	g.MaxRewrite = min(g.MaxRewrite, g.BufSize/2)
 	l.number()
+	l.binds()
 	for _, p := range l.Snap.Proxies {
 		if p.Frontend {
 			l.route(p)
@@ -45,6 +46,37 @@ func (l *Loading) number() {
 		next++
 		l.numberBinds(p)
 		numberServers(p)
+	}
+}
+
+// binds gives binds what they take from their frontend, and refuses addresses
+// that are used twice.
+func (l *Loading) binds() {
+	first := map[string]*stream.Bind{}
+	check := func(b *stream.Bind) {
+		if o := first[b.Key()]; o != nil {
+			l.Alert(b.Pos, "'bind' : address [%s] is used already at %s.", b.Addr, o.Pos)
+			return
+		}
+		first[b.Key()] = b
+	}
+	for _, p := range l.Snap.Proxies {
+		for _, b := range p.Binds {
+			if b.Backlog == 0 {
+				b.Backlog = p.Backlog
+			}
+			if b.Backlog == 0 && b.MaxConn == 0 {
+				b.Backlog = p.MaxConn
+			}
+			if !p.Disabled {
+				check(b)
+			}
+		}
+	}
+	if r := Runtime.Global(l.Snap.Global); r != nil {
+		for _, b := range r.Binds {
+			check(b)
+		}
 	}
 }
 

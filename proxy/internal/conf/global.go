@@ -146,9 +146,15 @@ func statsSocket(c *Ctx) error {
 }
 
 func statsTimeout(c *Ctx) error {
-	d, err := Time(c.arg(0), "stats timeout", time.Millisecond)
-	if err != nil {
-		return fmt.Errorf("'stats timeout' : %w", err)
+	d, err := config.ParseTime(c.arg(0), time.Millisecond)
+	var bad *config.CharError
+	switch {
+	case errors.As(err, &bad):
+		return fmt.Errorf("'stats timeout' : unexpected character '%c'", bad.Char)
+	case errors.Is(err, config.ErrTimeOverflow):
+		return fmt.Errorf("timer overflow in argument '%s' to 'stats timeout' (maximum value is 2147483647 ms or ~24.8 days)", c.arg(0))
+	case err != nil:
+		return errors.New("'stats timeout' expects a positive value")
 	}
 	if d == 0 {
 		return errors.New("'stats timeout' expects a positive value")

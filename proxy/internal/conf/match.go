@@ -180,11 +180,11 @@ func unknown(st config.Statement, in Sections, kind string) error {
 			return errors.New("'monitor' only supports 'fail'.")
 		}
 	}
-	if IsKnown(class, args[0]) {
-		return NotYet("keyword", args[0])
-	}
 	if instead := removed[args[0]]; instead != "" {
 		return fmt.Errorf("the '%s' keyword is not supported anymore. %s", args[0], instead)
+	}
+	if IsKnown(class, args[0]) {
+		return NotYet("keyword", args[0])
 	}
 	name := args[0]
 	if len(keywords[name]) > 0 && len(args) > 1 {
@@ -222,4 +222,16 @@ func names(in Sections, prefix string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// NameWords tells how many words of a line are the name of its keyword, by what
+// is registered for the kind of section: 2 for "timeout client 5s". It is 1 for
+// lines that nobody registered.
+func NameWords(kind string, args []string) int {
+	in := Proxies
+	if kind == "global" {
+		in = Global
+	}
+	_, n := find(args, func(k *Keyword) bool { return k.In&in != 0 })
+	return max(n, 1)
 }

@@ -236,6 +236,17 @@ func (l *Listener) Start() {
 	}
 }
 
+// Discard closes the sockets of a listener that was not started. Those of a path
+// are unlinked too, unless they were handed in.
+func (l *Listener) Discard(handedIn bool) {
+	for _, s := range l.sockets {
+		s.r.Sys.Close(s.n)
+	}
+	if a := l.Bind.Load().Addr; !handedIn && a.IsUnix() && a.Path[0] != 0 {
+		os.Remove(a.Path)
+	}
+}
+
 // Close stops accepting and closes the sockets, from any thread. Connections
 // that were accepted go on. done, if not nil, is called on a reactor when all are
 // closed.
