@@ -19,6 +19,10 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/settings"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
 )
 
 // The test program is the daemon itself when it is started with this variable.
@@ -48,6 +52,7 @@ type house struct {
 	port   int // of the frontend
 	url    string
 	daemon *exec.Cmd
+	routes routers.Router // of the document that the daemon serves
 }
 
 const example = `# the example
@@ -214,11 +219,47 @@ func (h *house) start() {
 		h.t.Fatalf("the daemon did not start: %v\n%s", err, h.read("daemon.err"))
 	}
 	h.daemon, h.url = cmd, "http://"+addr+"/v3/services/haproxy/"
+	if h.routes != nil {
+		return
+	}
+	code, _, text, err := h.call("GET", "/specification_openapiv3", "")
+	if err != nil || code != 200 {
+		h.t.Fatal(code, err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(text))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if h.routes, err = legacy.NewRouter(doc); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
-// call sends a request and reads the answer. A body that begins with "{" or "[" is JSON.
+// conforms checks an answer against the document.
+func (h *house) conforms(req *http.Request, code int, header http.Header, text string) error {
+	if h.routes == nil || code == 404 || code == 405 {
+		return nil
+	}
+	at := *req.URL
+	at.Scheme, at.Host = "", ""
+	route, params, err := h.routes.FindRoute(&http.Request{Method: req.Method, URL: &at})
+	if err != nil {
+		return fmt.Errorf("%s: %w", at.Path, err)
+	}
+	return openapi3filter.ValidateResponse(h.t.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
+		Status:                 code, Header: header, Body: io.NopCloser(strings.NewReader(text)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	})
+}
+
+// call sends a request and reads the answer. A path that begins with a slash is below /v3, any other below the service.
 func (h *house) call(method, path, body string) (int, http.Header, string, error) {
-	req, err := http.NewRequest(method, h.url+path, strings.NewReader(body))
+	url := strings.TrimSuffix(h.url+path, "/")
+	if strings.HasPrefix(path, "/") {
+		url = strings.TrimSuffix(h.url, "/services/haproxy/") + path
+	}
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, "", err
 	}
@@ -229,6 +270,11 @@ func (h *house) call(method, path, body string) (int, http.Header, string, error
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
+	if err == nil {
+		if err := h.conforms(req, resp.StatusCode, resp.Header, string(data)); err != nil {
+			h.t.Errorf("%s %s: the answer is not as the document says: %v", method, path, err)
+		}
+	}
 	return resp.StatusCode, resp.Header, string(data), err
 }
 
@@ -603,5 +649,29 @@ func TestSlowClient(t *testing.T) {
 	data, err := io.ReadAll(c)
 	if err != nil || !bytes.HasPrefix(data, []byte("HTTP/1.1 4")) {
 		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// Every GET of the document answers, as the document says.
+func TestAllReads(t *testing.T) {
+	h, _ := newHouse(t)
+	h.want(201, "POST", "configuration/frontends/web/http_request_rules/0?version=1&force_reload=true", `{"type":"return","return_status_code":200,"return_content_format":"string","return_content":"x","return_content_type":"text/plain","return_hdrs":[{"name":"a","fmt":"b"}]}`)
+	h.want(201, "POST", "configuration/frontends/web/acls/0?version=2&force_reload=true", `{"acl_name":"a","criterion":"path","value":"/x"}`)
+	for _, path := range []string{
+		"", "configuration", "runtime", "stats", "/", "/info", "/health", "/services", "/specification", "transactions", "reloads",
+		"runtime/info", "stats/native", "stats/native?type=backend", "runtime/backends/app/servers", "runtime/backends/app/servers/s1",
+		"configuration/version", "configuration/raw", "configuration/global?full_section=true", "configuration/global/log_targets",
+		"configuration/defaults", "configuration/defaults/unnamed_defaults_1?full_section=true", "configuration/defaults/unnamed_defaults_1/acls",
+		"configuration/frontends", "configuration/frontends/web?full_section=true", "configuration/frontends/web/binds",
+		"configuration/frontends/web/http_request_rules", "configuration/frontends/web/http_request_rules/0", "configuration/frontends/web/acls?acl_name=a",
+		"configuration/frontends/web/backend_switching_rules", "configuration/frontends/web/http_response_rules", "configuration/frontends/web/log_targets",
+		"configuration/backends?full_section=true", "configuration/backends/app", "configuration/backends/app/servers", "configuration/backends/app/servers/s1",
+		"configuration/backends/app/server_templates", "configuration/backends/app/log_targets",
+	} {
+		h.want(200, "GET", path, "")
+	}
+	_, text := h.want(200, "GET", "configuration/frontends/web/acls?acl_name=b", "")
+	if strings.TrimSpace(text) != "[]" {
+		t.Error(text)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/resource"
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/runtime"
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/store"
 	"github.com/forebay-lb/forebay/proxy/config"
 )
 
@@ -28,7 +29,7 @@ func (l *Ladder) Validate(ctx context.Context, text []byte) error {
 	if len(l.ValidateCmd) == 0 {
 		return nil
 	}
-	f, err := os.CreateTemp(l.Store.Dir, "validate-*.cfg")
+	f, err := os.CreateTemp(l.Store.Dir, store.CheckPattern)
 	if err != nil {
 		return err
 	}

@@ -239,7 +239,7 @@ func (l *Ladder) Reconcile(ctx context.Context) error {
 			return l.applied(text)
 		}
 		l.Log.Info("not applied in place", "error", err)
-		if errors.Is(err, runtime.ErrUnreachable) && l.MasterSocket == "" {
+		if errors.Is(err, runtime.ErrUnreachable) && len(l.ReloadCmd) == 0 && !l.masterAnswers(ctx) {
 			return nil // the proxy does not run: it reads the file when it starts
 		}
 	}

@@ -26,6 +26,9 @@ const MaxFile = 64 << 20
 
 const versionPrefix = "# _version="
 
+// CheckPattern names the files in the folder that a configuration is written to for a check.
+const CheckPattern = "validate-*.cfg"
+
 // ErrChanged says that the file was changed by somebody else while a change was under way.
 var ErrChanged = errors.New("the configuration file was changed by somebody else meanwhile")
 
@@ -105,6 +108,10 @@ func (s *Store) removeLeftovers() {
 				os.Remove(n)
 			}
 		}
+	}
+	checks, _ := filepath.Glob(filepath.Join(s.Dir, CheckPattern))
+	for _, n := range checks {
+		os.Remove(n)
 	}
 }
 
@@ -297,8 +304,8 @@ func (s *Store) saveState() error {
 func (s *Store) Write(base int64, text []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(text) > MaxFile {
-		return fmt.Errorf("the configuration is larger than %d bytes", MaxFile)
+	if err := fits(text); err != nil {
+		return err
 	}
 	if err := s.refresh(); err != nil {
 		return err
@@ -315,6 +322,13 @@ func (s *Store) Write(base int64, text []byte) error {
 	}
 	s.state.Version, s.state.Sum = Version(text), sum(text)
 	return s.saveState()
+}
+
+func fits(text []byte) error {
+	if len(text) > MaxFile {
+		return fmt.Errorf("the configuration is larger than %d bytes", MaxFile)
+	}
+	return nil
 }
 
 // MarkApplied notes that the proxy has taken over a text.

@@ -146,10 +146,11 @@ func TestLeftovers(t *testing.T) {
 	open(t, dir)
 	put(t, filepath.Join(dir, ".h.cfg123456"), "half")
 	put(t, filepath.Join(dir, "state", ".state.json77"), "half")
+	put(t, filepath.Join(dir, "state", "validate-88.cfg"), "half")
 	put(t, filepath.Join(dir, ".h.cfg.swp"), "an editor's")
 	put(t, filepath.Join(dir, "state/state.json"), "{")
 	open(t, dir)
-	for name, want := range map[string]bool{".h.cfg123456": false, "state/.state.json77": false, ".h.cfg.swp": true} {
+	for name, want := range map[string]bool{".h.cfg123456": false, "state/.state.json77": false, "state/validate-88.cfg": false, ".h.cfg.swp": true} {
 		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -124,6 +124,9 @@ func (s *Store) Transaction(id string) (Transaction, []byte, error) {
 
 // Update replaces the text of an open transaction.
 func (s *Store) Update(t Transaction, text []byte) error {
+	if err := fits(text); err != nil {
+		return err
+	}
 	return writeFile(s.path(InProgress, t.ID), WithVersion(text, t.Version))
 }
 
