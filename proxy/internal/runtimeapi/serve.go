@@ -83,12 +83,11 @@ func (c *Conn) line(line string) {
 
 // trailer ends a reply.
 func (c *Conn) trailer() {
-	switch {
-	case c.Mode == Prompt:
+	if !c.noLF {
 		c.WriteString("\n")
+	}
+	if c.Mode == Prompt {
 		c.prompt()
-	case !c.noLF:
-		c.WriteString("\n")
 	}
 	c.noLF = false
 }
@@ -138,6 +137,11 @@ func (c *Conn) run(text string, words []string) {
 			return
 		}
 	}
+	c.Do(words)
+}
+
+// Do runs a command of the connection's own set.
+func (c *Conn) Do(words []string) {
 	cmd, n := c.set.find(words)
 	switch {
 	case cmd == nil:
@@ -150,6 +154,9 @@ func (c *Conn) run(text string, words []string) {
 		}
 	}
 }
+
+// NoEmptyLine leaves out the empty line after the present reply.
+func (c *Conn) NoEmptyLine() { c.noLF = true }
 
 // reply shows an error.
 func (c *Conn) reply(err error) {

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/console"
+	_ "github.com/forebay-lb/forebay/proxy/internal/features"
+	"github.com/forebay-lb/forebay/proxy/internal/master"
+	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/worker"
+)
+
+// noSandbox tells whether FOREBAY_SANDBOX=off asks to keep the filesystem and
+// the capabilities, to find out what is wrong.
+func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
+
+// start loads the configuration and becomes a worker, a master or a daemon.
+func start(a *args, con *console.Console) int {
+	set := worker.Settings{MaxConn: a.maxconn, LocalPeer: a.peer, NoSplice: a.noSplice, Master: a.master}
+	rec := &bundle.Recorder{From: bundle.Disk{}}
+	sources, err := config.ReadSources(config.OS{}, a.files)
+	if err != nil {
+		for _, text := range strings.Split(err.Error(), "\n") {
+			con.Alert("config : %s", text)
+		}
+		return 1
+	}
+	var names []string
+	for _, s := range sources {
+		names = append(names, s.Name)
+	}
+	set.Files = worker.SourceNames(names)
+	in := set.Input()
+	in.Sources, in.Files = sources, rec
+	snap, d := snapshot.Load(in)
+	daemon := isDaemon()
+	if snap == nil || !daemon { // the process before the daemon has shown the warnings
+		con.Diagnostics(d, a.diag)
+	}
+	if a.dump != nil {
+		dump(a, con)
+	}
+	if snap == nil {
+		return 1
+	}
+	if a.strict && d.Count(config.Warning) > 0 {
+		con.Alert("Some warnings were found and 'zero-warning' is set. Aborting.")
+		return 1
+	}
+	if n := listeners(snap); n == 0 {
+		con.Alert("[%s.main()] No enabled listener found (check for 'bind' directives) ! Exiting.", "forebay")
+		return 2
+	}
+	if a.check {
+		if a.verbose {
+			fmt.Println("Configuration file is valid")
+		}
+		return 0
+	}
+	g := snap.Global
+	if g.Daemon && !a.foreground && !a.debug {
+		a.daemon = true
+	}
+	if g.MasterWorker {
+		a.master, set.Master = true, true
+	}
+	if p := conf.ProcessSettings.Global(g); p != nil && a.pidfile == "" {
+		a.pidfile = p.PidFile
+	}
+	if a.daemon && !daemon {
+		return daemonize(con)
+	}
+	ready := func() { daemonReady(con) }
+	if a.master {
+		return master.Run(master.Options{
+			Files: a.files, Settings: set, Console: con, Binds: a.masterCLI, Notify: a.notify, Diag: a.diag, Strict: a.strict,
+			PidFile: a.pidfile, Old: a.old, OldSignal: a.oldSignal, TakeFrom: a.takeFrom, NoSandbox: noSandbox(), Ready: ready, Daemon: daemon,
+			First: rec.Bundle(sources), MaxReloads: master.MaxReloads(snap),
+		})
+	}
+	if a.noSplice {
+		g.NoSplice = true
+	}
+	o := worker.Options{
+		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(),
+		BeforeSandbox: func() error { return master.WritePID(a.pidfile) },
+	}
+	if a.takeFrom != "" && a.takeFrom != "/dev/null" {
+		list, err := worker.FetchFrom(a.takeFrom)
+		if err != nil {
+			con.Alert("Failed to get the sockets from the old process (%s): %v", a.takeFrom, err)
+			return 1
+		}
+		o.Inherited = worker.Inherit(list)
+	}
+	return worker.Run(o)
+}
+
+// listeners counts the addresses to listen on.
+func listeners(snap *stream.Snapshot) int {
+	n := 0
+	for _, p := range snap.Proxies {
+		if !p.Disabled {
+			n += len(p.Binds)
+		}
+	}
+	if s := conf.Runtime.Global(snap.Global); s != nil {
+		n += len(s.Binds)
+	}
+	return n
+}

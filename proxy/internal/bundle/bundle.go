@@ -1,0 +1,170 @@
+// Package bundle carries configurations from the process that may read files to
+// the one that must not.
+//
+// A [Recorder] reads from the disk and remembers what it read; the [Bundle] it
+// leaves behind is a file system of exactly those files, for the worker or for
+// the Runtime socket of a running one. The package does not know what the files
+// say.
+package bundle
+
+import (
+	"bytes"
+	"encoding/gob"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+)
+
+// MaxFile and MaxTotal bound what is read, in bytes.
+const (
+	MaxFile  = 64 << 20
+	MaxTotal = 256 << 20
+)
+
+// Disk is the machine's file system, with names as the configuration has them:
+// relative to the working folder, or absolute.
+type Disk struct{}
+
+// Open opens a file.
+func (Disk) Open(name string) (fs.File, error) { return os.Open(name) }
+
+// File is one file of a bundle.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Bundle is a configuration: its sources in the order of "-f", and the files
+// that they name. Its Open makes it an fs.FS of those.
+type Bundle struct {
+	Sources []File
+	Named   []File
+}
+
+// Open opens a named file.
+func (b *Bundle) Open(name string) (fs.File, error) {
+	if i, ok := slices.BinarySearchFunc(b.Named, name, byName); ok {
+		return &file{Reader: bytes.NewReader(b.Named[i].Data), name: name}, nil
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// Parse gives the sources as the language's files.
+func (b *Bundle) Parse() []*config.File {
+	var list []*config.File
+	for _, f := range b.Sources {
+		list = append(list, config.Parse(f.Name, f.Data))
+	}
+	return list
+}
+
+func byName(f File, name string) int {
+	switch {
+	case f.Name < name:
+		return -1
+	case f.Name > name:
+		return 1
+	}
+	return 0
+}
+
+// Encode writes v, a bundle or what contains one.
+func Encode(w io.Writer, v any) error { return gob.NewEncoder(w).Encode(v) }
+
+// Decode is the inverse of [Encode].
+func Decode(r io.Reader, v any) error { return gob.NewDecoder(r).Decode(v) }
+
+// Recorder reads files and remembers them: a file that is opened again has what
+// it had the first time, and one that was not there stays away.
+type Recorder struct {
+	From fs.FS
+
+	mu    sync.Mutex
+	files map[string][]byte
+	gone  map[string]error
+	total int
+}
+
+// Open opens a file.
+func (r *Recorder) Open(name string) (fs.File, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.gone[name]; err != nil {
+		return nil, err
+	}
+	data, ok := r.files[name]
+	if !ok {
+		var err error
+		if data, err = r.read(name); err != nil {
+			if r.gone == nil {
+				r.gone = make(map[string]error)
+			}
+			r.gone[name] = err
+			return nil, err
+		}
+		if r.files == nil {
+			r.files = make(map[string][]byte)
+		}
+		r.files[name] = data
+	}
+	return &file{Reader: bytes.NewReader(data), name: name}, nil
+}
+
+func (r *Recorder) read(name string) ([]byte, error) {
+	f, err := r.From.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("%s: larger than %d bytes", name, MaxFile)
+	}
+	if r.total += len(data); r.total > MaxTotal {
+		return nil, fmt.Errorf("%s: all files together are larger than %d bytes", name, MaxTotal)
+	}
+	return data, nil
+}
+
+// Bundle gives what was read so far, with the sources given.
+func (r *Recorder) Bundle(sources []*config.File) *Bundle {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := &Bundle{}
+	for _, s := range sources {
+		b.Sources = append(b.Sources, File{s.Name, s.Bytes()})
+	}
+	for name, data := range r.files {
+		b.Named = append(b.Named, File{name, data})
+	}
+	slices.SortFunc(b.Named, func(x, y File) int { return byName(x, y.Name) })
+	return b
+}
+
+// file is a file in memory.
+type file struct {
+	*bytes.Reader
+	name string
+}
+
+func (f *file) Close() error               { return nil }
+func (f *file) Stat() (fs.FileInfo, error) { return info{f}, nil }
+
+type info struct{ f *file }
+
+func (i info) Name() string       { return path.Base(i.f.name) }
+func (i info) Size() int64        { return i.f.Size() }
+func (i info) Mode() fs.FileMode  { return 0o444 }
+func (i info) ModTime() time.Time { return time.Time{} }
+func (i info) IsDir() bool        { return false }
+func (i info) Sys() any           { return nil }

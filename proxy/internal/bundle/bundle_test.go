@@ -1,0 +1,64 @@
+package bundle_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/bundle"
+)
+
+func read(t *testing.T, fsys fs.FS, name string) (string, error) {
+	t.Helper()
+	f, err := fsys.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var b bytes.Buffer
+	_, err = b.ReadFrom(f)
+	return b.String(), err
+}
+
+func TestRecorderKeepsWhatItRead(t *testing.T) {
+	dir := t.TempDir()
+	name, later := filepath.Join(dir, "a.http"), filepath.Join(dir, "later")
+	os.WriteFile(name, []byte("first"), 0o600)
+	rec := &bundle.Recorder{From: bundle.Disk{}}
+	if got, err := read(t, rec, name); got != "first" || err != nil {
+		t.Fatalf("read %q, %v", got, err)
+	}
+	if _, err := read(t, rec, later); err == nil {
+		t.Fatal("read a file that is not there")
+	}
+	os.WriteFile(name, []byte("second"), 0o600)
+	os.WriteFile(later, []byte("here"), 0o600)
+	if got, _ := read(t, rec, name); got != "first" {
+		t.Errorf("second read gave %q: what is checked must be what is handed over", got)
+	}
+	if _, err := read(t, rec, later); err == nil {
+		t.Error("a file came into being between two reads")
+	}
+
+	var wire bytes.Buffer
+	sent := rec.Bundle([]*config.File{config.Parse("x.cfg", []byte("global\n"))})
+	if err := bundle.Encode(&wire, sent); err != nil {
+		t.Fatal(err)
+	}
+	var b bundle.Bundle
+	if err := bundle.Decode(&wire, &b); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(t, &b, name); got != "first" || err != nil {
+		t.Errorf("the bundle has %q, %v", got, err)
+	}
+	if _, err := read(t, &b, "/etc/passwd"); err == nil {
+		t.Error("the bundle reads the disk")
+	}
+	if p := b.Parse(); len(p) != 1 || p[0].Name != "x.cfg" || string(p[0].Bytes()) != "global\n" {
+		t.Errorf("sources: %+v", p)
+	}
+}

@@ -1,0 +1,10 @@
+// Package features links what the program can do: each import below is one
+// feature, in its own folder, which registers its keywords, commands and fetches
+// itself. To remove a feature, remove its line.
+package features
+
+import (
+	_ "github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
+	_ "github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	_ "github.com/forebay-lb/forebay/proxy/internal/stats"
+)

@@ -1,0 +1,183 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/version"
+)
+
+// openCLI binds the master sockets (-S) and returns what makes them serve.
+func (m *Master) openCLI() (start func(), err error) {
+	if len(m.o.Binds) == 0 {
+		return func() {}, nil
+	}
+	r, err := reactor.New(0, reactor.Linux, reactor.Options{})
+	if err != nil {
+		return nil, err
+	}
+	r.OnPanic = func(v any, stack []byte) { m.o.Console.Alert("a command failed: %v\n%s", v, stack) }
+	// A worker in name only: the listeners want one.
+	w := stream.NewWorker([]*reactor.Reactor{r})
+	set := m.commands()
+	var open []*stream.Listener
+	for _, text := range m.o.Binds {
+		binds, err := parseBinds(text)
+		if err != nil {
+			return nil, fmt.Errorf("config : %w\nconfig : Can't create the master's CLI.", err)
+		}
+		for _, b := range binds {
+			b.Handler = func(s *stream.Session) { m.serve(s, set) }
+			l, err := w.OpenListener(b, nil, nil)
+			if err != nil {
+				return nil, fmt.Errorf("config : Can't create the master's CLI: %w", err)
+			}
+			open = append(open, l)
+		}
+	}
+	return func() {
+		for _, l := range open {
+			l.Start()
+		}
+		go r.Run()
+	}, nil
+}
+
+// parseBinds reads the value of -S: an address and options as in a "bind" line,
+// with commas for spaces.
+func parseBinds(text string) ([]*stream.Bind, error) {
+	c := &conf.Ctx{Loading: &conf.Loading{Files: bundle.Disk{}, Diags: new(config.Diagnostics)}, Section: "global"}
+	return c.ParseBinds("-S", strings.Split(text, ","))
+}
+
+// target is where the commands of a connection go: 0 is the master, else the
+// pid of a worker.
+type target struct{ pid int }
+
+// serve speaks with one client.
+func (m *Master) serve(s *stream.Session, set *runtimeapi.Set) {
+	s.SetIdle(nil)
+	s.Reactor().Go(func() {
+		defer func() {
+			s.FD.Close()
+			s.Listener.Cur.Add(-1)
+		}()
+		o := runtimeapi.Options{
+			Level: runtimeapi.Level(s.Listener.Bind.Load().Level), Route: m.route,
+			Limit:      func(*runtimeapi.Conn, []string) int { return runtimeapi.MaxBundle },
+			PromptText: m.prompt,
+			Started:    func(*runtimeapi.Conn) time.Time { return m.started },
+			Data:       &target{},
+		}
+		if o.Level == 0 {
+			o.Level = runtimeapi.Admin
+		}
+		runtimeapi.Serve(&s.FD, set, o)
+	})
+}
+
+func (m *Master) prompt(c *runtimeapi.Conn) string {
+	if t := c.Data.(*target); t.pid != 0 {
+		return strconv.Itoa(t.pid) + ">"
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failed > 0 {
+		return "master[ReloadFailed]>"
+	}
+	return "master>"
+}
+
+// commands are those of the master itself.
+func (m *Master) commands() *runtimeapi.Set {
+	set := &runtimeapi.Set{}
+	set.Basics()
+	none := func(*runtimeapi.Conn, []string) error { return nil } // Route has them
+	set.Register(
+		runtimeapi.Command{Words: "@!<pid>", Level: runtimeapi.User, Help: "send a command to the <pid> process", Run: none},
+		runtimeapi.Command{Words: "@<relative pid>", Level: runtimeapi.User, Help: "send a command to the <relative pid> process", Run: none},
+		runtimeapi.Command{Words: "@master", Level: runtimeapi.User, Help: "send a command to the master process", Run: none},
+		runtimeapi.Command{Words: "hard-reload", Level: runtimeapi.Operator, Help: "hard-reload haproxy", Run: m.reloadCommand(true)},
+		runtimeapi.Command{Words: "reload", Level: runtimeapi.Operator, Help: "reload haproxy", Run: m.reloadCommand(false)},
+		runtimeapi.Command{Words: "show proc", Level: runtimeapi.User, Usage: "[debug]", Help: "show processes status", Run: m.showProc},
+		runtimeapi.Command{Words: "show startup-logs", Level: runtimeapi.User, Help: "report logs emitted during HAProxy startup", Run: m.showLogs},
+		runtimeapi.Command{Words: "show version", Level: runtimeapi.User, Help: "show version of the current process", Run: func(c *runtimeapi.Conn, _ []string) error {
+			return c.Printf("%s\n", version.Full())
+		}},
+	)
+	return set
+}
+
+// reloadCommand is "reload": the reply says how it went, and the connection
+// ends.
+func (m *Master) reloadCommand(hard bool) func(*runtimeapi.Conn, []string) error {
+	return func(c *runtimeapi.Conn, _ []string) error {
+		var ok bool
+		var log string
+		stream.Await(c.R, func() { ok, log = m.Reload(hard) })
+		c.Quit()
+		n := 0
+		if ok {
+			n = 1
+		}
+		return c.Printf("Success=%d\n--\n%s\n", n, log)
+	}
+}
+
+func (m *Master) showLogs(c *runtimeapi.Conn, _ []string) error {
+	m.mu.Lock()
+	text := m.log.String()
+	m.mu.Unlock()
+	_, err := c.WriteString(text)
+	return err
+}
+
+// showProc lists the processes (management.txt 9.4.1).
+func (m *Master) showProc(c *runtimeapi.Conn, args []string) error {
+	debug := len(args) > 0 && args[0] == "debug"
+	row := func(pid, kind, reloads, uptime, version, fd string) {
+		c.Printf("%-15s %-15s %-15s %-15s %-15s", pid, kind, reloads, uptime, version)
+		if debug {
+			c.Printf("\t\t %-15s", fd)
+		}
+		c.WriteString("\n")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row("#<PID>", "<type>", "<reloads>", "<uptime>", "<version>", "<program>")
+	row(strconv.Itoa(os.Getpid()), "master", fmt.Sprintf("%d [failed: %d]", m.reloads, m.failed), uptime(m.started), version.Full(), m.path)
+	for _, old := range []bool{false, true} {
+		title := "# workers\n"
+		if old {
+			title = "# old workers\n"
+		}
+		if !old {
+			c.WriteString(title)
+		}
+		for _, p := range m.workers {
+			if p.leaving != old {
+				continue
+			}
+			if old && title != "" {
+				c.WriteString(title)
+				title = ""
+			}
+			row(strconv.Itoa(p.pid), "worker", strconv.Itoa(p.reloads), uptime(p.started), p.version, "-")
+		}
+	}
+	return c.Err()
+}
+
+func uptime(since time.Time) string {
+	s := int64(time.Since(since) / time.Second)
+	return fmt.Sprintf("%dd%02dh%02dm%02ds", s/86400, s/3600%24, s/60%60, s%60)
+}

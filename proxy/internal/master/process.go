@@ -1,0 +1,161 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/forebay-lb/forebay/proxy/internal/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/version"
+	"github.com/forebay-lb/forebay/proxy/internal/worker"
+)
+
+// process is one worker. Its fields but the channels are guarded by the
+// master's mu once it is listed.
+type process struct {
+	pid     int
+	control *worker.Control
+	started time.Time
+	version string
+	reloads int  // how many it has survived
+	leaving bool // another has taken its place
+	listed  bool
+	ready   chan struct{} // closed when it serves
+	exited  chan struct{} // closed when it has ended
+	code    int           // exit code, once exited
+	reason  string
+}
+
+// order is what a worker is started with; the sockets are closed here
+// afterwards.
+func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, old []int, oldSignal syscall.Signal) (*process, error) {
+	var files []*os.File
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	o := worker.Order{Settings: m.o.Settings, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal)}
+	for _, s := range sockets {
+		o.Sockets = append(o.Sockets, s.Key)
+	}
+	control, end, err := worker.ControlPair()
+	if err != nil {
+		closeSockets(sockets)
+		return nil, err
+	}
+	files = append(files, end)
+	order, err := memory(o)
+	if err != nil {
+		control.Close()
+		closeSockets(sockets)
+		return nil, fmt.Errorf("cannot keep the configuration for the worker: %w", err)
+	}
+	files = append(files, order)
+	for _, s := range sockets {
+		files = append(files, os.NewFile(uintptr(s.FD), s.Key))
+	}
+	cmd := exec.Command(m.program())
+	cmd.Args = []string{os.Args[0]}
+	cmd.Env = append(withoutVariable(os.Environ(), worker.Variable), worker.Variable+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.ExtraFiles = files
+	if err := cmd.Start(); err != nil {
+		control.Close()
+		return nil, fmt.Errorf("Cannot fork: %w", err)
+	}
+	p := &process{
+		pid: cmd.Process.Pid, control: control, started: time.Now(), version: version.Full(),
+		ready: make(chan struct{}), exited: make(chan struct{}),
+	}
+	m.o.Console.Notice("New worker (%d) forked", p.pid)
+	gone := make(chan struct{})
+	go func() {
+		control.Follow(m.keep, func() { close(p.ready) })
+		close(gone)
+	}()
+	go func() {
+		cmd.Wait()
+		<-gone // its last words first
+		control.Close()
+		p.code, p.reason = outcome(cmd.ProcessState)
+		close(p.exited)
+		m.exits <- p
+	}()
+	return p, nil
+}
+
+// outcome gives the exit code as a shell would, and what it means.
+func outcome(s *os.ProcessState) (int, string) {
+	ws, ok := s.Sys().(syscall.WaitStatus)
+	if ok && ws.Signaled() {
+		return 128 + int(ws.Signal()), signalName(ws.Signal())
+	}
+	code := s.ExitCode()
+	if code > 128 && code < 160 {
+		return code, signalName(syscall.Signal(code - 128))
+	}
+	return code, "Exit"
+}
+
+func signalName(s syscall.Signal) string {
+	n := s.String()
+	return strings.ToUpper(n[:1]) + n[1:]
+}
+
+// memory puts v into a file that has no name.
+func memory(v any) (*os.File, error) {
+	fd, err := unix.MemfdCreate("order", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "order")
+	err = bundle.Encode(f, v)
+	if err == nil {
+		_, err = f.Seek(0, 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func closeSockets(list []worker.Socket) {
+	for _, s := range list {
+		unix.Close(s.FD)
+	}
+}
+
+func withoutVariable(env []string, name string) []string {
+	var out []string
+	for _, v := range env {
+		if !strings.HasPrefix(v, name+"=") {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// program is what to start as a worker: this very program, or the one that has
+// taken its place on the disk.
+func (m *Master) program() string {
+	if m.changed() {
+		return m.path
+	}
+	return "/proc/self/exe"
+}
+
+// changed tells whether the program on disk is another than the one that runs.
+func (m *Master) changed() bool {
+	var now unix.Stat_t
+	if m.path == "" || unix.Stat(m.path, &now) != nil {
+		return false // gone: go on with what we have
+	}
+	return now.Dev != m.image.Dev || now.Ino != m.image.Ino || now.Mtim != m.image.Mtim
+}

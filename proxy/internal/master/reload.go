@@ -1,0 +1,172 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/worker"
+)
+
+// Reload takes the files over: in place if it can be, else in a new worker. With
+// hard, always in a new worker, and the old one ends at once. It returns whether
+// that succeeded, and the messages. If not, everything is as it was.
+func (m *Master) Reload(hard bool) (bool, string) {
+	m.reloading.Lock()
+	defer m.reloading.Unlock()
+	m.mu.Lock()
+	if m.stopping {
+		m.mu.Unlock()
+		return false, "The master is stopping.\n"
+	}
+	m.log.Reset()
+	m.reloads++
+	for _, p := range m.workers {
+		p.reloads++
+	}
+	m.mu.Unlock()
+	con := m.o.Console
+	con.Tap(m.keep)
+	m.notify.reloading()
+	con.Notice("Reloading Forebay")
+	err := m.reload(hard)
+	m.mu.Lock()
+	if err != nil {
+		m.failed++
+	} else {
+		m.failed = 0
+	}
+	m.mu.Unlock()
+	if err != nil {
+		if err != errShown {
+			con.Alert("%v", err)
+		}
+		con.Warn("Loading failure!")
+		m.notify.failed()
+	} else {
+		con.Notice("Loading success.")
+		m.notify.ready()
+	}
+	con.Tap(nil)
+	m.endOldest()
+	debug.FreeOSMemory() // reloads are rare, and the master small
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return err == nil, m.log.String()
+}
+
+// errShown is a failure whose reasons were told already.
+var errShown = errors.New("failed")
+
+func (m *Master) reload(hard bool) error {
+	b, err := m.load()
+	if err != nil {
+		return err
+	}
+	cur := m.current()
+	if cur == nil {
+		return errors.New("there is no worker")
+	}
+	if !hard && !m.changed() {
+		done, err := m.inPlace(cur, b)
+		if err != nil {
+			m.o.Console.Warn("worker (%d) did not take the configuration: %v; starting a new one", cur.pid, err)
+		}
+		if done {
+			return nil
+		}
+	}
+	return m.replace(cur, b, hard)
+}
+
+// load reads and checks the files.
+func (m *Master) load() (*bundle.Bundle, error) {
+	con := m.o.Console
+	rec := &bundle.Recorder{From: bundle.Disk{}}
+	sources, err := config.ReadSources(config.OS{}, m.o.Files)
+	if err != nil {
+		for _, text := range strings.Split(err.Error(), "\n") {
+			con.Alert("config : %s", text)
+		}
+		return nil, errShown
+	}
+	var names []string
+	for _, s := range sources {
+		names = append(names, s.Name)
+	}
+	m.o.Settings.Files = worker.SourceNames(names)
+	in := m.o.Settings.Input()
+	in.Sources, in.Files = sources, rec
+	snap, d := snapshot.Load(in)
+	con.Diagnostics(d, m.o.Diag)
+	if snap == nil {
+		return nil, errShown
+	}
+	if m.o.Strict && d.Count(config.Warning) > 0 {
+		return nil, errors.New("Some warnings were found and 'zero-warning' is set. Aborting.")
+	}
+	m.o.MaxReloads = MaxReloads(snap)
+	return rec.Bundle(sources), nil
+}
+
+// replace starts a worker that takes over the sockets of cur.
+func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
+	sockets, err := m.sockets(cur)
+	if err != nil {
+		return fmt.Errorf("Failed to get the sockets from worker (%d): %w", cur.pid, err)
+	}
+	p, err := m.spawn(b, sockets, nil, 0)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.ready:
+	case <-p.exited:
+		return fmt.Errorf("New worker (%d) exited with code %d (%s)", p.pid, p.code, p.reason)
+	}
+	m.mu.Lock()
+	cur.leaving = true
+	stopping := m.stopping
+	m.mu.Unlock()
+	m.list(p)
+	if hard || stopping {
+		syscall.Kill(cur.pid, syscall.SIGTERM)
+	} else {
+		syscall.Kill(cur.pid, syscall.SIGUSR1)
+	}
+	if stopping {
+		syscall.Kill(p.pid, syscall.SIGTERM)
+	}
+	return nil
+}
+
+// sockets gets the listening sockets of a worker.
+func (m *Master) sockets(p *process) ([]worker.Socket, error) {
+	c, err := p.control.Connect()
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return nil, errors.New("not a UNIX socket")
+	}
+	return worker.FetchSockets(u)
+}
+
+// endOldest ends workers that have survived too many reloads.
+func (m *Master) endOldest() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.workers {
+		if p.leaving && p.reloads > m.o.MaxReloads {
+			syscall.Kill(p.pid, syscall.SIGTERM)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Control is one end of the socket between the master and a worker. Each message
+// is one packet whose first byte says what it is.
+type Control struct{ c *net.UnixConn }
+
+// What messages are.
+const (
+	ready   = 'R' // worker: it serves
+	line    = 'L' // worker: a message of its console, before it is ready
+	connect = 'C' // master: a descriptor to serve Runtime commands on
+)
+
+// maxLine bounds a console message in bytes; longer ones are cut.
+const maxLine = 32 << 10
+
+// ControlPair makes a socket: the master's end, and the file that becomes a
+// descriptor of the worker.
+func ControlPair() (*Control, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a socket pair: %w", err)
+	}
+	other := os.NewFile(uintptr(fds[1]), "worker")
+	c, err := OpenControl(fds[0])
+	if err != nil {
+		other.Close()
+		return nil, nil, err
+	}
+	return c, other, nil
+}
+
+// OpenControl takes over a descriptor.
+func OpenControl(fd int) (*Control, error) {
+	f := os.NewFile(uintptr(fd), "control")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		c.Close()
+		return nil, errors.New("not a UNIX socket")
+	}
+	return &Control{u}, nil
+}
+
+// Close closes this end.
+func (c *Control) Close() { c.c.Close() }
+
+// Ready tells the master that the worker serves.
+func (c *Control) Ready() error { return c.send(ready, "") }
+
+// Line shows the master a message of the console.
+func (c *Control) Line(text string) error { return c.send(line, text[:min(len(text), maxLine)]) }
+
+func (c *Control) send(kind byte, text string) error {
+	_, err := c.c.Write(append([]byte{kind}, text...))
+	return err
+}
+
+// Connect makes a connection for Runtime commands to the worker.
+func (c *Control) Connect() (net.Conn, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fds[0]), "cli")
+	defer f.Close()
+	defer unix.Close(fds[1])
+	if _, _, err := c.c.WriteMsgUnix([]byte{connect}, unix.UnixRights(fds[1]), nil); err != nil {
+		return nil, err
+	}
+	return net.FileConn(f)
+}
+
+// Follow reads what the worker says until it is gone: onLine for its messages,
+// onReady once.
+func (c *Control) Follow(onLine func(string), onReady func()) {
+	buf := make([]byte, maxLine+1)
+	for {
+		n, err := c.c.Read(buf)
+		if err != nil || n == 0 {
+			return
+		}
+		switch buf[0] {
+		case line:
+			onLine(string(buf[1:n]))
+		case ready:
+			onReady()
+		}
+	}
+}
+
+// serve reads what the master says until it is gone; attach gets descriptors of
+// connections.
+func (c *Control) serve(attach func(fd int)) {
+	buf, oob := make([]byte, 16), make([]byte, unix.CmsgSpace(4))
+	for {
+		n, oobn, _, _, err := c.c.ReadMsgUnix(buf, oob)
+		if err != nil || n == 0 {
+			return
+		}
+		msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+		if err != nil {
+			continue
+		}
+		for i := range msgs {
+			fds, err := unix.ParseUnixRights(&msgs[i])
+			if err != nil {
+				continue
+			}
+			for _, fd := range fds {
+				unix.CloseOnExec(fd)
+				attach(fd)
+			}
+		}
+	}
+}
