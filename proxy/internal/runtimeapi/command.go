@@ -74,8 +74,7 @@ type Command struct {
 
 // Set is a set of commands. It is filled before it is used.
 type Set struct {
-	list   []*Command
-	sorted bool
+	list []*Command
 }
 
 // Worker is the set of the worker process's Runtime socket.

@@ -33,17 +33,18 @@ type Value struct {
 	s    string
 }
 
-func str(tags, s string) Value         { return Value{kind: kStr, tags: tags, s: s} }
-func u32(tags string, n int64) Value   { return Value{kind: kU32, tags: tags, n: int64(uint32(n))} }
-func s32(tags string, n int64) Value   { return Value{kind: kS32, tags: tags, n: n} }
-func u64(tags string, n int64) Value   { return Value{kind: kU64, tags: tags, n: max(n, 0)} }
-func flt(tags string, f float64) Value { return Value{kind: kFloat, tags: tags, f: f} }
-func total(n int64) Value              { return u64("MCPP", n) }
-func gauge(n int64) Value              { return u32("MGPV", n) }
-func peak(n int64) Value               { return u32("MMPV", n) }
-func limit(n int64) Value              { return u32("CLPV", n) }
-func setting(n int64) Value            { return u32("CGSV", n) }
-func rate(n int64) Value               { return u32("MRPP", n) }
+func str(tags, s string) Value       { return Value{kind: kStr, tags: tags, s: s} }
+func u32(tags string, n int64) Value { return Value{kind: kU32, tags: tags, n: int64(uint32(n))} }
+func s32(tags string, n int64) Value { return Value{kind: kS32, tags: tags, n: n} }
+func u64(tags string, n int64) Value { return Value{kind: kU64, tags: tags, n: max(n, 0)} }
+func total(n int64) Value            { return u64("MCPP", n) }
+func gauge(n int64) Value            { return u32("MGPV", n) }
+func peak(n int64) Value             { return u32("MMPV", n) }
+func limit(n int64) Value            { return u32("CLPV", n) }
+func setting(n int64) Value          { return u32("CGSV", n) }
+func rate(n int64) Value             { return u32("MRPP", n) }
+
+// floated makes the value a fraction, if that is asked for.
 func (v Value) floated(f float64, on bool) Value {
 	if on {
 		v.kind, v.f = kFloat, f

@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/version"
 )
 
-// What "show info" says of the program. The program sets them before it serves.
+// What "show info" says of the program. Tools that look at the version to know
+// what the process understands see the HAProxy release first.
 var (
 	Name        = "Forebay"
-	Version     = "3.4.0-forebay"
-	ReleaseDate = "2026/11/22"
+	Version     = version.Compatible + "-forebay-" + version.Full()
+	ReleaseDate = version.Date()
 )
 
 // infoFields are the fields of "show info" in their order, which is their
