@@ -19,3 +19,11 @@ func (i *Int) Load() int64 { return atomic.LoadInt64(&i.v) }
 
 // Store sets the counter. What the owner counts at the same moment may win.
 func (i *Int) Store(n int64) { atomic.StoreInt64(&i.v, n) }
+
+// Raise makes the counter at least n, for highest values. Only the owner may call
+// it.
+func (i *Int) Raise(n int64) {
+	if n > i.v {
+		i.v = n
+	}
+}

@@ -15,3 +15,10 @@ func (i *Int) Load() int64 { return i.v.Load() }
 
 // Store sets the counter.
 func (i *Int) Store(n int64) { i.v.Store(n) }
+
+// Raise makes the counter at least n.
+func (i *Int) Raise(n int64) {
+	if n > i.v.Load() {
+		i.v.Store(n)
+	}
+}

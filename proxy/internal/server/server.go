@@ -114,6 +114,7 @@ type Counters struct {
 	Internal                                counter.Int
 	Status                                  [6]counter.Int // 1xx … 5xx, other at 0
 	SumQueue, SumConnect, SumResp, SumTotal counter.Int    // milliseconds
+	MaxQueue, MaxConnect, MaxResp, MaxTotal counter.Int    // the longest, milliseconds
 	Timed                                   counter.Int    // how many are in the sums
 	_                                       [64]byte
 }

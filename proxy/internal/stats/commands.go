@@ -136,6 +136,13 @@ func clearCounters(c *runtimeapi.Conn, args []string) error {
 	}
 	w.ConnRate.Peak.Store(0)
 	w.SessRate.Peak.Store(0)
+	w.Each(c.R, func(r *reactor.Reactor) {
+		for _, p := range snap.Proxies {
+			if p.BE != nil {
+				clearLongest(p.BE, r.Index)
+			}
+		}
+	})
 	if !all {
 		return nil
 	}
@@ -164,6 +171,21 @@ func clearCounters(c *runtimeapi.Conn, args []string) error {
 	}
 	samplerOf(w).forget()
 	return nil
+}
+
+// clearLongest resets the longest times that a reactor has seen.
+func clearLongest(b *stream.BackState, i int) {
+	reset := func(list ...*counter.Int) {
+		for _, c := range list {
+			c.Store(0)
+		}
+	}
+	k := &b.Counters[i]
+	reset(&k.MaxQueue, &k.MaxConnect, &k.MaxResp, &k.MaxTotal)
+	for _, s := range b.Servers() {
+		k := &s.Counters[i]
+		reset(&k.MaxQueue, &k.MaxConnect, &k.MaxResp, &k.MaxTotal)
+	}
 }
 
 func clearHighest(p *stream.Proxy) {

@@ -43,7 +43,11 @@ type times struct {
 	round                       int
 }
 
-type sums struct{ queue, connect, resp, total, n int64 }
+// sums are what the shards of an object have counted, and its longest times.
+type sums struct {
+	queue, connect, resp, total, n int64
+	max                            [4]int64
+}
 
 // Start begins to sample w's counters, once a second. It may be called from any
 // thread; a second call does nothing.
@@ -136,6 +140,7 @@ func backSums(b *stream.BackState) (t sums) {
 	for i := range b.Counters {
 		c := &b.Counters[i]
 		t.add(&c.SumQueue, &c.SumConnect, &c.SumResp, &c.SumTotal, &c.Timed)
+		t.raise(&c.MaxQueue, &c.MaxConnect, &c.MaxResp, &c.MaxTotal)
 	}
 	return t
 }
@@ -144,6 +149,7 @@ func serverSums(s *server.Server) (t sums) {
 	for i := range s.Counters {
 		c := &s.Counters[i]
 		t.add(&c.SumQueue, &c.SumConnect, &c.SumResp, &c.SumTotal, &c.Timed)
+		t.raise(&c.MaxQueue, &c.MaxConnect, &c.MaxResp, &c.MaxTotal)
 	}
 	return t
 }
@@ -154,6 +160,12 @@ func (t *sums) add(q, c, r, total, n *counter.Int) {
 	t.resp += r.Load()
 	t.total += total.Load()
 	t.n += n.Load()
+}
+
+func (t *sums) raise(list ...*counter.Int) {
+	for i, c := range list {
+		t.max[i] = max(t.max[i], c.Load())
+	}
 }
 
 // average moves the averages of key to its sums.

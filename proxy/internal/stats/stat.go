@@ -340,7 +340,7 @@ func (b *builder) times(v *[columnCount]Value, key any, now sums) {
 	t := b.s.averages(key, now)
 	for i, avg := range []float64{t.Queue, t.Connect, t.Resp, t.Total} {
 		v[fQtime+i] = u32("MaPV", int64(avg+0.5))
-		v[fQtimeMax+i] = peak(0)
+		v[fQtimeMax+i] = peak(now.max[i])
 	}
 }
 

@@ -108,13 +108,15 @@ func TestCSV(t *testing.T) {
 	fe.Counters[1].Requests.Add(4)
 	fe.Counters[1].Status[2].Add(5)
 	s.Counters[1].ConnErrors.Add(2)
+	s.Counters[0].MaxConnect.Raise(8)
+	s.Counters[1].MaxConnect.Raise(9)
 	s.Update(time.Now(), "", func(st *server.State) {
 		st.CheckStatus, st.CheckCode, st.CheckDesc, st.CheckTook, st.Health = "L7OK", 200, `said "a,b"`, 7*time.Millisecond, 3
 	})
 	got := ask(t, w, runtimeapi.Operator, "show stat")
 	for _, tc := range [][3]string{
 		{"fe,FRONTEND", "req_tot", "7"}, {"fe,FRONTEND", "hrsp_2xx", "5"}, {"fe,FRONTEND", "status", "OPEN"}, {"fe,FRONTEND", "h1req", "7"},
-		{"be,s", "econ", "2"}, {"be,s", "status", "UP 2/3"}, {"be,s", "addr", "[::1]:80"}, {"be,s", "src_ilim", "4"}, {"be,s", "check_status", "L7OK"},
+		{"be,s", "econ", "2"}, {"be,s", "ctime_max", "9"}, {"be,s", "status", "UP 2/3"}, {"be,s", "addr", "[::1]:80"}, {"be,s", "src_ilim", "4"}, {"be,s", "check_status", "L7OK"},
 		{"be,s", "check_code", "200"}, {"be,s", "check_duration", "7"}, {"be,s", "lastsess", "-1"}, {"be,s", "weight", "3"},
 		{"be,BACKEND", "status", "UP"}, {"be,BACKEND", "act", "1"}, {"be,BACKEND", "algo", "roundrobin"},
 	} {

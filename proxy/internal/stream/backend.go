@@ -24,6 +24,7 @@ type BackCounters struct {
 	FailedRewrites, Internal                counter.Int
 	Status                                  [6]counter.Int
 	SumQueue, SumConnect, SumResp, SumTotal counter.Int // milliseconds
+	MaxQueue, MaxConnect, MaxResp, MaxTotal counter.Int // the longest, milliseconds
 	Timed                                   counter.Int
 	_                                       [64]byte
 }

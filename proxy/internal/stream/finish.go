@@ -49,11 +49,19 @@ func (st *Stream) finish() {
 				sc.SumResp.Add(d)
 				sc.SumTotal.Add(total)
 				sc.Timed.Add(1)
+				sc.MaxQueue.Raise(q)
+				sc.MaxConnect.Raise(c)
+				sc.MaxResp.Raise(d)
+				sc.MaxTotal.Raise(total)
 				bc.SumQueue.Add(q)
 				bc.SumConnect.Add(c)
 				bc.SumResp.Add(d)
 				bc.SumTotal.Add(total)
 				bc.Timed.Add(1)
+				bc.MaxQueue.Raise(q)
+				bc.MaxConnect.Raise(c)
+				bc.MaxResp.Raise(d)
+				bc.MaxTotal.Raise(total)
 			}
 		}
 	}
