@@ -53,7 +53,6 @@ type Master struct {
 	reloads  int        // since the start
 	failed   int        // reloads in a row that failed
 	stopping bool
-	quiet    bool         // stop repeating what the workers say
 	log      bytes.Buffer // messages of the latest start or reload
 }
 

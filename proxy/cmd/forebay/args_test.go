@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestParseArgs(t *testing.T) {
+	str := func(s string) *string { return &s }
+	for _, c := range []struct {
+		line string
+		want args
+	}{
+		{"-f a.cfg -f b", args{files: []string{"a.cfg", "b"}}},
+		{"-f a -db -- b -c", args{files: []string{"a", "b", "-c"}, foreground: true}},
+		{"-f a -sf 1 2 -D", args{files: []string{"a"}, old: []int{1, 2}, oldSignal: syscall.SIGUSR1, daemon: true}},
+		{"-st -f a", args{files: []string{"a"}, oldSignal: syscall.SIGTERM}},
+		{"-q -V", args{verbose: true}},
+		{"-V -q", args{verbose: true, quiet: true}},
+		{"-D -db", args{foreground: true}},
+		{"-Ws -S /x,level,user -S :1", args{master: true, notify: true, masterCLI: []string{"/x,level,user", ":1"}}},
+		{"-cc true", args{condition: str("true")}},
+		{"-dKall,cfg -c", args{dump: str("all,cfg"), check: true}},
+		{"-n 5 -m 6 -p f -L l -C d -x s", args{maxconn: 5, memory: 6, pidfile: "f", peer: "l", dir: "d", takeFrom: "s"}},
+		{"-vv", args{version: 2}},
+		{"-v", args{version: 1}},
+	} {
+		got, err := parseArgs(strings.Fields(c.line))
+		if err != nil {
+			t.Errorf("%s: %v", c.line, err)
+		} else if !reflect.DeepEqual(*got, c.want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", c.line, *got, c.want)
+		}
+	}
+}
+
+func TestParseArgsErrors(t *testing.T) {
+	for _, line := range []string{"-f", "-Z", "x", "-n", "-n x", "-n -1", "-sf x", "-cc", "-"} {
+		_, err := parseArgs(strings.Fields(line))
+		var bad errUsage
+		if !errors.As(err, &bad) {
+			t.Errorf("%s: %v, want the usage", line, err)
+		}
+	}
+	for _, line := range []string{"-dM", "-dt", "-N 5", "-dr"} {
+		_, err := parseArgs(strings.Fields(line))
+		var bad errUsage
+		if err == nil || errors.As(err, &bad) || !strings.Contains(err.Error(), "not supported") {
+			t.Errorf("%s: %v, want that it is not supported", line, err)
+		}
+	}
+}

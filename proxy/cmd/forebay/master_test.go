@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestShowProc(t *testing.T) {
+	s := newSite(t)
+	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	got := s.ask(s.control, "show proc")
+	want := `^#<PID>          <type>          <reloads>       <uptime>        <version>      
+\d+ +master          0 \[failed: 0\]   0d00h00m\d\ds     \S+ +
+# workers
+\d+ +worker          0               0d00h00m\d\ds     \S+ +
+
+$`
+	if !regexp.MustCompile(want).MatchString(got) {
+		t.Errorf("show proc:\n%s", got)
+	}
+}
+
+func TestMasterCommands(t *testing.T) {
+	s := newSite(t)
+	low := filepath.Join(s.dir, "low")
+	p := launch(t, command("-W", "-S", s.control, "-S", low+",level,user", "-f", s.cfg))
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid := one(t, now)
+	if got := s.ask(s.control, "@1 show info"); !strings.Contains(got, "\nPid: "+pid+"\n") || !strings.HasSuffix(got, "\n\n") || strings.HasSuffix(got, "\n\n\n") {
+		t.Errorf("@1 show info:\n%q", got)
+	}
+	if got := s.ask(s.control, "@!"+pid+" show info"); !strings.Contains(got, "\nPid: "+pid+"\n") {
+		t.Errorf("@!pid show info:\n%s", got)
+	}
+	if got := s.ask(s.control, "@1; show info; @; show proc"); !strings.Contains(got, "\nPid: "+pid+"\n") || !strings.Contains(got, "master") {
+		t.Errorf("switching:\n%s", got)
+	}
+	if got := s.ask(s.control, "@7 show info"); got != "Can't find the target PID matching the prefix '@7'\n\n" {
+		t.Errorf("@7: %q", got)
+	}
+	if got := s.ask(low, "reload"); got != "Permission denied\n\n" {
+		t.Errorf("reload at level user: %q", got)
+	}
+	if got := s.ask(low, "@1 disable server app/s1"); !strings.Contains(got, "Permission denied") {
+		t.Errorf("a worker's command at level user: %q", got)
+	}
+	c, err := net.Dial("unix", s.control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	fmt.Fprint(c, "prompt\n@1\n@\nquit\n")
+	b := make([]byte, 0, 4096)
+	r := bufio.NewReader(c)
+	for {
+		x, err := r.ReadByte()
+		if err != nil {
+			break
+		}
+		b = append(b, x)
+	}
+	if got, want := string(b), "\nmaster> "+pid+"> master> "; got != want {
+		t.Errorf("interactive: %q, want %q", got, want)
+	}
+}
+
+// TestReloadInPlace: the same worker, by signal and by command, and a file with
+// mistakes changes nothing.
+func TestReloadInPlace(t *testing.T) {
+	s := newSite(t)
+	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid := one(t, now)
+
+	second := freePort(t)
+	s.extra = "frontend more\n  bind " + second + "\n  default_backend app\n"
+	s.write()
+	p.signal(syscall.SIGUSR2)
+	p.await(2, "Loading success.")
+	s.mustGet(second)
+
+	s.extra = "  bogus\n"
+	s.write()
+	got := s.ask(s.control, "reload")
+	if !strings.HasPrefix(got, "Success=0\n--\n") || !strings.Contains(got, "unknown keyword 'bogus'") {
+		t.Errorf("reload of a bad file:\n%s", got)
+	}
+	if s.ask(s.control, "show startup-logs") == "\n" {
+		t.Error("no startup logs after a failed reload")
+	}
+	s.mustGet(s.addr)
+	s.mustGet(second)
+	if got := s.ask(s.control, "show proc"); !strings.Contains(got, "2 [failed: 1]") {
+		t.Errorf("show proc:\n%s", got)
+	}
+
+	s.extra = ""
+	s.write()
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n--\n") {
+		t.Errorf("reload:\n%s", got)
+	}
+	if s.get(second) == nil {
+		t.Error("the removed frontend still answers")
+	}
+	if now, old := s.workers(); one(t, now) != pid || len(old) != 0 {
+		t.Errorf("worker %s was replaced by %v", pid, now)
+	}
+}
+
+// TestReloadNewWorker: what cannot be applied in place takes a new worker, which
+// inherits the sockets. No request is lost, whatever the number of threads.
+func TestReloadNewWorker(t *testing.T) {
+	s := newSite(t)
+	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid := one(t, now)
+	stop := s.load()
+	for i := range 6 {
+		s.global = fmt.Sprintf("  nbthread %d", i%3+1)
+		s.write()
+		if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") || !strings.Contains(got, "needs a reload") {
+			t.Errorf("reload:\n%s", got)
+		}
+		now, _ := s.workers()
+		if next := one(t, now); next == pid {
+			t.Error("the worker was not replaced")
+		} else {
+			pid = next
+		}
+	}
+	good, bad := stop()
+	if bad > 0 || good == 0 {
+		t.Errorf("%d requests failed, %d did not", bad, good)
+	}
+	p.await(6, "Former worker")
+	p.signal(syscall.SIGUSR1)
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestManySignals: reloads that are asked for all at once are done one after the
+// other, and the last one sees the newest file.
+func TestManySignals(t *testing.T) {
+	s := newSite(t)
+	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	second := freePort(t)
+	for i := range 50 {
+		if i == 49 {
+			s.extra = "frontend more\n  bind " + second + "\n  default_backend app\n"
+			s.write()
+		}
+		p.signal(syscall.SIGUSR2)
+	}
+	for !strings.Contains(s.ask(s.control, "@1 show stat"), "more,FRONTEND") {
+	}
+	s.mustGet(second)
+}
+
+func TestHardReload(t *testing.T) {
+	s := newSite(t)
+	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+	if got := s.ask(s.control, "hard-reload"); !strings.HasPrefix(got, "Success=1\n") {
+		t.Errorf("hard-reload:\n%s", got)
+	}
+	p.await(1, "Former worker")
+	s.mustGet(s.addr)
+}
+
+// TestWorkerDies: the master goes with it, with its code.
+func TestWorkerDies(t *testing.T) {
+	s := newSite(t)
+	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid, _ := strconv.Atoi(one(t, now))
+	syscall.Kill(pid, syscall.SIGKILL)
+	if code := p.exit(); code != 137 {
+		t.Errorf("exit code %d, want 137", code)
+	}
+}
+
+// TestMasterDies: a worker does not outlive it.
+func TestMasterDies(t *testing.T) {
+	s := newSite(t)
+	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	p.signal(syscall.SIGKILL)
+	p.exit() // the pipe of its output ends only with the worker
+	if s.get(s.addr) == nil {
+		t.Error("the worker goes on")
+	}
+}
+
+func TestNotify(t *testing.T) {
+	for _, abstract := range []bool{false, true} {
+		s := newSite(t)
+		name := filepath.Join(s.dir, "notify")
+		if abstract {
+			name = "@forebay-test-" + strconv.Itoa(os.Getpid())
+		}
+		l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		read := func() string {
+			t.Helper()
+			l.SetReadDeadline(time.Now().Add(patience))
+			b := make([]byte, 4096)
+			n, err := l.Read(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(b[:n])
+		}
+		c := command("-Ws", "-f", s.cfg)
+		c.Env = append(c.Env, "NOTIFY_SOCKET="+name)
+		p := launch(t, c)
+		want := func(pattern string) {
+			t.Helper()
+			if got := read(); !regexp.MustCompile(pattern).MatchString(got) {
+				t.Errorf("systemd was told %q, want %s", got, pattern)
+			}
+		}
+		want(fmt.Sprintf(`^READY=1\nSTATUS=Ready.\nMAINPID=%d\n$`, p.cmd.Process.Pid))
+		p.signal(syscall.SIGUSR2)
+		want(`^RELOADING=1\nSTATUS=.*\nMONOTONIC_USEC=\d+\n$`)
+		want(`^READY=1\n`)
+		p.signal(syscall.SIGTERM)
+		want(`^STOPPING=1\n`)
+		if code := p.exit(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+}
