@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -117,20 +118,27 @@ func haproxy(t *testing.T) string {
 
 func newHouse(t *testing.T) (*house, []int) {
 	t.Helper()
-	bin := haproxy(t)
+	ports := freePorts(t, 3)
+	return build(t, haproxy(t), "", func(dir string) string { return fmt.Sprintf(example, dir, ports[0], ports[1], ports[2]) }, ports[0]), ports
+}
+
+// build starts a proxy and the daemon in front of it. users are the settings' own; without any, the userlist of the
+// configuration counts.
+func build(t *testing.T, bin, users string, cfg func(dir string) string, port int) *house {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "dp") // short: the path of a socket is bounded
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	ports := freePorts(t, 4)
-	h := &house{t: t, dir: dir, cfg: filepath.Join(dir, "h.cfg"), port: ports[0]}
-	h.put(fmt.Sprintf(example, dir, ports[0], ports[1], ports[2]))
+	h := &house{t: t, dir: dir, cfg: filepath.Join(dir, "h.cfg"), port: port}
+	h.put(cfg(dir))
 	h.write("d.yaml", fmt.Sprintf(`
 config_version: 2
 dataplaneapi:
   host: 127.0.0.1
   port: 0
+%[3]s
   transaction: {transaction_dir: %[1]s/state, max_open_transactions: 2}
 haproxy:
   config_file: %[1]s/h.cfg
@@ -139,7 +147,7 @@ haproxy:
   reload: {reload_delay: 0}
 log_targets:
   - {log_to: file, log_file: %[1]s/d.log, log_level: debug}
-`, dir, bin))
+`, dir, bin, users))
 	proxy := exec.Command(bin, "-W", "-S", dir+"/m.sock,level,admin", "-f", h.cfg)
 	proxy.Stdout, proxy.Stderr = h.log("proxy.log"), h.log("proxy.err")
 	if err := proxy.Start(); err != nil {
@@ -154,7 +162,7 @@ log_targets:
 		return err == nil
 	})
 	h.start()
-	return h, ports
+	return h
 }
 
 func (h *house) write(name, text string) {
@@ -673,5 +681,70 @@ func TestAllReads(t *testing.T) {
 	_, text := h.want(200, "GET", "configuration/frontends/web/acls?acl_name=b", "")
 	if strings.TrimSpace(text) != "[]" {
 		t.Error(text)
+	}
+}
+
+// In front of Forebay: commands, then the whole configuration in place, then a reload; only the last is another worker.
+func TestForebay(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "forebay")
+	cmd := exec.Command("go", "build", "-o", bin, "./cmd/forebay")
+	cmd.Dir = "../../../proxy"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "app") }))
+	defer app.Close()
+	to := app.Listener.Addr().(*net.TCPAddr).Port
+	ports := freePorts(t, 2)
+	h := build(t, bin, "  user: [{name: admin, password: adminpwd, insecure: true}]", func(dir string) string {
+		return fmt.Sprintf(`global
+    stats socket %s/stats.sock level admin
+defaults
+    mode http
+    timeout client 30s # half a minute
+    timeout server 30s
+    timeout connect 5s
+frontend web
+    bind 127.0.0.1:%d
+    default_backend app
+backend app
+    balance roundrobin
+    server gone 127.0.0.1:1 disabled
+`, dir, ports[0])
+	}, ports[0])
+	worker := h.worker()
+	server := fmt.Sprintf(`{"name":"s1","address":"127.0.0.1","port":%d}`, to)
+	h.want(201, "POST", "configuration/backends/app/servers?version=1", server)
+	if got := h.fetch(); got != "app" {
+		t.Errorf("the new server: %q", got)
+	}
+	h.want(201, "POST", "configuration/backends?version=2", `{"name":"more"}`)
+	h.want(201, "POST", "configuration/backends/more/servers?version=3", server)
+	h.want(201, "POST", "configuration/frontends?version=4&full_section=true", fmt.Sprintf(`{"name":"fe2","default_backend":"more","binds":{"b":{"name":"b","address":"127.0.0.1","port":%d}}}`, ports[1]))
+	h.want(200, "PUT", "configuration/defaults/unnamed_defaults_1?version=5", `{"name":"unnamed_defaults_1","mode":"http","client_timeout":31000,"server_timeout":30000,"connect_timeout":5000}`)
+	h.port = ports[1]
+	if got := h.fetch(); got != "app" {
+		t.Errorf("the new frontend: %q", got)
+	}
+	if !strings.Contains(h.read("h.cfg"), "timeout client 31s # half a minute\n") {
+		t.Error(h.read("h.cfg"))
+	}
+	if h.worker() != worker {
+		t.Error("the worker is another one")
+	}
+	// What the proxy does not accept changes nothing.
+	file := h.read("h.cfg")
+	h.want(400, "POST", "configuration/raw?version=6", file+"zork\n")
+	header, _ := h.want(202, "PUT", "configuration/global?version=6", fmt.Sprintf(`{"nbthread":2,"runtime_apis":[{"address":"%s/stats.sock","level":"admin"}]}`, h.dir))
+	h.await("the reload", func() bool {
+		_, text := h.want(200, "GET", "reloads/"+header.Get("Reload-ID"), "")
+		return strings.Contains(text, `"succeeded"`)
+	})
+	h.await("another worker", func() bool {
+		code, _, text, err := h.call("GET", "runtime/info", "")
+		return err == nil && code == 200 && !strings.Contains(text, `"pid":`+worker+`,`)
+	})
+	if got := h.fetch(); got != "app" {
+		t.Errorf("after the reload: %q", got)
 	}
 }
