@@ -10,11 +10,15 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 )
 
+// say makes an error of a message, which may end with a full stop as HAProxy's
+// do: what users see is the sentence as it is.
+func say(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
 // once reports an error if the keyword was there before. Options of one setting
 // share a key.
 func (c *Ctx) once(key, text string) error {
 	if _, there := c.seen[key]; there {
-		return errors.New(text)
+		return say("%s", text)
 	}
 	c.seen[key] = c.Pos
 	return nil
@@ -41,7 +45,7 @@ func (c *Ctx) extra(n int) error {
 func (c *Ctx) integer(low, high int, want string) (int, error) {
 	n, err := strconv.Atoi(c.arg(0))
 	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("'%s' expects %s", c.Keyword, want)
+		return 0, say("'%s' expects %s", c.Keyword, want)
 	}
 	return n, c.extra(1)
 }
@@ -55,17 +59,17 @@ func Time(text, name string, unit time.Duration) (time.Duration, error) {
 	case err == nil:
 		return d, nil
 	case errors.Is(err, config.ErrTimeOverflow):
-		return 0, fmt.Errorf("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", text, name)
+		return 0, say("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", text, name)
 	case errors.As(err, &bad):
-		return 0, fmt.Errorf("unexpected character '%c' in '%s'", bad.Char, name)
+		return 0, say("unexpected character '%c' in '%s'", bad.Char, name)
 	}
-	return 0, fmt.Errorf("'%s' expects an integer value (in milliseconds)", name)
+	return 0, say("'%s' expects an integer value (in milliseconds)", name)
 }
 
 // value gives the argument of an option of a bind or server line.
 func value(words []string) (string, error) {
 	if len(words) < 2 {
-		return "", fmt.Errorf("'%s' : missing value", words[0])
+		return "", say("'%s' : missing value", words[0])
 	}
 	return words[1], nil
 }
@@ -78,13 +82,13 @@ func intValue(words []string, low, high int) (int, error) {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil {
-		return 0, fmt.Errorf("'%s' : expects an integer argument, found '%s'", words[0], v)
+		return 0, say("'%s' : expects an integer argument, found '%s'", words[0], v)
 	}
 	switch {
 	case n < low && high == maxInt:
-		return 0, fmt.Errorf("'%s' : invalid value %d, must be >= %d", words[0], n, low)
+		return 0, say("'%s' : invalid value %d, must be >= %d", words[0], n, low)
 	case n < low || n > high:
-		return 0, fmt.Errorf("'%s' : invalid value %d, allowed range is %d..%d", words[0], n, low, high)
+		return 0, say("'%s' : invalid value %d, allowed range is %d..%d", words[0], n, low, high)
 	}
 	return n, nil
 }

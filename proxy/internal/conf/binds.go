@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -44,7 +43,7 @@ func init() {
 
 func bind(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return errors.New("'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.")
+		return say("'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.")
 	}
 	binds, err := c.binds("bind", c.Args)
 	c.Proxy.Binds = append(c.Proxy.Binds, binds...)
@@ -63,10 +62,10 @@ func (c *Ctx) binds(keyword string, args []string) ([]*stream.Bind, error) {
 	for _, text := range strings.Split(args[0], ",") {
 		more, err := c.addresses(text)
 		if err != nil {
-			return nil, fmt.Errorf("'%s' : %w", keyword, err)
+			return nil, say("'%s' : %w", keyword, err)
 		}
 		if list = append(list, more...); len(list) > maxPorts {
-			return nil, fmt.Errorf("'%s' : too many addresses (maximum is %d)", keyword, maxPorts)
+			return nil, say("'%s' : too many addresses (maximum is %d)", keyword, maxPorts)
 		}
 	}
 	where := fmt.Sprintf("'%s %s' in section '%s'", keyword, args[0], c.Section)
@@ -82,7 +81,7 @@ func (c *Ctx) binds(keyword string, args []string) ([]*stream.Bind, error) {
 		for _, b := range list {
 			n, err := o.Parse(c, b, words)
 			if err != nil {
-				return nil, fmt.Errorf("%s : %w", where, err)
+				return nil, say("%s : %w", where, err)
 			}
 			taken = n
 		}
@@ -90,7 +89,7 @@ func (c *Ctx) binds(keyword string, args []string) ([]*stream.Bind, error) {
 	}
 	for _, b := range list {
 		if b.V6Only && b.V4V6 {
-			return nil, fmt.Errorf("%s : 'v4v6' and 'v6only' exclude each other", where)
+			return nil, say("%s : 'v4v6' and 'v6only' exclude each other", where)
 		}
 	}
 	return list, nil
@@ -98,7 +97,7 @@ func (c *Ctx) binds(keyword string, args []string) ([]*stream.Bind, error) {
 
 func unknownBindOption(where, word string) error {
 	if IsKnown("bind", word) {
-		return fmt.Errorf("%s : %w", where, NotYet("option", word))
+		return say("%s : %w", where, NotYet("option", word))
 	}
 	var all []string
 	for n := range bindOptions {
@@ -106,9 +105,9 @@ func unknownBindOption(where, word string) error {
 	}
 	slices.Sort(all)
 	if best := config.Suggest(word, all); best != "" {
-		return fmt.Errorf("%s: unknown keyword '%s'; did you mean '%s' maybe ?", where, word, best)
+		return say("%s: unknown keyword '%s'; did you mean '%s' maybe ?", where, word, best)
 	}
-	return fmt.Errorf("%s: unknown keyword '%s'.", where, word)
+	return say("%s: unknown keyword '%s'.", where, word)
 }
 
 // addresses makes the binds of one address, several for a range of ports.
@@ -118,14 +117,14 @@ func (c *Ctx) addresses(text string) ([]*stream.Bind, error) {
 		return nil, err
 	}
 	if a.Transport == config.TransportQUIC || a.Transport == config.TransportMPTCP || a.Family == config.FamilySockpair {
-		return nil, fmt.Errorf("%w in '%s'", NotYet("address type", addressType(text)), text)
+		return nil, say("%w in '%s'", NotYet("address type", addressType(text)), text)
 	}
 	low, high := a.PortLow, a.PortHigh
 	if a.IsIP() && low == 0 {
-		return nil, fmt.Errorf("invalid port '%d'", low)
+		return nil, say("invalid port '%d'", low)
 	}
 	if high-low >= maxPorts {
-		return nil, fmt.Errorf("port range too large in '%s' (maximum is %d ports)", text, maxPorts)
+		return nil, say("port range too large in '%s' (maximum is %d ports)", text, maxPorts)
 	}
 	var list []*stream.Bind
 	for port := low; port <= high; port++ {
@@ -134,7 +133,7 @@ func (c *Ctx) addresses(text string) ([]*stream.Bind, error) {
 			b.FD = a.FD
 			b.Addr.Path = fmt.Sprintf("fd@%d", a.FD)
 		} else if b.Addr, err = c.socketAddr(a, port); err != nil {
-			return nil, fmt.Errorf("invalid address: '%s' in '%s'", a.Host, text)
+			return nil, say("invalid address: '%s' in '%s'", a.Host, text)
 		}
 		list = append(list, b)
 	}
@@ -166,7 +165,7 @@ func bindInt(low, high int, field func(*stream.Bind) *int) func(*Ctx, *stream.Bi
 
 func bindName(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, errors.New("'name' : missing name")
+		return 0, say("'name' : missing name")
 	}
 	b.Name = words[1]
 	return 2, nil
@@ -178,7 +177,7 @@ func bindID(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 		return 0, err
 	}
 	if n <= 0 {
-		return 0, errors.New("'id' : custom id has to be > 0")
+		return 0, say("'id' : custom id has to be > 0")
 	}
 	b.ID = n
 	return 2, nil
@@ -188,7 +187,7 @@ const minInt = -1 << 31
 
 func bindInterface(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, errors.New("'interface' : missing interface name")
+		return 0, say("'interface' : missing interface name")
 	}
 	b.Interface = words[1]
 	return 2, nil
@@ -197,11 +196,11 @@ func bindInterface(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 func bindMSS(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	v, err := value(words)
 	if err != nil {
-		return 0, errors.New("'mss' : missing MSS value")
+		return 0, say("'mss' : missing MSS value")
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n == 0 || n < -65535 || n > 65535 {
-		return 0, errors.New("'mss' : expects an MSS with and absolute value between 1 and 65535")
+		return 0, say("'mss' : expects an MSS with and absolute value between 1 and 65535")
 	}
 	b.MSS = n
 	return 2, nil
@@ -210,11 +209,11 @@ func bindMSS(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 func bindUserTimeout(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	v, err := value(words)
 	if err != nil {
-		return 0, errors.New("'tcp-ut' : missing TCP User Timeout value")
+		return 0, say("'tcp-ut' : missing TCP User Timeout value")
 	}
 	d, err := Time(v, "tcp-ut", 1e6)
 	if err != nil {
-		return 0, fmt.Errorf("'tcp-ut' : %w", err)
+		return 0, say("'tcp-ut' : %w", err)
 	}
 	b.TCPUserTimeout = int(d / 1e6)
 	return 2, nil
@@ -222,7 +221,7 @@ func bindUserTimeout(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 
 func bindLevel(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, errors.New("'level' : missing level")
+		return 0, say("'level' : missing level")
 	}
 	switch words[1] {
 	case "user":
@@ -232,17 +231,17 @@ func bindLevel(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	case "admin":
 		b.Level = LevelAdmin
 	default:
-		return 0, fmt.Errorf("'level' only supports 'user', 'operator', and 'admin' (got '%s')", words[1])
+		return 0, say("'level' only supports 'user', 'operator', and 'admin' (got '%s')", words[1])
 	}
 	return 2, nil
 }
 
 func bindExposeFD(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, errors.New("'expose-fd' : missing fd type")
+		return 0, say("'expose-fd' : missing fd type")
 	}
 	if words[1] != "listeners" {
-		return 0, fmt.Errorf("'expose-fd' only supports 'listeners' (got '%s')", words[1])
+		return 0, say("'expose-fd' only supports 'listeners' (got '%s')", words[1])
 	}
 	b.ExposeFD = true
 	return 2, nil
@@ -250,11 +249,11 @@ func bindExposeFD(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 
 func bindMode(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, errors.New("'mode' : missing mode (octal integer expected)")
+		return 0, say("'mode' : missing mode (octal integer expected)")
 	}
 	n, err := strconv.ParseUint(words[1], 8, 12)
 	if err != nil {
-		return 0, fmt.Errorf("'mode' : octal integer expected (got '%s')", words[1])
+		return 0, say("'mode' : octal integer expected (got '%s')", words[1])
 	}
 	b.Mode = os.FileMode(n)
 	return 2, nil
@@ -262,11 +261,11 @@ func bindMode(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 
 func bindUser(c *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, errors.New("'user' : missing user name")
+		return 0, say("'user' : missing user name")
 	}
 	n, err := c.lookup("/etc/passwd", words[1])
 	if err != nil {
-		return 0, fmt.Errorf("'user' : unknown user name '%s'", words[1])
+		return 0, say("'user' : unknown user name '%s'", words[1])
 	}
 	b.UID = n
 	return 2, nil
@@ -274,11 +273,11 @@ func bindUser(c *Ctx, b *stream.Bind, words []string) (int, error) {
 
 func bindGroup(c *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, errors.New("'group' : missing group name")
+		return 0, say("'group' : missing group name")
 	}
 	n, err := c.lookup("/etc/group", words[1])
 	if err != nil {
-		return 0, fmt.Errorf("'group' : unknown group name '%s'", words[1])
+		return 0, say("'group' : unknown group name '%s'", words[1])
 	}
 	b.GID = n
 	return 2, nil

@@ -37,7 +37,7 @@ func DumpKeywords(w io.Writer, list string) error {
 		case slices.Contains(classes, c):
 			want[c] = true
 		default:
-			return fmt.Errorf("ignoring unknown keyword dump class '%s'", c)
+			return say("ignoring unknown keyword dump class '%s'", c)
 		}
 	}
 	for _, c := range classes {

@@ -1,8 +1,6 @@
 package conf
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"strconv"
 	"strings"
@@ -24,11 +22,11 @@ func init() {
 // errorStatus reads the status that a line replaces the page of.
 func (c *Ctx) errorStatus(what string) (int, error) {
 	if len(c.Args) < 2 {
-		return 0, fmt.Errorf("%s : expects <status_code> and <%s> as arguments.", c.Keyword, what)
+		return 0, say("%s : expects <status_code> and <%s> as arguments.", c.Keyword, what)
 	}
 	n, err := strconv.Atoi(c.Args[0])
 	if err != nil || !stream.HasDefaultReply(n) {
-		return 0, fmt.Errorf("%s : status code '%s' not handled.", c.Keyword, c.Args[0])
+		return 0, say("%s : status code '%s' not handled.", c.Keyword, c.Args[0])
 	}
 	return n, nil
 }
@@ -54,11 +52,11 @@ func errorFile(c *Ctx) error {
 	}
 	data, err := c.ReadFile(name)
 	if err != nil {
-		return fmt.Errorf("errorfile : error opening file '%s'.", name)
+		return say("errorfile : error opening file '%s'.", name)
 	}
 	r, err := ParseReply(data, c.Snap.Global.BufSize-c.Snap.Global.MaxRewrite)
 	if err != nil {
-		return fmt.Errorf("errorfile : error parsing file '%s' : %w.", name, err)
+		return say("errorfile : error parsing file '%s' : %w.", name, err)
 	}
 	c.setErrorReply(status, r)
 	return nil
@@ -72,11 +70,11 @@ func ParseReply(data []byte, limit int) (*stream.Reply, error) {
 		return &stream.Reply{Silent: true, Close: true}, nil
 	}
 	if len(data) > limit {
-		return nil, fmt.Errorf("larger than %d bytes", limit)
+		return nil, say("larger than %d bytes", limit)
 	}
 	head, body := splitHead(data)
 	if head == nil {
-		return nil, errors.New("no empty line after the headers")
+		return nil, say("no empty line after the headers")
 	}
 	var res message.Response
 	n, err := http1.ParseResponse(head, &res, message.Head, &http1.Limits{})
@@ -84,7 +82,7 @@ func ParseReply(data []byte, limit int) (*stream.Reply, error) {
 		return nil, err
 	}
 	if n == 0 {
-		return nil, errors.New("truncated head")
+		return nil, say("truncated head")
 	}
 	r := &stream.Reply{Status: res.Status, Reason: string(res.Reason), Close: asksClose(string(head))}
 	for _, f := range res.Fields {
@@ -95,10 +93,10 @@ func ParseReply(data []byte, limit int) (*stream.Reply, error) {
 				body = body[:n] // editors end files with a line feed
 			}
 			if err != nil || n != len(body) {
-				return nil, fmt.Errorf("content-length says %s, the body has %d bytes", f.Value, len(body))
+				return nil, say("content-length says %s, the body has %d bytes", f.Value, len(body))
 			}
 		case "transfer-encoding":
-			return nil, errors.New("transfer-encoding is not possible here")
+			return nil, say("transfer-encoding is not possible here")
 		case "connection": // about this one connection, see asksClose
 		default:
 			r.Fields = append(r.Fields, message.Field{Name: []byte(name), Value: append([]byte(nil), f.Value...)})
@@ -150,7 +148,7 @@ func errorLoc(code int) func(*Ctx) error {
 			return err
 		}
 		if strings.ContainsAny(c.Args[1], "\r\n\x00") {
-			return fmt.Errorf("%s : invalid character in the URL.", c.Keyword)
+			return say("%s : invalid character in the URL.", c.Keyword)
 		}
 		c.setErrorReply(status, &stream.Reply{
 			Status: code, Reason: message.Reason(code),

@@ -252,7 +252,7 @@ func TestWarnings(t *testing.T) {
 		{"backend b\n bind :80\n", 2, "'bind' ignored because backend 'b' has no frontend capability."},
 		{"backend b\n maxconn 10\n", 2, "'maxconn' ignored because backend 'b' has no frontend capability. Maybe you want 'fullconn' instead ?"},
 		{"backend b\n timeout client 10\n", 2, "'timeout client' will be ignored because backend 'b' has no frontend capability"},
-		{"backend b\n option contstats\n", 2, "'contstats' ignored because backend 'b' has no frontend capability."},
+		{"backend b\n option clitcpka\n", 2, "'clitcpka' ignored because backend 'b' has no frontend capability."},
 		{"frontend f\n balance roundrobin\n", 2, "'balance' ignored because frontend 'f' has no backend capability."},
 		{"frontend f\n", 1, "frontend 'f' has no 'bind' directive. Please declare it as a backend if this was intended."},
 		{"listen f\n bind :80\n server s 1.1.1.1:1\n", 1, "missing timeouts for proxy 'f'.\n   | While not properly invalid, you will certainly encounter various problems\n   | with such a configuration. To fix this, please ensure that all following\n   | timeouts are set to a non-zero value: 'client', 'connect', 'server'."},

@@ -2,7 +2,6 @@ package conf
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strconv"
 	"time"
@@ -47,7 +46,6 @@ func init() {
 		want      string
 		set       func(g *stream.Global, n int)
 	}{
-		{"maxpipes", 1, maxInt, "an integer argument.", func(g *stream.Global, n int) { g.MaxPipes = n }},
 		{"tune.bufsize", 1024, 256 << 20, "a positive integer argument.", func(g *stream.Global, n int) { g.BufSize = (n + 15) &^ 15 }},
 		{"tune.maxrewrite", 0, 256 << 20, "a positive integer argument.", func(g *stream.Global, n int) { g.MaxRewrite = n }},
 		{"tune.http.maxhdr", 1, 32767, "a numeric value between 1 and 32767", func(g *stream.Global, n int) { g.MaxHeaders = n }},
@@ -111,9 +109,9 @@ func nbthread(c *Ctx) error {
 	n, err := strconv.Atoi(c.arg(0))
 	switch {
 	case err != nil:
-		return fmt.Errorf("'nbthread' passed a missing or unparsable integer value in '%s'", c.arg(0))
+		return say("'nbthread' passed a missing or unparsable integer value in '%s'", c.arg(0))
 	case n < 1 || n > maxThreads:
-		return fmt.Errorf("'nbthread' value must be between 1 and %d (was %d)", maxThreads, n)
+		return say("'nbthread' value must be between 1 and %d (was %d)", maxThreads, n)
 	}
 	return nil // configuredThreads has it
 }
@@ -129,7 +127,7 @@ func globalMaxconn(c *Ctx) error {
 
 func statsSocket(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return errors.New("'stats socket' in global section expects an address or a path to a UNIX socket")
+		return say("'stats socket' in global section expects an address or a path to a UNIX socket")
 	}
 	binds, err := c.binds("stats socket", c.Args)
 	if err != nil {
@@ -150,14 +148,14 @@ func statsTimeout(c *Ctx) error {
 	var bad *config.CharError
 	switch {
 	case errors.As(err, &bad):
-		return fmt.Errorf("'stats timeout' : unexpected character '%c'", bad.Char)
+		return say("'stats timeout' : unexpected character '%c'", bad.Char)
 	case errors.Is(err, config.ErrTimeOverflow):
-		return fmt.Errorf("timer overflow in argument '%s' to 'stats timeout' (maximum value is 2147483647 ms or ~24.8 days)", c.arg(0))
+		return say("timer overflow in argument '%s' to 'stats timeout' (maximum value is 2147483647 ms or ~24.8 days)", c.arg(0))
 	case err != nil:
-		return errors.New("'stats timeout' expects a positive value")
+		return say("'stats timeout' expects a positive value")
 	}
 	if d == 0 {
-		return errors.New("'stats timeout' expects a positive value")
+		return say("'stats timeout' expects a positive value")
 	}
 	Runtime.MakeGlobal(c.Snap.Global).Timeout = d
 	return nil
@@ -166,7 +164,7 @@ func statsTimeout(c *Ctx) error {
 func statsMaxconn(c *Ctx) error {
 	n, err := strconv.Atoi(c.arg(0))
 	if err != nil || n <= 0 || n > maxInt {
-		return errors.New("'stats maxconn' expects a positive value")
+		return say("'stats maxconn' expects a positive value")
 	}
 	Runtime.MakeGlobal(c.Snap.Global).MaxConn = n
 	return nil
@@ -174,7 +172,7 @@ func statsMaxconn(c *Ctx) error {
 
 func masterWorker(c *Ctx) error {
 	if a := c.arg(0); a != "" && a != "no-exit-on-failure" {
-		return fmt.Errorf("'master-worker' only supports 'no-exit-on-failure' option.")
+		return say("'master-worker' only supports 'no-exit-on-failure' option.")
 	} else if a != "" {
 		return NotYet("option", "master-worker no-exit-on-failure")
 	}
@@ -187,7 +185,7 @@ func pidfile(c *Ctx) error {
 		return err
 	}
 	if c.arg(0) == "" {
-		return errors.New("'pidfile' expects a file name as an argument.")
+		return say("'pidfile' expects a file name as an argument.")
 	}
 	ProcessSettings.MakeGlobal(c.Snap.Global).PidFile = c.arg(0)
 	return nil
@@ -195,7 +193,7 @@ func pidfile(c *Ctx) error {
 
 func localpeer(c *Ctx) error {
 	if c.arg(0) == "" {
-		return errors.New("'localpeer' expects a name as an argument.")
+		return say("'localpeer' expects a name as an argument.")
 	}
 	ProcessSettings.MakeGlobal(c.Snap.Global).LocalPeer = c.arg(0)
 	return nil
@@ -207,7 +205,7 @@ func user(c *Ctx) error {
 	}
 	n, err := c.lookup("/etc/passwd", c.arg(0))
 	if err != nil {
-		return fmt.Errorf("cannot find user id for '%s' (%w)", c.arg(0), err)
+		return say("cannot find user id for '%s' (%w)", c.arg(0), err)
 	}
 	g := c.Snap.Global
 	g.User, g.UID = c.arg(0), n
@@ -220,7 +218,7 @@ func group(c *Ctx) error {
 	}
 	n, err := c.lookup("/etc/group", c.arg(0))
 	if err != nil {
-		return fmt.Errorf("cannot find group id for '%s' (%w)", c.arg(0), err)
+		return say("cannot find group id for '%s' (%w)", c.arg(0), err)
 	}
 	g := c.Snap.Global
 	g.Group, g.GID = c.arg(0), n
@@ -233,7 +231,7 @@ func uid(c *Ctx) error {
 	}
 	n, err := strconv.ParseUint(c.arg(0), 10, 31)
 	if err != nil {
-		return fmt.Errorf("uid: string '%s' is not a number.\n   | You might want to use the 'user' parameter to use a system user name.", c.arg(0))
+		return say("uid: string '%s' is not a number.\n   | You might want to use the 'user' parameter to use a system user name.", c.arg(0))
 	}
 	c.Snap.Global.UID = int(n)
 	return nil
@@ -245,7 +243,7 @@ func gid(c *Ctx) error {
 	}
 	n, err := strconv.ParseUint(c.arg(0), 10, 31)
 	if err != nil {
-		return fmt.Errorf("gid: string '%s' is not a number.\n   | You might want to use the 'group' parameter to use a system group name.", c.arg(0))
+		return say("gid: string '%s' is not a number.\n   | You might want to use the 'group' parameter to use a system group name.", c.arg(0))
 	}
 	c.Snap.Global.GID = int(n)
 	return nil
@@ -256,7 +254,7 @@ func chroot(c *Ctx) error {
 		return err
 	}
 	if c.arg(0) == "" {
-		return errors.New("'chroot' expects a directory as an argument.")
+		return say("'chroot' expects a directory as an argument.")
 	}
 	c.Snap.Global.Chroot = c.arg(0)
 	return nil
@@ -266,15 +264,15 @@ func chroot(c *Ctx) error {
 func delay(field func(*stream.Global) *time.Duration) func(*Ctx) error {
 	return func(c *Ctx) error {
 		if c.arg(0) == "" {
-			return fmt.Errorf("'%s' expects <time> as argument.", c.Keyword)
+			return say("'%s' expects <time> as argument.", c.Keyword)
 		}
 		d, err := config.ParseTime(c.arg(0), time.Millisecond)
 		var bad *config.CharError
 		switch {
 		case errors.As(err, &bad):
-			return fmt.Errorf("unexpected character '%c' in argument to <%s>.", bad.Char, c.Keyword)
+			return say("unexpected character '%c' in argument to <%s>.", bad.Char, c.Keyword)
 		case errors.Is(err, config.ErrTimeOverflow):
-			return fmt.Errorf("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", c.arg(0), c.Keyword)
+			return say("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", c.arg(0), c.Keyword)
 		}
 		*field(c.Snap.Global) = d
 		return err
@@ -285,7 +283,7 @@ var nodeName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 func node(c *Ctx) error {
 	if !nodeName.MatchString(c.arg(0)) {
-		return errors.New("'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or underscode(_).")
+		return say("'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or underscode(_).")
 	}
 	c.Snap.Global.Node = c.arg(0)
 	return nil
@@ -293,7 +291,7 @@ func node(c *Ctx) error {
 
 func globalDescription(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return errors.New("'description' expects a string argument.")
+		return say("'description' expects a string argument.")
 	}
 	c.Snap.Global.Descr = c.text()
 	return nil
@@ -305,7 +303,7 @@ func spreadChecks(c *Ctx) error {
 	}
 	n, err := strconv.Atoi(c.arg(0))
 	if err != nil || n < 0 || n > 50 {
-		return errors.New("'spread-checks' needs a positive value in range 0..50.")
+		return say("'spread-checks' needs a positive value in range 0..50.")
 	}
 	c.Snap.Global.SpreadChecks = n
 	return nil

@@ -2,7 +2,6 @@ package conf
 
 import (
 	_ "embed" // for the list below
-	"fmt"
 	"strings"
 )
 
@@ -42,5 +41,5 @@ func IsKnown(kind, name string) bool { return known[kind+" "+name] }
 // NotYet is the error for a keyword that HAProxy 3.4 has and this program does
 // not. what is "keyword", "option", "action" …
 func NotYet(what, name string) error {
-	return fmt.Errorf("%s '%s' of HAProxy 3.4 is not supported by Forebay yet.", what, name) //nolint:staticcheck // messages end like HAProxy's
+	return say("%s '%s' of HAProxy 3.4 is not supported by Forebay yet.", what, name)
 }

@@ -1,8 +1,6 @@
 package conf
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -75,19 +73,19 @@ func (l *Loading) statement(st config.Statement, in Sections, kind string, p, ba
 // check looks at what a keyword's registration says of its line.
 func (c *Ctx) check(st config.Statement, k *Keyword) error {
 	if c.InDefaults && c.Proxy.Name == "" && slices.Contains(onlyNamed, st.Args[0]) {
-		return fmt.Errorf("'%s' not allowed in anonymous 'defaults' section.", st.Args[0])
+		return say("'%s' not allowed in anonymous 'defaults' section.", st.Args[0])
 	}
 	if st.No && !k.No || st.Default && !k.Default {
 		if st.Args[0] == "option" {
-			return fmt.Errorf("negation/default is not supported for option '%s'.", strings.TrimPrefix(k.Name, "option "))
+			return say("negation/default is not supported for option '%s'.", strings.TrimPrefix(k.Name, "option "))
 		}
-		return fmt.Errorf("negation/default is not supported for '%s'.", k.Name)
+		return say("negation/default is not supported for '%s'.", k.Name)
 	}
 	if len(c.Args) < k.Min {
 		if k.Min == 1 {
-			return fmt.Errorf("'%s' expects an argument.", k.Name)
+			return say("'%s' expects an argument.", k.Name)
 		}
-		return fmt.Errorf("'%s' expects %d arguments.", k.Name, k.Min)
+		return say("'%s' expects %d arguments.", k.Name, k.Min)
 	}
 	if k.Max >= 0 && len(c.Args) > k.Max {
 		return c.unexpected(c.Args[k.Max])
@@ -97,7 +95,7 @@ func (c *Ctx) check(st config.Statement, k *Keyword) error {
 
 // unexpected is the error for one word too many.
 func (c *Ctx) unexpected(word string) error {
-	return fmt.Errorf("'%s' cannot handle unexpected argument '%s'.", c.Keyword, word)
+	return say("'%s' cannot handle unexpected argument '%s'.", c.Keyword, word)
 }
 
 // misplaced reports a keyword that the section has no use for.
@@ -165,23 +163,23 @@ func unknown(st config.Statement, in Sections, kind string) error {
 		return unknownOption(st, got)
 	case "timeout":
 		if class == "proxy" {
-			return fmt.Errorf("'timeout' supports 'client', 'server', 'connect', 'check', 'queue', 'http-keep-alive', 'http-request', 'tunnel', 'tarpit', 'client-fin' and 'server-fin' (got '%s')", got)
+			return say("'timeout' supports 'client', 'server', 'connect', 'check', 'queue', 'http-keep-alive', 'http-request', 'tunnel', 'tarpit', 'client-fin' and 'server-fin' (got '%s')", got)
 		}
 	case "stats":
 		if class == "global" {
-			return fmt.Errorf("'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got '%s')", got)
+			return say("'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got '%s')", got)
 		}
 	case "rate-limit":
 		if class == "proxy" {
-			return fmt.Errorf("'rate-limit' only supports 'sessions' (got '%s')", got)
+			return say("'rate-limit' only supports 'sessions' (got '%s')", got)
 		}
 	case "monitor":
 		if class == "proxy" {
-			return errors.New("'monitor' only supports 'fail'.")
+			return say("'monitor' only supports 'fail'.")
 		}
 	}
 	if instead := removed[args[0]]; instead != "" {
-		return fmt.Errorf("the '%s' keyword is not supported anymore. %s", args[0], instead)
+		return say("the '%s' keyword is not supported anymore. %s", args[0], instead)
 	}
 	if IsKnown(class, args[0]) {
 		return NotYet("keyword", args[0])
@@ -191,22 +189,22 @@ func unknown(st config.Statement, in Sections, kind string) error {
 		name += " " + args[1]
 	}
 	if best := config.Suggest(name, names(in, "")); best != "" {
-		return fmt.Errorf("unknown keyword '%s' in '%s' section; did you mean '%s' maybe ?", args[0], kind, best)
+		return say("unknown keyword '%s' in '%s' section; did you mean '%s' maybe ?", args[0], kind, best)
 	}
-	return fmt.Errorf("unknown keyword '%s' in '%s' section", args[0], kind)
+	return say("unknown keyword '%s' in '%s' section", args[0], kind)
 }
 
 func unknownOption(st config.Statement, name string) error {
 	switch {
 	case name == "":
-		return errors.New("'option' expects an option name.")
+		return say("'option' expects an option name.")
 	case st.No || st.Default:
-		return fmt.Errorf("negation/default is not supported for option '%s'.", name)
+		return say("negation/default is not supported for option '%s'.", name)
 	}
 	if best := config.Suggest(name, names(Proxies, "option ")); best != "" {
-		return fmt.Errorf("unknown option '%s'; did you mean '%s' maybe ?", name, best)
+		return say("unknown option '%s'; did you mean '%s' maybe ?", name, best)
 	}
-	return fmt.Errorf("unknown option '%s'.", name)
+	return say("unknown option '%s'.", name)
 }
 
 // names lists the registered keywords of sections, sorted, those with a prefix

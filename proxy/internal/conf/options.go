@@ -1,8 +1,6 @@
 package conf
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -28,14 +26,11 @@ var flags = []struct {
 	{"accept-unsafe-violations-in-http-response", beSide, stream.AcceptInvalidResponse},
 	{"allbackups", beSide, stream.AllBackups},
 	{"clitcpka", feSide, stream.ClitcpKA},
-	{"contstats", feSide, stream.Contstats},
 	{"dontlog-normal", feSide, stream.DontLogNormal},
 	{"dontlognull", feSide, stream.DontLogNull},
 	{"http-ignore-probes", feSide, stream.HTTPIgnoreProbes},
 	{"http-no-delay", Proxies, stream.HTTPNoDelay},
 	{"log-health-checks", beSide, stream.LogHealthChecks},
-	{"log-separate-errors", feSide, stream.LogSeparateErrors},
-	{"logasap", feSide, stream.LogAsap},
 	{"nolinger", Proxies, stream.NoLinger},
 	{"splice-auto", Proxies, stream.SpliceAuto},
 	{"splice-request", Proxies, stream.SpliceRequest},
@@ -109,7 +104,7 @@ func redispatch(c *Ctx) error {
 	}
 	n, err := strconv.Atoi(c.Args[0])
 	if err != nil {
-		return fmt.Errorf("'option redispatch' expects an integer argument, found '%s'.", c.Args[0])
+		return say("'option redispatch' expects an integer argument, found '%s'.", c.Args[0])
 	}
 	if n < -1 {
 		return NotYet("option", "redispatch "+c.Args[0])
@@ -126,22 +121,22 @@ func forwardFor(c *Ctx) error {
 			i++
 			p, err := network(c.arg(i))
 			if err != nil {
-				return errors.New("'option forwardfor except' expects <address>[/mask] as argument.")
+				return say("'option forwardfor except' expects <address>[/mask] as argument.")
 			}
 			f.Except = p
 		case "header":
 			i++
 			if c.arg(i) == "" {
-				return errors.New("'option forwardfor header' expects <header_name> as argument.")
+				return say("'option forwardfor header' expects <header_name> as argument.")
 			}
 			if !token(c.arg(i)) {
-				return fmt.Errorf("'option forwardfor header' : '%s' is not a valid header name.", c.arg(i))
+				return say("'option forwardfor header' : '%s' is not a valid header name.", c.arg(i))
 			}
 			f.Header = strings.ToLower(c.arg(i))
 		case "if-none":
 			f.IfNone = true
 		default:
-			return errors.New("'option forwardfor' only supports optional values: 'except', 'header' and 'if-none'.")
+			return say("'option forwardfor' only supports optional values: 'except', 'header' and 'if-none'.")
 		}
 	}
 	c.Proxy.ForwardFor = &f
@@ -166,7 +161,7 @@ func network(s string) (netip.Prefix, error) {
 				return ip.Prefix(n)
 			}
 		}
-		return netip.Prefix{}, errors.New("mask with holes")
+		return netip.Prefix{}, say("mask with holes")
 	}
 	n, err := strconv.Atoi(mask)
 	if err != nil {

@@ -3,10 +3,10 @@ package conf
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -58,11 +58,10 @@ func (l *Loading) prepareHosts() {
 			}
 		}
 	}
-	next := 0
+	var next atomic.Uint32 // look-ups of both families run side by side
 	h.dns = net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		if len(servers) > 0 {
-			address = servers[next%len(servers)]
-			next++
+			address = servers[int(next.Add(1)-1)%len(servers)]
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}}
@@ -93,7 +92,7 @@ func (l *Loading) resolve(name string, want config.Family) (netip.Addr, error) {
 			}
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("could not resolve address '%s'.", name)
+	return netip.Addr{}, say("could not resolve address '%s'.", name)
 }
 
 // socketAddr makes the address to listen on or to connect to. The port is the
@@ -113,5 +112,5 @@ func (l *Loading) socketAddr(a config.Address, port int) (reactor.Addr, error) {
 		ip, err := l.resolve(a.Host, a.Want)
 		return reactor.Addr{IP: ip, Port: uint16(port)}, err
 	}
-	return reactor.Addr{}, fmt.Errorf("address family not usable here")
+	return reactor.Addr{}, say("address family not usable here")
 }

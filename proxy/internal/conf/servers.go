@@ -29,7 +29,6 @@ func init() {
 	RegisterServer(
 		ServerOption{Name: "weight", Args: 1, Dynamic: true, Parse: serverWeight},
 		ServerOption{Name: "maxconn", Args: 1, Dynamic: true, Parse: serverInt(0, func(s *stream.ServerSettings) *int { return &s.MaxConn })},
-		ServerOption{Name: "maxqueue", Args: 1, Dynamic: true, Parse: serverInt(0, func(s *stream.ServerSettings) *int { return &s.MaxQueue })},
 		ServerOption{Name: "pool-max-conn", Args: 1, Dynamic: true, Parse: poolMaxConn},
 		ServerOption{Name: "pool-purge-delay", Args: 1, Dynamic: true, Parse: poolPurgeDelay},
 		ServerOption{Name: "max-reuse", Args: 1, Dynamic: true, Parse: maxReuse},
@@ -60,11 +59,11 @@ func defaultsOf(p *stream.Proxy) *stream.ServerSettings {
 
 func serverLine(c *Ctx) error {
 	if len(c.Args) < 2 {
-		return errors.New("'server' expects <name> and <addr>[:<port>] as arguments.")
+		return say("'server' expects <name> and <addr>[:<port>] as arguments.")
 	}
 	name := c.Args[0]
 	if bad := config.ValidName(name); bad != 0 {
-		return fmt.Errorf("character '%c' is not permitted in server name '%s'.", bad, name)
+		return say("character '%c' is not permitted in server name '%s'.", bad, name)
 	}
 	set, err := c.server(name, c.Args[1:], false)
 	if err != nil {
@@ -75,15 +74,15 @@ func serverLine(c *Ctx) error {
 
 func serverTemplate(c *Ctx) error {
 	if len(c.Args) < 3 {
-		return errors.New("'server-template' expects <prefix> <nb | range> <addr>[:<port>] as arguments.")
+		return say("'server-template' expects <prefix> <nb | range> <addr>[:<port>] as arguments.")
 	}
 	prefix, count := c.Args[0], c.Args[1]
 	if bad := config.ValidName(prefix); bad != 0 {
-		return fmt.Errorf("character '%c' is not permitted in server-template prefix '%s'.", bad, prefix)
+		return say("character '%c' is not permitted in server-template prefix '%s'.", bad, prefix)
 	}
 	low, high, ok := templateRange(count)
 	if !ok {
-		return fmt.Errorf("Wrong server-template number or range arg '%s'.", count)
+		return say("Wrong server-template number or range arg '%s'.", count)
 	}
 	set, err := c.server(prefix, c.Args[2:], false)
 	if err != nil {
@@ -120,10 +119,10 @@ func templateRange(s string) (low, high int, ok bool) {
 func (c *Ctx) addServer(name string, set *stream.ServerSettings) error {
 	for _, o := range c.Proxy.ServerLines {
 		if o.Name == name {
-			return fmt.Errorf("%s '%s', another server named '%s' was already defined at line %d, please use distinct names.", kindOf(c.Proxy), c.Proxy.Name, name, o.Pos.Line)
+			return say("%s '%s', another server named '%s' was already defined at line %d, please use distinct names.", kindOf(c.Proxy), c.Proxy.Name, name, o.Pos.Line)
 		}
 		if set.ID != 0 && o.Settings.ID == set.ID {
-			return fmt.Errorf("'server %s/%s' : 'id' : custom id %d already used at %s ('server %s').", c.Proxy.Name, name, set.ID, o.Pos, o.Name)
+			return say("'server %s/%s' : 'id' : custom id %d already used at %s ('server %s').", c.Proxy.Name, name, set.ID, o.Pos, o.Name)
 		}
 	}
 	c.Proxy.ServerLines = append(c.Proxy.ServerLines, &stream.ServerLine{Name: name, Pos: c.Pos, Settings: set})
@@ -132,14 +131,14 @@ func (c *Ctx) addServer(name string, set *stream.ServerSettings) error {
 
 func defaultServerLine(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return errors.New("'default-server' expects at least one argument.")
+		return say("'default-server' expects at least one argument.")
 	}
 	set := defaultsOf(c.Proxy)
 	if err := c.options(set, c.Args, false); err != nil {
 		if _, ok := err.(unknownOptionError); ok {
-			return fmt.Errorf("%w Hint: no address was expected for this server.", err)
+			return say("%w Hint: no address was expected for this server.", err)
 		}
-		return fmt.Errorf("'default-server' : %w", err)
+		return say("'default-server' : %w", err)
 	}
 	*defaultServer.Make(c.Proxy) = *set
 	return nil
@@ -157,14 +156,14 @@ func (c *Ctx) ParseServer(p *stream.Proxy, name string, words []string) (*stream
 // server reads what follows the name of a server: its address and options.
 func (c *Ctx) server(name string, words []string, dynamic bool) (*stream.ServerSettings, error) {
 	fail := func(err error) (*stream.ServerSettings, error) {
-		return nil, fmt.Errorf("'server %s/%s' : %w", c.Proxy.Name, name, err)
+		return nil, say("'server %s/%s' : %w", c.Proxy.Name, name, err)
 	}
 	a, err := config.ParseAddress(words[0], config.AddressOptions{Port: true, PortOffset: true, NoDgram: true, NoNames: dynamic})
 	if err != nil {
 		return fail(err)
 	}
 	if a.Transport == config.TransportQUIC || a.Transport == config.TransportMPTCP || a.Family == config.FamilyFD || a.Family == config.FamilySockpair {
-		return fail(fmt.Errorf("%w in '%s'", NotYet("address type", addressType(words[0])), words[0]))
+		return fail(say("%w in '%s'", NotYet("address type", addressType(words[0])), words[0]))
 	}
 	var set *stream.ServerSettings
 	if dynamic {
@@ -177,6 +176,9 @@ func (c *Ctx) server(name string, words []string, dynamic bool) (*stream.ServerS
 	set.Host = a.Host
 	if err := c.options(set, words[1:], dynamic); err != nil {
 		return fail(err)
+	}
+	if set.PoolPurgeDelay == 0 {
+		set.PoolMaxConn = 0 // no idle connection is kept at all
 	}
 	if a.IsIP() {
 		switch a.Port {
@@ -221,7 +223,7 @@ func (c *Ctx) initialAddr(a config.Address, port int, how string) (addr reactor.
 		}
 	}
 	if err == nil {
-		err = fmt.Errorf("could not resolve address '%s'.", a.Host)
+		err = say("could not resolve address '%s'.", a.Host)
 	}
 	return reactor.Addr{}, err
 }
@@ -239,7 +241,7 @@ func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) 
 		case o == nil:
 			return unknownServerOption(words[0])
 		case dynamic && !o.Dynamic:
-			return fmt.Errorf("'%s' option is not accepted for dynamic server", words[0])
+			return say("'%s' option is not accepted for dynamic server", words[0])
 		}
 		n, err := o.Parse(c, set, words)
 		if err != nil {
@@ -286,7 +288,7 @@ func serverWeight(_ *Ctx, s *stream.ServerSettings, words []string) (int, error)
 		return 0, err
 	}
 	if n < 0 || n > 256 {
-		return 0, fmt.Errorf("weight of server is not within 0 and 256 (%d).", n)
+		return 0, say("weight of server is not within 0 and 256 (%d).", n)
 	}
 	s.Weight = n
 	return 2, nil
@@ -298,7 +300,7 @@ func serverID(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 		return 0, err
 	}
 	if n <= 0 {
-		return 0, errors.New("'id' : custom id has to be > 0.")
+		return 0, say("'id' : custom id has to be > 0.")
 	}
 	s.ID = n
 	return 2, nil
@@ -315,7 +317,7 @@ func maxReuse(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 func fromMinusOne(field *int, words []string) error {
 	n, err := intValue(words, minInt, maxInt)
 	if err == nil && n < -1 {
-		err = fmt.Errorf("'%s' must be >= -1.", words[0])
+		err = say("'%s' must be >= -1.", words[0])
 	}
 	if err == nil {
 		*field = n
@@ -332,9 +334,9 @@ func poolPurgeDelay(_ *Ctx, s *stream.ServerSettings, words []string) (int, erro
 	var bad *config.CharError
 	switch {
 	case errors.As(err, &bad):
-		return 0, fmt.Errorf("unexpected character '%c' in argument to <pool-purge-delay>.", bad.Char)
+		return 0, say("unexpected character '%c' in argument to <pool-purge-delay>.", bad.Char)
 	case err != nil:
-		return 0, fmt.Errorf("'pool-purge-delay' : %w", err)
+		return 0, say("'pool-purge-delay' : %w", err)
 	}
 	s.PoolPurgeDelay = d
 	return 2, nil
@@ -347,7 +349,7 @@ func initAddr(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 	}
 	for _, m := range strings.Split(v, ",") {
 		if _, err := netip.ParseAddr(m); err != nil && m != "last" && m != "libc" && m != "none" {
-			return 0, fmt.Errorf("'init-addr' : unknown init-addr method '%s', valid methods are 'last', 'libc', 'none', or an IP address.", m)
+			return 0, say("'init-addr' : unknown init-addr method '%s', valid methods are 'last', 'libc', 'none', or an IP address.", m)
 		}
 	}
 	s.InitAddr = v

@@ -2,7 +2,6 @@ package conf
 
 import (
 	"bytes"
-	"errors"
 	"strconv"
 )
 
@@ -21,5 +20,5 @@ func (l *Loading) lookup(file, name string) (int, error) {
 			return int(n), err
 		}
 	}
-	return 0, errors.New("not found")
+	return 0, say("not found")
 }

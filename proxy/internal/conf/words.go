@@ -1,8 +1,6 @@
 package conf
 
 import (
-	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -38,7 +36,7 @@ func mode(c *Ctx) error {
 	case "log", "spop", "haterm":
 		return NotYet("mode", m)
 	default:
-		return fmt.Errorf("unknown proxy mode '%s'.", m)
+		return say("unknown proxy mode '%s'.", m)
 	}
 	return nil
 }
@@ -69,7 +67,7 @@ var reuseModes = map[string]stream.Reuse{
 func httpReuse(c *Ctx) error {
 	m, ok := reuseModes[c.arg(0)]
 	if !ok {
-		return errors.New("'http-reuse' only supports 'never', 'safe', 'aggressive', 'always'.")
+		return say("'http-reuse' only supports 'never', 'safe', 'aggressive', 'always'.")
 	}
 	c.Proxy.Reuse = m
 	return nil
@@ -89,7 +87,7 @@ func balanceLine(c *Ctx) error {
 		if hasParen {
 			n, err := strconv.Atoi(strings.TrimSuffix(inside, ")"))
 			if err != nil || n < 1 || n > maxInt || !strings.HasSuffix(inside, ")") {
-				return errors.New("balance random : number of draws must be at least 1.")
+				return say("balance random : number of draws must be at least 1.")
 			}
 			b.Draws = n
 		}
@@ -108,12 +106,12 @@ func balanceLine(c *Ctx) error {
 			return NotYet("algorithm", "balance "+a)
 		}
 	}
-	return errors.New("balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hdr(name)', 'rdp-cookie(name)', 'first', 'random' and 'hash' options.")
+	return say("balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hdr(name)', 'rdp-cookie(name)', 'first', 'random' and 'hash' options.")
 }
 
 func defaultBackend(c *Ctx) error {
 	if c.arg(0) == "" {
-		return errors.New("'default_backend' expects a backend name.")
+		return say("'default_backend' expects a backend name.")
 	}
 	c.Proxy.DefaultName = c.arg(0)
 	return nil
@@ -121,7 +119,7 @@ func defaultBackend(c *Ctx) error {
 
 func monitorURI(c *Ctx) error {
 	if c.arg(0) == "" {
-		return errors.New("'monitor-uri' expects an URI.")
+		return say("'monitor-uri' expects an URI.")
 	}
 	c.Proxy.MonitorURI = []byte(c.arg(0))
 	return nil
@@ -129,15 +127,15 @@ func monitorURI(c *Ctx) error {
 
 func proxyID(c *Ctx) error {
 	if c.arg(0) == "" {
-		return errors.New("'id' expects an integer argument.")
+		return say("'id' expects an integer argument.")
 	}
 	n, err := strconv.Atoi(c.arg(0))
 	if err != nil || n <= 0 || n > maxInt {
-		return errors.New("custom id has to be > 0.")
+		return say("custom id has to be > 0.")
 	}
 	for _, o := range c.Snap.Proxies {
 		if o != c.Proxy && o.ForcedID && o.ID == n {
-			return fmt.Errorf("%s %s reuses same custom id as %s %s (declared at %s).", kindOf(c.Proxy), c.Proxy.Name, kindOf(o), o.Name, o.Pos)
+			return say("%s %s reuses same custom id as %s %s (declared at %s).", kindOf(c.Proxy), c.Proxy.Name, kindOf(o), o.Name, o.Pos)
 		}
 	}
 	c.Proxy.ID, c.Proxy.ForcedID = n, true
@@ -146,7 +144,7 @@ func proxyID(c *Ctx) error {
 
 func description(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return errors.New("'description' expects a string argument.")
+		return say("'description' expects a string argument.")
 	}
 	c.Proxy.Descr = c.text()
 	return nil
@@ -158,14 +156,14 @@ var ParseCondition func(c *Ctx, words []string) (stream.Cond, error)
 
 func monitorFail(c *Ctx) error {
 	if a := c.arg(0); a != "if" && a != "unless" {
-		return errors.New("'monitor fail' requires either 'if' or 'unless' followed by a condition.")
+		return say("'monitor fail' requires either 'if' or 'unless' followed by a condition.")
 	}
 	if ParseCondition == nil {
 		return NotYet("keyword", "monitor fail")
 	}
 	cond, err := ParseCondition(c, c.Args)
 	if err != nil {
-		return fmt.Errorf("error detected while parsing a 'monitor fail' condition : %w.", err)
+		return say("error detected while parsing a 'monitor fail' condition : %w.", err)
 	}
 	c.Proxy.MonitorFail = append(c.Proxy.MonitorFail, cond)
 	return nil

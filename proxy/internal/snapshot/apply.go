@@ -81,7 +81,7 @@ func Changes(w *stream.Worker, new *stream.Snapshot) []Change {
 // Start puts the first configuration in force: it opens the listeners, of which
 // some may be inherited from another process, and begins to accept when the
 // reactors run. On errors, which name every address that failed, nothing stays
-// open.
+// open but what is inherited, and Start can be called again.
 func Start(w *stream.Worker, snap *stream.Snapshot, inherited stream.Inherited) error {
 	applying.Lock()
 	defer applying.Unlock()
@@ -90,11 +90,7 @@ func Start(w *stream.Worker, snap *stream.Snapshot, inherited stream.Inherited) 
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	for _, fds := range inherited { // of addresses that are not used any more
-		for _, n := range fds {
-			w.Reactors[0].Sys.Close(n)
-		}
-	}
+	closeAll(inherited) // of addresses that are not used any more
 	w.Mu.Lock()
 	if snap.Version == 0 {
 		snap.Version = 1
@@ -138,6 +134,7 @@ func Apply(w *stream.Worker, new *stream.Snapshot) ([]Change, error) {
 	opened, errs := openAll(w, lack, copies)
 	if len(errs) > 0 {
 		w.Mu.Unlock()
+		closeAll(copies)
 		return refused(changes, errs)
 	}
 	plan.commit(w)
@@ -160,6 +157,19 @@ func Apply(w *stream.Worker, new *stream.Snapshot) ([]Change, error) {
 	return changes, nil
 }
 
+// bindError is an address that could not be had.
+type bindError struct {
+	wish
+	err error
+}
+
+// Error words it as HAProxy does.
+func (e *bindError) Error() string {
+	return fmt.Sprintf("Binding [%s] for %s: %s", e.bind.Pos, e.owner(), e.err)
+}
+
+func (e *bindError) Unwrap() error { return e.err }
+
 // refused turns errors of binding into the answer: if rights are all that lacks,
 // a new process can do it.
 func refused(changes []Change, errs []error) ([]Change, error) {
@@ -174,7 +184,8 @@ func refused(changes []Change, errs []error) ([]Change, error) {
 	return changes, ErrNeedsReload
 }
 
-// openAll opens listeners, all or none.
+// openAll opens listeners, all or none. What it used of inherited is taken out of
+// it, and put back on errors.
 func openAll(w *stream.Worker, want []wish, inherited stream.Inherited) (map[string]*stream.Listener, []error) {
 	opened := make(map[string]*stream.Listener)
 	lent := make(map[string]bool)
@@ -184,7 +195,7 @@ func openAll(w *stream.Worker, want []wish, inherited stream.Inherited) (map[str
 		lent[key] = len(inherited[key]) > 0
 		l, err := w.OpenListener(x.bind, x.proxy, inherited)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("Binding [%s] for %s: %w", x.bind.Pos, x.owner(), err))
+			errs = append(errs, &bindError{x, err})
 			continue
 		}
 		opened[key] = l
@@ -193,7 +204,11 @@ func openAll(w *stream.Worker, want []wish, inherited stream.Inherited) (map[str
 		return opened, nil
 	}
 	for key, l := range opened {
-		l.Discard(lent[key])
+		if lent[key] {
+			inherited[key] = l.Descriptors()
+		} else {
+			l.Discard()
+		}
 	}
 	return nil, errs
 }

@@ -111,15 +111,19 @@ func duplicates(w *stream.Worker, want []wish) (stream.Inherited, error) {
 		for _, fd := range l.Descriptors() {
 			n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 			if err != nil {
-				for _, fds := range in {
-					for _, n := range fds {
-						unix.Close(n)
-					}
-				}
+				closeAll(in)
 				return nil, fmt.Errorf("cannot duplicate the socket of %s: %w", x.title(), err)
 			}
 			in[x.bind.Key()] = append(in[x.bind.Key()], n)
 		}
 	}
 	return in, nil
+}
+
+func closeAll(in stream.Inherited) {
+	for _, fds := range in {
+		for _, n := range fds {
+			unix.Close(n)
+		}
+	}
 }

@@ -236,13 +236,13 @@ func (l *Listener) Start() {
 	}
 }
 
-// Discard closes the sockets of a listener that was not started. Those of a path
-// are unlinked too, unless they were handed in.
-func (l *Listener) Discard(handedIn bool) {
+// Discard closes the sockets of a listener that was not started, and unlinks its
+// path.
+func (l *Listener) Discard() {
 	for _, s := range l.sockets {
 		s.r.Sys.Close(s.n)
 	}
-	if a := l.Bind.Load().Addr; !handedIn && a.IsUnix() && a.Path[0] != 0 {
+	if a := l.Bind.Load().Addr; a.IsUnix() && a.Path[0] != 0 {
 		os.Remove(a.Path)
 	}
 }
