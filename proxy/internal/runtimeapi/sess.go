@@ -35,8 +35,6 @@ func showSess(c *Conn, args []string) error {
 		return err
 	}
 	// Each reactor describes its own streams: no pointer to them leaves it.
-	// Numbers are given in order, so a stream that is newer than the command is
-	// not shown and the dump ends.
 	var text [][]byte
 	c.Worker.Each(c.R, func(r *reactor.Reactor) {
 		var b []byte

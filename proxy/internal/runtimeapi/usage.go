@@ -41,6 +41,9 @@ func (s *Set) exact(words []string) int {
 // maxMatches is how many guesses are shown at most.
 const maxMatches = 5
 
+// maxGuess is how much of an unknown command is compared, in bytes.
+const maxGuess = 64
+
 // matching gives the commands that begin with the first length words. If there
 // are more words, only those which resemble them best.
 func (s *Set) matching(words []string, length int) []*Command {
@@ -51,6 +54,7 @@ func (s *Set) matching(words []string, length int) []*Command {
 	var all []*Command
 	var near []guess
 	rest := strings.Join(words[min(length, len(words)):], "")
+	rest = rest[:min(len(rest), maxGuess)] // a mistyped name is not longer, and the reactor must go on
 	for _, c := range s.list {
 		if c.Help == "" || common(c.words, words) < length || basic(c) {
 			continue
