@@ -6,6 +6,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
 func init() {
@@ -45,16 +46,30 @@ func addServer(c *Conn, args []string) error {
 		text := strings.TrimPrefix(err.Error(), "'server "+p.Name+"/"+name+"' : ")
 		return Errorf("%s\n", text)
 	}
+	srv, err := c.join(p, name, set)
+	if err != nil {
+		return err
+	}
+	tell(added, c.Worker, p, srv)
+	for _, e := range d.All() {
+		c.Message(5, "%s", e.Text)
+	}
+	return c.Message(6, "New server registered.\n")
+}
+
+// join makes a server and puts it into a backend: in maintenance and unchecked,
+// since it is told to take traffic and to be checked by commands of their own.
+func (c *Conn) join(p *stream.Proxy, name string, set *server.Settings) (*server.Server, error) {
 	w, now := c.Worker, c.R.Wall()
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
 	if p.BE.Server(name) != nil {
-		return Errorf("Already exists a server with the same name in backend.\n")
+		return nil, Errorf("Already exists a server with the same name in backend.\n")
 	}
 	id := set.ID
 	for _, o := range p.BE.Servers() {
 		if id != 0 && o.ID == id {
-			return Errorf("'id' : custom id %d already used by server '%s'.\n", id, o.Name)
+			return nil, Errorf("'id' : custom id %d already used by server '%s'.\n", id, o.Name)
 		}
 	}
 	if id == 0 {
@@ -62,15 +77,10 @@ func addServer(c *Conn, args []string) error {
 	}
 	s := server.New(p.Name, name, id, len(w.Reactors), set, now)
 	s.Dynamic = true
-	// It is told to take traffic and to be checked by commands of their own.
 	s.SetAdmin(now, server.ForcedMaint, 0, "added")
 	s.Update(now, "added", func(st *server.State) { st.CheckPaused = set.Check.Enabled })
 	p.BE.Add(s)
-	tell(added, w, p, s)
-	for _, e := range d.All() {
-		c.Message(5, "%s", e.Text)
-	}
-	return c.Message(6, "New server registered.\n")
+	return s, nil
 }
 
 func addServerHelp(c *Conn) error {
@@ -103,14 +113,22 @@ func delServer(c *Conn, args []string) error {
 		return err
 	}
 	c.dropIdle(s)
-	c.Worker.Mu.Lock()
-	defer c.Worker.Mu.Unlock()
-	if err, _ := removable(s); err != nil {
+	if err := c.part(p, s); err != nil {
 		return err
 	}
-	p.BE.Remove(s)
 	tell(removed, c.Worker, p, s)
 	return c.Message(5, "Server deleted.\n")
+}
+
+// part takes a server out of a backend, if that can be.
+func (c *Conn) part(p *stream.Proxy, s *server.Server) error {
+	c.Worker.Mu.Lock()
+	defer c.Worker.Mu.Unlock()
+	err, _ := removable(s)
+	if err == nil {
+		p.BE.Remove(s)
+	}
+	return err
 }
 
 func enableServer(c *Conn, args []string) error {
