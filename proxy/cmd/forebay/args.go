@@ -9,30 +9,31 @@ import (
 
 // args is the command line (management.txt 3).
 type args struct {
-	files      []string // -f and --
-	condition  *string  // -cc
-	check      bool     // -c
-	dir        string   // -C
-	daemon     bool     // -D
-	foreground bool     // -db
-	debug      bool     // -d
-	dump       *string  // -dK
-	diag       bool     // -dD
-	strict     bool     // -dW
-	noSplice   bool     // -dS
-	peer       string   // -L
-	memory     int      // -m, MiB
-	maxconn    int      // -n
-	pidfile    string   // -p
-	quiet      bool     // -q
-	verbose    bool     // -V
-	old        []int    // -sf, -st
-	oldSignal  syscall.Signal
-	version    int // how many v
-	master     bool
-	notify     bool     // -Ws
-	masterCLI  []string // -S
-	takeFrom   string   // -x
+	files        []string // -f and --
+	condition    *string  // -cc
+	check        bool     // -c
+	dir          string   // -C
+	daemon       bool     // -D
+	foreground   bool     // -db
+	debug        bool     // -d
+	dump         *string  // -dK
+	diag         bool     // -dD
+	strict       bool     // -dW
+	noSplice     bool     // -dS
+	peer         string   // -L
+	memory       int      // -m, MiB
+	maxconn      int      // -n
+	proxyMaxconn int      // -N
+	pidfile      string   // -p
+	quiet        bool     // -q
+	verbose      bool     // -V
+	old          []int    // -sf, -st
+	oldSignal    syscall.Signal
+	version      int // how many v
+	master       bool
+	notify       bool     // -Ws
+	masterCLI    []string // -S
+	takeFrom     string   // -x
 }
 
 // errUsage makes the help be shown.
@@ -136,7 +137,7 @@ func parseArgs(words []string) (*args, error) {
 		case flag == "n":
 			err = number(&a.maxconn)
 		case flag == "N":
-			err = fmt.Errorf("'-N' is not supported by Forebay yet: set 'maxconn' in a defaults section")
+			err = number(&a.proxyMaxconn)
 		case flag == "sf", flag == "st":
 			a.oldSignal = syscall.SIGUSR1
 			if flag == "st" {
@@ -181,7 +182,7 @@ func known(flag string) bool {
 	return false
 }
 
-const usage = `Usage : forebay [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ]
+const usage = `Usage : forebay [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ] [ -N <maxpconn> ]
         [ -p <pidfile> ] [ -m <max megs> ] [ -C <dir> ] [-- <cfgfile>*]
         -v displays version ; -vv shows known build options.
         -d stays in foreground and shows all messages ; -db only disables background mode.
@@ -194,6 +195,7 @@ const usage = `Usage : forebay [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ]
         -cc check condition : evaluate a condition and exit
         -n sets the maximum total # of connections
         -m limits the usable amount of memory (in MB)
+        -N sets the default, per-proxy maximum # of connections
         -L set local peer name (default to hostname)
         -p writes pids of all children to this file
         -dS disables splice usage

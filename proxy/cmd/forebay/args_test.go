@@ -24,7 +24,7 @@ func TestParseArgs(t *testing.T) {
 		{"-Ws -S /x,level,user -S :1", args{master: true, notify: true, masterCLI: []string{"/x,level,user", ":1"}}},
 		{"-cc true", args{condition: str("true")}},
 		{"-dKall,cfg -c", args{dump: str("all,cfg"), check: true}},
-		{"-n 5 -m 6 -p f -L l -C d -x s", args{maxconn: 5, memory: 6, pidfile: "f", peer: "l", dir: "d", takeFrom: "s"}},
+		{"-N 7 -n 5 -m 6 -p f -L l -C d -x s", args{proxyMaxconn: 7, maxconn: 5, memory: 6, pidfile: "f", peer: "l", dir: "d", takeFrom: "s"}},
 		{"-vv", args{version: 2}},
 		{"-v", args{version: 1}},
 	} {
@@ -45,7 +45,7 @@ func TestParseArgsErrors(t *testing.T) {
 			t.Errorf("%s: %v, want the usage", line, err)
 		}
 	}
-	for _, line := range []string{"-dM", "-dt", "-N 5", "-dr"} {
+	for _, line := range []string{"-dM", "-dt", "-dr"} {
 		_, err := parseArgs(strings.Fields(line))
 		var bad errUsage
 		if err == nil || errors.As(err, &bad) || !strings.Contains(err.Error(), "not supported") {

@@ -37,7 +37,7 @@ func TestExitCodes(t *testing.T) {
 		{"-cc bogus(", 2, []string{"Failed to evaluate condition"}},
 		{"", 1, []string{"Usage : forebay"}},
 		{"-Z", 1, []string{"Usage : forebay"}},
-		{"-W -S /x,bogus -f " + s.cfg, 1, []string{"'bogus'", "Can't create the master's CLI."}},
+		{"-W -S /x,bogus -f " + s.cfg, 1, []string{"'bogus'", "Can't create the master's CLI"}},
 		{"-dKcfg -q -c -f " + s.cfg, 0, []string{"bind"}},
 	} {
 		out, _ := command(strings.Fields(c.args)...).CombinedOutput()

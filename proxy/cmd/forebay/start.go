@@ -22,7 +22,7 @@ func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
 
 // start loads the configuration and becomes a worker, a master or a daemon.
 func start(a *args, con *console.Console) int {
-	set := worker.Settings{MaxConn: a.maxconn, LocalPeer: a.peer, NoSplice: a.noSplice, Master: a.master}
+	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, Master: a.master}
 	rec := &bundle.Recorder{From: bundle.Disk{}}
 	sources, err := config.ReadSources(config.OS{}, a.files)
 	if err != nil {

@@ -26,6 +26,9 @@ type Input struct {
 	Threads int
 	// MaxConn is the command line's -n, which wins over "maxconn"; 0: not given.
 	MaxConn int
+	// ProxyMaxConn is the command line's -N: the maxconn of frontends that say
+	// nothing about it; 0: not given.
+	ProxyMaxConn int
 }
 
 // Load reads a configuration. The snapshot is nil if there were errors; they and
@@ -63,6 +66,13 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 	}
 	if g.MaxConn == 0 {
 		g.MaxConn = automaticMaxConn(l)
+	}
+	if in.ProxyMaxConn > 0 {
+		for _, p := range l.Snap.Proxies {
+			if p.Frontend && p.MaxConn == 0 {
+				p.MaxConn = in.ProxyMaxConn
+			}
+		}
 	}
 	l.finish()
 	for _, f := range finishers {

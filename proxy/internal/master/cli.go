@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -15,6 +16,8 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/version"
 )
+
+var errNoCLI = errors.New("config : Can't create the master's CLI")
 
 // openCLI binds the master sockets (-S) and returns what makes them serve.
 func (m *Master) openCLI() (start func(), err error) {
@@ -33,13 +36,15 @@ func (m *Master) openCLI() (start func(), err error) {
 	for _, text := range m.o.Binds {
 		binds, err := parseBinds(text)
 		if err != nil {
-			return nil, fmt.Errorf("config : %w\nconfig : Can't create the master's CLI.", err)
+			m.o.Console.Alert("config : %v", err)
+			return nil, errNoCLI
 		}
 		for _, b := range binds {
 			b.Handler = func(s *stream.Session) { m.serve(s, set) }
 			l, err := w.OpenListener(b, nil, nil)
 			if err != nil {
-				return nil, fmt.Errorf("config : Can't create the master's CLI: %w", err)
+				m.o.Console.Alert("config : %v", err)
+				return nil, errNoCLI
 			}
 			open = append(open, l)
 		}

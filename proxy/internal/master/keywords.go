@@ -1,7 +1,6 @@
 package master
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -21,11 +20,11 @@ var slot = stream.NewSlot[settings]()
 func init() {
 	conf.Register(conf.Keyword{Name: "mworker-max-reloads", In: conf.Global, Max: 1, Parse: func(c *conf.Ctx) error {
 		if len(c.Args) == 0 {
-			return errors.New("'mworker-max-reloads' expects an integer argument.")
+			return c.Errorf("'mworker-max-reloads' expects an integer argument.")
 		}
 		n, err := strconv.Atoi(c.Args[0])
 		if err != nil || n < 0 {
-			return errors.New("'mworker-max-reloads' expects a positive value or zero.")
+			return c.Errorf("'mworker-max-reloads' expects a positive value or zero.")
 		}
 		slot.MakeGlobal(c.Snap.Global).maxReloads = n
 		return nil

@@ -96,7 +96,7 @@ func (m *Master) begin() error {
 	var sockets []worker.Socket
 	if m.o.TakeFrom != "" && m.o.TakeFrom != "/dev/null" {
 		if sockets, err = worker.FetchFrom(m.o.TakeFrom); err != nil {
-			return fmt.Errorf("Failed to get the sockets from the old process (%s): %w", m.o.TakeFrom, err)
+			return fmt.Errorf("failed to get the sockets from the old process (%s): %w", m.o.TakeFrom, err)
 		}
 	}
 	m.o.Console.Tap(m.keep)
@@ -109,7 +109,7 @@ func (m *Master) begin() error {
 	select {
 	case <-p.ready:
 	case <-p.exited:
-		return fmt.Errorf("Current worker (%d) exited with code %d (%s)", p.pid, p.code, p.reason)
+		return fmt.Errorf("current worker (%d) exited with code %d (%s)", p.pid, p.code, p.reason)
 	}
 	m.list(p)
 	cli()

@@ -67,7 +67,7 @@ func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, old []int, old
 	cmd.ExtraFiles = files
 	if err := cmd.Start(); err != nil {
 		control.Close()
-		return nil, fmt.Errorf("Cannot fork: %w", err)
+		return nil, fmt.Errorf("cannot fork: %w", err)
 	}
 	p := &process{
 		pid: cmd.Process.Pid, control: control, started: time.Now(), version: version.Full(),

@@ -109,7 +109,7 @@ func (m *Master) load() (*bundle.Bundle, error) {
 		return nil, errShown
 	}
 	if m.o.Strict && d.Count(config.Warning) > 0 {
-		return nil, errors.New("Some warnings were found and 'zero-warning' is set. Aborting.")
+		return nil, errors.New("some warnings were found and 'zero-warning' is set. Aborting")
 	}
 	m.o.MaxReloads = MaxReloads(snap)
 	return rec.Bundle(sources), nil
@@ -119,7 +119,7 @@ func (m *Master) load() (*bundle.Bundle, error) {
 func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
 	sockets, err := m.sockets(cur)
 	if err != nil {
-		return fmt.Errorf("Failed to get the sockets from worker (%d): %w", cur.pid, err)
+		return fmt.Errorf("failed to get the sockets from worker (%d): %w", cur.pid, err)
 	}
 	p, err := m.spawn(b, sockets, nil, 0)
 	if err != nil {
@@ -128,7 +128,7 @@ func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
 	select {
 	case <-p.ready:
 	case <-p.exited:
-		return fmt.Errorf("New worker (%d) exited with code %d (%s)", p.pid, p.code, p.reason)
+		return fmt.Errorf("new worker (%d) exited with code %d (%s)", p.pid, p.code, p.reason)
 	}
 	m.mu.Lock()
 	cur.leaving = true

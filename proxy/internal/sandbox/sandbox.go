@@ -38,19 +38,19 @@ func Enter(o Options) (warning string, err error) {
 	}
 	if o.Chroot != "" {
 		if err := unix.Chroot(o.Chroot); err != nil {
-			return "", fmt.Errorf("Cannot chroot(%s): %w", o.Chroot, err)
+			return "", fmt.Errorf("cannot chroot(%s): %w", o.Chroot, err)
 		}
 		if err := os.Chdir("/"); err != nil {
-			return "", fmt.Errorf("Cannot chdir(/) after chroot(%s): %w", o.Chroot, err)
+			return "", fmt.Errorf("cannot chdir(/) after chroot(%s): %w", o.Chroot, err)
 		}
 	}
 	keep, err := bindCapability()
 	if err != nil {
-		return "", fmt.Errorf("Cannot read the capabilities: %w", err)
+		return "", fmt.Errorf("cannot read the capabilities: %w", err)
 	}
 	if !o.Off {
 		if err := dropBounding(); err != nil {
-			return "", fmt.Errorf("Cannot limit the capabilities: %w", err)
+			return "", fmt.Errorf("cannot limit the capabilities: %w", err)
 		}
 	}
 	if err := become(o.UID, o.GID, keep != 0); err != nil {
@@ -60,10 +60,10 @@ func Enter(o Options) (warning string, err error) {
 		return "", nil
 	}
 	if err := setCapabilities(keep); err != nil {
-		return "", fmt.Errorf("Cannot drop capabilities: %w", err)
+		return "", fmt.Errorf("cannot drop capabilities: %w", err)
 	}
 	if err := all(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
-		return "", fmt.Errorf("Cannot forbid new privileges: %w", err)
+		return "", fmt.Errorf("cannot forbid new privileges: %w", err)
 	}
 	// Not newer than V8: V9 would forbid sending to UNIX sockets by path, which
 	// logs do. Best effort: an old kernel has less of it, or none.
@@ -73,7 +73,7 @@ func Enter(o Options) (warning string, err error) {
 		warning = fmt.Sprintf("the kernel's Landlock (version %d) cannot forbid to truncate files.", v)
 	}
 	if err := landlock.V8.BestEffort().RestrictPaths(); err != nil {
-		return "", fmt.Errorf("Cannot give up the filesystem: %w", err)
+		return "", fmt.Errorf("cannot give up the filesystem: %w", err)
 	}
 	return warning, nil
 }
@@ -84,12 +84,12 @@ func become(uid, gid int, keepCaps bool) error {
 	if gid >= 0 && gid != os.Getgid() || uid >= 0 && os.Getuid() == 0 && uid != 0 {
 		// Supplementary groups were those of whoever started the process.
 		if err := syscall.Setgroups(nil); err != nil && os.Getuid() == 0 {
-			return fmt.Errorf("Cannot drop supplementary groups: %w", err)
+			return fmt.Errorf("cannot drop supplementary groups: %w", err)
 		}
 	}
 	if gid >= 0 && gid != os.Getgid() {
 		if err := syscall.Setgid(gid); err != nil {
-			return fmt.Errorf("Cannot set gid %d: %w", gid, err)
+			return fmt.Errorf("cannot set gid %d: %w", gid, err)
 		}
 	}
 	if uid < 0 || uid == os.Getuid() {
@@ -97,11 +97,11 @@ func become(uid, gid int, keepCaps bool) error {
 	}
 	if keepCaps {
 		if err := all(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0); err != nil {
-			return fmt.Errorf("Cannot keep capabilities: %w", err)
+			return fmt.Errorf("cannot keep capabilities: %w", err)
 		}
 	}
 	if err := syscall.Setuid(uid); err != nil {
-		return fmt.Errorf("Cannot set uid %d: %w", uid, err)
+		return fmt.Errorf("cannot set uid %d: %w", uid, err)
 	}
 	return nil
 }

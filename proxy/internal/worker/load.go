@@ -10,11 +10,12 @@ import (
 
 // Settings are what the command line says about loading.
 type Settings struct {
-	MaxConn   int    // -n
-	LocalPeer string // -L
-	Files     string // HAPROXY_CFGFILES: names of the sources, separated by ';'
-	Master    bool   // there is a master
-	NoSplice  bool   // -dS
+	MaxConn      int    // -n
+	ProxyMaxConn int    // -N
+	LocalPeer    string // -L
+	Files        string // HAPROXY_CFGFILES: names of the sources, separated by ';'
+	Master       bool   // there is a master
+	NoSplice     bool   // -dS
 }
 
 // features are the names that "feature()" in conditions finds.
@@ -38,5 +39,5 @@ func (s Settings) Options() config.Options {
 
 // Input is what [snapshot.Load] takes, but for the files.
 func (s Settings) Input() snapshot.Input {
-	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn}
+	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn}
 }

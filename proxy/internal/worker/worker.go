@@ -114,6 +114,8 @@ func (p *process) start() error {
 	if warning != "" {
 		p.Console.Warn("%s", warning)
 	}
+	// A configuration that is applied later cannot make UNIX sockets.
+	p.w.Confined.Store(!p.NoSandbox || g.Chroot != "")
 	if p.Control != nil {
 		go func() {
 			p.Control.serve(p.attach)
