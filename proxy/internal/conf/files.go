@@ -9,8 +9,12 @@ import (
 // maxFile bounds what is read of one file, in bytes.
 const maxFile = 64 << 20
 
-// ReadFile reads a file, bounded to 64 MiB.
+// ReadFile reads a file, bounded to 64 MiB. Without a file system there are no
+// files.
 func ReadFile(fsys fs.FS, name string) ([]byte, error) {
+	if fsys == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err

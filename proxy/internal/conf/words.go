@@ -19,6 +19,7 @@ func init() {
 		Keyword{Name: "balance", In: beSide, Max: -1, Parse: balanceLine},
 		Keyword{Name: "default_backend", In: feSide, Max: 1, Parse: defaultBackend},
 		Keyword{Name: "monitor-uri", In: feSide, Max: 1, Parse: monitorURI},
+		Keyword{Name: "rate-limit sessions", In: feSide, Max: 1, Parse: rateLimit},
 		Keyword{Name: "disabled", In: Proxies, Max: 0, Parse: func(c *Ctx) error { c.Proxy.Disabled = true; return nil }},
 		Keyword{Name: "enabled", In: Proxies, Max: 0, Parse: func(c *Ctx) error { c.Proxy.Disabled = false; return nil }},
 		Keyword{Name: "id", In: Frontend | Backend, Max: 1, Parse: proxyID},
@@ -122,6 +123,23 @@ func monitorURI(c *Ctx) error {
 		return say("'monitor-uri' expects an URI.")
 	}
 	c.Proxy.MonitorURI = []byte(c.arg(0))
+	return nil
+}
+
+func rateLimit(c *Ctx) error {
+	v := c.arg(0)
+	if v == "" {
+		return say("'rate-limit sessions' expects expects an integer value (in sessions/second)")
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > maxInt {
+		bad := strings.TrimLeft(v, "0123456789")
+		if bad == "" {
+			bad = v
+		}
+		return say("'rate-limit sessions' : unexpected character '%c' in integer value '%s'", bad[0], v)
+	}
+	c.Proxy.RateLimit = n
 	return nil
 }
 

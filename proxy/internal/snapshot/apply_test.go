@@ -427,3 +427,22 @@ func TestRandomApplies(t *testing.T) {
 		t.Errorf("seed %d: %d requests made, %d counted", seed, done.Load(), n)
 	}
 }
+
+// TestRateLimit lets more connections come than the rate allows: they wait, and
+// are served.
+func TestRateLimit(t *testing.T) {
+	b := newBed(t, 2)
+	p := freePorts(t, 1)
+	b.start(head + fmt.Sprintf("frontend web\n bind 127.0.0.1:%d\n rate-limit sessions 20\n monitor-uri /\n", p[0]))
+	var list []*client
+	for range 30 {
+		list = append(list, dial(t, p[0]))
+	}
+	begin := time.Now()
+	for _, c := range list {
+		c.get()
+	}
+	if took := time.Since(begin); took < 400*time.Millisecond {
+		t.Errorf("30 sessions at 20 a second took %v", took)
+	}
+}

@@ -69,6 +69,7 @@ type FrontState struct {
 	Paused, Stopped             atomic.Bool
 	Counters                    counter.Shards[FrontCounters]
 	ConnRate, SessRate, ReqRate counter.Rate
+	limiter                     limiter // rate-limit sessions
 }
 
 // NewFrontState makes the state of a frontend.

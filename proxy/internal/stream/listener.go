@@ -327,6 +327,12 @@ func (s *socket) Readable() {
 				r.Set(&s.timer, r.Now()+retryDelay)
 				return
 			}
+			if p.RateLimit > 0 {
+				if wait := st.limiter.wait(r.Now(), p.RateLimit); wait > 0 {
+					r.Set(&s.timer, r.Now()+wait)
+					return
+				}
+			}
 		}
 		n, src, e := r.Sys.Accept(s.Fd())
 		switch e {
@@ -364,6 +370,9 @@ func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n 
 	}
 	s.counted = true
 	s.front = p.FE
+	if p.RateLimit > 0 {
+		p.FE.limiter.count(r.Now())
+	}
 	w.Curr.Add(1)
 	w.Counters[r.Index].Conns.Add(1)
 	w.Counters[r.Index].Sessions.Add(1)
