@@ -1,4 +1,3 @@
-// Command dataplaneapi serves the REST API in front of a proxy.
 package main
 
 import (

@@ -142,15 +142,24 @@ func (r *Resource) listField() string {
 	return r.Plural
 }
 
-// lineOf is one line of a line resource.
+// lineOf is one line of a line resource. obj is nil when the line was not asked for.
 type lineOf struct {
 	line *config.Line
+	key  string
 	obj  map[string]any
 }
 
-func (p *Place) lines() (out []lineOf) {
+// lines returns all lines of the place, read.
+func (p *Place) lines() []lineOf { return p.scan("") }
+
+// scan returns all lines of the place, but reads only those that may have a key (all, when it is empty).
+func (p *Place) scan(key string) (out []lineOf) {
 	for _, l := range p.section.Body {
 		if len(l.Words) == 0 || !p.r.mayBegin(l.Words[0]) {
+			continue
+		}
+		if k, ok := p.r.quickKey(l.Words); ok && key != "" && k != key {
+			out = append(out, lineOf{line: l, key: k})
 			continue
 		}
 		obj, ok := p.r.line.decode(l.Words)
@@ -160,9 +169,18 @@ func (p *Place) lines() (out []lineOf) {
 		if p.r.KeyAt && absent(obj[p.r.Key]) {
 			obj[p.r.Key] = l.Words[1]
 		}
-		out = append(out, lineOf{l, obj})
+		out = append(out, lineOf{l, plain(obj[p.r.Key]), obj})
 	}
 	return out
+}
+
+// quickKey gives the key of a line without reading all of it: when it is the word behind the keyword.
+func (r *Resource) quickKey(words []string) (string, bool) {
+	n := r.line.alts[0].nodes
+	if r.Key == "" || len(words) < 2 || len(n) < 2 || n[0].kind != literal || n[1].kind != word || n[1].props[0] != r.Key || n[1].parts[0] != "" || n[1].parts[2] != "" {
+		return "", false
+	}
+	return words[1], true
 }
 
 func (r *Resource) mayBegin(w string) bool {
@@ -192,15 +210,15 @@ func (p *Place) List(full bool) []map[string]any {
 
 // at finds a line by its key or its index.
 func (p *Place) at(key string, index int) (lineOf, error) {
-	all := p.lines()
 	if p.r.Ordered {
+		all := p.lines()
 		if index < 0 || index >= len(all) {
 			return lineOf{}, fmt.Errorf("%s %d of %s %q %w", p.r.Name, index, p.section.Kind, p.section.Name, ErrNotFound)
 		}
 		return all[index], nil
 	}
-	for _, l := range all {
-		if plain(l.obj[p.r.Key]) == key {
+	for _, l := range p.scan(key) {
+		if l.key == key && l.obj != nil {
 			return l, nil
 		}
 	}
@@ -231,14 +249,14 @@ func (p *Place) Create(obj map[string]any, index int, full bool) error {
 	if p.section == nil {
 		return p.createSection(obj, full)
 	}
-	all := p.lines()
+	all := p.scan(plain(obj[p.r.Key]))
 	if p.r.Ordered {
 		if index < 0 || index > len(all) {
 			return &FieldError{"index", fmt.Sprintf("is %d, and there are %d", index, len(all))}
 		}
 	} else {
 		for _, l := range all {
-			if equal(l.obj[p.r.Key], obj[p.r.Key]) {
+			if l.key == plain(obj[p.r.Key]) {
 				return fmt.Errorf("%s %q of %s %q %w", p.r.Name, plain(obj[p.r.Key]), p.section.Kind, p.section.Name, ErrExists)
 			}
 		}
@@ -259,7 +277,7 @@ func (p *Place) where(all []lineOf, index int) int {
 		return slices.Index(body, all[index].line)
 	}
 	if len(all) > 0 {
-		return slices.Index(body, all[len(all)-1].line) + 1
+		return outside(body, slices.Index(body, all[len(all)-1].line)+1, true)
 	}
 	mine := slices.Index(p.parent.Children, p.r.Name)
 	end := 0
@@ -268,6 +286,7 @@ func (p *Place) where(all []lineOf, index int) int {
 			continue
 		}
 		if rank := p.parent.childRank(l.Words); rank > mine {
+			i = outside(body, i, false)
 			for i > 0 && body[i-1].IsComment() {
 				i--
 			}
@@ -276,6 +295,33 @@ func (p *Place) where(all []lineOf, index int) int {
 		end = i + 1
 	}
 	return end
+}
+
+// outside moves a place in a section out of the conditional block that it is in: behind its end, or in front of it. What
+// the API writes holds in any case.
+func outside(body []*config.Line, i int, behind bool) int {
+	depth, start := 0, i
+	for k, l := range body {
+		if k >= i && depth == 0 {
+			break
+		}
+		switch {
+		case len(l.Words) == 0:
+		case l.Words[0] == ".if":
+			if depth == 0 && k < i {
+				start = k
+			}
+			depth++
+		case l.Words[0] == ".endif":
+			if depth--; depth == 0 && k >= i {
+				if behind {
+					return k + 1
+				}
+				return start
+			}
+		}
+	}
+	return i
 }
 
 func (p *Place) createSection(obj map[string]any, full bool) error {

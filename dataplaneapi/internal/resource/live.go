@@ -22,7 +22,7 @@ type Command struct {
 // Runtime commands can express. No command and ok means that nothing changed that the proxy would notice.
 func (api *API) Plan(before, after *config.File) (commands []Command, ok bool) {
 	a, b := before.Sections(), after.Sections()
-	if len(a) != len(b) {
+	if len(a) != len(b) || conditional(before) || conditional(after) {
 		return nil, false
 	}
 	var adds, rest []Command
@@ -49,13 +49,24 @@ func (api *API) Plan(before, after *config.File) (commands []Command, ok bool) {
 	return append(adds, rest...), true
 }
 
+// conditional tells whether parts of a file may not count: only the proxy knows which.
+func conditional(f *config.File) bool {
+	return slices.ContainsFunc(f.Lines, func(l *config.Line) bool { return len(l.Words) > 0 && l.Words[0] == ".if" })
+}
+
 // liveLine is a line of a resource that can come and go at run time.
 type liveLine struct {
 	r      *Resource
 	key    string
-	obj    map[string]any
+	obj    map[string]any // nil until it is read
 	words  []string
 	behind int // how many lines that it inherits from come before it in its section
+}
+
+// read reads the line. Most lines of a change are the same before and after, and are not.
+func (l *liveLine) read() (ok bool) {
+	l.obj, ok = l.r.line.decode(l.words)
+	return ok
 }
 
 // divide parts the statements of a section into those that can change at run time and all others.
@@ -76,8 +87,8 @@ next:
 			if !r.mayBegin(l.Words[0]) {
 				continue
 			}
-			if obj, ok := r.line.decode(l.Words); ok {
-				live = append(live, liveLine{r, plain(obj[r.Key]), obj, l.Words, behind})
+			if key, ok := r.quickKey(l.Words); ok {
+				live = append(live, liveLine{r, key, nil, l.Words, behind})
 				continue next
 			}
 		}
@@ -163,7 +174,7 @@ func (p *planner) compare(old, now []liveLine) bool {
 		next++
 	}
 	for _, l := range old {
-		if !seen[name(l)] && !p.steps(&p.rest, l, l.r.Live.Delete, nil) {
+		if !seen[name(l)] && !(l.read() && p.steps(&p.rest, l, l.r.Live.Delete, l.obj)) {
 			return false
 		}
 	}
@@ -171,6 +182,9 @@ func (p *planner) compare(old, now []liveLine) bool {
 }
 
 func (p *planner) create(l liveLine) bool {
+	if !l.read() {
+		return false
+	}
 	words := l.words[2:]
 	if in := p.inherit(l.r.Live.Inherit, l.behind); len(in) > 0 {
 		words = slices.Concat(words[:1], in, words[1:])
@@ -193,9 +207,10 @@ func (p *planner) change(was, now liveLine) bool {
 	if slices.Equal(was.words, now.words) {
 		return true
 	}
-	known := map[string]bool{}
+	if !was.read() || !now.read() {
+		return false
+	}
 	for _, prop := range now.r.Props {
-		known[prop.Name] = true
 		old, v := was.obj[prop.Name], now.obj[prop.Name]
 		if equal(old, v) {
 			continue
@@ -233,9 +248,6 @@ func unknown(l liveLine) (words []string) {
 var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 
 func (p *planner) steps(to *[]Command, l liveLine, steps []Step, obj map[string]any) bool {
-	if obj == nil {
-		obj = l.obj
-	}
 	if strings.ContainsAny(p.section.Name+l.key, " \t;\n\r\\\"'<#$") {
 		return false
 	}
@@ -255,7 +267,7 @@ func (p *planner) steps(to *[]Command, l liveLine, steps []Step, obj map[string]
 				return plain(obj[name])
 			}
 		})
-		if !good || strings.ContainsAny(text, ";\n\r") {
+		if !good || strings.ContainsAny(text, ";\n\r\"'\\$#<") {
 			return false
 		}
 		c := Command{Text: text, Expect: s.Expect, Retry: s.Retry, Optional: s.Optional}

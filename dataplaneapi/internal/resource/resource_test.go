@@ -271,3 +271,52 @@ func TestStranger(t *testing.T) {
 		t.Errorf("%s", f.Bytes())
 	}
 }
+
+// What is added does not slip into a conditional block of the file.
+func TestConditions(t *testing.T) {
+	a := api(t)
+	text := "backend b\n    mode http\n.if defined(X)\n    retries 3\n    server s1 h:1\n.else\n    server s2 h:2\n.endif\n    # end\n"
+	f := config.Parse("t", []byte(text))
+	p, err := a.ByName["server"].In(f, "backend", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Create(parse(t, `{"name":"s3","address":"h","port":3}`), 0, false); err != nil {
+		t.Fatal(err)
+	}
+	if p, err = a.ByName["acl"].In(f, "backend", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Create(parse(t, `{"acl_name":"a","criterion":"path"}`), 0, false); err != nil {
+		t.Fatal(err)
+	}
+	want := "backend b\n    mode http\n    acl a path\n.if defined(X)\n    retries 3\n    server s1 h:1\n.else\n    server s2 h:2\n.endif\n    server s3 h:3\n    # end\n"
+	if string(f.Bytes()) != want {
+		t.Errorf("%s", f.Bytes())
+	}
+	if err := a.ByName["backend"].Sections(f).Replace("b", 0, parse(t, `{"name":"b","mode":"http","retries":3,"server_timeout":1000}`), false); err != nil {
+		t.Fatal(err)
+	}
+	if want = strings.Replace(want, "mode http\n", "mode http\n    timeout server 1s\n", 1); string(f.Bytes()) != want {
+		t.Errorf("%s", f.Bytes())
+	}
+}
+
+// Commands are for what certainly counts: not inside conditions, not with words that the proxy would expand.
+func TestPlanDeclines(t *testing.T) {
+	a := api(t)
+	for _, c := range []struct{ before, after string }{
+		{"backend b\n.if defined(X)\n server s h:1\n.endif\n", "backend b\n.if defined(X)\n server s h:1 weight 2\n.endif\n"},
+		{"backend b\n", "backend b\n server s \"$HOST:1\"\n"},
+		{"backend b\n server s 1.2.3.4:1\n", "backend b\n server s \"$HOST:1\"\n"},
+		{"backend b\n server s h:1\n server s h:2\n", "backend b\n server s h:1\n"},
+		{"backend b\n server s h:1\n", "backend b from d\n server s h:1\n"},
+		{"backend b\n server s h:1\n", "backend c\n server s h:1\n"},
+		{"backend b\n server s h:1\n default-server check\n", "backend b\n default-server check\n server s h:1\n"},
+		{"backend b\n server a h:1\n server b h:1\n", "backend b\n server b h:1\n server a h:1\n"},
+	} {
+		if commands, ok := a.Plan(config.Parse("t", []byte(c.before)), config.Parse("t", []byte(c.after))); ok {
+			t.Errorf("%q to %q: %v", c.before, c.after, commands)
+		}
+	}
+}

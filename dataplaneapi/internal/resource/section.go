@@ -233,7 +233,7 @@ func (r *Resource) place(s *config.Section, _ *setting) int {
 		}
 		at = i + 1
 	}
-	return at
+	return outside(s.Body, at, false)
 }
 
 // childRank is the place among the section's children of the resource that a line is, -1 for none.
