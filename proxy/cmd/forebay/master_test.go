@@ -172,6 +172,81 @@ func TestManySignals(t *testing.T) {
 	s.mustGet(second)
 }
 
+// TestNewProgram: a reload after the program on disk was replaced runs the new
+// one, even if the configuration is the same.
+func TestNewProgram(t *testing.T) {
+	s := newSite(t)
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(s.dir, "forebay")
+	install := func() {
+		t.Helper()
+		if err := os.WriteFile(path+".new", self, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	install()
+	c := command("-W", "-S", s.control, "-f", s.cfg)
+	c.Path = path
+	p := launch(t, c)
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid := one(t, now)
+	if got := s.ask(s.control, "reload"); !strings.Contains(got, "Applied in place") {
+		t.Errorf("reload of the same program:\n%s", got)
+	}
+	install()
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") {
+		t.Errorf("reload:\n%s", got)
+	}
+	p.await(1, "Former worker")
+	now, _ = s.workers()
+	next := one(t, now)
+	if exe, _ := os.Readlink("/proc/" + next + "/exe"); next == pid || exe != path {
+		t.Errorf("worker %s, then %s, which runs %s", pid, next, exe)
+	}
+	s.mustGet(s.addr)
+	if got := s.ask(s.stats, "show info"); !strings.Contains(got, "\nPid: "+next+"\n") {
+		t.Errorf("the stats socket is not the new worker's:\n%s", got)
+	}
+}
+
+// TestPassedDescriptor: "bind fd@3" is the master's descriptor 3, in every
+// worker.
+func TestPassedDescriptor(t *testing.T) {
+	s := newSite(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s.extra = "frontend passed\n  bind fd@3\n  default_backend app\n"
+	s.write()
+	c := command("-W", "-S", s.control, "-f", s.cfg)
+	c.ExtraFiles = []*os.File{f}
+	p := launch(t, c)
+	p.await(1, "Loading success.")
+	s.mustGet(l.Addr().String())
+	for _, n := range []int{1, 2, 3} {
+		s.global = fmt.Sprintf("  nbthread %d", n)
+		s.write()
+		if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") {
+			t.Errorf("reload:\n%s", got)
+		}
+		s.mustGet(l.Addr().String())
+	}
+}
+
 func TestHardReload(t *testing.T) {
 	s := newSite(t)
 	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))

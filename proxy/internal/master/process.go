@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/forebay-lb/forebay/proxy/internal/bundle"
-	"github.com/forebay-lb/forebay/proxy/internal/version"
 	"github.com/forebay-lb/forebay/proxy/internal/worker"
 )
 
@@ -31,9 +30,9 @@ type process struct {
 	reason  string
 }
 
-// order is what a worker is started with; the sockets are closed here
-// afterwards.
-func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, old []int, oldSignal syscall.Signal) (*process, error) {
+// spawn starts a worker. The sockets are closed here afterwards; fds, which the
+// master was started with, stay open for the next worker.
+func (m *Master) spawn(b *bundle.Bundle, fds map[string]int, sockets []worker.Socket, old []int, oldSignal syscall.Signal) (*process, error) {
 	var files []*os.File
 	defer func() {
 		for _, f := range files {
@@ -41,6 +40,12 @@ func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, old []int, old
 		}
 	}()
 	o := worker.Order{Settings: m.o.Settings, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal)}
+	for key, fd := range fds {
+		if n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			unix.CloseOnExec(fd)
+			sockets = append(sockets, worker.Socket{Key: key, FD: n})
+		}
+	}
 	for _, s := range sockets {
 		o.Sockets = append(o.Sockets, s.Key)
 	}
@@ -70,13 +75,16 @@ func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, old []int, old
 		return nil, fmt.Errorf("cannot fork: %w", err)
 	}
 	p := &process{
-		pid: cmd.Process.Pid, control: control, started: time.Now(), version: version.Full(),
+		pid: cmd.Process.Pid, control: control, started: time.Now(),
 		ready: make(chan struct{}), exited: make(chan struct{}),
 	}
 	m.o.Console.Notice("New worker (%d) forked", p.pid)
 	gone := make(chan struct{})
 	go func() {
-		control.Follow(m.keep, func() { close(p.ready) })
+		control.Follow(m.keep, func(version string) {
+			p.version = version
+			close(p.ready)
+		})
 		close(gone)
 	}()
 	go func() {

@@ -111,7 +111,7 @@ func (m *Master) load() (*bundle.Bundle, error) {
 	if m.o.Strict && d.Count(config.Warning) > 0 {
 		return nil, errors.New("some warnings were found and 'zero-warning' is set. Aborting")
 	}
-	m.o.MaxReloads = MaxReloads(snap)
+	m.o.MaxReloads, m.o.FDs = MaxReloads(snap), worker.Descriptors(snap)
 	return rec.Bundle(sources), nil
 }
 
@@ -121,7 +121,7 @@ func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
 	if err != nil {
 		return fmt.Errorf("failed to get the sockets from worker (%d): %w", cur.pid, err)
 	}
-	p, err := m.spawn(b, sockets, nil, 0)
+	p, err := m.spawn(b, m.o.FDs, sockets, nil, 0)
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,10 @@ func Child() int {
 	if o.Settings.NoSplice {
 		snap.Global.NoSplice = true
 	}
+	if err := renumber(snap, list); err != nil {
+		con.Alert("%v", err)
+		return 1
+	}
 	o.Bundle = bundle.Bundle{}
 	var null *os.File
 	if o.Daemon {

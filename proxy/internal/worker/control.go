@@ -58,8 +58,8 @@ func OpenControl(fd int) (*Control, error) {
 // Close closes this end.
 func (c *Control) Close() { c.c.Close() }
 
-// Ready tells the master that the worker serves.
-func (c *Control) Ready() error { return c.send(ready, "") }
+// Ready tells the master that the worker serves, and which version it is.
+func (c *Control) Ready(version string) error { return c.send(ready, version) }
 
 // Line shows the master a message of the console.
 func (c *Control) Line(text string) error { return c.send(line, text[:min(len(text), maxLine)]) }
@@ -85,8 +85,8 @@ func (c *Control) Connect() (net.Conn, error) {
 }
 
 // Follow reads what the worker says until it is gone: onLine for its messages,
-// onReady once.
-func (c *Control) Follow(onLine func(string), onReady func()) {
+// onReady once, with its version.
+func (c *Control) Follow(onLine, onReady func(string)) {
 	buf := make([]byte, maxLine+1)
 	for {
 		n, err := c.c.Read(buf)
@@ -97,7 +97,7 @@ func (c *Control) Follow(onLine func(string), onReady func()) {
 		case line:
 			onLine(string(buf[1:n]))
 		case ready:
-			onReady()
+			onReady(string(buf[1:n]))
 		}
 	}
 }

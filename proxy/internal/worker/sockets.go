@@ -7,10 +7,12 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
@@ -148,4 +150,45 @@ func FetchFrom(path string) ([]Socket, error) {
 	}
 	defer c.Close()
 	return FetchSockets(c)
+}
+
+// Descriptors gives the descriptors that a configuration wants to listen on
+// ("bind fd@3"), by the key of their binds.
+func Descriptors(snap *stream.Snapshot) map[string]int {
+	fds := make(map[string]int)
+	eachBind(snap, func(b *stream.Bind) {
+		if b.FD >= 0 {
+			fds[b.Key()] = b.FD
+		}
+	})
+	return fds
+}
+
+// renumber makes such binds take the descriptor that the master passed on: in
+// the worker its number means something else.
+func renumber(snap *stream.Snapshot, list []Socket) error {
+	var err error
+	eachBind(snap, func(b *stream.Bind) {
+		if b.FD < 0 {
+			return
+		}
+		if !slices.ContainsFunc(list, func(s Socket) bool { return s.Key == b.Key() }) {
+			err = fmt.Errorf("descriptor %d was not passed on for [%s]", b.FD, b.Pos)
+		}
+		b.FD = -1
+	})
+	return err
+}
+
+func eachBind(snap *stream.Snapshot, f func(*stream.Bind)) {
+	for _, p := range snap.Proxies {
+		for _, b := range p.Binds {
+			f(b)
+		}
+	}
+	if s := conf.Runtime.Global(snap.Global); s != nil {
+		for _, b := range s.Binds {
+			f(b)
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/stats"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/version"
 )
 
 // Options are what a worker begins with.
@@ -59,7 +60,7 @@ func Run(o Options) int {
 		o.Ready()
 	}
 	if o.Control != nil {
-		if err := o.Control.Ready(); err != nil {
+		if err := o.Control.Ready(version.Full()); err != nil {
 			return 1
 		}
 	}
@@ -225,6 +226,13 @@ func (p *process) stop() <-chan time.Time {
 			p.Console.Warn("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", px.Name, fe, be)
 		}
 		p.w.SoftStop()
+		// The Runtime sockets too: they are those of the process that follows.
+		p.w.Mu.Lock()
+		for key, l := range p.w.Listeners {
+			l.Close(nil)
+			delete(p.w.Listeners, key)
+		}
+		p.w.Mu.Unlock()
 	}
 	if g.Grace > 0 {
 		time.AfterFunc(g.Grace, softStop)
