@@ -171,16 +171,21 @@ func (pl *plan) commit(w *stream.Worker) {
 	}
 	for i := range pl.backends {
 		bp := &pl.backends[i]
-		for s, set := range bp.set {
-			s.Replace(pl.now, set)
-		}
-		p := bp.proxy
-		all := p.Has(stream.AllBackups)
-		if bp.old == nil || p.Balance.Algorithm != bp.old.Balance.Algorithm || p.Balance.Draws != bp.old.Balance.Draws || all != bp.old.Has(stream.AllBackups) {
+		p, all := bp.proxy, bp.proxy.Has(stream.AllBackups)
+		if bp.old == nil {
 			p.BE.SetBalance(p.Balance, all)
+			p.BE.SetServers(bp.list)
+			continue
 		}
-		p.BE.SetServers(bp.list)
-		p.BE.Queue.Kick()
+		p.BE.Batch(pl.now, func() {
+			for s, set := range bp.set {
+				s.Replace(pl.now, set)
+			}
+			p.BE.SetServers(bp.list)
+			if p.Balance.Algorithm != bp.old.Balance.Algorithm || p.Balance.Draws != bp.old.Balance.Draws || all != bp.old.Has(stream.AllBackups) {
+				p.BE.SetBalance(p.Balance, all)
+			}
+		})
 	}
 }
 

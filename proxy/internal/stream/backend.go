@@ -50,6 +50,7 @@ type BackState struct {
 	draws   atomic.Uint64 // numbers for the choices of the queue
 	balance Balance
 	all     bool // option allbackups
+	batch   atomic.Bool
 }
 
 // NewBackState makes the state of a backend without servers.
@@ -133,10 +134,26 @@ func (b *BackState) SetBalance(how Balance, allBackups bool) {
 	b.rebuild()
 }
 
+// Batch runs f, which changes many servers, and balances over the result once
+// instead of after each change. now is the time of day.
+func (b *BackState) Batch(now time.Time, f func()) {
+	b.batch.Store(true)
+	f()
+	b.batch.Store(false)
+	b.follow(now)
+}
+
 func (b *BackState) changed(s *server.Server) {
+	if !b.batch.Load() { // Batch does it
+		b.follow(s.State().LastChange)
+	}
+}
+
+// follow balances over what the servers are now.
+func (b *BackState) follow(now time.Time) {
 	b.mu.Lock()
 	b.rebuild()
-	b.transition(s.State().LastChange)
+	b.transition(now)
 	b.mu.Unlock()
 	b.Queue.Kick()
 }

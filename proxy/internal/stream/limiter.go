@@ -4,7 +4,8 @@ import "sync"
 
 // limiter counts what happens in a second that slides along, from the present
 // second and the share of the last one that it still covers. The zero limiter
-// has seen nothing. All reactors use it.
+// has seen nothing. All reactors use it; as they look before they count, they
+// can go beyond a limit by one each.
 type limiter struct {
 	mu        sync.Mutex
 	start     int64 // of the present second, in reactor time
