@@ -425,3 +425,13 @@ func (w *Worker) purgePools(r *reactor.Reactor) int {
 	}
 	return n * 512
 }
+
+// ServerSide is the local address of the connection to the server, no address
+// when there is none.
+func (st *Stream) ServerSide() reactor.Addr {
+	if st.up == nil || !st.up.IsOpen() {
+		return reactor.Addr{}
+	}
+	a, _ := st.R.Sys.Getsockname(st.up.Fd())
+	return a
+}

@@ -137,8 +137,9 @@ type Proxy struct {
 
 	// Log, if set, is called when a stream that began at this frontend ends.
 	Log func(*Stream)
-	// LogSession, if set, is called for connections that end without a stream
-	// (bad request before a head, "dontlognull").
+	// LogAccept, if set, is called for each accepted connection.
+	LogAccept func(*Session)
+
 	FE *FrontState
 	BE *BackState
 

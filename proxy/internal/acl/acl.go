@@ -1,0 +1,405 @@
+// Package acl is conditions: the "acl" keyword, what follows "if" and "unless",
+// and the predefined ACLs (chapter 7 of the manual).
+//
+// An ACL is compiled when its line is read; a condition refers to ACLs that were
+// declared before it. Package conf reaches it through conf.ParseCondition.
+package acl
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/pattern"
+	"github.com/forebay-lb/forebay/proxy/internal/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// test is one criterion with its patterns.
+type test struct {
+	expr *sample.Expr
+	list *pattern.List
+}
+
+func (t *test) match(st *stream.Stream) bool {
+	var v sample.Value
+	for n := 0; t.expr.Nth(st, &v, n); n++ {
+		if t.list.Match(&v) {
+			return true
+		}
+	}
+	return false
+}
+
+// named is an ACL: the criteria of all the lines of its name, of which one must
+// match.
+type named struct{ tests []*test }
+
+// Set is the ACLs of a section.
+type Set struct{ byName map[string]*named }
+
+// CloneSlot gives a section made from defaults its own list.
+func (s *Set) CloneSlot() any {
+	c := &Set{byName: make(map[string]*named, len(s.byName))}
+	for k, v := range s.byName {
+		c.byName[k] = &named{slices.Clone(v.tests)}
+	}
+	return c
+}
+
+var slot = stream.NewSlot[Set]()
+
+// term is an ACL in a condition.
+type term struct {
+	acl *named
+	not bool
+}
+
+// Cond is a compiled condition: one of the conjunctions must hold.
+type Cond struct {
+	any    [][]term
+	unless bool
+}
+
+// Match evaluates the condition.
+func (c *Cond) Match(st *stream.Stream) bool {
+	for _, all := range c.any {
+		ok := true
+		for i := range all {
+			if all[i].acl.match(st) == all[i].not {
+				ok = false
+				break
+			}
+		}
+		if ok {
+			return !c.unless
+		}
+	}
+	return c.unless
+}
+
+func (a *named) match(st *stream.Stream) bool {
+	for _, t := range a.tests {
+		if t.match(st) {
+			return true
+		}
+	}
+	return false
+}
+
+func init() {
+	conf.ParseCondition = ParseCond
+	conf.Register(conf.Keyword{Name: "acl", In: conf.Proxies, Max: -1, Parse: aclLine})
+	conf.RegisterDump("acl", func(w io.Writer) {
+		var list []string
+		for n, d := range derived {
+			if sample.FindFetch(d.fetch) != nil {
+				list = append(list, fmt.Sprintf("%s = %s -m %s\n", n, d.fetch, d.method))
+			}
+		}
+		sort.Strings(list)
+		for _, l := range list {
+			io.WriteString(w, l)
+		}
+	})
+}
+
+func aclLine(c *conf.Ctx) error {
+	if len(c.Args) < 2 {
+		return fmt.Errorf("error detected while parsing ACL : missing ACL name or criterion")
+	}
+	name := c.Args[0]
+	if name == "or" || strings.HasPrefix(name, "!") || name == "{" || name == "}" {
+		return fmt.Errorf("name '%s' is reserved and cannot be used for an ACL", name)
+	}
+	if r := config.ValidName(name); r != 0 {
+		return fmt.Errorf("character '%c' is not permitted in acl name '%s'.", r, name)
+	}
+	t, err := parseTest(c, c.Args[1:])
+	if err != nil {
+		return fmt.Errorf("error detected while parsing ACL '%s' : %w.", name, err)
+	}
+	set := slot.Make(c.Proxy)
+	if set.byName == nil {
+		set.byName = map[string]*named{}
+	}
+	a := set.byName[name]
+	if a == nil {
+		a = &named{}
+		set.byName[name] = a
+	}
+	a.tests = append(a.tests, t)
+	return nil
+}
+
+// derived are criteria that are a fetch with a method.
+var derived = func() map[string]struct {
+	fetch  string
+	method pattern.Method
+} {
+	type d = struct {
+		fetch  string
+		method pattern.Method
+	}
+	m := map[string]d{}
+	suffixes := []pattern.Method{pattern.Beg, pattern.Dir, pattern.Dom, pattern.End, pattern.Len, pattern.Reg, pattern.Sub}
+	for short, fetch := range map[string]string{
+		"base": "base", "hdr": "req.hdr", "path": "path", "shdr": "res.hdr", "url": "url", "cook": "req.cook", "scook": "res.cook", "urlp": "urlp",
+	} {
+		m[short] = d{fetch, pattern.Str}
+		for _, s := range suffixes {
+			m[short+"_"+string(s)] = d{fetch, s}
+		}
+	}
+	m["method"] = d{"method", pattern.Str}
+	m["req_ver"] = d{"req.ver", pattern.Str}
+	m["resp_ver"] = d{"res.ver", pattern.Str}
+	return m
+}()
+
+// bounds of what a line may hold.
+const maxPatternFile = 1 << 22 // lines of a pattern file
+
+// parseTest compiles "criterion [flags] [operator] patterns…".
+func parseTest(c *conf.Ctx, words []string) (*test, error) {
+	crit := words[0]
+	words = words[1:]
+	name, rest := crit, ""
+	if i := strings.IndexAny(crit, "(,"); i >= 0 {
+		name, rest = crit[:i], crit[i:]
+	}
+	var method pattern.Method
+	if d, ok := derived[name]; ok && !strings.Contains(rest, "),") && !strings.HasPrefix(rest, ",") {
+		crit, method = d.fetch+rest, d.method
+	}
+	expr, err := sample.Parse(c, crit)
+	if err != nil {
+		if sample.FindFetch(name) == nil && derived[name].fetch == "" && !conf.IsKnown("acl", name) && !conf.IsKnown("smp", name) {
+			msg := "unknown ACL or sample keyword '" + name + "'"
+			if s := config.Suggest(name, criteria()); s != "" {
+				msg += "; did you mean '" + s + "'?"
+			}
+			return nil, fmt.Errorf("%s", msg)
+		}
+		return nil, err
+	}
+	t := &test{expr: expr}
+	fold := false
+	var files []string
+flags:
+	for len(words) > 0 && strings.HasPrefix(words[0], "-") && len(words[0]) > 1 {
+		w := words[0]
+		switch w {
+		case "-i":
+			fold = true
+		case "-n":
+			// Names are never resolved here.
+		case "-f", "-m", "-u", "-M":
+			if w == "-M" {
+				return nil, fmt.Errorf("'-M' needs maps, which are not supported by Forebay yet")
+			}
+			if len(words) < 2 {
+				return nil, fmt.Errorf("missing argument after '%s'", w)
+			}
+			if w == "-f" {
+				files = append(files, words[1])
+			}
+			if w == "-m" {
+				if method = pattern.Method(words[1]); !method.Valid() {
+					return nil, fmt.Errorf("unknown matching method '%s' when parsing ACL expression", words[1])
+				}
+			}
+			words = words[1:]
+		case "--":
+			words = words[1:]
+			break flags
+		default:
+			if isNumber(w) {
+				break flags
+			}
+			return nil, fmt.Errorf("'%s' is not a valid flag", w)
+		}
+		words = words[1:]
+	}
+	if method == "" {
+		m, ok := pattern.Default(expr.Type())
+		if !ok {
+			m = pattern.Str
+			if len(words) == 0 && len(files) == 0 {
+				m = pattern.Found
+			}
+			if sample.FindFetch(name) != nil && expr.Type() == sample.Str && derived[name].fetch == "" && len(words)+len(files) > 0 {
+				return nil, fmt.Errorf("matching method must be specified first (using '-m') when using a sample fetch of this type ('%s')", name)
+			}
+		}
+		method = m
+	}
+	t.list = pattern.New(method, fold)
+	for _, f := range files {
+		if err := addFile(c, t.list, f); err != nil {
+			return nil, err
+		}
+	}
+	for i := 0; i < len(words); i++ {
+		if pattern.IsOperator(words[i]) && (method == pattern.Int || method == pattern.Len) {
+			if i+1 == len(words) {
+				return nil, fmt.Errorf("missing number after operator '%s'", words[i])
+			}
+			op := words[i]
+			for i+1 < len(words) && !pattern.IsOperator(words[i+1]) {
+				i++
+				if err := t.list.AddOperator(op, words[i]); err != nil {
+					return nil, err
+				}
+			}
+			continue
+		}
+		if err := t.list.Add(words[i]); err != nil {
+			return nil, err
+		}
+	}
+	t.list.Finish()
+	if t.list.Len() == 0 && method != pattern.Found && method != pattern.Bool && len(files) == 0 {
+		// A criterion without patterns never matches, as in HAProxy; say so.
+		c.Warn("the criterion '%s' has no pattern and will never match", crit)
+	}
+	return t, nil
+}
+
+func criteria() []string {
+	out := sample.Names()
+	for n := range derived {
+		out = append(out, n)
+	}
+	sort.Strings(out)
+	return out
+}
+
+func isNumber(w string) bool {
+	for _, b := range w[1:] {
+		if b < '0' || b > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func addFile(c *conf.Ctx, l *pattern.List, name string) error {
+	data, err := c.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("failed to open pattern file <%s>", name)
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if n++; n > maxPatternFile {
+			return fmt.Errorf("pattern file <%s> has more than %d lines", name, maxPatternFile)
+		}
+		if err := l.Add(line); err != nil {
+			return fmt.Errorf("pattern file <%s>: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// predefined are the ACLs of chapter 7.4.
+var predefined = map[string][]string{
+	"FALSE":          {"always_false"},
+	"HTTP":           {"req.ver", "-m", "found"},
+	"HTTP_1.0":       {"req.ver", "-m", "str", "1.0"},
+	"HTTP_1.1":       {"req.ver", "-m", "str", "1.1"},
+	"HTTP_2.0":       {"req.ver", "-m", "str", "2.0"},
+	"HTTP_3.0":       {"req.ver", "-m", "str", "3.0"},
+	"HTTP_CONTENT":   {"req.hdr(content-length)", "-m", "int", "gt", "0"},
+	"HTTP_URL_ABS":   {"url", "-m", "reg", "^[^/:]*://"},
+	"HTTP_URL_SLASH": {"url", "-m", "beg", "/"},
+	"HTTP_URL_STAR":  {"url", "-m", "str", "*"},
+	"LOCALHOST":      {"src", "127.0.0.1/8", "::1"},
+	"METH_CONNECT":   {"method", "CONNECT"},
+	"METH_DELETE":    {"method", "DELETE"},
+	"METH_GET":       {"method", "GET", "HEAD"},
+	"METH_HEAD":      {"method", "HEAD"},
+	"METH_OPTIONS":   {"method", "OPTIONS"},
+	"METH_POST":      {"method", "POST"},
+	"METH_PUT":       {"method", "PUT"},
+	"METH_TRACE":     {"method", "TRACE"},
+	"TRUE":           {"always_true"},
+}
+
+// ParseCond compiles a condition; words begin with "if" or "unless".
+func ParseCond(c *conf.Ctx, words []string) (stream.Cond, error) {
+	if len(words) == 0 || words[0] != "if" && words[0] != "unless" {
+		return nil, fmt.Errorf("'if' or 'unless' expected")
+	}
+	cond := &Cond{unless: words[0] == "unless"}
+	var all []term
+	not := false
+	words = words[1:]
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		for strings.HasPrefix(w, "!") {
+			not = !not
+			w = w[1:]
+		}
+		switch {
+		case w == "":
+			continue
+		case w == "or" || w == "||":
+			if len(all) == 0 || not {
+				return nil, fmt.Errorf("unexpected '%s' in a condition", w)
+			}
+			cond.any = append(cond.any, all)
+			all = nil
+			continue
+		case w == "{":
+			end := slices.Index(words[i:], "}")
+			if end < 0 {
+				return nil, fmt.Errorf("missing closing '}' in condition")
+			}
+			if end < 2 {
+				return nil, fmt.Errorf("empty anonymous ACL in condition")
+			}
+			t, err := parseTest(c, words[i+1:i+end])
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, term{&named{[]*test{t}}, not})
+			i += end
+		default:
+			a, err := find(c, w)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, term{a, not})
+		}
+		not = false
+	}
+	if not || len(all) == 0 {
+		return nil, fmt.Errorf("no ACL in the condition, or '!' without one")
+	}
+	cond.any = append(cond.any, all)
+	return cond, nil
+}
+
+func find(c *conf.Ctx, name string) (*named, error) {
+	if set := slot.Of(c.Proxy); set != nil {
+		if a := set.byName[name]; a != nil {
+			return a, nil
+		}
+	}
+	if words := predefined[name]; words != nil {
+		t, err := parseTest(c, words)
+		if err != nil {
+			return nil, err
+		}
+		return &named{[]*test{t}}, nil
+	}
+	return nil, fmt.Errorf("no such ACL : '%s'", name)
+}

@@ -1,0 +1,388 @@
+package logformat
+
+import (
+	"os"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+type alias = func(dst []byte, st *stream.Stream, f flags) []byte
+
+// notYet are aliases of the manual that need a feature that there is not.
+var notYet = map[string]string{
+	"ID":   "unique-id-format",
+	"sslc": "TLS", "sslv": "TLS", "Tg": "request body timing",
+}
+
+func names() []string {
+	var out []string
+	for n := range aliases {
+		out = append(out, n)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// text appends a string, quoted and made printable.
+func text(dst []byte, s string, f flags) []byte {
+	if f&quoted != 0 {
+		dst = append(dst, '"')
+	}
+	at := len(dst)
+	dst = encode(append(dst, s...), at, f)
+	if f&quoted != 0 {
+		dst = append(dst, '"')
+	}
+	return dst
+}
+
+func raw(dst, b []byte, f flags) []byte {
+	if f&quoted != 0 {
+		dst = append(dst, '"')
+	}
+	at := len(dst)
+	dst = encode(append(dst, b...), at, f)
+	if f&quoted != 0 {
+		dst = append(dst, '"')
+	}
+	return dst
+}
+
+func number(dst []byte, n int64, f flags) []byte {
+	if f&hexa != 0 {
+		at := len(dst)
+		dst = strconv.AppendInt(dst, n, 16)
+		for i := at; i < len(dst); i++ {
+			if 'a' <= dst[i] && dst[i] <= 'f' {
+				dst[i] -= 'a' - 'A'
+			}
+		}
+		return dst
+	}
+	return strconv.AppendInt(dst, n, 10)
+}
+
+func num(get func(*stream.Stream) int64) alias {
+	return func(dst []byte, st *stream.Stream, f flags) []byte { return number(dst, get(st), f) }
+}
+
+func str(get func(*stream.Stream) string) alias {
+	return func(dst []byte, st *stream.Stream, f flags) []byte { return text(dst, get(st), f) }
+}
+
+// part is a time between two moments in milliseconds, -1 when the later one was
+// not reached.
+func part(from, to func(*stream.Times) int64) alias {
+	return num(func(st *stream.Stream) int64 {
+		a, b := from(&st.Time), to(&st.Time)
+		if b == 0 || a == 0 {
+			return -1
+		}
+		return max(b-a, 0) / 1e6
+	})
+}
+
+func accept(t *stream.Times) int64    { return t.Accept }
+func begin(t *stream.Times) int64     { return t.Begin }
+func request(t *stream.Times) int64   { return t.Request }
+func queued(t *stream.Times) int64    { return t.Queued }
+func connected(t *stream.Times) int64 { return t.Connected }
+func response(t *stream.Times) int64  { return t.Response }
+func ended(t *stream.Times) int64     { return t.End }
+
+func ip(get func(*stream.Stream) reactor.Addr) alias {
+	return func(dst []byte, st *stream.Stream, f flags) []byte {
+		a := get(st)
+		if f&quoted != 0 {
+			dst = append(dst, '"')
+		}
+		switch {
+		case a.IsUnix():
+			dst = append(dst, "unix"...)
+		case f&hexa != 0 && a.IP.Is4():
+			b := a.IP.As4()
+			for _, c := range b {
+				dst = append(dst, upperHex[c>>4], upperHex[c&15])
+			}
+		case a.IP.IsValid():
+			dst = a.IP.AppendTo(dst)
+		default:
+			dst = append(dst, '-')
+		}
+		if f&quoted != 0 {
+			dst = append(dst, '"')
+		}
+		return dst
+	}
+}
+
+func port(get func(*stream.Stream) reactor.Addr) alias {
+	return func(dst []byte, st *stream.Stream, f flags) []byte {
+		a := get(st)
+		if f&hexa != 0 {
+			return append(dst, upperHex[a.Port>>12], upperHex[a.Port>>8&15], upperHex[a.Port>>4&15], upperHex[a.Port&15])
+		}
+		return strconv.AppendUint(dst, uint64(a.Port), 10)
+	}
+}
+
+func source(st *stream.Stream) reactor.Addr { return st.Sess.Src }
+func front(st *stream.Stream) reactor.Addr {
+	if !st.Sess.IsOpen() {
+		return st.Sess.Listener.Bind.Load().Addr
+	}
+	return st.Sess.Dst()
+}
+
+func serverAddr(st *stream.Stream) reactor.Addr {
+	if st.Srv == nil {
+		return reactor.Addr{}
+	}
+	return *st.Srv.Addr()
+}
+
+func backSource(st *stream.Stream) reactor.Addr { return st.ServerSide() }
+
+func backendName(st *stream.Stream) string { return st.BE.Name }
+
+func serverName(st *stream.Stream) string {
+	if st.Srv == nil {
+		return "<NOSRV>"
+	}
+	return st.Srv.Name
+}
+
+// moment is the time of day of a moment of the reactor's clock.
+func moment(st *stream.Stream, at int64) time.Time {
+	return st.R.Wall().Add(-time.Duration(st.R.Now() - at))
+}
+
+func when(get func(*stream.Times) int64, layout func(dst []byte, r int, t time.Time) []byte) alias {
+	return func(dst []byte, st *stream.Stream, f flags) []byte {
+		if f&quoted != 0 {
+			dst = append(dst, '"')
+		}
+		dst = layout(dst, st.R.Index, moment(st, get(&st.Time)))
+		if f&quoted != 0 {
+			dst = append(dst, '"')
+		}
+		return dst
+	}
+}
+
+// second caches the text of a date for one second, for each reactor.
+type second struct {
+	unix  int64
+	local []byte // 22/Nov/2026:23:57:38
+	zone  []byte // " +0000"
+	_     [64]byte
+}
+
+var seconds [64]second
+
+func cached(r int, t time.Time) *second {
+	c := &seconds[r&63]
+	if u := t.Unix(); c.unix != u || c.local == nil {
+		c.unix = u
+		c.local = t.Local().AppendFormat(c.local[:0], "02/Jan/2006:15:04:05")
+		c.zone = t.Local().AppendFormat(c.zone[:0], " -0700")
+	}
+	return c
+}
+
+func millis(dst []byte, t time.Time) []byte {
+	ms := t.Nanosecond() / 1e6
+	return append(dst, byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
+}
+
+func localMillis(dst []byte, r int, t time.Time) []byte {
+	dst = append(dst, cached(r, t).local...)
+	return millis(append(dst, '.'), t)
+}
+
+func localZone(dst []byte, r int, t time.Time) []byte {
+	c := cached(r, t)
+	return append(append(dst, c.local...), c.zone...)
+}
+
+func utcZone(dst []byte, _ int, t time.Time) []byte {
+	return t.UTC().AppendFormat(dst, "02/Jan/2006:15:04:05 +0000")
+}
+
+var pid = int64(os.Getpid())
+var hostname, _ = os.Hostname()
+
+// requestPart cuts the request line: method, URI, version.
+func requestPart(line []byte, n int) []byte {
+	if len(line) == 0 || line[0] == '<' {
+		return bad
+	}
+	first := indexByte(line, ' ')
+	last := len(line)
+	for last > first+1 && line[last-1] != ' ' {
+		last--
+	}
+	if first < 0 || last <= first+1 {
+		return bad
+	}
+	switch n {
+	case 0:
+		return line[:first]
+	case 1:
+		return line[first+1 : last-1]
+	}
+	return line[last:]
+}
+
+var bad = []byte("<BADREQ>")
+
+func indexByte(b []byte, c byte) int {
+	for i, x := range b {
+		if x == c {
+			return i
+		}
+	}
+	return -1
+}
+
+func status(st *stream.Stream) int64 {
+	if st.Status == 0 {
+		return -1
+	}
+	return int64(st.Status)
+}
+
+func dash(dst []byte, _ *stream.Stream, f flags) []byte {
+	if f&quoted != 0 {
+		return append(dst, `"-"`...)
+	}
+	return append(dst, '-')
+}
+
+// nothing is for captured headers, of which there are none.
+func nothing(dst []byte, _ *stream.Stream, _ flags) []byte { return dst }
+
+func termination(dst []byte, st *stream.Stream, n int) []byte {
+	t := [4]byte{st.Term.Cause, st.Term.State, '-', '-'}
+	for i := range t {
+		if t[i] == 0 {
+			t[i] = '-'
+		}
+	}
+	return append(dst, t[:n]...)
+}
+
+var aliases map[string]alias
+
+func init() {
+	aliases = map[string]alias{
+		"ci": ip(source), "cp": port(source),
+		"fi": ip(front), "fp": port(front),
+		"si": ip(serverAddr), "sp": port(serverAddr),
+		"bi": ip(backSource), "bp": port(backSource),
+		"f":  str(func(st *stream.Stream) string { return st.FE.Name }),
+		"ft": str(func(st *stream.Stream) string { return st.FE.Name }),
+		"b":  str(backendName), "s": str(serverName),
+		"B":  num(func(st *stream.Stream) int64 { return st.BytesOut }),
+		"U":  num(func(st *stream.Stream) int64 { return st.BytesIn }),
+		"ST": num(status),
+		"t":  when(accept, localMillis), "tr": when(begin, localMillis),
+		"T": when(accept, utcZone), "Tl": when(accept, localZone),
+		"trg": when(begin, utcZone), "trl": when(begin, localZone),
+		"Ts": num(func(st *stream.Stream) int64 { return moment(st, st.Time.Accept).Unix() }),
+		"ms": func(dst []byte, st *stream.Stream, _ flags) []byte { return millis(dst, moment(st, st.Time.Accept)) },
+		"Th": num(func(*stream.Stream) int64 { return 0 }),
+		"Ti": part(accept, begin),
+		"TR": part(begin, request), "Tq": part(accept, request),
+		"Tw": part(request, queued), "Tc": part(queued, connected), "Tr": part(connected, response),
+		"Ta": part(begin, ended), "Tt": part(accept, ended), "Tu": part(begin, ended),
+		"Td": num(func(st *stream.Stream) int64 {
+			if st.Time.Response == 0 {
+				return -1
+			}
+			return max(st.Time.End-st.Time.Response, 0) / 1e6
+		}),
+		"ac": num(func(st *stream.Stream) int64 { return st.W.Curr.Load() }),
+		"fc": num(func(st *stream.Stream) int64 { return st.FE.FE.Cur.Load() }),
+		"bc": num(func(st *stream.Stream) int64 {
+			if st.BE.BE == nil {
+				return 0
+			}
+			return st.BE.BE.Cur.Load()
+		}),
+		"sc": num(func(st *stream.Stream) int64 {
+			if st.Srv == nil {
+				return 0
+			}
+			return st.Srv.Cur.Load()
+		}),
+		"rc": func(dst []byte, st *stream.Stream, f flags) []byte {
+			if st.Redispatch {
+				dst = append(dst, '+')
+			}
+			return number(dst, int64(st.Retries), f)
+		},
+		"sq":  num(func(st *stream.Stream) int64 { return st.SrvQueue }),
+		"bq":  num(func(st *stream.Stream) int64 { return st.BackQueue }),
+		"lc":  num(func(st *stream.Stream) int64 { return int64(st.Sess.Requests) }),
+		"rt":  num(func(st *stream.Stream) int64 { return int64(st.ID) }),
+		"pid": num(func(*stream.Stream) int64 { return pid }),
+		"H":   str(func(*stream.Stream) string { return hostname }),
+		"CC":  dash, "CS": dash,
+		"hr": nothing, "hs": nothing,
+		"hrl": nothing, "hsl": nothing,
+		"ts":  func(dst []byte, st *stream.Stream, _ flags) []byte { return termination(dst, st, 2) },
+		"tsc": func(dst []byte, st *stream.Stream, _ flags) []byte { return termination(dst, st, 4) },
+		"r": func(dst []byte, st *stream.Stream, f flags) []byte {
+			if len(st.ReqLine) == 0 {
+				return raw(dst, bad, f)
+			}
+			return raw(dst, st.ReqLine, f)
+		},
+		"HM": func(dst []byte, st *stream.Stream, f flags) []byte { return raw(dst, requestPart(st.ReqLine, 0), f) },
+		"HU": func(dst []byte, st *stream.Stream, f flags) []byte { return raw(dst, requestPart(st.ReqLine, 1), f) },
+		"HV": func(dst []byte, st *stream.Stream, f flags) []byte { return raw(dst, requestPart(st.ReqLine, 2), f) },
+		"HP": func(dst []byte, st *stream.Stream, f flags) []byte {
+			u := requestPart(st.ReqLine, 1)
+			if i := indexByte(u, '?'); i >= 0 {
+				u = u[:i]
+			}
+			return raw(dst, u, f)
+		},
+		"HPO": func(dst []byte, st *stream.Stream, f flags) []byte {
+			return raw(dst, pathOnly(requestPart(st.ReqLine, 1)), f)
+		},
+		"HQ": func(dst []byte, st *stream.Stream, f flags) []byte {
+			u := requestPart(st.ReqLine, 1)
+			if i := indexByte(u, '?'); i >= 0 {
+				return raw(dst, u[i:], f)
+			}
+			return raw(dst, nil, f)
+		},
+	}
+}
+
+// pathOnly is the path without scheme, host and query.
+func pathOnly(u []byte) []byte {
+	for i := 0; i+2 < len(u); i++ {
+		if u[i] == ':' && u[i+1] == '/' && u[i+2] == '/' {
+			j := i + 3
+			for j < len(u) && u[j] != '/' {
+				j++
+			}
+			u = u[j:]
+			break
+		}
+		if u[i] == '/' {
+			break
+		}
+	}
+	if i := indexByte(u, '?'); i >= 0 {
+		u = u[:i]
+	}
+	return u
+}

@@ -1,0 +1,299 @@
+package logformat
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// flags of a node.
+type flags uint8
+
+const (
+	quoted  flags = 1 << iota // +Q
+	hexa                      // +X
+	escaped                   // +E
+)
+
+// Options tell where a format is used.
+type Options struct {
+	// Where is the place for the compatibility of fetches, see package sample;
+	// the zero value is sample.Logs.
+	Where int
+	// Plain is for formats that are not log lines: blanks are kept as written.
+	Plain bool
+}
+
+// node is one piece. Exactly one of its fields is set.
+type node struct {
+	text  []byte
+	blank bool // separator: one space, unless one was just written
+	alias func(dst []byte, st *stream.Stream, f flags) []byte
+	expr  *sample.Expr
+	flags flags
+}
+
+// Format is a compiled log-format string.
+type Format struct {
+	nodes []node
+	plain bool
+	// Constant is the whole text when nothing in it varies.
+	constant []byte
+	fixed    bool
+}
+
+// IsConstant tells whether the format is the same text for all exchanges.
+func (f *Format) IsConstant() bool { return f.fixed }
+
+// maxFormat bounds a format's length in bytes.
+const maxFormat = 64 << 10
+
+// Compile compiles text.
+func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
+	if len(text) > maxFormat {
+		return nil, fmt.Errorf("log-format is longer than %d bytes", maxFormat)
+	}
+	if o.Where == 0 {
+		o.Where = sample.Logs
+	}
+	f := &Format{plain: o.Plain}
+	var global flags
+	var lit []byte
+	flush := func() {
+		if len(lit) > 0 {
+			f.nodes = append(f.nodes, node{text: lit})
+			lit = nil
+		}
+	}
+	for i := 0; i < len(text); {
+		b := text[i]
+		if b == ' ' && !o.Plain {
+			flush()
+			if n := len(f.nodes); n == 0 || !f.nodes[n-1].blank {
+				f.nodes = append(f.nodes, node{blank: true})
+			}
+			i++
+			continue
+		}
+		if b != '%' {
+			lit = append(lit, b)
+			i++
+			continue
+		}
+		if i++; i == len(text) {
+			lit = append(lit, '%')
+			break
+		}
+		if text[i] == '%' {
+			lit = append(lit, '%')
+			i++
+			continue
+		}
+		fl := global
+		if text[i] == '(' { // %(name): a name for structured formats
+			end := strings.IndexByte(text[i:], ')')
+			if end < 0 {
+				return nil, fmt.Errorf("failed to parse log-format : missing ')' in '%s'", text[i:])
+			}
+			i += end + 1
+		}
+		if i < len(text) && text[i] == '{' {
+			end := strings.IndexByte(text[i:], '}')
+			if end < 0 {
+				return nil, fmt.Errorf("failed to parse log-format : missing '}' in '%s'", text[i:])
+			}
+			var err error
+			if fl, err = parseFlags(text[i+1:i+end], fl); err != nil {
+				return nil, err
+			}
+			i += end + 1
+		}
+		if i < len(text) && text[i] == '[' {
+			expr, rest, ok := sample.Split(text[i+1:], ']')
+			if !ok {
+				return nil, fmt.Errorf("failed to parse log-format : missing ']' in '%s'", text[i:])
+			}
+			e, err := sample.Parse(c, strings.TrimSpace(expr))
+			if err != nil {
+				return nil, fmt.Errorf("failed to parse sample expression <%s> : %w", expr, err)
+			}
+			if !e.Usable(o.Where) {
+				return nil, fmt.Errorf("sample fetch <%s> may not be reliably used here because it needs information that is not available", expr)
+			}
+			flush()
+			f.nodes = append(f.nodes, node{expr: e, flags: fl})
+			i = len(text) - len(rest)
+			continue
+		}
+		end := i
+		for end < len(text) && isLetter(text[end]) {
+			end++
+		}
+		name := text[i:end]
+		if name == "o" { // only sets the flags from here on
+			global = fl
+			i = end
+			continue
+		}
+		a, ok := aliases[name]
+		if !ok {
+			if name == "" {
+				lit = append(lit, '%')
+				continue
+			}
+			if why := notYet[name]; why != "" {
+				return nil, fmt.Errorf("log-format alias '%%%s' is not supported by Forebay yet (%s)", name, why)
+			}
+			msg := fmt.Sprintf("no such format alias '%s'. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", name)
+			if s := config.Suggest(name, names()); s != "" {
+				msg += "; did you mean '" + s + "'?"
+			}
+			return nil, fmt.Errorf("%s", msg)
+		}
+		flush()
+		f.nodes = append(f.nodes, node{alias: a, flags: fl})
+		i = end
+	}
+	flush()
+	f.fixed = true
+	for _, n := range f.nodes {
+		if n.alias != nil || n.expr != nil {
+			f.fixed = false
+		}
+	}
+	if f.fixed {
+		f.constant = f.append(nil, nil)
+	}
+	return f, nil
+}
+
+func isLetter(b byte) bool { return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' }
+
+func parseFlags(s string, f flags) (flags, error) {
+	for _, w := range strings.Split(s, ",") {
+		w = strings.TrimSpace(w)
+		if len(w) < 2 || w[0] != '+' && w[0] != '-' {
+			return 0, fmt.Errorf("failed to parse log-format flags '%s'", s)
+		}
+		var bit flags
+		switch w[1:] {
+		case "Q":
+			bit = quoted
+		case "X":
+			bit = hexa
+		case "E":
+			bit = escaped
+		case "json", "cbor", "bin":
+			return 0, fmt.Errorf("log-format flag '%s' is not supported by Forebay yet", w)
+		default:
+			return 0, fmt.Errorf("failed to parse log-format flags '%s'", s)
+		}
+		if w[0] == '+' {
+			f |= bit
+		} else {
+			f &^= bit
+		}
+	}
+	return f, nil
+}
+
+// Append appends the format's text for an exchange.
+func (f *Format) Append(dst []byte, st *stream.Stream) []byte {
+	if f.fixed {
+		return append(dst, f.constant...)
+	}
+	return f.append(dst, st)
+}
+
+func (f *Format) append(dst []byte, st *stream.Stream) []byte {
+	start := len(dst)
+	for i := range f.nodes {
+		n := &f.nodes[i]
+		switch {
+		case n.blank:
+			if len(dst) > start && dst[len(dst)-1] != ' ' {
+				dst = append(dst, ' ')
+			}
+		case n.text != nil:
+			dst = append(dst, n.text...)
+		case n.alias != nil:
+			dst = n.alias(dst, st, n.flags)
+		default:
+			var v sample.Value
+			if !n.expr.Eval(st, &v) {
+				dst = appendMissing(dst, n.flags, f.plain)
+				continue
+			}
+			at := len(dst)
+			if n.flags&quoted != 0 {
+				dst = append(dst, '"')
+				at++
+			}
+			dst = v.Append(dst)
+			if !f.plain {
+				dst = encode(dst, at, n.flags)
+			}
+			if n.flags&quoted != 0 {
+				dst = append(dst, '"')
+			}
+		}
+	}
+	return dst
+}
+
+// appendMissing appends what stands for a value that there is not.
+func appendMissing(dst []byte, f flags, plain bool) []byte {
+	if plain {
+		return dst
+	}
+	if f&quoted != 0 {
+		return append(dst, `""`...)
+	}
+	return append(dst, '-')
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// encode makes dst[at:] printable as the manual says (8.6): control characters,
+// quotes and non-ASCII become "#XX"; with +E, quotes and brackets get a
+// backslash.
+func encode(dst []byte, at int, f flags) []byte {
+	clean := true
+	for _, c := range dst[at:] {
+		if special(c, f) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return dst
+	}
+	var buf [512]byte
+	raw := append(buf[:0], dst[at:]...)
+	dst = dst[:at]
+	for _, c := range raw {
+		switch {
+		case !special(c, f):
+			dst = append(dst, c)
+		case f&escaped != 0 && c >= ' ' && c < 0x7f:
+			dst = append(dst, '\\', c)
+		default:
+			dst = append(dst, '#', upperHex[c>>4], upperHex[c&15])
+		}
+	}
+	return dst
+}
+
+func special(c byte, f flags) bool {
+	if c < ' ' || c >= 0x7f {
+		return true
+	}
+	if f&escaped != 0 {
+		return c == '"' || c == '\\' || c == ']'
+	}
+	return c == '"' || c == '#' || c == '{' || c == '|' || c == '}'
+}

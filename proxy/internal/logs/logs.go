@@ -1,0 +1,382 @@
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/logformat"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// global is the process's part of the settings.
+type global struct {
+	targets  []*target
+	tag      string
+	sendHost bool
+	host     string
+}
+
+// settings is a proxy's part.
+type settings struct {
+	targets []*target
+	global  bool // "log global"
+	tag     string
+	text    string // log-format
+	httplog bool
+	tcplog  bool
+	clf     bool
+	sd      string
+
+	// what follows from it
+	all    []*target
+	format *logformat.Format
+	sdFmt  *logformat.Format
+	name   []byte // tag[pid]:
+	tagB   []byte
+	host   string
+}
+
+// CloneSlot gives a section made from defaults its own lists.
+func (s *settings) CloneSlot() any {
+	c := *s
+	c.targets = slices.Clone(s.targets)
+	return &c
+}
+
+var (
+	globals = stream.NewSlot[global]()
+	slot    = stream.NewSlot[settings]()
+)
+
+// The standard formats (chapters 8.2.2, 8.2.3).
+const (
+	httpFormat = `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`
+	tcpFormat  = `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`
+	clfFormat  = `%{+Q}o %{-Q}ci - - [%{-Q}trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
+)
+
+func init() {
+	conf.Register(
+		conf.Keyword{Name: "log", In: conf.Global | conf.Proxies, No: true, Max: -1, Parse: logLine},
+		conf.Keyword{Name: "log-tag", In: conf.Global | conf.Proxies, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
+			if c.Proxy == nil {
+				globals.MakeGlobal(c.Snap.Global).tag = c.Args[0]
+			} else {
+				slot.Make(c.Proxy).tag = c.Args[0]
+			}
+			return nil
+		}},
+		conf.Keyword{Name: "log-send-hostname", In: conf.Global, Max: 1, Parse: func(c *conf.Ctx) error {
+			g := globals.MakeGlobal(c.Snap.Global)
+			g.sendHost = true
+			g.host, _ = os.Hostname()
+			if len(c.Args) > 0 {
+				g.host = c.Args[0]
+			}
+			return nil
+		}},
+		conf.Keyword{Name: "log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
+			s := slot.Make(c.Proxy)
+			s.text, s.httplog, s.tcplog, s.clf = c.Args[0], false, false, false
+			return nil
+		}},
+		conf.Keyword{Name: "log-format-sd", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
+			slot.Make(c.Proxy).sd = c.Args[0]
+			return nil
+		}},
+		conf.Keyword{Name: "option httplog", In: conf.Defaults | conf.Frontend, Max: 1, Parse: func(c *conf.Ctx) error {
+			s := slot.Make(c.Proxy)
+			s.text, s.httplog, s.tcplog, s.clf = "", true, false, false
+			if len(c.Args) > 0 {
+				if c.Args[0] != "clf" {
+					return fmt.Errorf("keyword '%s' only supports option 'clf'.", c.Keyword)
+				}
+				s.clf = true
+			}
+			return nil
+		}},
+		conf.Keyword{Name: "option tcplog", In: conf.Defaults | conf.Frontend, Max: 1, Parse: func(c *conf.Ctx) error {
+			if len(c.Args) > 0 {
+				return conf.NotYet("argument", "option tcplog "+c.Args[0])
+			}
+			s := slot.Make(c.Proxy)
+			s.text, s.httplog, s.tcplog, s.clf = "", false, true, false
+			return nil
+		}},
+	)
+	conf.RegisterFinish(finish)
+	snapshot.RegisterApply("logs", apply)
+}
+
+func logLine(c *conf.Ctx) error {
+	if c.No {
+		if c.Proxy == nil {
+			return errors.New("'no log' is not expected in 'global' section.")
+		}
+		s := slot.Make(c.Proxy)
+		s.targets, s.global = nil, false
+		return nil
+	}
+	if len(c.Args) == 0 {
+		return errors.New("'log' expects a target and a facility as arguments.")
+	}
+	if c.Args[0] == "global" {
+		if c.Proxy == nil {
+			return errors.New("'global' is not expected in 'global' section.")
+		}
+		if len(c.Args) > 1 {
+			return fmt.Errorf("cannot handle unexpected argument '%s'.", c.Args[1])
+		}
+		slot.Make(c.Proxy).global = true
+		return nil
+	}
+	t, err := parseTarget(c)
+	if err != nil {
+		return fmt.Errorf("'log' : %w.", err)
+	}
+	if c.Proxy == nil {
+		g := globals.MakeGlobal(c.Snap.Global)
+		g.targets = append(g.targets, t)
+	} else {
+		s := slot.Make(c.Proxy)
+		s.targets = append(s.targets, t)
+	}
+	return nil
+}
+
+// finish compiles the formats and decides who logs what.
+func finish(c *conf.Ctx) {
+	g := globals.MakeGlobal(c.Snap.Global)
+	for _, p := range c.Snap.Proxies {
+		s := slot.Make(p)
+		if s.global {
+			s.all = append(s.all, g.targets...)
+		}
+		s.all = append(s.all, s.targets...)
+		tag := g.tag
+		if s.tag != "" {
+			tag = s.tag
+		}
+		if tag == "" {
+			tag = "forebay"
+		}
+		s.tagB = []byte(tag)
+		s.name = []byte(tag + "[" + strconv.Itoa(os.Getpid()) + "]: ")
+		if g.sendHost {
+			s.host = g.host
+		}
+		text := s.text
+		switch {
+		case s.clf:
+			text = clfFormat
+		case s.httplog && p.Mode == stream.HTTP:
+			text = httpFormat
+		case s.httplog:
+			if p.Frontend {
+				c.Diags.Warn(p.Pos, "'option httplog' not usable with proxy '%s' (needs 'mode http'). Falling back to 'option tcplog'.", p.Name)
+			}
+			text = tcpFormat
+		case s.tcplog:
+			text = tcpFormat
+		}
+		if len(s.all) == 0 || !p.Frontend {
+			continue
+		}
+		at := *c
+		at.Pos, at.Proxy = p.Pos, p
+		if s.sd != "" {
+			f, err := logformat.Compile(&at, s.sd, logformat.Options{})
+			if err != nil {
+				c.Alert(p.Pos, "error in 'log-format-sd' of %s '%s' : %v.", p.Kind, p.Name, err)
+				continue
+			}
+			s.sdFmt = f
+		}
+		if text == "" {
+			p.LogAccept = s.connected(p)
+			continue
+		}
+		f, err := logformat.Compile(&at, text, logformat.Options{})
+		if err != nil {
+			c.Alert(p.Pos, "error in 'log-format' of %s '%s' : %v.", p.Kind, p.Name, err)
+			continue
+		}
+		s.format = f
+		p.Log = s.traffic(p)
+	}
+}
+
+// traffic makes the function that logs a stream.
+func (s *settings) traffic(p *stream.Proxy) func(*stream.Stream) {
+	return func(st *stream.Stream) {
+		level := Info
+		if p.Has(stream.LogSeparateErrors) && (st.Term.Cause != '-' || st.Status >= 500 || st.Retries > 0) {
+			level = Err
+		}
+		r := st.R
+		half := len(r.Scratch) / 2
+		msg := s.format.Append(r.Scratch[:0:half], st)
+		var sd []byte
+		if s.sdFmt != nil {
+			n := len(msg)
+			if n < half {
+				sd = s.sdFmt.Append(msg[n:n:half], st)
+			}
+		}
+		s.send(r, st.W, level, msg, sd, r.Scratch[half:half])
+	}
+}
+
+// connected makes the function that logs connections of frontends without a
+// format (8.2.1).
+func (s *settings) connected(p *stream.Proxy) func(*stream.Session) {
+	mode := "TCP"
+	if p.Mode == stream.HTTP {
+		mode = "HTTP"
+	}
+	return func(ses *stream.Session) {
+		r := ses.Reactor()
+		dst := ses.Dst()
+		msg := append(r.Scratch[:0], "Connect from "...)
+		if ses.Src.IP.IsValid() {
+			msg = ses.Src.IP.AppendTo(msg)
+			msg = append(msg, ':')
+			msg = strconv.AppendInt(msg, int64(ses.Src.Port), 10)
+			msg = append(msg, " to "...)
+			msg = dst.IP.AppendTo(msg)
+			msg = append(msg, ':')
+			msg = strconv.AppendInt(msg, int64(dst.Port), 10)
+		} else {
+			msg = append(msg, "unix:1 to "...)
+			msg = append(msg, dst.Path...)
+		}
+		msg = append(append(append(append(append(msg, " ("...), p.Name...), '/'), mode...), ')')
+		half := len(r.Scratch) / 2
+		s.send(r, ses.Listener.Worker(), Info, msg, nil, r.Scratch[half:half])
+	}
+}
+
+// send sends a message to the targets that want its level.
+func (s *settings) send(r *reactor.Reactor, w *stream.Worker, level Level, msg, sd, room []byte) {
+	for _, t := range s.all {
+		if level > t.level || t.out == nil {
+			continue
+		}
+		as := max(level, t.min)
+		line := s.header(room[:0], r, t, as, sd)
+		keep := max(t.max-1-len(line), 0)
+		line = append(append(line, msg[:min(len(msg), keep)]...), '\n')
+		if !t.out.send(r, line) {
+			w.Counters[r.Index].DroppedLogs.Add(1)
+		}
+	}
+}
+
+// stamp caches what a date looks like for one second, for each reactor.
+type stamp struct {
+	unix    int64
+	rfc3164 []byte // "Nov 22 23:57:33"
+	iso     []byte // "2026-11-22T23:57:33"
+	zone    []byte // "+00:00"
+	_       [64]byte
+}
+
+var stamps [64]stamp
+
+func now(r *reactor.Reactor) (*stamp, time.Time) {
+	t := r.Wall()
+	c := &stamps[r.Index&63]
+	if u := t.Unix(); c.unix != u || c.iso == nil {
+		c.unix = u
+		l := t.Local()
+		c.rfc3164 = l.AppendFormat(c.rfc3164[:0], "Jan _2 15:04:05")
+		c.iso = l.AppendFormat(c.iso[:0], "2006-01-02T15:04:05")
+		c.zone = l.AppendFormat(c.zone[:0], "-07:00")
+	}
+	return c, t
+}
+
+// header appends what goes before the message.
+func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, sd []byte) []byte {
+	c, at := now(r)
+	pri := int64(t.facility<<3 | int(level))
+	isoDate := func(b []byte) []byte {
+		b = append(append(b, c.iso...), '.')
+		us := at.Nanosecond() / 1000
+		for d := 100000; d > 0; d /= 10 {
+			b = append(b, byte('0'+us/d%10))
+		}
+		return append(b, c.zone...)
+	}
+	switch t.format {
+	case rfc3164, local3164:
+		b = append(strconv.AppendInt(append(b, '<'), pri, 10), '>')
+		b = append(append(b, c.rfc3164...), ' ')
+		if s.host != "" && t.format == rfc3164 {
+			b = append(append(b, s.host...), ' ')
+		}
+		return append(b, s.name...)
+	case rfc5424:
+		b = append(strconv.AppendInt(append(b, '<'), pri, 10), ">1 "...)
+		b = append(isoDate(b), ' ')
+		if s.host != "" {
+			b = append(b, s.host...)
+		} else {
+			b = append(b, '-')
+		}
+		b = append(append(append(b, ' '), s.tagB...), ' ')
+		b = strconv.AppendInt(b, int64(os.Getpid()), 10)
+		b = append(b, " - "...)
+		if len(sd) > 0 {
+			return append(append(b, sd...), ' ')
+		}
+		return append(b, "- "...)
+	case priority:
+		return append(strconv.AppendInt(append(b, '<'), pri, 10), '>')
+	case short:
+		return append(strconv.AppendInt(append(b, '<'), int64(level), 10), '>')
+	case timed:
+		b = append(strconv.AppendInt(append(b, '<'), int64(level), 10), '>')
+		return append(isoDate(b), ' ')
+	case iso:
+		return append(isoDate(b), ' ')
+	}
+	return b
+}
+
+// apply opens what the targets of a new configuration need.
+func apply(w *stream.Worker, _, snap *stream.Snapshot) {
+	for _, p := range snap.Proxies {
+		for _, t := range slot.Make(p).all {
+			if t.out != nil {
+				continue
+			}
+			o, err := open(w, t)
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "[WARNING]  (%d) : %v\n", os.Getpid(), err)
+				continue
+			}
+			t.out = o
+		}
+	}
+}
+
+// Send sends a message about a proxy to its log servers. It may be called from
+// any thread.
+func Send(w *stream.Worker, p *stream.Proxy, level Level, text string) {
+	s := slot.Of(p)
+	if s == nil || len(s.all) == 0 {
+		return
+	}
+	text = strings.ReplaceAll(text, "\n", " ")
+	r := w.Reactors[0]
+	r.Post(func() { s.send(r, w, level, []byte(text), nil, make([]byte, 0, 2048)) })
+}

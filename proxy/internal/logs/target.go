@@ -1,0 +1,328 @@
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// Level is a syslog level, 0 (emergency) to 7 (debug).
+type Level int
+
+// Levels that the proxy uses itself.
+const (
+	Emerg Level = iota
+	Alert
+	Crit
+	Err
+	Warning
+	Notice
+	Info
+	Debug
+)
+
+var levels = []string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
+
+var facilities = []string{
+	"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp", "ntp", "audit", "alert", "cron2",
+	"local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+}
+
+// format is what goes before the message.
+type format string
+
+const (
+	local3164  format = "local"
+	rfc3164    format = "rfc3164"
+	rfc5424    format = "rfc5424"
+	priority   format = "priority"
+	short      format = "short"
+	timed      format = "timed"
+	iso        format = "iso"
+	rawMessage format = "raw"
+)
+
+// target is one "log" line.
+type target struct {
+	key      string       // what it is: targets of the same key share their sockets
+	addr     reactor.Addr // UDP and UNIX
+	fd       int          // descriptors, -1 otherwise
+	format   format
+	facility int
+	level    Level // the least severe that is sent
+	min      Level // more severe ones are sent as this
+	max      int   // bytes of a line
+	out      *output
+}
+
+// parseTarget reads the arguments of a "log" line.
+func parseTarget(c *conf.Ctx) (*target, error) {
+	args := c.Args
+	t := &target{fd: -1, level: Debug, max: 1024, key: args[0]}
+	where := args[0]
+	switch {
+	case where == "stdout":
+		t.fd, t.format = 1, short
+	case where == "stderr":
+		t.fd, t.format = 2, short
+	case strings.HasPrefix(where, "fd@"):
+		n, err := strconv.Atoi(where[3:])
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("'%s' is not a valid file descriptor", where)
+		}
+		t.fd, t.format = n, short
+	case strings.HasPrefix(where, "ring@"), strings.HasPrefix(where, "backend@"), strings.HasPrefix(where, "tcp"), strings.HasPrefix(where, "quic"):
+		return nil, conf.NotYet("log target", where)
+	case strings.HasPrefix(where, "/"), strings.HasPrefix(where, "unix@"), strings.HasPrefix(where, "uxdg@"):
+		t.addr, t.format = reactor.Addr{Path: strings.TrimPrefix(strings.TrimPrefix(where, "unix@"), "uxdg@")}, rfc3164
+		if len(t.addr.Path) > 107 {
+			return nil, fmt.Errorf("the path '%s' is too long for a UNIX socket", t.addr.Path)
+		}
+	default:
+		a, err := resolve(where)
+		if err != nil {
+			return nil, err
+		}
+		t.addr, t.format = a, rfc3164
+	}
+	args = args[1:]
+	for len(args) >= 2 {
+		switch args[0] {
+		case "len":
+			n, err := strconv.Atoi(args[1])
+			if err != nil || n < 80 || n > 65535 {
+				return nil, fmt.Errorf("invalid log length '%s', must be between 80 and 65535", args[1])
+			}
+			t.max = n
+		case "format":
+			switch f := format(args[1]); f {
+			case local3164, rfc3164, rfc5424, priority, short, timed, iso, rawMessage:
+				t.format = f
+			default:
+				return nil, fmt.Errorf("unknown log format '%s'", args[1])
+			}
+		case "sample", "profile":
+			return nil, conf.NotYet("log option", args[0])
+		default:
+			goto facility
+		}
+		args = args[2:]
+	}
+facility:
+	if len(args) == 0 {
+		return nil, errors.New("expects a facility after the target")
+	}
+	t.facility = index(facilities, args[0])
+	if t.facility < 0 {
+		return nil, fmt.Errorf("unknown log facility '%s'", args[0])
+	}
+	if len(args) > 1 {
+		if t.level = Level(index(levels, args[1])); t.level < 0 {
+			return nil, fmt.Errorf("unknown optional log level '%s'", args[1])
+		}
+	}
+	if len(args) > 2 {
+		if t.min = Level(index(levels, args[2])); t.min < 0 {
+			return nil, fmt.Errorf("unknown optional minimum log level '%s'", args[2])
+		}
+	}
+	if len(args) > 3 {
+		return nil, fmt.Errorf("cannot handle unexpected argument '%s'", args[3])
+	}
+	return t, nil
+}
+
+func index(list []string, w string) int {
+	for i, s := range list {
+		if s == w {
+			return i
+		}
+	}
+	return -1
+}
+
+// resolve finds the address of a syslog server.
+func resolve(where string) (reactor.Addr, error) {
+	for _, p := range []string{"udp4@", "udp6@", "udp@", "ipv4@", "ipv6@"} {
+		where = strings.TrimPrefix(where, p)
+	}
+	host, port := where, "514"
+	if h, p, err := net.SplitHostPort(where); err == nil {
+		host, port = h, p
+	} else if i := strings.LastIndexByte(where, ':'); i >= 0 && strings.Count(where, ":") > 1 {
+		if _, err := netip.ParseAddr(where); err != nil {
+			host, port = where[:i], where[i+1:] // ::1:514, as the field writes it
+		}
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return reactor.Addr{}, fmt.Errorf("invalid port '%s' in log address '%s'", port, where)
+	}
+	host = strings.Trim(host, "[]")
+	if a, err := netip.ParseAddr(host); err == nil {
+		return reactor.Addr{IP: a, Port: uint16(n)}, nil
+	}
+	ips, err := net.LookupHost(host)
+	if err != nil || len(ips) == 0 {
+		return reactor.Addr{}, fmt.Errorf("could not resolve log address '%s'", host)
+	}
+	a, err := netip.ParseAddr(ips[0])
+	return reactor.Addr{IP: a, Port: uint16(n)}, err
+}
+
+// output is what the targets of one key write to: sockets, or a descriptor's
+// writer. It outlives configurations.
+type output struct {
+	addr  reactor.Addr
+	socks []int // one a reactor
+	w     *writer
+}
+
+// outputs are the open ones by key, under a lock that only configuration takes.
+var outputs struct {
+	sync.Mutex
+	m map[string]*output
+}
+
+// open gives the output of a target, opening it if need be.
+func open(w *stream.Worker, t *target) (*output, error) {
+	outputs.Lock()
+	defer outputs.Unlock()
+	if o := outputs.m[t.key]; o != nil && (t.fd >= 0 || o.addr == t.addr && len(o.socks) == len(w.Reactors)) {
+		return o, nil
+	}
+	o := &output{addr: t.addr}
+	if t.fd >= 0 {
+		o.w = newWriter(w, t.fd)
+	} else {
+		sys := w.Reactors[0].Sys
+		for range w.Reactors {
+			domain := syscall.AF_INET
+			switch {
+			case t.addr.IsUnix():
+				domain = syscall.AF_UNIX
+			case t.addr.IP.Is6():
+				domain = syscall.AF_INET6
+			}
+			n, e := sys.Socket(domain, syscall.SOCK_DGRAM, 0)
+			if e != 0 {
+				return nil, fmt.Errorf("socket for log target %s: %w", t.key, e)
+			}
+			// Connected once: a socket's path cannot be found again from inside the
+			// sandbox. A server that is not there yet is tried at each line.
+			sys.Connect(n, t.addr)
+			o.socks = append(o.socks, n)
+		}
+	}
+	if outputs.m == nil {
+		outputs.m = map[string]*output{}
+	}
+	outputs.m[t.key] = o
+	return o, nil
+}
+
+// send sends one line from a reactor. It tells whether it was taken.
+func (o *output) send(r *reactor.Reactor, line []byte) bool {
+	if o.w != nil {
+		return o.w.add(r.Index, line)
+	}
+	n := o.socks[r.Index]
+	_, e := r.Sys.Send(n, line, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+	if e == syscall.ECONNREFUSED { // of the line before: this one may go through
+		_, e = r.Sys.Send(n, line, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+	}
+	if e == syscall.ENOTCONN || e == syscall.EDESTADDRREQ {
+		if r.Sys.Connect(n, o.addr) == 0 {
+			_, e = r.Sys.Send(n, line, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+		}
+	}
+	return e == 0
+}
+
+// writer writes lines to a descriptor that might block: reactors gather theirs
+// during a turn, a goroutine writes.
+type writer struct {
+	fd      int
+	batches []batch
+
+	mu      sync.Mutex
+	pending []byte
+	wake    chan struct{}
+}
+
+// batch is one reactor's lines of this turn.
+type batch struct {
+	b []byte
+	_ [64]byte
+}
+
+// maxPending is how many bytes may wait for a descriptor that does not take
+// them, before lines are dropped.
+const maxPending = 4 << 20
+
+func newWriter(w *stream.Worker, fd int) *writer {
+	o := &writer{fd: fd, batches: make([]batch, len(w.Reactors)), wake: make(chan struct{}, 1)}
+	var started atomic.Int32
+	for _, r := range w.Reactors {
+		r.Post(func() {
+			r.OnTurn(func() { o.flush(r.Index) })
+			started.Add(1)
+		})
+	}
+	go o.run()
+	return o
+}
+
+func (o *writer) add(i int, line []byte) bool {
+	b := &o.batches[i]
+	if len(b.b)+len(line) > maxPending {
+		return false
+	}
+	b.b = append(b.b, line...)
+	return true
+}
+
+// flush hands a reactor's lines to the goroutine.
+func (o *writer) flush(i int) {
+	b := &o.batches[i]
+	if len(b.b) == 0 {
+		return
+	}
+	o.mu.Lock()
+	if len(o.pending)+len(b.b) <= maxPending {
+		o.pending = append(o.pending, b.b...)
+	}
+	o.mu.Unlock()
+	b.b = b.b[:0]
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (o *writer) run() {
+	f := os.NewFile(uintptr(o.fd), "log")
+	var out []byte
+	for range o.wake {
+		o.mu.Lock()
+		out, o.pending = o.pending, out[:0]
+		o.mu.Unlock()
+		if len(out) > 0 {
+			f.Write(out)
+		}
+		if cap(out) > 1<<20 {
+			out = nil
+		}
+	}
+}

@@ -1,0 +1,306 @@
+package rule
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/internal/logformat"
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/pattern"
+	"github.com/forebay-lb/forebay/proxy/internal/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+func init() {
+	all := Request | Response | AfterResponse
+	RegisterAction(
+		Action{"set-header", all, setHeader},
+		Action{"add-header", all, addHeader},
+		Action{"del-header", all, delHeader},
+		Action{"replace-header", all, replaceHeader},
+		Action{"set-method", Request, setMethod},
+		Action{"set-path", Request, setTarget(func(st *stream.Stream, v []byte) []byte { return join(st, v, query(st.Req.PathQuery())) })},
+		Action{"set-pathq", Request, setTarget(func(_ *stream.Stream, v []byte) []byte { return v })},
+		Action{"set-query", Request, setTarget(func(st *stream.Stream, v []byte) []byte {
+			if len(v) > 0 && v[0] != '?' {
+				v = join(st, questionMark, v)
+			}
+			return join(st, st.Req.Path(), v)
+		})},
+		Action{"set-uri", Request, setURI},
+		Action{"set-status", Response | AfterResponse, setStatus},
+		Action{"allow", all, func(*Line) (Exec, error) {
+			return func(*stream.Stream) stream.Verdict { return stream.Stop }, nil
+		}},
+	)
+}
+
+// nameAndFormat reads "<name> <fmt>".
+func nameAndFormat(l *Line) (name []byte, f *logformat.Format, err error) {
+	n, err := l.take("exactly 2 arguments: a header name and a format")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := validName(n); err != nil {
+		return nil, nil, err
+	}
+	v, err := l.take("exactly 2 arguments: a header name and a format")
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err = l.Format(v)
+	return []byte(strings.ToLower(n)), f, err
+}
+
+// validName refuses names that could not be sent.
+func validName(n string) error {
+	if n == "" {
+		return fmt.Errorf("empty header name")
+	}
+	for _, c := range []byte(n) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("()<>@,;:\\\"/[]?={}", c) >= 0 {
+			return fmt.Errorf("character '%c' is not permitted in header name '%s'", c, n)
+		}
+	}
+	return nil
+}
+
+func setHeader(l *Line) (Exec, error) {
+	name, f, err := nameAndFormat(l)
+	phase := l.Phase
+	key := string(name)
+	return func(st *stream.Stream) stream.Verdict {
+		v := compute(st, f) // before the old ones go: it may be made from them
+		h := header(st, phase)
+		h.Del(key)
+		h.Add(name, v)
+		follow(st, phase, key, v)
+		return stream.Continue
+	}, err
+}
+
+func addHeader(l *Line) (Exec, error) {
+	name, f, err := nameAndFormat(l)
+	phase := l.Phase
+	return func(st *stream.Stream) stream.Verdict {
+		header(st, phase).Add(name, compute(st, f))
+		return stream.Continue
+	}, err
+}
+
+// follow keeps what was derived from a field in step with it.
+func follow(st *stream.Stream, p Phase, name string, v []byte) {
+	if p == Request && name == "host" {
+		st.Req.Host = v
+	}
+}
+
+func delHeader(l *Line) (Exec, error) {
+	n, err := l.take("a header name")
+	if err != nil {
+		return nil, err
+	}
+	phase := l.Phase
+	method := pattern.Str
+	if l.Peek() == "-m" {
+		l.Next()
+		method = pattern.Method(l.Next())
+		switch method {
+		case pattern.Str, pattern.Beg, pattern.End, pattern.Sub, pattern.Reg:
+		default:
+			return nil, fmt.Errorf("unsupported match method '%s'. expects 'str', 'beg', 'end', 'sub' or 'reg'", method)
+		}
+	}
+	key := strings.ToLower(n)
+	if method == pattern.Str {
+		return func(st *stream.Stream) stream.Verdict {
+			header(st, phase).Del(key)
+			return stream.Continue
+		}, nil
+	}
+	list := pattern.New(method, true)
+	if err := list.Add(n); err != nil {
+		return nil, err
+	}
+	return func(st *stream.Stream) stream.Verdict {
+		h := header(st, phase)
+		for i := range h.Fields {
+			v := sample.Value{Type: sample.Str, Bytes: h.Fields[i].Name}
+			if v.Bytes != nil && list.Match(&v) {
+				h.Fields[i] = message.Field{}
+			}
+		}
+		return stream.Continue
+	}, nil
+}
+
+// replaceHeader rewrites whole values that a regular expression matches. It
+// allocates where it matches.
+func replaceHeader(l *Line) (Exec, error) {
+	const expects = "exactly 3 arguments: a header name, a regex and a format"
+	n, err := l.take(expects)
+	if err != nil {
+		return nil, err
+	}
+	rx, err := l.take(expects)
+	if err != nil {
+		return nil, err
+	}
+	to, err := l.take(expects)
+	if err != nil {
+		return nil, err
+	}
+	re, err := regexp.Compile(rx)
+	if err != nil {
+		return nil, fmt.Errorf("regex '%s' is invalid: %v", rx, err)
+	}
+	f, err := l.Format(to)
+	if err != nil {
+		return nil, err
+	}
+	phase, key := l.Phase, strings.ToLower(n)
+	return func(st *stream.Stream) stream.Verdict {
+		h := header(st, phase)
+		for i := h.Next(key, 0); i >= 0; i = h.Next(key, i+1) {
+			v := h.Fields[i].Value
+			m := re.FindSubmatchIndex(v)
+			if m == nil {
+				continue
+			}
+			t := compute(st, f)
+			out := append([]byte(nil), v[:m[0]]...)
+			for k := 0; k < len(t); k++ {
+				if t[k] == '\\' && k+1 < len(t) {
+					k++
+					if d := int(t[k] - '0'); t[k] >= '0' && t[k] <= '9' {
+						if 2*d+1 < len(m) && m[2*d] >= 0 {
+							out = append(out, v[m[2*d]:m[2*d+1]]...)
+						}
+						continue
+					}
+				}
+				out = append(out, t[k])
+			}
+			h.Fields[i].Value = st.Req.Copy(append(out, v[m[1]:]...))
+		}
+		return stream.Continue
+	}, nil
+}
+
+func one(l *Line) (*logformat.Format, error) {
+	v, err := l.take("exactly 1 argument: a format")
+	if err != nil {
+		return nil, err
+	}
+	return l.Format(v)
+}
+
+func setMethod(l *Line) (Exec, error) {
+	f, err := one(l)
+	return func(st *stream.Stream) stream.Verdict {
+		if v := compute(st, f); len(v) > 0 && validToken(v) {
+			st.Req.MethodName, st.Req.Method = v, message.MethodOf(v)
+		} else {
+			failedRewrite(st)
+		}
+		return stream.Continue
+	}, err
+}
+
+func validToken(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// failedRewrite counts an edit that could not be made.
+func failedRewrite(st *stream.Stream) { st.FE.FE.Counters[st.R.Index].FailedRewrites.Add(1) }
+
+var questionMark = []byte("?")
+
+func join(st *stream.Stream, a, b []byte) []byte {
+	st.Req.Grow(len(a) + len(b))
+	out := st.Req.Copy(a)
+	if len(b) == 0 {
+		return out
+	}
+	tail := st.Req.Copy(b)
+	if len(out) == 0 {
+		return tail
+	}
+	return out[: len(out)+len(tail) : len(out)+len(tail)]
+}
+
+func query(pathQuery []byte) []byte {
+	for i, c := range pathQuery {
+		if c == '?' {
+			return pathQuery[i:]
+		}
+	}
+	return nil
+}
+
+// setTarget replaces the path and query of the target; an absolute form keeps
+// its beginning.
+func setTarget(make func(st *stream.Stream, v []byte) []byte) func(*Line) (Exec, error) {
+	return func(l *Line) (Exec, error) {
+		f, err := one(l)
+		return func(st *stream.Stream) stream.Verdict {
+			v := make(st, compute(st, f))
+			if !validToken(v) || len(v) == 0 {
+				failedRewrite(st)
+				return stream.Continue
+			}
+			old := st.Req.PathQuery()
+			if n := len(st.Req.Target) - len(old); n > 0 && len(old) > 0 {
+				v = join(st, st.Req.Target[:n], v)
+			}
+			st.Req.Target = v
+			return stream.Continue
+		}, err
+	}
+}
+
+func setURI(l *Line) (Exec, error) {
+	f, err := one(l)
+	return func(st *stream.Stream) stream.Verdict {
+		if v := compute(st, f); len(v) > 0 && validToken(v) {
+			st.Req.Target = v
+		} else {
+			failedRewrite(st)
+		}
+		return stream.Continue
+	}, err
+}
+
+func setStatus(l *Line) (Exec, error) {
+	w, err := l.take("1 argument: a status, and possibly \"reason\" and a text")
+	if err != nil {
+		return nil, err
+	}
+	status, err := strconv.Atoi(w)
+	if err != nil || status < 100 || status > 999 {
+		return nil, fmt.Errorf("expects an integer status code between 100 and 999, got '%s'", w)
+	}
+	reason := []byte(message.Reason(status))
+	if l.Peek() == "reason" {
+		l.Next()
+		r, err := l.take("a text after \"reason\"")
+		if err != nil {
+			return nil, err
+		}
+		if strings.ContainsAny(r, "\r\n\x00") {
+			return nil, fmt.Errorf("the reason holds a line end")
+		}
+		reason = []byte(r)
+	}
+	return func(st *stream.Stream) stream.Verdict {
+		st.Res.Status, st.Res.Reason = status, reason
+		return stream.Continue
+	}, nil
+}

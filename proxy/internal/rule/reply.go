@@ -1,0 +1,414 @@
+package rule
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/logformat"
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+func init() {
+	RegisterAction(
+		Action{"deny", Request | Response, deny},
+		Action{"silent-drop", Request | Response, silentDrop},
+		Action{"return", Request | Response, ret},
+		Action{"redirect", Request | Response, redirect},
+	)
+}
+
+var (
+	contentLength = []byte("content-length")
+	contentType   = []byte("content-type")
+	location      = []byte("location")
+	cacheControl  = []byte("cache-control")
+	setCookie     = []byte("set-cookie")
+	noCache       = []byte("no-cache")
+	zero          = []byte("0")
+)
+
+// answer is the arguments that "return" and "deny" share.
+type answer struct {
+	status  int
+	ctype   string
+	body    []byte
+	lf      *logformat.Format
+	hdrs    []hdr
+	file    *stream.Reply // errorfile
+	errors  bool          // default-errorfiles
+	payload bool
+}
+
+type hdr struct {
+	name  []byte
+	value *logformat.Format
+}
+
+// maxBody bounds what one rule answers, in bytes.
+const maxBody = 16 << 20
+
+func parseAnswer(l *Line, a *answer, statusWords ...string) error {
+	for w := l.Peek(); w != ""; w = l.Peek() {
+		isStatus := false
+		for _, s := range statusWords {
+			isStatus = isStatus || s == w
+		}
+		switch {
+		case isStatus:
+			l.Next()
+			v, err := l.take("a status code after '" + w + "'")
+			if err != nil {
+				return err
+			}
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 200 || n > 599 {
+				return fmt.Errorf("expects an integer status code between 200 and 599, got '%s'", v)
+			}
+			a.status = n
+			continue
+		case w == "content-type":
+			l.Next()
+			v, err := l.take("a content type")
+			if err != nil {
+				return err
+			}
+			if strings.ContainsAny(v, "\r\n\x00") {
+				return fmt.Errorf("the content type holds a line end")
+			}
+			a.ctype = v
+		case w == "string" || w == "lf-string" || w == "file" || w == "lf-file":
+			l.Next()
+			v, err := l.take("an argument after '" + w + "'")
+			if err != nil {
+				return err
+			}
+			text := v
+			if w == "file" || w == "lf-file" {
+				b, err := l.ReadFile(v)
+				if err != nil {
+					return fmt.Errorf("cannot read file '%s': %v", v, err)
+				}
+				if len(b) > maxBody {
+					return fmt.Errorf("file '%s' is larger than %d bytes", v, maxBody)
+				}
+				text = string(b)
+			}
+			a.payload = true
+			a.body = []byte(text)
+			if strings.HasPrefix(w, "lf-") {
+				if a.lf, err = l.Format(text); err != nil {
+					return err
+				}
+			}
+		case w == "hdr":
+			l.Next()
+			name, f, err := nameAndFormat(l)
+			if err != nil {
+				return err
+			}
+			a.hdrs = append(a.hdrs, hdr{name, f})
+		case w == "errorfile":
+			l.Next()
+			v, err := l.take("a file after 'errorfile'")
+			if err != nil {
+				return err
+			}
+			b, err := l.ReadFile(v)
+			if err != nil {
+				return fmt.Errorf("cannot read error file '%s': %v", v, err)
+			}
+			if a.file, err = conf.ParseReply(b, maxBody); err != nil {
+				return fmt.Errorf("error file '%s': %v", v, err)
+			}
+			a.payload = true
+		case w == "default-errorfiles":
+			l.Next()
+			a.errors = true
+		case w == "errorfiles":
+			return conf.NotYet("argument", "errorfiles")
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// check tells what does not go together.
+func (a *answer) check() error {
+	switch {
+	case a.payload && a.file == nil && a.ctype == "" && len(a.body) > 0:
+		return fmt.Errorf("expects a content type (content-type) with a payload")
+	case a.errors && a.payload:
+		return fmt.Errorf("'default-errorfiles' and a payload exclude each other")
+	case len(a.hdrs) > 0 && (a.errors || a.file != nil):
+		return fmt.Errorf("'hdr' cannot be used with error files")
+	}
+	return nil
+}
+
+// build makes what answers: a fixed reply where nothing varies.
+func (a *answer) build() func(st *stream.Stream) {
+	if a.file != nil {
+		rep := *a.file
+		return func(st *stream.Stream) { st.Reply = &rep }
+	}
+	fixed := a.lf == nil || a.lf.IsConstant()
+	for _, h := range a.hdrs {
+		fixed = fixed && h.value.IsConstant()
+	}
+	reason := message.Reason(a.status)
+	if fixed {
+		body := a.body
+		if a.lf != nil {
+			body = a.lf.Append(nil, nil)
+		}
+		rep := &stream.Reply{Status: a.status, Reason: reason, Body: body}
+		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: strconv.AppendInt(nil, int64(len(body)), 10)})
+		if a.ctype != "" && len(body) > 0 {
+			rep.Fields = append(rep.Fields, message.Field{Name: contentType, Value: []byte(a.ctype)})
+		}
+		for _, h := range a.hdrs {
+			rep.Fields = append(rep.Fields, message.Field{Name: h.name, Value: h.value.Append(nil, nil)})
+		}
+		return func(st *stream.Stream) { st.Reply = rep }
+	}
+	ctype := []byte(a.ctype)
+	return func(st *stream.Stream) {
+		rep := &st.OwnReply
+		rep.Status, rep.Reason, rep.Fields, rep.Close = a.status, reason, rep.Fields[:0], false
+		rep.Body = a.body
+		if a.lf != nil {
+			rep.Body = st.Req.Copy(a.lf.Append(st.R.Scratch[:0], st))
+		}
+		var buf [20]byte
+		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: st.Req.Copy(strconv.AppendInt(buf[:0], int64(len(rep.Body)), 10))})
+		if a.ctype != "" && len(rep.Body) > 0 {
+			rep.Fields = append(rep.Fields, message.Field{Name: contentType, Value: ctype})
+		}
+		for i := range a.hdrs {
+			rep.Fields = append(rep.Fields, message.Field{Name: a.hdrs[i].name, Value: compute(st, a.hdrs[i].value)})
+		}
+		st.Reply = rep
+	}
+}
+
+func ret(l *Line) (Exec, error) {
+	a := &answer{status: 200}
+	if err := parseAnswer(l, a, "status"); err != nil {
+		return nil, err
+	}
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	phase := l.Phase
+	if a.errors || !a.payload && len(a.hdrs) == 0 && stream.HasDefaultReply(a.status) && a.status >= 400 {
+		// A status that has an error page, and nothing else said: that page.
+		return func(st *stream.Stream) stream.Verdict {
+			st.Reply = st.ErrorReply(a.status)
+			return answered(st, 'L', phase)
+		}, nil
+	}
+	make := a.build()
+	return func(st *stream.Stream) stream.Verdict {
+		make(st)
+		return answered(st, 'L', phase)
+	}, nil
+}
+
+func answered(st *stream.Stream, cause byte, p Phase) stream.Verdict {
+	state := byte('R')
+	if p != Request {
+		state = 'H'
+	}
+	if st.Term.Cause == 0 {
+		st.Term = stream.Termination{Cause: cause, State: state}
+	}
+	return stream.Answer
+}
+
+func deny(l *Line) (Exec, error) {
+	a := &answer{status: 403}
+	if l.Phase == Response {
+		a.status = 502
+	}
+	if err := parseAnswer(l, a, "deny_status", "status"); err != nil {
+		return nil, err
+	}
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	phase, frontend := l.Phase, l.Proxy.Frontend
+	var make func(*stream.Stream)
+	switch {
+	case a.payload || len(a.hdrs) > 0:
+		make = a.build()
+	case !stream.HasDefaultReply(a.status):
+		return nil, fmt.Errorf("status %d has no error page, and no content is given", a.status)
+	default:
+		status := a.status
+		make = func(st *stream.Stream) { st.Reply = st.ErrorReply(status) }
+	}
+	return func(st *stream.Stream) stream.Verdict {
+		make(st)
+		i := st.R.Index
+		switch {
+		case phase == Request:
+			st.FE.FE.Counters[i].DeniedReq.Add(1)
+			if !frontend && st.BE.BE != nil {
+				st.BE.BE.Counters[i].DeniedReq.Add(1)
+			}
+		default:
+			st.FE.FE.Counters[i].DeniedResp.Add(1)
+			if st.BE.BE != nil {
+				st.BE.BE.Counters[i].DeniedResp.Add(1)
+			}
+			if st.Srv != nil {
+				st.Srv.Counters[i].DeniedResp.Add(1)
+			}
+		}
+		return answered(st, 'P', phase)
+	}, nil
+}
+
+func silentDrop(l *Line) (Exec, error) {
+	phase := l.Phase
+	if w := l.Peek(); w != "" {
+		return nil, fmt.Errorf("argument '%s' of silent-drop is not supported by Forebay yet", w)
+	}
+	return func(st *stream.Stream) stream.Verdict {
+		answered(st, 'P', phase)
+		return stream.Drop
+	}, nil
+}
+
+// redirection is a compiled redirect.
+type redirection struct {
+	kind       byte // 'l', 'p', 's'
+	to         *logformat.Format
+	code       int
+	reason     string
+	dropQuery  bool
+	slash      bool
+	emptyOK    bool
+	cookie     []byte
+	cacheField bool
+}
+
+func redirectLine(c *conf.Ctx) error {
+	r, err := parse(c, Request, append([]string{"redirect"}, c.Args...))
+	if err != nil {
+		return err
+	}
+	late := redirects.Make(c.Proxy)
+	late.rules = append(late.rules, r)
+	return nil
+}
+
+func redirect(l *Line) (Exec, error) {
+	r := &redirection{code: 302}
+	for w := l.Peek(); w != ""; w = l.Peek() {
+		l.Next()
+		switch w {
+		case "location", "prefix", "scheme":
+			v, err := l.take("an argument after '" + w + "'")
+			if err != nil {
+				return nil, err
+			}
+			if r.to, err = l.Format(v); err != nil {
+				return nil, err
+			}
+			r.kind = w[0]
+		case "code":
+			v, _ := l.take("a code")
+			n, err := strconv.Atoi(v)
+			switch n {
+			case 301, 302, 303, 307, 308:
+			default:
+				err = fmt.Errorf("'code': unsupported HTTP code '%s' (must be one of 301, 302, 303, 307 or 308)", v)
+			}
+			if err != nil {
+				return nil, err
+			}
+			r.code = n
+		case "drop-query":
+			r.dropQuery = true
+		case "append-slash":
+			r.slash = true
+		case "ignore-empty":
+			r.emptyOK = true
+		case "set-cookie", "clear-cookie":
+			v, err := l.take("a cookie after '" + w + "'")
+			if err != nil {
+				return nil, err
+			}
+			v = strings.Map(func(c rune) rune {
+				if c < ' ' {
+					return ' '
+				}
+				return c
+			}, v)
+			if w == "set-cookie" {
+				r.cookie = []byte(v + "; path=/;")
+			} else {
+				r.cookie = []byte(v + "; path=/; Max-Age=0;")
+			}
+		default:
+			return nil, fmt.Errorf("expects 'code', 'prefix', 'location', 'scheme', 'set-cookie', 'clear-cookie', 'drop-query', 'ignore-empty' or 'append-slash' (was '%s')", w)
+		}
+	}
+	if r.to == nil {
+		return nil, fmt.Errorf("redirection type expected ('prefix', 'location', or 'scheme')")
+	}
+	r.reason = message.Reason(r.code)
+	r.cacheField = r.code == 302 || r.code == 303 || r.code == 307
+	phase := l.Phase
+	return func(st *stream.Stream) stream.Verdict {
+		to := r.target(st)
+		if r.emptyOK && len(to) == 0 {
+			return stream.Continue
+		}
+		rep := &st.OwnReply
+		rep.Status, rep.Reason, rep.Fields, rep.Body, rep.Close = r.code, r.reason, rep.Fields[:0], nil, false
+		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: zero}, message.Field{Name: location, Value: to})
+		if r.cookie != nil {
+			rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: r.cookie})
+		}
+		if r.cacheField {
+			rep.Fields = append(rep.Fields, message.Field{Name: cacheControl, Value: noCache})
+		}
+		st.Reply = rep
+		return answered(st, 'L', phase)
+	}, nil
+}
+
+// target computes the location.
+func (r *redirection) target(st *stream.Stream) []byte {
+	v := compute(st, r.to)
+	if r.kind == 'l' || len(v) == 0 && r.emptyOK {
+		return v
+	}
+	path := st.Req.PathQuery()
+	q := query(path)
+	path = path[:len(path)-len(q)]
+	if r.dropQuery {
+		q = nil
+	}
+	if r.slash && (len(path) == 0 || path[len(path)-1] != '/') {
+		path = join(st, path, slash)
+	}
+	if r.kind == 's' {
+		v = join(st, v, schemeEnd)
+		v = join(st, v, st.Req.Get("host"))
+	} else if string(v) == "/" {
+		v = nil
+	}
+	return join(st, join(st, v, path), q)
+}
+
+var (
+	slash     = []byte("/")
+	schemeEnd = []byte("://")
+)

@@ -1,0 +1,238 @@
+package rule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/logformat"
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// Phase is a rule set.
+type Phase uint8
+
+// Rule sets.
+const (
+	Request Phase = 1 << iota
+	Response
+	AfterResponse
+)
+
+var phaseNames = map[Phase]string{Request: "http-request", Response: "http-response", AfterResponse: "http-after-response"}
+
+// Exec runs an action.
+type Exec func(st *stream.Stream) stream.Verdict
+
+// Line is an action's line while it is parsed.
+type Line struct {
+	*conf.Ctx
+	Phase Phase
+	words []string
+}
+
+// Next takes the next word, "" at the end or before the condition.
+func (l *Line) Next() string {
+	if len(l.words) == 0 || l.words[0] == "if" || l.words[0] == "unless" {
+		return ""
+	}
+	w := l.words[0]
+	l.words = l.words[1:]
+	return w
+}
+
+// Peek gives the next word without taking it.
+func (l *Line) Peek() string {
+	if len(l.words) == 0 || l.words[0] == "if" || l.words[0] == "unless" {
+		return ""
+	}
+	return l.words[0]
+}
+
+// take takes the next word even when it is empty or looks like a condition: an
+// argument that must be there.
+func (l *Line) take(what string) (string, error) {
+	if len(l.words) == 0 {
+		return "", fmt.Errorf("expects %s", what)
+	}
+	w := l.words[0]
+	l.words = l.words[1:]
+	return w, nil
+}
+
+// Format compiles a log-format argument for the rule set.
+func (l *Line) Format(text string) (*logformat.Format, error) {
+	where := sample.FrontRequest
+	if l.Proxy != nil && !l.Proxy.Frontend && l.Proxy.Backend {
+		where = sample.BackRequest
+	}
+	if l.Phase != Request {
+		where = sample.BackResponse
+		if l.Proxy != nil && l.Proxy.Frontend {
+			where = sample.FrontResponse
+		}
+	}
+	return logformat.Compile(l.Ctx, text, logformat.Options{Where: where, Plain: true})
+}
+
+// Action is a kind of rule.
+type Action struct {
+	Name  string
+	In    Phase
+	Parse func(l *Line) (Exec, error)
+}
+
+var actions = map[string]*Action{}
+
+// RegisterAction adds actions.
+func RegisterAction(list ...Action) {
+	for i := range list {
+		actions[list[i].Name] = &list[i]
+		for p, n := range phaseNames {
+			if list[i].In&p != 0 {
+				conf.RegisterAction(n + " " + list[i].Name)
+			}
+		}
+	}
+}
+
+// rule is one line.
+type rule struct {
+	cond stream.Cond
+	exec Exec
+}
+
+func (r *rule) Exec(st *stream.Stream) stream.Verdict {
+	if r.cond != nil && !r.cond.Match(st) {
+		return stream.Continue
+	}
+	return r.exec(st)
+}
+
+func init() {
+	conf.Register(
+		conf.Keyword{Name: "http-request", In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error { return set(c, Request, &c.Proxy.RequestRules) }},
+		conf.Keyword{Name: "http-response", In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error { return set(c, Response, &c.Proxy.ResponseRules) }},
+		conf.Keyword{Name: "http-after-response", In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error { return set(c, AfterResponse, &c.Proxy.AfterRules) }},
+		conf.Keyword{Name: "redirect", In: conf.Frontend | conf.Backend, Max: -1, Parse: redirectLine},
+		conf.Keyword{Name: "use_backend", In: conf.Frontend, Max: -1, Parse: useBackend},
+	)
+	// "redirect" lines come after the http-request rules.
+	conf.RegisterFinish(func(c *conf.Ctx) {
+		for _, p := range c.Snap.Proxies {
+			if late := redirects.Of(p); late != nil {
+				p.RequestRules = append(slices.Clip(p.RequestRules), late.rules...)
+			}
+		}
+	})
+}
+
+type lateRules struct{ rules []stream.Rule }
+
+var redirects = stream.NewSlot[lateRules]()
+
+func set(c *conf.Ctx, phase Phase, rules *[]stream.Rule) error {
+	r, err := parse(c, phase, c.Args)
+	if err != nil {
+		return err
+	}
+	*rules = append(*rules, r)
+	return nil
+}
+
+func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
+	name := phaseNames[phase]
+	if len(words) == 0 {
+		return nil, fmt.Errorf("'%s' expects an action", name)
+	}
+	word, paren := words[0], ""
+	if i := strings.IndexByte(word, '('); i >= 0 {
+		word, paren = word[:i], word[i:]
+	}
+	a := actions[word]
+	if a == nil || a.In&phase == 0 || paren != "" {
+		if conf.IsKnown("act", name+" "+word) || conf.IsKnown("cfg", name+" "+word) {
+			return nil, conf.NotYet("action", name+" "+word)
+		}
+		var can []string
+		for n, o := range actions {
+			if o.In&phase != 0 {
+				can = append(can, n)
+			}
+		}
+		slices.Sort(can)
+		msg := fmt.Sprintf("'%s' expects %s, but got '%s'%s.", name, "'"+strings.Join(can, "', '")+"'", words[0], "")
+		if s := config.Suggest(word, can); s != "" {
+			msg += " Did you mean '" + s + "' maybe ?"
+		}
+		return nil, fmt.Errorf("%s", msg)
+	}
+	l := &Line{Ctx: c, Phase: phase, words: words[1:]}
+	exec, err := a.Parse(l)
+	if err != nil {
+		return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : %w.", where(c), name, word, err)
+	}
+	r := &rule{exec: exec}
+	if len(l.words) > 0 {
+		if l.words[0] != "if" && l.words[0] != "unless" {
+			return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : unexpected argument '%s', expects 'if' or 'unless' and a condition.", where(c), name, word, l.words[0])
+		}
+		if r.cond, err = conf.ParseCondition(c, l.words); err != nil {
+			return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : error detected while parsing a condition : %w.", where(c), name, word, err)
+		}
+	}
+	return r, nil
+}
+
+func where(c *conf.Ctx) string { return fmt.Sprintf("%s '%s'", c.Section, c.Proxy.Name) }
+
+func useBackend(c *conf.Ctx) error {
+	if len(c.Args) == 0 {
+		return fmt.Errorf("'use_backend' expects a backend name.")
+	}
+	r := stream.SwitchRule{Target: c.Args[0]}
+	if strings.Contains(c.Args[0], "%") {
+		f, err := logformat.Compile(c, c.Args[0], logformat.Options{Where: sample.UseBackend, Plain: true})
+		if err != nil {
+			return fmt.Errorf("error detected while parsing 'use_backend' : %w.", err)
+		}
+		if !f.IsConstant() {
+			r.Name = func(st *stream.Stream) string { return string(f.Append(st.R.Scratch[:0], st)) }
+		}
+	}
+	if rest := c.Args[1:]; len(rest) > 0 {
+		if rest[0] != "if" && rest[0] != "unless" {
+			return fmt.Errorf("unexpected keyword '%s' after '%s', expects 'if' or 'unless'.", rest[0], c.Args[0])
+		}
+		var err error
+		if r.Cond, err = conf.ParseCondition(c, rest); err != nil {
+			return fmt.Errorf("error detected while parsing switching rule : %w.", err)
+		}
+	}
+	c.Proxy.Switching = append(slices.Clip(c.Proxy.Switching), r)
+	return nil
+}
+
+// header is the message that a rule set edits.
+func header(st *stream.Stream, p Phase) *message.Header {
+	if p == Request {
+		return &st.Req.Header
+	}
+	return &st.Res.Header
+}
+
+// compute evaluates a format into the exchange's arena, as the value of a
+// field: what would end the line is replaced by blanks.
+func compute(st *stream.Stream, f *logformat.Format) []byte {
+	b := st.Req.Copy(f.Append(st.R.Scratch[:0], st))
+	for i, c := range b {
+		if c == '\r' || c == '\n' || c == 0 {
+			b[i] = ' '
+		}
+	}
+	return b
+}

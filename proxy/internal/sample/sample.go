@@ -1,0 +1,442 @@
+package sample
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// Type is the type of a value.
+type Type uint8
+
+// Types, named as in the manual.
+const (
+	Any Type = iota
+	Bool
+	Int
+	Addr
+	Str
+	Bin
+	Meth
+)
+
+var typeNames = [...]string{"any", "bool", "sint", "addr", "str", "bin", "meth"}
+
+func (t Type) String() string { return typeNames[t] }
+
+// Value is what a sample is. The field that Type tells holds it; Bytes are good
+// as long as the exchange.
+type Value struct {
+	Type  Type
+	Bool  bool
+	Int   int64
+	Addr  netip.Addr
+	Bytes []byte
+}
+
+// SetBool makes v a boolean.
+func (v *Value) SetBool(b bool) bool { v.Type, v.Bool = Bool, b; return true }
+
+// SetInt makes v a number.
+func (v *Value) SetInt(n int64) bool { v.Type, v.Int = Int, n; return true }
+
+// SetStr makes v a string.
+func (v *Value) SetStr(b []byte) bool { v.Type, v.Bytes = Str, b; return true }
+
+// SetAddr makes v an address.
+func (v *Value) SetAddr(a netip.Addr) bool { v.Type, v.Addr = Addr, a; return true }
+
+// Append appends v as text.
+func (v *Value) Append(dst []byte) []byte {
+	switch v.Type {
+	case Bool:
+		if v.Bool {
+			return append(dst, '1')
+		}
+		return append(dst, '0')
+	case Int:
+		return strconv.AppendInt(dst, v.Int, 10)
+	case Addr:
+		if !v.Addr.IsValid() {
+			return dst
+		}
+		return v.Addr.AppendTo(dst)
+	case Bin:
+		const digits = "0123456789ABCDEF"
+		for _, c := range v.Bytes {
+			dst = append(dst, digits[c>>4], digits[c&15])
+		}
+		return dst
+	}
+	return append(dst, v.Bytes...)
+}
+
+// Text gives v as text, in the exchange's memory where it is not text already.
+func (v *Value) Text(st *stream.Stream) []byte {
+	switch v.Type {
+	case Str, Bin, Meth:
+		return v.Bytes
+	}
+	var buf [64]byte
+	return st.Req.Copy(v.Append(buf[:0]))
+}
+
+// Number gives v as a number.
+func (v *Value) Number() (int64, bool) {
+	switch v.Type {
+	case Bool:
+		if v.Bool {
+			return 1, true
+		}
+		return 0, true
+	case Int:
+		return v.Int, true
+	case Str:
+		n, err := strconv.ParseInt(string(v.Bytes), 10, 64)
+		return n, err == nil
+	}
+	return 0, false
+}
+
+// Single asks a [Func] for its one value (the last one, of fields that may occur
+// several times).
+const Single = -1
+
+// Func gets the value number n, or [Single]; conditions ask for 0, 1, 2 … until
+// it returns false.
+type Func func(st *stream.Stream, v *Value, n int) bool
+
+// Fetch is a sample fetch function.
+type Fetch struct {
+	Name string
+	// Args describes the arguments as -dK prints them, "" for none. A leading
+	// "[" tells that all are optional.
+	Args string
+	Out  Type
+	// Where is the compatibility matrix: 22 letters, Y or ".", in the order of
+	// keywords.txt.
+	Where   string
+	Compile func(c *conf.Ctx, args []string) (Func, error)
+}
+
+// Positions in [Fetch.Where].
+const (
+	FrontRequest  = 3
+	UseBackend    = 5
+	BackRequest   = 7
+	BackResponse  = 12
+	FrontResponse = 16
+	Logs          = 18
+)
+
+// Matrices of the usual kinds of fetches.
+const (
+	Everywhere  = "YYYYYYYYYYYYYYYYYYYYYY"
+	Connection  = "YYYYYYYYYYYYYYYYYYYY.."
+	Request     = "..YYYYYYYYY..........."
+	RequestLog  = "..YYYYYYYYYYYYYYYYYY.."
+	Response    = "...........YYYYYYYYY.."
+	SessionWide = ".YYYYYYYYYYYYYYYYYY..."
+)
+
+// Convert changes a value in place; false: there is no value any more.
+type Convert func(st *stream.Stream, v *Value) bool
+
+// Converter is a sample converter.
+type Converter struct {
+	Name    string
+	Args    string
+	In, Out Type
+	Compile func(c *conf.Ctx, args []string) (Convert, error)
+}
+
+var (
+	fetches    = map[string]*Fetch{}
+	converters = map[string]*Converter{}
+)
+
+// RegisterFetch adds fetches.
+func RegisterFetch(list ...Fetch) {
+	for i := range list {
+		fetches[list[i].Name] = &list[i]
+	}
+}
+
+// RegisterConverter adds converters.
+func RegisterConverter(list ...Converter) {
+	for i := range list {
+		converters[list[i].Name] = &list[i]
+	}
+}
+
+// FindFetch gives a fetch by name, nil if there is none.
+func FindFetch(name string) *Fetch { return fetches[name] }
+
+// Names lists the fetches' names.
+func Names() []string {
+	var out []string
+	for n := range fetches {
+		out = append(out, n)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// Expr is a compiled expression.
+type Expr struct {
+	Fetch *Fetch
+	get   Func
+	convs []Convert
+	out   Type
+}
+
+// Type is the type of the values, [Any] if it depends.
+func (e *Expr) Type() Type { return e.out }
+
+// Eval gets the expression's value. false: there is none.
+func (e *Expr) Eval(st *stream.Stream, v *Value) bool { return e.Nth(st, v, Single) }
+
+// Nth gets value number n, see [Func].
+func (e *Expr) Nth(st *stream.Stream, v *Value, n int) bool {
+	if !e.get(st, v, n) {
+		return false
+	}
+	for _, c := range e.convs {
+		if !c(st, v) {
+			return false
+		}
+	}
+	return true
+}
+
+// Usable tells whether the expression may be used at a place, see
+// [Fetch.Where].
+func (e *Expr) Usable(where int) bool {
+	return where >= len(e.Fetch.Where) || e.Fetch.Where[where] == 'Y'
+}
+
+// Parse compiles "fetch(args),conv(args),…".
+func Parse(c *conf.Ctx, text string) (*Expr, error) {
+	name, args, rest, err := call(text)
+	if err != nil {
+		return nil, err
+	}
+	f := fetches[name]
+	if f == nil {
+		if conf.IsKnown("smp", name) {
+			return nil, conf.NotYet("sample fetch", name)
+		}
+		return nil, fmt.Errorf("unknown fetch method '%s'", name)
+	}
+	if f.Args == "" && len(args) > 0 {
+		return nil, fmt.Errorf("fetch method '%s' : no argument supported", name)
+	}
+	if f.Args != "" && f.Args[0] != '[' && len(args) == 0 {
+		return nil, fmt.Errorf("fetch method '%s' : missing arguments (got 0/1), type '%s' expected", name, f.Args)
+	}
+	e := &Expr{Fetch: f, out: f.Out}
+	if e.get, err = f.Compile(c, args); err != nil {
+		return nil, fmt.Errorf("fetch method '%s' : %w", name, err)
+	}
+	for rest != "" {
+		if rest[0] != ',' {
+			return nil, fmt.Errorf("missing comma after fetch keyword '%s'", text[:len(text)-len(rest)])
+		}
+		if name, args, rest, err = call(rest[1:]); err != nil {
+			return nil, err
+		}
+		if name == "" {
+			continue
+		}
+		k := converters[name]
+		if k == nil {
+			if conf.IsKnown("cnv", name) {
+				return nil, conf.NotYet("converter", name)
+			}
+			return nil, fmt.Errorf("unknown converter '%s'", name)
+		}
+		if k.Args == "" && len(args) > 0 {
+			return nil, fmt.Errorf("converter '%s' : no argument supported", name)
+		}
+		if k.Args != "" && k.Args[0] != '[' && len(args) == 0 {
+			return nil, fmt.Errorf("missing args for converter '%s'", name)
+		}
+		conv, err := k.Compile(c, args)
+		if err != nil {
+			return nil, fmt.Errorf("invalid args in converter '%s' : %w", name, err)
+		}
+		e.convs = append(e.convs, cast(k.In, conv))
+		e.out = k.Out
+	}
+	return e, nil
+}
+
+// cast makes the input of a converter what it expects.
+func cast(in Type, conv Convert) Convert {
+	switch in {
+	case Str, Bin:
+		return func(st *stream.Stream, v *Value) bool {
+			if v.Type != Str && v.Type != Bin {
+				v.Bytes = v.Text(st)
+				v.Type = Str
+			}
+			return conv(st, v)
+		}
+	case Int, Bool:
+		return func(st *stream.Stream, v *Value) bool {
+			n, ok := v.Number()
+			if !ok {
+				return false
+			}
+			v.SetInt(n)
+			return conv(st, v)
+		}
+	case Addr:
+		return func(st *stream.Stream, v *Value) bool {
+			if v.Type == Str {
+				a, err := netip.ParseAddr(string(v.Bytes))
+				if err != nil {
+					return false
+				}
+				v.SetAddr(a)
+			}
+			return v.Type == Addr && conv(st, v)
+		}
+	}
+	return conv
+}
+
+// call cuts "name(a,b)" off the front of s. Arguments may be quoted.
+func call(s string) (name string, args []string, rest string, err error) {
+	i := strings.IndexAny(s, "(,")
+	if i < 0 {
+		return s, nil, "", nil
+	}
+	name = s[:i]
+	if s[i] == ',' {
+		return name, nil, s[i:], nil
+	}
+	var cur strings.Builder
+	var quote byte
+	seen := false
+	for i++; i < len(s); i++ {
+		b := s[i]
+		switch {
+		case quote != 0:
+			switch {
+			case b == quote:
+				quote = 0
+			case b == '\\' && quote == '"' && i+1 < len(s):
+				i++
+				cur.WriteByte(s[i])
+			default:
+				cur.WriteByte(b)
+			}
+		case b == '\'' || b == '"':
+			quote, seen = b, true
+		case b == '\\' && i+1 < len(s):
+			i++
+			cur.WriteByte(s[i])
+		case b == ',':
+			args = append(args, cur.String())
+			cur.Reset()
+			seen = true
+		case b == ')':
+			if cur.Len() > 0 || seen {
+				args = append(args, cur.String())
+			}
+			return name, args, s[i+1:], nil
+		default:
+			cur.WriteByte(b)
+		}
+		if len(args) > 64 {
+			return "", nil, "", fmt.Errorf("too many arguments for '%s'", name)
+		}
+	}
+	return "", nil, "", fmt.Errorf("missing closing ')' after arguments to '%s'", name)
+}
+
+// Split cuts an expression off the front of text: up to a space or the end of
+// its calls. It is for log formats, where "]" ends it.
+func Split(text string, end byte) (expr, rest string, ok bool) {
+	depth := 0
+	var quote byte
+	for i := 0; i < len(text); i++ {
+		switch b := text[i]; {
+		case quote != 0:
+			if b == quote {
+				quote = 0
+			}
+		case depth > 0 && (b == '\'' || b == '"'):
+			quote = b
+		case b == '(':
+			depth++
+		case b == ')':
+			depth--
+		case b == end && depth <= 0:
+			return text[:i], text[i+1:], true
+		}
+	}
+	return "", "", false
+}
+
+func init() {
+	conf.RegisterDump("smp", func(w io.Writer) {
+		io.WriteString(w, matrixHead)
+		for _, n := range Names() {
+			f := fetches[n]
+			fmt.Fprintf(w, "[ %s ] %s%s: %s\n", strings.Join(strings.Split(f.Where, ""), " "), n, parens(f.Args), f.Out)
+		}
+	})
+	conf.RegisterDump("cnv", func(w io.Writer) {
+		var names []string
+		for n := range converters {
+			names = append(names, n)
+		}
+		sort.Strings(names)
+		for _, n := range names {
+			k := converters[n]
+			fmt.Fprintf(w, "%s%s: %s => %s\n", n, parens(k.Args), k.In, k.Out)
+		}
+	})
+}
+
+func parens(args string) string {
+	if args == "" {
+		return ""
+	}
+	return "(" + args + ")"
+}
+
+// matrixHead is the heading of "-dKsmp".
+const matrixHead = `#                       _.---------------------- frontend tcp-request connection rule
+#                      / _.--------------------- frontend tcp-request session rule
+#                     / / _.-------------------- frontend tcp-request content rule
+#                    / / / _.------------------- frontend http-request header rule
+#                   / / / / _.------------------ frontend http-request body rule
+#                  / / / / / _.----------------- frontend use-backend rule
+#                 / / / / / / _.---------------- backend tcp-request content rule
+#                / / / / / / / _.--------------- backend http-request header rule
+#               / / / / / / / / _.-------------- backend http-request body rule
+#              / / / / / / / / / _.------------- backend use-server, balance or stick-match rule
+#             / / / / / / / / / / _.------------ server source selection
+#            / / / / / / / / / / / _.----------- backend tcp-response content rule
+#           / / / / / / / / / / / / _.---------- backend http-response header rule
+#          / / / / / / / / / / / / / _.--------- backend http-response body rule
+#         / / / / / / / / / / / / / / _.-------- backend stick-store rule
+#        / / / / / / / / / / / / / / / _.------- frontend tcp-response content rule
+#       / / / / / / / / / / / / / / / / _.------ frontend http-response header rule
+#      / / / / / / / / / / / / / / / / / _.----- frontend http-response body rule
+#     / / / / / / / / / / / / / / / / / / _.---- logs
+#    / / / / / / / / / / / / / / / / / / / _.--- backend tcp-check rule
+#   / / / / / / / / / / / / / / / / / / / / _.-- configuration parser
+#  / / / / / / / / / / / / / / / / / / / / / _.- CLI parser
+# / / / / / / / / / / / / / / / / / / / / / /  
+# | | | | | | | | | | | | | | | | | | | | | | 
+`
