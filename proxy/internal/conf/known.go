@@ -35,7 +35,8 @@ var removed = map[string]string{
 }
 
 // IsKnown tells whether HAProxy 3.4 has a keyword. kind is "global", "proxy"
-// (all sections of chapter 4 of the manual), "bind" or "server".
+// (all sections of chapter 4 of the manual), "bind", "server", "smp" (sample
+// fetches) or "cnv" (converters).
 func IsKnown(kind, name string) bool { return known[kind+" "+name] }
 
 // NotYet is the error for a keyword that HAProxy 3.4 has and this program does
