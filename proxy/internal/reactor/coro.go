@@ -70,6 +70,7 @@ func (co *Coro) loop(yield func(struct{}) bool) {
 		co.killed = false
 		co.woken = false
 		co.timer.Unset()
+		co.r.busy--
 		co.r.idle = append(co.r.idle, co)
 		if !yield(struct{}{}) {
 			return
@@ -165,8 +166,12 @@ func (r *Reactor) Start(t Task) {
 	}
 	co.task = t
 	co.parked = true
+	r.busy++
 	r.wake(co)
 }
+
+// Coroutines is the number of coroutines that have a task.
+func (r *Reactor) Coroutines() int { return r.busy }
 
 // Current gives the running coroutine, nil in a callback.
 func (r *Reactor) Current() *Coro { return r.cur }

@@ -55,6 +55,7 @@ type Reactor struct {
 	cur     *Coro
 	idle    []*Coro
 	idleLow int
+	busy    int // coroutines with a task
 	bufs    pool[[]byte]
 	bigs    pool[[]byte]
 	pipes   pool[*pipe]

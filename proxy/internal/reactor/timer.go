@@ -127,3 +127,14 @@ func (r *Reactor) timerDown(i int) {
 	h[i] = t
 	t.pos = int32(i + 1)
 }
+
+// Timers is the number of timers that are set. It looks at all of them.
+func (r *Reactor) Timers() int {
+	n := 0
+	for _, t := range r.timers {
+		if t.IsSet() {
+			n++
+		}
+	}
+	return n
+}
