@@ -1,0 +1,58 @@
+package sim
+
+import (
+	"flag"
+	"io"
+	"os"
+	"testing"
+)
+
+var (
+	seeds   = flag.Int("sim.seeds", 30, "number of seeds to run")
+	seed    = flag.Uint64("sim.seed", 1, "the first seed")
+	verbose = flag.Bool("sim.verbose", false, "print what happens in a run")
+)
+
+// TestSeeds runs worlds. A failure tells the seed, and -sim.seed with
+// -sim.verbose shows what led to it.
+func TestSeeds(t *testing.T) {
+	n := *seeds
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "sim.seeds" })
+	var out io.Writer
+	if *verbose {
+		out = os.Stdout
+		if !given {
+			n = 1
+		}
+	}
+	var steps, requests, answered, failures int
+	for s := *seed; s < *seed+uint64(n); s++ {
+		w, err := Run(s, out)
+		steps += w.Steps
+		requests += w.Requests
+		answered += w.Answered
+		if err != nil {
+			failures++
+			t.Errorf("seed %d: %v\n\treplay: go test ./internal/sim -run TestSeeds -sim.seed=%d -sim.verbose", s, err, s)
+			if failures == 20 {
+				t.Fatal("too many failures")
+			}
+		}
+	}
+	t.Logf("%d seeds, %d steps, %d requests, %d answered by servers", n, steps, requests, answered)
+	if answered*3 < requests && n >= 30 {
+		t.Errorf("only %d of %d requests were answered: the simulation does not exercise what it should", answered, requests)
+	}
+}
+
+// TestDeterminism runs seeds twice: what happens must be the same to the byte.
+func TestDeterminism(t *testing.T) {
+	for s := *seed; s < *seed+6; s++ {
+		a, _ := Run(s, nil)
+		b, _ := Run(s, nil)
+		if a.Hash != b.Hash || a.Steps != b.Steps {
+			t.Errorf("seed %d: two runs differ: %x after %d steps, %x after %d", s, a.Hash, a.Steps, b.Hash, b.Steps)
+		}
+	}
+}
