@@ -5,9 +5,11 @@ package features
 
 import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/acl"
+	_ "github.com/forebay-lb/forebay/proxy/internal/check"
 	_ "github.com/forebay-lb/forebay/proxy/internal/logs"
 	_ "github.com/forebay-lb/forebay/proxy/internal/rule"
 	_ "github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
 	_ "github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	_ "github.com/forebay-lb/forebay/proxy/internal/stats"
+	_ "github.com/forebay-lb/forebay/proxy/internal/userlist"
 )

@@ -51,7 +51,15 @@ type BackState struct {
 	balance Balance
 	all     bool // option allbackups
 	batch   atomic.Bool
+	onState atomic.Pointer[StateFunc]
 }
+
+// StateFunc is told of a server's transitions, see [server.Server.OnState].
+type StateFunc func(s *server.Server, old, cur server.State, reason string)
+
+// OnState makes f be told of all transitions of b's servers, instead of the
+// function set before.
+func (b *BackState) OnState(f StateFunc) { b.onState.Store(&f) }
 
 // NewBackState makes the state of a backend without servers.
 func NewBackState(name string, reactors int, now time.Time) *BackState {
@@ -102,6 +110,11 @@ func (b *BackState) SetServers(list []*server.Server) {
 	for _, s := range list {
 		if s.OnChange == nil { // those that live already have it
 			s.OnChange = b.changed
+			s.OnState = func(s *server.Server, old, cur server.State, reason string) {
+				if f := b.onState.Load(); f != nil {
+					(*f)(s, old, cur, reason)
+				}
+			}
 		}
 	}
 	list = append([]*server.Server(nil), list...)

@@ -132,6 +132,9 @@ func (st *Stream) sendReply() (keep bool) {
 		st.end('C', 'D')
 		return false
 	}
+	if st.HasRequest { // what answers no request is logged as nothing, as in HAProxy
+		st.BytesOut += int64(len(head) + len(body))
+	}
 	return keep
 }
 

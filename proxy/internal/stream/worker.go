@@ -77,6 +77,8 @@ type Worker struct {
 	current atomic.Pointer[Snapshot]
 	streams []streamList // one a reactor
 
+	slotMu sync.Mutex
+	slots  slots
 }
 
 // NewWorker makes a worker of reactors that do not run yet.
@@ -177,6 +179,14 @@ func (s Slot[T]) Global(g *Global) *T { return slotGet[T](g.slots, s.n) }
 
 // MakeGlobal gives the value in g, making it if need be.
 func (s Slot[T]) MakeGlobal(g *Global) *T { return slotMake[T](&g.slots, s.n) }
+
+// InWorker gives what a feature keeps for the life of w, making it if need be. Any
+// thread may call it.
+func (s Slot[T]) InWorker(w *Worker) *T {
+	w.slotMu.Lock()
+	defer w.slotMu.Unlock()
+	return slotMake[T](&w.slots, s.n)
+}
 
 func slotGet[T any](l slots, n int) *T {
 	if n < len(l) && l[n] != nil {
