@@ -9,7 +9,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/check"
 	"github.com/forebay-lb/forebay/proxy/internal/console"
+	"github.com/forebay-lb/forebay/proxy/internal/logs"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/sandbox"
@@ -87,6 +89,7 @@ func (p *process) start() error {
 	p.w = stream.NewWorker(rs)
 	p.w.Init()
 	p.w.MaxConn.Store(int64(g.MaxConn))
+	check.OnMessage(p.server)
 	var once sync.Once
 	p.w.OnDrained = func() { once.Do(func() { close(p.drained) }) }
 	for _, r := range rs {
@@ -124,6 +127,15 @@ func (p *process) start() error {
 		}()
 	}
 	return nil
+}
+
+// server says on standard error what became of a server.
+func (p *process) server(m check.Message) {
+	if m.Level == logs.Emerg {
+		p.Console.Alert("%s", m.Console)
+		return
+	}
+	p.Console.Warn("%s", m.Console)
 }
 
 // bindTries is how often a port that is taken is asked for again, with old

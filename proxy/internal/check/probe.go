@@ -1,0 +1,356 @@
+package check
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/forebay-lb/forebay/proxy/internal/http1"
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// outcome is how a check ended, in the terms of the statistics (manual of the
+// statistics, "check_status").
+type outcome struct {
+	status string
+	code   int // HTTP status, 0: none
+	info   string
+}
+
+// kind classifies a status.
+type kind uint8
+
+const (
+	failed kind = iota
+	passed
+	conditional
+)
+
+func (o outcome) kind() kind {
+	switch o.status {
+	case "L4OK", "L6OK", "L7OK":
+		return passed
+	case "L7OKC":
+		return conditional
+	}
+	return failed
+}
+
+// probe is one check under way.
+type probe struct {
+	r        *reactor.Reactor
+	srv      *server.Server
+	px       *stream.Proxy
+	set      *server.Settings
+	own      *settings
+	node     string
+	fd       reactor.FD
+	deadline int64
+	linger   bool
+
+	buf      []byte
+	n        int // bytes received
+	res      message.Response
+	head     int // length of the head, 0: not complete
+	ended    bool
+	method   message.Method
+	received bool // a response was read since the last request
+}
+
+// Readable is not called: a coroutine always waits, or nothing matters.
+func (p *probe) Readable() {}
+
+// run makes the check. It is the body of a coroutine; killed means that nothing
+// is to be concluded.
+func (p *probe) run() (out outcome, killed bool) {
+	defer p.close()
+	if p.own == nil || !p.own.on {
+		if out, killed = p.connect(&step{kind: connect}); out.status != "" || killed {
+			return out, killed
+		}
+		return outcome{status: "L4OK"}, false
+	}
+	p.buf = p.r.Buffer()
+	defer func() { p.r.Release(p.buf) }()
+	for i := range p.own.sequence {
+		st := &p.own.sequence[i]
+		switch st.kind {
+		case connect:
+			out, killed = p.connect(st)
+		case send:
+			out, killed = p.send(st)
+		default:
+			out, killed = p.expect(st)
+		}
+		if out.status != "" || killed {
+			return out, killed
+		}
+	}
+	last := &p.own.sequence[len(p.own.sequence)-1]
+	out = outcome{status: "L7OK", code: p.res.Status}
+	if last.ok != "" {
+		out.status = last.ok
+	}
+	return out, false
+}
+
+// close ends the connection, with a RST unless the rule says to linger: the
+// server learns at once that nothing else comes, and no TIME_WAIT stays behind.
+func (p *probe) close() {
+	if p.linger {
+		p.fd.Close()
+	} else {
+		p.fd.Abort()
+	}
+}
+
+// target is the address to connect to (manual, "addr" and "port" of server
+// lines).
+func (p *probe) target(st *step) reactor.Addr {
+	to := *p.srv.Addr()
+	if a := p.set.Check.Addr; a.IsValid() {
+		a.Port = to.Port
+		to = a
+	}
+	if n := p.set.Check.Port; n != 0 {
+		to.Port = uint16(n)
+	}
+	if st.addr.IsValid() {
+		to = reactor.Addr{IP: st.addr, Port: to.Port}
+	}
+	if st.port != 0 {
+		to.Port = uint16(st.port)
+	}
+	return to
+}
+
+func (p *probe) connect(st *step) (outcome, bool) {
+	if p.fd.IsOpen() {
+		p.close()
+	}
+	p.linger = st.linger
+	p.n, p.head, p.received, p.ended = 0, 0, false, false
+	to := p.target(st)
+	if !to.IsValid() || !to.IsUnix() && to.Port == 0 {
+		return outcome{status: "SOCKERR", info: "no port to connect to"}, false
+	}
+	now := p.r.Now()
+	p.deadline = now + int64(p.set.Check.Inter)
+	limit := p.px.Timeouts
+	if limit.Check > 0 && limit.Connect > 0 {
+		p.deadline = min(p.deadline, now+int64(limit.Connect))
+	}
+	if err := stream.Dial(p.r, &p.fd, p, to, p.set.Source); err != nil {
+		return notConnected(err), false
+	}
+	for !p.fd.CanWrite() {
+		err := p.fd.WaitWrite(p.deadline)
+		switch {
+		case err == reactor.ErrKilled:
+			return outcome{}, true
+		case err == reactor.ErrTimeout:
+			return outcome{status: "L4TOUT"}, false
+		case err != nil:
+			return notConnected(err), false
+		}
+	}
+	if err := stream.Connected(&p.fd); err != nil {
+		return notConnected(err), false
+	}
+	if limit.Check > 0 {
+		p.deadline = p.r.Now() + int64(limit.Check)
+	}
+	return outcome{}, false
+}
+
+// notConnected is the outcome of a connection that failed. What the machine
+// itself lacks says nothing about the server's own state, hence the other
+// status.
+func notConnected(err error) outcome {
+	out := outcome{status: "L4CON", info: reason(err)}
+	switch err {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE:
+		out.status = "SOCKERR"
+	}
+	return out
+}
+
+// reason gives an error in the words of the C library, as logs of HAProxy have
+// it.
+func reason(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+func (p *probe) send(st *step) (outcome, bool) {
+	state := ""
+	if p.own.sendState {
+		state = stateHeader(p.px, p.srv, p.node)
+	}
+	p.n, p.head, p.received, p.ended = 0, 0, false, false
+	p.method = message.MethodOf([]byte(st.method))
+	req := st.request.bytes(state)
+	for len(req) > 0 {
+		n, err := p.fd.TryWrite(req, 0)
+		req = req[n:]
+		if err == nil && len(req) > 0 {
+			err = p.fd.WaitWrite(p.deadline)
+		}
+		if err != nil {
+			return p.broken(err, "L7TOUT")
+		}
+	}
+	return outcome{}, false
+}
+
+// broken is the outcome of an error after the connection was made.
+func (p *probe) broken(err error, late string) (outcome, bool) {
+	switch {
+	case err == reactor.ErrKilled:
+		return outcome{}, true
+	case err == reactor.ErrTimeout:
+		return outcome{status: late}, false
+	}
+	return outcome{status: "SOCKERR", info: reason(err)}, false
+}
+
+var errInvalid = errors.New("not a response")
+
+func (p *probe) expect(st *step) (outcome, bool) {
+	late := "L7TOUT"
+	if st.late != "" {
+		late = st.late
+	}
+	for {
+		content, err := p.parse()
+		if err != nil {
+			return outcome{status: "L7RSP"}, false
+		}
+		if p.head != 0 {
+			if p.res.Status == 404 && p.own.disable404 && p.srv.State().Op != server.Stopped {
+				return outcome{status: "L7OKC", code: 404}, false
+			}
+			if out, sure := p.judge(st, content); sure {
+				return out, false
+			}
+		}
+		if p.ended {
+			return outcome{status: "L7RSP"}, false
+		}
+		n, err := p.fd.Read(p.buf[p.n:], p.deadline)
+		p.n += n
+		switch {
+		case err == io.EOF:
+			p.ended = true
+		case err != nil:
+			return p.broken(err, late)
+		}
+	}
+}
+
+// judge evaluates the rule on what was received so far. An outcome without a
+// status lets the sequence go on; sure is false when more is needed.
+func (p *probe) judge(st *step, content []byte) (out outcome, sure bool) {
+	all := p.ended || p.n == len(p.buf) || p.complete(content)
+	fail := outcome{status: "L7STS", code: p.res.Status, info: string(p.res.Reason)}
+	if st.ofBody() {
+		fail = outcome{status: "L7RSP"}
+		if st.minRecv > len(content) && !all {
+			return out, false
+		}
+		if all && len(content) == 0 {
+			fail.info = "HTTP content check could not find a response body"
+			return p.refused(st, fail), true
+		}
+	}
+	switch matched := st.matches(&p.res, content); {
+	case matched != st.not && (st.ofBody() && st.not && !all && st.minRecv < 0):
+		return out, false // unwanted content may still come
+	case matched != st.not:
+		return out, true
+	case st.ofBody() && !st.not && !all && st.minRecv < 0:
+		return out, false
+	case st.ofBody() && st.not:
+		fail.info = "HTTP check matched unwanted content"
+	case st.ofBody():
+		fail.info = "HTTP content check did not match"
+	}
+	return p.refused(st, fail), true
+}
+
+// refused completes the outcome of a rule that was not met.
+func (p *probe) refused(st *step, out outcome) outcome {
+	if st.bad != "" {
+		out.status, out.code = st.bad, p.res.Status
+	}
+	if st.comment != "" {
+		out.info += " comment: " + st.comment
+	}
+	return out
+}
+
+// parse reads the head once it is complete, and gives the body as far as it was
+// received.
+func (p *probe) parse() (content []byte, err error) {
+	for p.head == 0 {
+		n, err := http1.ParseResponse(p.buf[:p.n], &p.res, p.method, nil)
+		switch {
+		case err != nil:
+			return nil, err
+		case n == 0 && p.n == len(p.buf):
+			return nil, errInvalid
+		case n == 0:
+			return nil, nil
+		case p.res.Status < 200 && p.res.Status != 101: // an interim one
+			p.n = copy(p.buf, p.buf[n:p.n])
+		default:
+			p.head = n
+		}
+	}
+	raw := p.buf[p.head:p.n]
+	switch p.res.Framing {
+	case message.NoBody:
+		return nil, nil
+	case message.Length:
+		return raw[:min(int64(len(raw)), p.res.ContentLength)], nil
+	case message.Chunked:
+		return p.chunks(raw)
+	}
+	return raw, nil
+}
+
+// chunks decodes a chunked body from its start: at most one buffer, and checks
+// are rare.
+func (p *probe) chunks(raw []byte) ([]byte, error) {
+	var c http1.Chunks
+	out := make([]byte, 0, len(raw))
+	for {
+		data, n, done, err := c.Next(raw, nil)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, data...)
+		raw = raw[n:]
+		if done {
+			p.ended = true
+		}
+		if done || n == 0 {
+			return out, nil
+		}
+	}
+}
+
+// complete tells whether the body was received as a whole.
+func (p *probe) complete(content []byte) bool {
+	switch p.res.Framing {
+	case message.NoBody:
+		return true
+	case message.Length:
+		return int64(len(content)) == p.res.ContentLength
+	}
+	return false
+}
