@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -100,6 +101,8 @@ func (m *Master) begin() error {
 			return fmt.Errorf("failed to get the sockets from the old process (%s): %w", m.o.TakeFrom, err)
 		}
 	}
+	m.reloading.Lock() // whoever is told of the success may reload at once
+	defer m.reloading.Unlock()
 	m.o.Console.Tap(m.keep)
 	defer m.o.Console.Tap(nil)
 	p, err := m.spawn(m.o.First, m.o.FDs, sockets, m.o.Old, m.o.OldSignal)
@@ -117,6 +120,7 @@ func (m *Master) begin() error {
 	m.o.Console.Notice("Loading success.")
 	m.notify.ready()
 	m.o.Ready()
+	debug.FreeOSMemory() // what loading took is the worker's now
 	return nil
 }
 

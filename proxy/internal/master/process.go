@@ -70,6 +70,9 @@ func (m *Master) spawn(b *bundle.Bundle, fds map[string]int, sockets []worker.So
 	cmd.Env = append(withoutVariable(os.Environ(), worker.Variable), worker.Variable+"=1")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = files
+	// A group of its own: what the terminal sends (Ctrl-C) goes to the master,
+	// which tells its workers.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		control.Close()
 		return nil, fmt.Errorf("cannot fork: %w", err)

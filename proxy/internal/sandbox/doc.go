@@ -6,6 +6,9 @@
 // had it, CAP_NET_BIND_SERVICE, because a configuration that is applied later
 // may open a port below 1024. Landlock is applied as far as the kernel has it.
 //
+// The program is built without cgo. With it, system calls on all threads need
+// /proc, so that a chroot without one fails.
+//
 // [Enter] works on all threads and cannot be undone. Libraries that read files
 // when they are first used must have done so before: see [Before]. The package
 // never decides what is given up; its caller does.

@@ -94,7 +94,6 @@ func (p *process) start() error {
 	p.w.OnDrained = func() { once.Do(func() { close(p.drained) }) }
 	for _, r := range rs {
 		go func() {
-			runtime.LockOSThread()
 			r.Run()
 		}()
 	}
