@@ -264,6 +264,37 @@ func TestHardReload(t *testing.T) {
 	s.mustGet(s.addr)
 }
 
+// TestMaxReloads: a worker that does not come to an end is ended when it has
+// survived too many reloads.
+func TestMaxReloads(t *testing.T) {
+	s := newSite(t)
+	s.global = "  mworker-max-reloads 1\n  nbthread 1"
+	s.write()
+	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid := one(t, now)
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+	for !strings.Contains(s.ask(s.stats, "show sess"), "be=app") {
+	}
+	s.global = "  mworker-max-reloads 1\n  nbthread 2"
+	s.write()
+	s.ask(s.control, "reload")
+	if now, old := s.workers(); one(t, old) != pid || one(t, now) == pid {
+		t.Errorf("after one reload: %v, leaving %v", now, old)
+	}
+	if got := s.ask(s.control, "@!"+pid+" show info"); !strings.Contains(got, "\nStopping: 1\n") {
+		t.Errorf("the leaving worker says:\n%s", got)
+	}
+	s.ask(s.control, "reload")
+	p.await(1, "Former worker ("+pid+") exited with code 143 (Terminated)")
+}
+
 // TestWorkerDies: the master goes with it, with its code.
 func TestWorkerDies(t *testing.T) {
 	s := newSite(t)
