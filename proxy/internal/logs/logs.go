@@ -114,6 +114,8 @@ func init() {
 	)
 	conf.RegisterFinish(finish)
 	snapshot.RegisterApply("logs", apply)
+	snapshot.AllowGlobal("log", "log-tag", "log-send-hostname")
+	snapshot.RegisterObstacle(unreachable)
 }
 
 func logLine(c *conf.Ctx) error {
@@ -367,6 +369,25 @@ func apply(w *stream.Worker, _, snap *stream.Snapshot) {
 			t.out = o
 		}
 	}
+}
+
+// unreachable names the UNIX sockets of a new configuration that a worker which
+// has given up the filesystem can no longer find.
+func unreachable(w *stream.Worker, _, snap *stream.Snapshot) (out []string) {
+	if !w.Confined.Load() {
+		return nil
+	}
+	outputs.Lock()
+	defer outputs.Unlock()
+	for _, p := range snap.Proxies {
+		for _, t := range slot.Make(p).all {
+			text := "log " + t.key + ": the worker cannot reach the socket's path any more"
+			if t.addr.IsUnix() && t.addr.Path[0] != 0 && outputs.m[t.key] == nil && !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+	}
+	return out
 }
 
 // Send sends a message about a proxy to its log servers. It may be called from

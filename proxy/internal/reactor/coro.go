@@ -41,7 +41,6 @@ type Coro struct {
 	woken    bool // a wake-up came while it was not parked
 	timedOut bool
 	killed   bool
-	used     bool // since the pool was last trimmed
 }
 
 // stopped is the panic that unwinds a coroutine of a reactor that is closed.

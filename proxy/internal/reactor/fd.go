@@ -313,12 +313,17 @@ func (f *FD) CloseWrite() {
 	}
 }
 
-// Abort closes f with a RST instead of a FIN.
-func (f *FD) Abort() {
+// ResetOnClose makes [FD.Close] send a RST instead of a FIN.
+func (f *FD) ResetOnClose() {
 	if f.r != nil {
 		f.r.Sys.SetsockoptInt(int(f.fd), syscall.SOL_SOCKET, syscall.SO_LINGER, lingerZero)
-		f.Close()
 	}
+}
+
+// Abort closes f with a RST instead of a FIN.
+func (f *FD) Abort() {
+	f.ResetOnClose()
+	f.Close()
 }
 
 // NotWritable tells that a write would not succeed yet: the next edge will say

@@ -141,7 +141,7 @@ func (st *Stream) exchange() (keep bool) {
 	st.Time.Begin = r.Now()
 	if !st.readRequest() {
 		if st.Reply != nil {
-			keep = st.sendReply()
+			st.sendReply()
 		}
 		st.finish()
 		return false
@@ -681,12 +681,12 @@ func (st *Stream) forward() (keep bool) {
 	} else {
 		out.chunked = res.Framing == message.Chunked
 	}
-	keep = st.mayKeep() && res.Framing != message.Close && !st.upload.running
+	keep = st.mayKeep() && res.Framing != message.Close && !st.upload.running && st.bodyRead()
 	st.Status = res.Status
 	head := http1.AppendResponse(r.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: v10, Head: st.Req.Method == message.Head})
-	first, err := []byte(nil), error(nil)
+	var first []byte
 	if b.framing == message.Length && !b.done || b.framing == message.Close {
-		first, err = b.take()
+		first, _ = b.take() // these framings cannot be wrong
 	}
 	flags := 0
 	switch {
@@ -699,8 +699,9 @@ func (st *Stream) forward() (keep bool) {
 		flags = 0 // the body may take its time: do not hold the head back
 	}
 	n := len(head) + len(first)
-	if err = st.write(&s.FD, head, first, flags, out.timeout); err != nil {
+	if err := st.write(&s.FD, head, first, flags, out.timeout); err != nil {
 		st.failWrite(err)
+		st.truncated(res)
 		st.dropServerConn()
 		st.finishUpload()
 		return false
@@ -712,6 +713,7 @@ func (st *Stream) forward() (keep bool) {
 		st.BytesOut += out.sent
 		if rerr != nil || werr != nil {
 			st.failForward(rerr, werr)
+			st.truncated(res)
 			st.dropServerConn()
 			st.finishUpload()
 			return false
@@ -723,6 +725,14 @@ func (st *Stream) forward() (keep bool) {
 	}
 	st.releaseConn(res.KeepAlive && b.framing != message.Close)
 	return keep
+}
+
+// truncated makes the connection end with a reset where a FIN would say that the
+// response is complete.
+func (st *Stream) truncated(res *message.Response) {
+	if res.Framing == message.Close {
+		st.Sess.ResetOnClose()
+	}
 }
 
 // failWrite ends an exchange whose response the client did not take.

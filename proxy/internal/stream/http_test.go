@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
@@ -34,8 +36,8 @@ func TestKeepAliveAndPipelining(t *testing.T) {
 			t.Errorf("body %q", body)
 		}
 	}
-	if n := b.be.BE.Servers()[0].Counters.Sum; n == nil {
-		t.Error("no counters")
+	if n := b.be.BE.Servers()[0].Counters.Sum(func(c *server.Counters) *counter.Int { return &c.Sessions }); n != 45 {
+		t.Errorf("the server counted %d streams, want 45", n)
 	}
 }
 

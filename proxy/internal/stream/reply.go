@@ -153,7 +153,7 @@ func (st *Stream) bodyRead() bool {
 			return false
 		}
 		st.in.r += int(left)
-		st.reqBody.left = 0
+		st.bodyStarted, st.reqBody.left, st.reqBody.done = true, 0, true
 		return true
 	}
 	return st.bodyStarted && st.reqBody.done

@@ -152,7 +152,6 @@ type Snapshot struct {
 	Backends  map[string]*Proxy
 	// Version counts the snapshots of this process, from 1.
 	Version int
-	slots   slots
 }
 
 // slots are features' own parts of a Proxy, Global or Snapshot, by slot number.
