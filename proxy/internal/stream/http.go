@@ -49,6 +49,7 @@ type exchangeState struct {
 	half        bool // one direction of a tunnel has ended
 	noReuse     bool // the next attempt takes a new connection
 	upHalf      bool // the server was told that the client left
+	cut         bool // only a reset tells the client that the response is incomplete
 }
 
 // reset makes the stream ready for its next use, keeping its memory.
@@ -85,7 +86,7 @@ func (s *Session) serveHTTP() {
 		keep := st.exchange()
 		if !keep || !s.IsOpen() {
 			in := st.in
-			lingers := s.IsOpen() && (!in.empty() || s.CanRead() || !st.bodyRead())
+			lingers := s.IsOpen() && !st.cut && (!in.empty() || s.CanRead() || !st.bodyRead())
 			if lingers {
 				s.linger(st)
 			}
@@ -731,6 +732,7 @@ func (st *Stream) forward() (keep bool) {
 // response is complete.
 func (st *Stream) truncated(res *message.Response) {
 	if res.Framing == message.Close {
+		st.cut = true
 		st.Sess.ResetOnClose()
 	}
 }
