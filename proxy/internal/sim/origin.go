@@ -79,6 +79,7 @@ type serving struct {
 	cutAt    int  // of the bytes of the answer, -1: never
 	cutHow   int
 	close    bool // after it
+	byClose  bool // its body ends with the connection
 	upgraded bool
 }
 
@@ -101,7 +102,7 @@ func (c *originConn) finish(rst bool) {
 }
 
 func (c *originConn) run() {
-	if c.ended {
+	if c.ended || c.e.actor != actor(c) {
 		return
 	}
 	for {
@@ -131,7 +132,7 @@ func (c *originConn) run() {
 			c.w.failf("server %s, conn %d: %v", c.o.addr, c.e.c.id, err)
 			return
 		}
-		if c.ended {
+		if c.ended || c.e.actor != actor(c) {
 			return
 		}
 		if c.readPace > 0 {
@@ -221,6 +222,11 @@ func (c *originConn) parse() error {
 func (c *originConn) begin() error {
 	h := c.r.head
 	id := h.num("x-id")
+	if id < 0 && h.words[1] == "/" { // one of the malformed ones that the proxy lets pass
+		c.e.send([]byte("HTTP/1.1 400 Bad\r\ncontent-length: 0\r\n\r\n"), false)
+		c.finish(false)
+		return nil
+	}
 	if id < 0 || id >= len(c.w.truths) {
 		return fmt.Errorf("request without a number: %v", h.words)
 	}
@@ -317,6 +323,7 @@ func (c *originConn) answer() {
 	if s.close && rnd.IntN(2) == 0 {
 		head += "connection: close\r\n"
 	}
+	s.byClose = false
 	bare := t.method == "HEAD" || status == 204 || status == 304
 	switch k := rnd.IntN(5); {
 	case status == 204:
@@ -331,7 +338,7 @@ func (c *originConn) answer() {
 		head += "transfer-encoding: chunked\r\n"
 		body = chunked(body, func(n int) int { return 1 + rnd.IntN(n) }, trailer)
 	default:
-		s.close = true
+		s.close, s.byClose = true, !bare
 		if bare {
 			head += "connection: close\r\n"
 		}
@@ -365,6 +372,9 @@ func (c *originConn) startTunnel(t *truth, rest []byte) {
 }
 
 func (c *originConn) write() {
+	if c.e.actor != actor(c) { // a tunnel has begun
+		return
+	}
 	for len(c.out) > 0 && !c.paused && !c.ended {
 		p := c.out
 		if c.writePace > 0 {
@@ -416,6 +426,13 @@ func (c *originConn) cutOff(s *serving) {
 	c.w.note("server conn %d cuts %d off: %d", c.e.c.id, s.t.id, s.cutHow)
 	c.out = nil
 	s.cutAt = -1
+	if s.byClose && s.cutHow != 0 { // nobody can tell that from the end
+		for i := range s.t.attempts {
+			if a := &s.t.attempts[i]; a.nonce == s.a.nonce {
+				a.short = true
+			}
+		}
+	}
 	switch s.cutHow {
 	case 0:
 		c.finish(true)
