@@ -140,7 +140,7 @@ func itemOf(kind, name string, st config.Statement) item {
 	case len(rest) == 0:
 		it.value = "on"
 	default:
-		it.value = strings.Join(rest, " ")
+		it.value = line(rest)
 	}
 	if len(rest) == 0 {
 		return it
@@ -148,14 +148,23 @@ func itemOf(kind, name string, st config.Statement) item {
 	switch key {
 	case "server", "server-template", "bind":
 		it.entity = key + " " + name + "/" + rest[0]
-		it.key, it.value = it.entity, strings.Join(rest[1:], " ")
+		it.key, it.value = it.entity, line(rest[1:])
 	case "stats socket":
 		it.entity = key + " " + rest[0]
-		it.key, it.value = it.entity, strings.Join(rest[1:], " ")
+		it.key, it.value = it.entity, line(rest[1:])
 	case "errorfile", "errorloc", "errorloc302", "errorloc303":
-		it.key, it.value = key+" "+rest[0], strings.Join(rest[1:], " ")
+		it.key, it.value = key+" "+rest[0], line(rest[1:])
 	}
 	return it
+}
+
+// line writes words as they could stand in a file, on one line.
+func line(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = config.Quote(w)
+	}
+	return strings.Join(quoted, " ")
 }
 
 // sectionDiff compares two forms of a section.
