@@ -281,3 +281,16 @@ func (k *keep) rate(perSecond int, d time.Duration) ([]time.Duration, error) {
 	}
 	return out, fail
 }
+
+// each sends a request on one connection after the other.
+func (k *keep) each(req string) error {
+	all := k.list
+	defer func() { k.list = all }()
+	for i := 0; i < len(all); i += 50 {
+		k.list = all[i:min(i+50, len(all))]
+		if err := k.all(req); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -53,13 +53,14 @@ func sockaddr(a netip.AddrPort) *unix.SockaddrInet4 {
 	return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
 }
 
-// listen opens a listening socket on a free port of the loopback.
+// listen opens a listening socket on a free port, on all addresses of the
+// loopback.
 func listen() (fd int, addr netip.AddrPort, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, addr, err
 	}
-	if err = unix.Bind(fd, sockaddr(netip.MustParseAddrPort("127.0.0.1:0"))); err != nil {
+	if err = unix.Bind(fd, sockaddr(netip.MustParseAddrPort("0.0.0.0:0"))); err != nil {
 		return 0, addr, err
 	}
 	if err = unix.Listen(fd, 65535); err != nil {

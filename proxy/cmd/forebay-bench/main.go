@@ -1,0 +1,211 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// bench is one run of the benchmark.
+type bench struct {
+	length time.Duration // of one round
+	rounds int
+	detail bool
+	dir    string
+	origin *origin
+	progs  [2]*program // Forebay, HAProxy
+	missed int
+}
+
+func main() {
+	var b bench
+	only := flag.String("only", "", "run the scenarios with this in their `name` (several: separated by commas)")
+	seconds := flag.Int("seconds", 3, "length of a round in `seconds`")
+	list := flag.Bool("list", false, "list the scenarios")
+	strict := flag.Bool("strict", false, "exit with 1 if a target is missed")
+	flag.IntVar(&b.rounds, "rounds", 5, "rounds for each program, of which the median counts")
+	flag.BoolVar(&b.detail, "detail", false, "show user and system time, and every round")
+	flag.Parse()
+	if *list {
+		for _, s := range scenarios {
+			fmt.Printf("%-17s %s\n", s.name, s.what)
+		}
+		return
+	}
+	if *seconds < 1 || b.rounds < 1 || flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	b.length = time.Duration(*seconds) * time.Second
+	if err := b.prepare(); err != nil {
+		fatal("%v", err)
+	}
+	defer os.RemoveAll(b.dir)
+	b.header()
+	ran := false
+	for i := range scenarios {
+		if s := &scenarios[i]; wanted(s.name, *only) {
+			ran = true
+			b.scenario(s)
+		}
+	}
+	if !ran {
+		fatal("no scenario is called %q, see -list", *only)
+	}
+	if b.missed > 0 {
+		fmt.Printf("\n%d missed.\n", b.missed)
+		if *strict {
+			os.RemoveAll(b.dir)
+			os.Exit(1)
+		}
+	}
+}
+
+func wanted(name, only string) bool {
+	return slices.ContainsFunc(strings.Split(only, ","), func(part string) bool { return strings.Contains(name, part) })
+}
+
+func (b *bench) prepare() (err error) {
+	if b.progs[0], err = find("forebay", "FOREBAY", "bin/forebay", "forebay"); err != nil {
+		return err
+	}
+	if b.progs[1], err = find("haproxy", "HAPROXY", "haproxy", "/usr/sbin/haproxy"); err != nil {
+		return err
+	}
+	b.progs[1].number = 1
+	if _, err := exec.LookPath("wrk"); err != nil {
+		return fmt.Errorf("wrk is missing: install it (make deps)")
+	}
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return err
+	}
+	lim.Cur = lim.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return err
+	}
+	if lim.Max < 20000 {
+		fmt.Fprintf(os.Stderr, "warning: only %d descriptors are allowed, the bursts need 20000\n", lim.Max)
+	}
+	if b.dir, err = os.MkdirTemp("", "forebay-bench"); err != nil {
+		return err
+	}
+	b.origin, err = newOrigin()
+	return err
+}
+
+func (b *bench) header() {
+	var load float64
+	if data, err := os.ReadFile("/proc/loadavg"); err == nil {
+		fmt.Sscan(string(data), &load)
+	}
+	if load > 0.3*float64(runtime.NumCPU()) {
+		fmt.Fprintf(os.Stderr, "warning: the load average is %.2f: something else is running, and the figures will be off\n", load)
+	}
+	for _, p := range b.progs {
+		fmt.Printf("%-8s %s (%s)\n", p.name, p.version, p.path)
+	}
+	var u unix.Utsname
+	unix.Uname(&u)
+	fmt.Printf("%d CPUs, Linux %s; %d rounds of %v, medians\n\n", runtime.NumCPU(), unix.ByteSliceToString(u.Release[:]), b.rounds, b.length)
+	fmt.Printf("%-17s %10s %10s %7s %7s %-7s %10s %10s %7s\n", "scenario", "forebay", "haproxy", "ratio", "target", "", "req/s", "req/s", "ratio")
+}
+
+// scenario measures both programs in turn and prints a line.
+func (b *bench) scenario(s *scenario) {
+	var run [2]*running
+	for i, p := range b.progs {
+		var err error
+		if run[i], err = p.start(b.dir, s.threads, b.origin.addr); err != nil {
+			b.broken(s, err)
+			return
+		}
+		defer run[i].stop()
+	}
+	rounds := b.rounds
+	if s.once {
+		rounds = 1
+	} else {
+		warm := *b
+		warm.length = time.Second
+		for _, r := range run {
+			if _, err := s.run(&warm, r); err != nil {
+				b.broken(s, fmt.Errorf("%s: %w", r.path, err))
+				return
+			}
+		}
+	}
+	var got [2][]sample
+	for n := range rounds {
+		for k := range 2 {
+			i := (n + k) % 2 // who comes first alternates
+			v, err := s.run(b, run[i])
+			if err != nil {
+				b.broken(s, fmt.Errorf("%s: %w", run[i].path, err))
+				return
+			}
+			got[i] = append(got[i], v)
+		}
+	}
+	b.line(s, got)
+}
+
+func (b *bench) broken(s *scenario, err error) {
+	b.missed++
+	fmt.Printf("%-17s failed: %v\n", s.name, err)
+}
+
+func median(list []sample, f func(sample) float64) float64 {
+	v := make([]float64, len(list))
+	for i, s := range list {
+		v[i] = f(s)
+	}
+	slices.Sort(v)
+	if n := len(v); n%2 == 0 {
+		return (v[n/2-1] + v[n/2]) / 2
+	}
+	return v[len(v)/2]
+}
+
+func (b *bench) line(s *scenario, got [2][]sample) {
+	var v, rate [2]float64
+	for i := range got {
+		v[i] = median(got[i], func(s sample) float64 { return s.value })
+		rate[i] = median(got[i], func(s sample) float64 { return s.perSecond })
+	}
+	ratio := v[0] / v[1]
+	judged, format := ratio, "%10.2f %10.2f %7.2f %7.2f %-7s"
+	if s.kind == bytesPerClient {
+		judged, format = v[0], "%10.0f %10.0f %7.2f %7.0f %-7s"
+	}
+	verdict := "ok"
+	if !(judged <= s.target) {
+		verdict = "missed"
+		b.missed++
+	}
+	fmt.Printf("%-17s "+format, s.name, v[0], v[1], ratio, s.target, verdict)
+	if rate[0] > 0 {
+		fmt.Printf(" %10.0f %10.0f %7.2f", rate[0], rate[1], rate[0]/rate[1])
+	}
+	fmt.Printf("  %s: %s\n", s.kind.unit(), s.what)
+	if !b.detail {
+		return
+	}
+	for i, p := range b.progs {
+		fmt.Printf("    %-8s", p.name)
+		if s.kind == cpuPerRequest {
+			fmt.Printf(" user %.2f, system %.2f;", median(got[i], func(s sample) float64 { return s.user }), median(got[i], func(s sample) float64 { return s.system }))
+		}
+		for _, r := range got[i] {
+			fmt.Printf(" %.2f", r.value)
+		}
+		fmt.Println()
+	}
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// program is one of the two that are compared.
+type program struct {
+	name, path, version string
+	number              int // 0 or 1
+}
+
+// find looks up a program by an environment variable, or else in places where it
+// usually is.
+func find(name, env string, places ...string) (*program, error) {
+	path := os.Getenv(env)
+	for _, p := range places {
+		if path != "" {
+			break
+		}
+		if full, err := exec.LookPath(p); err == nil {
+			path = full
+		}
+	}
+	if path == "" {
+		return nil, fmt.Errorf("no %s found: set %s", name, env)
+	}
+	out, err := exec.Command(path, "-v").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s -v: %w", path, err)
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return &program{name: name, path: path, version: line}, nil
+}
+
+// running is a proxy that serves.
+type running struct {
+	*program
+	cmd       *exec.Cmd
+	http, tcp netip.AddrPort
+	many      netip.AddrPort // of a connection per request
+	errors    bytes.Buffer
+}
+
+const configuration = `global
+    nbthread %d
+    maxconn 9800
+
+defaults
+    mode http
+    balance roundrobin
+    timeout connect 10s
+    timeout client 300s
+    timeout server 300s
+
+frontend http
+    bind %s
+    default_backend origin
+
+backend origin
+    server s1 %s
+
+frontend tcp
+    mode tcp
+    bind %s
+    default_backend origin-tcp
+
+backend origin-tcp
+    mode tcp
+    server s1 %s
+
+frontend close
+    bind %s
+    default_backend origin-many
+
+backend origin-many
+`
+
+// manyOrigins is how many addresses of the origin there are where each request
+// takes a connection: a proxy has some 28,000 ports for each of them, and those of
+// a minute are in TIME_WAIT. With one address the search for a free port would
+// be all that is measured.
+const manyOrigins = 32
+
+// start runs a proxy and waits until it accepts connections.
+func (p *program) start(dir string, threads int, origin netip.AddrPort) (*running, error) {
+	r := &running{program: p}
+	for _, a := range []*netip.AddrPort{&r.http, &r.tcp, &r.many} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		*a = l.Addr().(*net.TCPAddr).AddrPort()
+		defer l.Close()
+		l.Close()
+	}
+	file := filepath.Join(dir, p.name+".cfg")
+	text := fmt.Sprintf(configuration, threads, r.http, origin, r.tcp, origin, r.many)
+	for i := range manyOrigins { // own ones for each program
+		text += fmt.Sprintf("    server m%d 127.0.%d.%d:%d\n", i, 2+p.number, i+1, origin.Port())
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	r.cmd = exec.Command(p.path, "-db", "-f", file)
+	r.cmd.Stderr = &r.errors
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := r.cmd.Start(); err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		c, err := net.Dial("tcp", r.http.String())
+		if err == nil {
+			c.Close()
+			return r, nil
+		}
+		if time.Now().After(end) {
+			r.stop()
+			return nil, fmt.Errorf("%s does not serve: %s", p.path, r.errors.String())
+		}
+	}
+}
+
+func (r *running) stop() {
+	r.cmd.Process.Kill()
+	r.cmd.Wait()
+}
+
+// usage is CPU time.
+type usage struct {
+	total        time.Duration // as the scheduler counts it, to the nanosecond
+	user, system time.Duration // the same in ticks of the clock
+}
+
+func (u usage) sub(o usage) usage {
+	return usage{u.total - o.total, u.user - o.user, u.system - o.system}
+}
+
+const clockTick = 10 * time.Millisecond // USER_HZ is 100 on every Linux
+
+// cpu is the time that all threads of the proxy have used.
+func (r *running) cpu() (u usage, err error) {
+	base := fmt.Sprintf("/proc/%d", r.cmd.Process.Pid)
+	tasks, err := os.ReadDir(base + "/task")
+	if err != nil {
+		return u, err
+	}
+	for _, t := range tasks {
+		b, err := os.ReadFile(base + "/task/" + t.Name() + "/schedstat")
+		if err != nil {
+			continue // a thread that has just ended
+		}
+		first, _, _ := strings.Cut(string(b), " ")
+		ns, _ := strconv.ParseInt(first, 10, 64)
+		u.total += time.Duration(ns)
+	}
+	b, err := os.ReadFile(base + "/stat")
+	if err != nil {
+		return u, err
+	}
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(f) < 13 {
+		return u, fmt.Errorf("%s/stat: %d fields", base, len(f))
+	}
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	system, _ := strconv.ParseInt(f[12], 10, 64)
+	u.user, u.system = time.Duration(user)*clockTick, time.Duration(system)*clockTick
+	if u.total == 0 { // a kernel without schedstat
+		u.total = u.user + u.system
+	}
+	return u, nil
+}
+
+// rss is the resident memory in bytes.
+func (r *running) rss() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", r.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(b))
+	if len(f) < 2 {
+		return 0, fmt.Errorf("statm: %q", b)
+	}
+	pages, err := strconv.ParseInt(f[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// scenario is one thing that is measured.
+type scenario struct {
+	name, what string
+	threads    int
+	target     float64 // highest value that is good, of the ratio or of Forebay's own value
+	kind       kind
+	run        func(b *bench, r *running) (sample, error)
+	once       bool // one round is enough: it takes long
+}
+
+// kind tells what a sample's value is.
+type kind uint8
+
+const (
+	cpuPerRequest  kind = iota // µs; the target is a ratio
+	bytesPerClient             // the target is Forebay's own value
+	latency                    // ms; the target is a ratio
+)
+
+func (k kind) unit() string { return [...]string{"µs CPU/request", "bytes/connection", "ms"}[k] }
+
+// sample is the result of one round.
+type sample struct {
+	value        float64
+	perSecond    float64 // requests; 0: does not apply
+	user, system float64 // µs a request
+}
+
+var scenarios = []scenario{
+	{name: "keepalive-64", what: "keep-alive, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, "/", false)},
+	{name: "keepalive-256", what: "keep-alive, 200 B, 256 connections, one thread", threads: 1, target: 0.85, run: wrk(256, "/", false)},
+	{name: "keepalive-64-2t", what: "keep-alive, 200 B, 64 connections, two threads", threads: 2, target: 0.85, run: wrk(64, "/", false)},
+	{name: "keepalive-256-2t", what: "keep-alive, 200 B, 256 connections, two threads", threads: 2, target: 0.85, run: wrk(256, "/", false)},
+	{name: "close", what: "a connection per request, one thread", threads: 1, target: 1.0, run: perConnection},
+	{name: "close-2t", what: "a connection per request, two threads", threads: 2, target: 1.0, run: perConnection},
+	{name: "big", what: "1 MiB bodies, 16 connections, one thread", threads: 1, target: 0.7, run: wrk(16, "/big", false)},
+	{name: "tcp", what: "TCP mode, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, "/", true)},
+	{name: "p99", what: "99th percentile at 15,000 requests/s, 64 connections", threads: 1, target: 1.0, kind: latency, run: percentile},
+	{name: "idle", what: "idle keep-alive connection, 5,000 of them", threads: 1, target: 600, kind: bytesPerClient, run: idle, once: true},
+	{name: "burst", what: "connection, a minute after 9,000 requests at once", threads: 1, target: 2048, kind: bytesPerClient, run: burst, once: true},
+}
+
+var (
+	wrkRequests = regexp.MustCompile(`(\d+) requests in ([\d.]+)(us|ms|s|m)`)
+	wrkTrouble  = regexp.MustCompile(`(?m)^.*(Socket errors|Non-2xx).*$`)
+)
+
+// wrk loads a proxy with wrk.
+func wrk(connections int, path string, tcp bool) func(*bench, *running) (sample, error) {
+	return func(b *bench, r *running) (sample, error) {
+		to := r.http
+		if tcp {
+			to = r.tcp
+		}
+		var out []byte
+		return b.timed(r, func() (int64, error) {
+			var err error
+			out, err = exec.Command("wrk", "-t1", "-c"+strconv.Itoa(connections), "-d"+strconv.Itoa(int(b.length.Seconds()))+"s", "http://"+to.String()+path).CombinedOutput()
+			if err != nil {
+				return 0, fmt.Errorf("wrk: %w\n%s", err, out)
+			}
+			if bad := wrkTrouble.Find(out); bad != nil {
+				return 0, fmt.Errorf("wrk: %s", strings.TrimSpace(string(bad)))
+			}
+			m := wrkRequests.FindSubmatch(out)
+			if m == nil {
+				return 0, fmt.Errorf("cannot read what wrk says:\n%s", out)
+			}
+			return strconv.ParseInt(string(m[1]), 10, 64)
+		})
+	}
+}
+
+// timed measures the CPU time per request of what f does.
+func (b *bench) timed(r *running, f func() (int64, error)) (sample, error) {
+	before, err := r.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	start := time.Now()
+	n, err := f()
+	took := time.Since(start)
+	if err != nil {
+		return sample{}, err
+	}
+	if n == 0 {
+		return sample{}, fmt.Errorf("no request succeeded")
+	}
+	after, err := r.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	u := after.sub(before)
+	per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / float64(n) }
+	return sample{value: per(u.total), perSecond: float64(n) / took.Seconds(), user: per(u.user), system: per(u.system)}, nil
+}
+
+func perConnection(b *bench, r *running) (sample, error) {
+	return b.timed(r, func() (int64, error) { return closing(r.many, 64, b.length) })
+}
+
+// fixedRate is the load of the latency scenario, in requests a second.
+const fixedRate = 15000
+
+func percentile(b *bench, r *running) (sample, error) {
+	k, err := newKeep(r.http, 64)
+	if err != nil {
+		return sample{}, err
+	}
+	defer k.close()
+	if _, err := k.rate(fixedRate, time.Second); err != nil {
+		return sample{}, err
+	}
+	all, err := k.rate(fixedRate, b.length)
+	if err != nil {
+		return sample{}, err
+	}
+	slices.Sort(all)
+	p := all[len(all)*99/100]
+	return sample{value: float64(p.Microseconds()) / 1000, perSecond: float64(len(all)) / b.length.Seconds()}, nil
+}
+
+// settled is the resident memory when it has stopped changing: when it was the
+// same, but for a little, for some seconds, or the time is over.
+func settled(r *running, limit time.Duration) (int64, error) {
+	last, err := r.rss()
+	same := 0
+	for end := time.Now().Add(limit); err == nil && same < 8 && time.Now().Before(end); {
+		time.Sleep(time.Second)
+		var now int64
+		now, err = r.rss()
+		if d := now - last; d < 32<<10 && d > -32<<10 {
+			same++
+		} else {
+			same = 0
+		}
+		last = now
+	}
+	return last, err
+}
+
+// base is the memory of a proxy that has worked and rests.
+func base(b *bench, r *running) (int64, error) {
+	if _, err := wrk(64, "/", false)(b, r); err != nil {
+		return 0, err
+	}
+	return settled(r, 20*time.Second)
+}
+
+func idle(b *bench, r *running) (sample, error) {
+	return memory(b, r, 5000, getSmall, func() (int64, error) { return settled(r, 40*time.Second) })
+}
+
+func burst(b *bench, r *running) (sample, error) {
+	b.origin.hold.Store(9000)
+	return memory(b, r, 9000, getHold, func() (int64, error) {
+		time.Sleep(time.Minute)
+		return r.rss()
+	})
+}
+
+// memory is what n connections take, long after a request on each of them at the
+// same time.
+func memory(b *bench, r *running, n int, req string, rest func() (int64, error)) (sample, error) {
+	before, err := base(b, r)
+	if err != nil {
+		return sample{}, err
+	}
+	k, err := newKeep(r.http, n)
+	if err != nil {
+		return sample{}, err
+	}
+	defer k.close()
+	if req == getSmall {
+		err = k.each(req)
+	} else {
+		err = k.all(req)
+	}
+	if err != nil {
+		return sample{}, err
+	}
+	after, err := rest()
+	return sample{value: float64(after-before) / float64(n)}, err
+}
