@@ -130,6 +130,9 @@ type Server struct {
 	Cur, MaxCur, Queued, MaxQueued atomic.Int64
 	// Idle is the number of idle connections of all reactors; Used those in use.
 	Idle, Used atomic.Int64
+	// peak is the highest Used since need was last estimated, need how many
+	// connections the server's traffic takes at a time.
+	peak, need atomic.Int64
 	LastUsed   atomic.Int64 // reactor time of the last session, 0: never
 	Limit      atomic.Int64 // maxconn in force, 0: none
 	Counters   counter.Shards[Counters]
@@ -152,6 +155,22 @@ type Server struct {
 
 	mu    sync.Mutex
 	state State
+}
+
+// Use counts a connection that is taken into use.
+func (s *Server) Use() { counter.Max(&s.peak, s.Used.Add(1)) }
+
+// Spare tells whether one more idle connection would be more than what was in
+// use at a time lately: connections that nobody takes again must not pile up.
+func (s *Server) Spare() bool {
+	return s.Used.Load()+s.Idle.Load() > max(s.peak.Load(), s.need.Load())
+}
+
+// Estimate forgets half of what was more than needed since the last call. One
+// thread calls it regularly.
+func (s *Server) Estimate() {
+	peak := s.peak.Swap(s.Used.Load())
+	s.need.Store(max(peak, (s.need.Load()+peak)/2))
 }
 
 // New makes a server that is up, or in maintenance if its settings say so. now

@@ -238,7 +238,7 @@ func (st *Stream) take(c *ServerConn) {
 	c.idle = false
 	c.uses++
 	c.srv.Idle.Add(-1)
-	c.srv.Used.Add(1)
+	c.srv.Use()
 	st.up = c
 	st.Reused = true
 	st.serverCounters().Reuses.Add(1)
@@ -283,7 +283,7 @@ func (st *Stream) dial() error {
 		}
 		break
 	}
-	srv.Used.Add(1)
+	srv.Use()
 	st.serverCounters().Connects.Add(1)
 	st.BE.BE.Counters[r.Index].Connects.Add(1)
 	st.up = c
@@ -376,7 +376,8 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	}
 	if !keepAlive || st.upHalf || !c.in.empty() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
 		srv.Deleted() || st.W.Stopping.Load() || set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) ||
-		set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() {
+		set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() ||
+		be.Reuse != ReuseNever && srv.Pools[st.R.Index].Len() > 0 && srv.Spare() {
 		st.dropServerConn()
 		return
 	}
@@ -406,6 +407,9 @@ func (w *Worker) purgePools(r *reactor.Reactor) int {
 	}
 	for _, p := range snap.Backends {
 		for _, s := range p.BE.Servers() {
+			if r.Index == 0 {
+				s.Estimate()
+			}
 			pool := &s.Pools[r.Index]
 			if pool.Len() == 0 {
 				continue
