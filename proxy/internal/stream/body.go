@@ -2,6 +2,7 @@ package stream
 
 import (
 	"io"
+	"syscall"
 
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
@@ -111,7 +112,11 @@ type sink struct {
 // without data. It returns on which side it failed, if at all.
 func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 	r := st.R
+	noSplice := false
 	for {
+		if b == &st.reqBody {
+			st.activity = r.Now() // a server that is sent a body need not answer yet
+		}
 		// Everything that is in the buffer goes out in one write.
 		out := r.Scratch[:0]
 		flush := func(flags int) error {
@@ -179,8 +184,16 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 				return nil, err
 			}
 		}
-		if n := st.spliceable(b, k); n != 0 {
-			moved, rerr, werr := reactor.Splice(k.fd, b.fd, n, rto, k.timeout)
+		if n := st.spliceable(b, k); n != 0 && !noSplice {
+			wait := rto
+			if b == &st.reqBody {
+				wait = -1 // come back to note the activity
+			}
+			moved, rerr, werr := reactor.Splice(k.fd, b.fd, n, wait, k.timeout)
+			if moved == 0 && outOfPipes(rerr) {
+				noSplice = true
+				continue
+			}
 			k.sent += moved
 			st.W.Counters[r.Index].SplicedBytes.Add(moved)
 			if n > 0 {
@@ -194,7 +207,9 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 			if rerr != nil || werr != nil {
 				return rerr, werr
 			}
-			continue
+			if wait >= 0 || b.done {
+				continue
+			}
 		}
 		if err := b.more(deadlineIn(r, rto)); err != nil {
 			return err, nil
@@ -217,6 +232,12 @@ func (st *Stream) spliceable(b *body, k *sink) int64 {
 		return -1
 	}
 	return 0
+}
+
+// outOfPipes tells whether splicing failed for want of a pipe: copying works as
+// well.
+func outOfPipes(err error) bool {
+	return err == syscall.EMFILE || err == syscall.ENFILE || err == syscall.ENOMEM
 }
 
 func deadlineIn(r *reactor.Reactor, ns int64) int64 {

@@ -405,7 +405,10 @@ func (w *Worker) purgePools(r *reactor.Reactor) int {
 	if snap == nil {
 		return 0
 	}
-	for _, p := range snap.Backends {
+	for _, p := range snap.Proxies { // in order, for the simulation
+		if p.BE == nil {
+			continue
+		}
 		for _, s := range p.BE.Servers() {
 			if r.Index == 0 {
 				s.Estimate()

@@ -170,6 +170,10 @@ func (l *lane) move() {
 			n, rerr, werr := reactor.Splice(l.dst, l.src, -1, -1, l.timeout())
 			*l.bytes += n
 			st.activity = r.Now()
+			if outOfPipes(rerr) {
+				splice = false
+				continue
+			}
 			if werr != nil {
 				l.err = werr
 				return
