@@ -372,6 +372,11 @@ func (c *client) over(reset bool) {
 		c.finish("closed as said")
 	case c.first >= len(c.reqs):
 		c.finish("all done")
+	case reset && c.pipeline && c.sent-c.first > 1:
+		// The answer to the first may have said that it is the last. Requests that
+		// were still on their way then met a closed connection, and the reset
+		// destroyed the answer: a risk of pipelining.
+		c.finish("closed as said")
 	default:
 		c.finish(fmt.Sprintf("cut off (reset: %v) with %d of %d answered", reset, c.first, c.sent))
 	}

@@ -5,20 +5,18 @@ import "math/rand/v2"
 // duplex is one end of a tunnel: it sends known bytes and expects known bytes,
 // each direction at its own pace.
 type duplex struct {
-	w                  *World
-	rnd                *rand.Rand
-	e                  *end
-	id                 int
-	sendSalt, sendLen  int
-	recvSalt, recvLen  int
-	sent, got          int
-	prefix             []byte // sent before
-	shut, eof          bool
-	waking, ended      bool
-	abortAt            int // bytes sent, 0: never
-	over               func(verdict string)
-	pace               int
-	patience, lastSeen int64
+	w                 *World
+	rnd               *rand.Rand
+	e                 *end
+	id                int
+	sendSalt, sendLen int
+	recvSalt, recvLen int
+	sent, got         int
+	prefix            []byte // sent before
+	shut, eof         bool
+	waking, ended     bool
+	abortAt           int // bytes sent, 0: never
+	over              func(verdict string)
 }
 
 func (d *duplex) wake(*end) {

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"errors"
 	"syscall"
 	"time"
 
@@ -43,9 +42,8 @@ type file struct {
 
 // pipe is what data is spliced through.
 type pipe struct {
-	data            []byte
-	size            int
-	noReader, noEnd bool
+	data []byte
+	size int
 }
 
 // poller is an edge-triggered epoll: a descriptor enters the list on every
@@ -468,5 +466,3 @@ func (w *World) Splice(from, to int, n int, more bool) (int, errno) {
 	}
 	return -1, syscall.EINVAL
 }
-
-var errStuck = errors.New("stuck")

@@ -66,7 +66,6 @@ type originConn struct {
 	cur                   *serving
 	out                   []byte
 	waking, ended, paused bool
-	idleEnd               int
 }
 
 // serving is an exchange as the server sees it.
@@ -95,9 +94,19 @@ func (c *originConn) wake(*end) {
 }
 
 func (c *originConn) finish(rst bool) {
-	if !c.ended {
-		c.ended = true
-		c.e.close(rst)
+	if c.ended {
+		return
+	}
+	c.ended = true
+	c.e.close(rst)
+	s := c.cur
+	if s == nil || !s.byClose || s.written || rst {
+		return
+	}
+	for i := range s.t.attempts { // nobody can tell that from the end
+		if a := &s.t.attempts[i]; a.nonce == s.a.nonce {
+			a.short = true
+		}
 	}
 }
 
@@ -308,7 +317,7 @@ func (c *originConn) answer() {
 		c.e.actor.(*duplex).prefix = []byte(head)
 		return
 	}
-	for !t.v10 && rnd.IntN(10) == 0 {
+	for rnd.IntN(10) == 0 {
 		c.out = append(c.out, "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"...)
 	}
 	if !c.w.calm && rnd.IntN(40) == 0 {
@@ -320,7 +329,7 @@ func (c *originConn) answer() {
 	body := content(t.id, saltResponse+16*s.a.nonce, s.a.length)
 	status := []int{200, 200, 200, 200, 201, 404, 500, 204, 304}[rnd.IntN(9)]
 	head := fmt.Sprintf("HTTP/1.1 %d Fine\r\nx-id: %d\r\nx-nonce: %d\r\nx-len: %d\r\n", status, t.id, s.a.nonce, s.a.length)
-	if s.close && rnd.IntN(2) == 0 {
+	if s.close && (c.w.calm || rnd.IntN(2) == 0) {
 		head += "connection: close\r\n"
 	}
 	s.byClose = false
@@ -426,13 +435,6 @@ func (c *originConn) cutOff(s *serving) {
 	c.w.note("server conn %d cuts %d off: %d", c.e.c.id, s.t.id, s.cutHow)
 	c.out = nil
 	s.cutAt = -1
-	if s.byClose && s.cutHow != 0 { // nobody can tell that from the end
-		for i := range s.t.attempts {
-			if a := &s.t.attempts[i]; a.nonce == s.a.nonce {
-				a.short = true
-			}
-		}
-	}
 	switch s.cutHow {
 	case 0:
 		c.finish(true)

@@ -14,18 +14,17 @@ import (
 
 // scene is the configuration in force, and what was made of it.
 type scene struct {
-	w         *World
-	fronts    []*front
-	tcpAddr   reactor.Addr
-	hasTCP    bool
-	backends  []*stream.BackState
-	listeners []*stream.Listener
-	origins   int
-	servers   []*server.Server // all that there ever were
-	highest   map[*server.Server]int64
-	limits    map[*stream.FrontState]int64
-	modes     map[*stream.BackState]stream.Mode
-	threads   int
+	w        *World
+	fronts   []*front
+	tcpAddr  reactor.Addr
+	hasTCP   bool
+	backends []*stream.BackState
+	origins  int
+	servers  []*server.Server // all that there ever were
+	highest  map[*server.Server]int64
+	limits   map[*stream.FrontState]int64
+	modes    map[*stream.BackState]stream.Mode
+	threads  int
 }
 
 type front struct {
