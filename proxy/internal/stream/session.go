@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
@@ -299,10 +300,21 @@ func (w *Worker) SoftStop() {
 	if w.Stopping.Swap(true) {
 		return
 	}
+	// Listeners may still accept until they are closed, each on its reactor: who
+	// counts as drained before that would leave with connections in hand.
+	w.Curr.Add(1)
+	var left atomic.Int64
+	left.Store(1)
+	closed := func() {
+		if left.Add(-1) == 0 && w.Curr.Add(-1) == 0 && w.OnDrained != nil {
+			w.OnDrained()
+		}
+	}
 	w.Mu.Lock()
 	for k, l := range w.Listeners {
 		if l.Bind.Load().Handler == nil {
-			l.Close(nil)
+			left.Add(1)
+			l.Close(closed)
 			delete(w.Listeners, k)
 		}
 	}
@@ -310,7 +322,5 @@ func (w *Worker) SoftStop() {
 	for _, r := range w.Reactors {
 		r.Post(func() { w.stopIdle(r) })
 	}
-	if w.Curr.Load() == 0 && w.OnDrained != nil {
-		w.OnDrained()
-	}
+	closed()
 }
