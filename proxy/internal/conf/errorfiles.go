@@ -85,6 +85,7 @@ func ParseReply(data []byte, limit int) (*stream.Reply, error) {
 		return nil, say("truncated head")
 	}
 	r := &stream.Reply{Status: res.Status, Reason: string(res.Reason), Close: asksClose(string(head))}
+	measured := false
 	for _, f := range res.Fields {
 		switch name := strings.ToLower(string(f.Name)); name {
 		case "content-length":
@@ -95,6 +96,8 @@ func ParseReply(data []byte, limit int) (*stream.Reply, error) {
 			if err != nil || n != len(body) {
 				return nil, say("content-length says %s, the body has %d bytes", f.Value, len(body))
 			}
+			measured = true
+			r.Fields = append(r.Fields, message.Field{Name: []byte(name), Value: []byte(strconv.Itoa(n))})
 		case "transfer-encoding":
 			return nil, say("transfer-encoding is not possible here")
 		case "connection": // about this one connection, see asksClose
@@ -103,8 +106,10 @@ func ParseReply(data []byte, limit int) (*stream.Reply, error) {
 		}
 	}
 	r.Body = body
-	length := message.Field{Name: []byte("content-length"), Value: []byte(strconv.Itoa(len(body)))}
-	r.Fields = append([]message.Field{length}, r.Fields...)
+	if !measured {
+		length := message.Field{Name: []byte("content-length"), Value: []byte(strconv.Itoa(len(body)))}
+		r.Fields = append([]message.Field{length}, r.Fields...)
+	}
 	return r, nil
 }
 

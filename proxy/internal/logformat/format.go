@@ -229,14 +229,15 @@ func (f *Format) append(dst []byte, st *stream.Stream) []byte {
 				continue
 			}
 			at := len(dst)
+			if f.plain {
+				dst = encodePlain(v.Append(dst), at, n.flags)
+				continue
+			}
 			if n.flags&quoted != 0 {
 				dst = append(dst, '"')
 				at++
 			}
-			dst = v.Append(dst)
-			if !f.plain {
-				dst = encode(dst, at, n.flags)
-			}
+			dst = encode(v.Append(dst), at, n.flags)
 			if n.flags&quoted != 0 {
 				dst = append(dst, '"')
 			}
@@ -244,6 +245,44 @@ func (f *Format) append(dst []byte, st *stream.Stream) []byte {
 	}
 	return dst
 }
+
+// encodePlain makes dst[at:] fit for a header field (8.2.6): what is forbidden
+// there becomes "%XX". Quotes do not count, +E does.
+func encodePlain(dst []byte, at int, f flags) []byte {
+	n := 0
+	for _, c := range dst[at:] {
+		if forbidden(c) {
+			n += 2
+		} else if f&escaped != 0 && mustEscape(c) {
+			n++
+		}
+	}
+	if n == 0 {
+		return dst
+	}
+	from := len(dst) - 1
+	for range n {
+		dst = append(dst, 0)
+	}
+	for to := len(dst) - 1; from < to; from-- {
+		switch c := dst[from]; {
+		case forbidden(c):
+			dst[to], dst[to-1], dst[to-2] = upperHex[c&15], upperHex[c>>4], '%'
+			to -= 3
+		case f&escaped != 0 && mustEscape(c):
+			dst[to], dst[to-1] = c, '\\'
+			to -= 2
+		default:
+			dst[to] = c
+			to--
+		}
+	}
+	return dst
+}
+
+func forbidden(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+func mustEscape(c byte) bool { return c == '"' || c == '\\' || c == ']' }
 
 // appendMissing appends what stands for a value that there is not.
 func appendMissing(dst []byte, f flags, plain bool) []byte {
@@ -293,7 +332,7 @@ func special(c byte, f flags) bool {
 		return true
 	}
 	if f&escaped != 0 {
-		return c == '"' || c == '\\' || c == ']'
+		return mustEscape(c)
 	}
 	return c == '"' || c == '#' || c == '{' || c == '|' || c == '}'
 }

@@ -129,6 +129,13 @@ func (h *Header) CopyString(s string) []byte {
 	return h.arena[n:len(h.arena):len(h.arena)]
 }
 
+// Join stores a followed by b, see [Header.Copy].
+func (h *Header) Join(a, b []byte) []byte {
+	n := len(h.arena)
+	h.arena = append(append(h.arena, a...), b...)
+	return h.arena[n:len(h.arena):len(h.arena)]
+}
+
 // Grow makes the next n bytes of [Header.Copy] one allocation at most.
 func (h *Header) Grow(n int) {
 	if cap(h.arena)-len(h.arena) < n {

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -20,14 +21,20 @@ func init() {
 		Action{"add-header", all, addHeader},
 		Action{"del-header", all, delHeader},
 		Action{"replace-header", all, replaceHeader},
+		Action{"replace-value", all, replaceValue},
+		Action{"replace-path", Request, replaceTarget(func(st *stream.Stream) []byte { return st.Req.Path() }, func(st *stream.Stream, v []byte) []byte {
+			return keepOrigin(st, join(st, v, query(st.Req.PathQuery())))
+		})},
+		Action{"replace-pathq", Request, replaceTarget(func(st *stream.Stream) []byte { return st.Req.PathQuery() }, keepOrigin)},
+		Action{"replace-uri", Request, replaceTarget(func(st *stream.Stream) []byte { return st.Req.Target }, func(_ *stream.Stream, v []byte) []byte { return v })},
 		Action{"set-method", Request, setMethod},
 		Action{"set-path", Request, setTarget(func(st *stream.Stream, v []byte) []byte { return join(st, v, query(st.Req.PathQuery())) })},
 		Action{"set-pathq", Request, setTarget(func(_ *stream.Stream, v []byte) []byte { return v })},
 		Action{"set-query", Request, setTarget(func(st *stream.Stream, v []byte) []byte {
-			if len(v) > 0 && v[0] != '?' {
-				v = join(st, questionMark, v)
+			if len(v) == 0 && st.Req.Query() == nil {
+				return st.Req.Path()
 			}
-			return join(st, st.Req.Path(), v)
+			return join(st, join(st, st.Req.Path(), questionMark), v)
 		})},
 		Action{"set-uri", Request, setURI},
 		Action{"set-status", Response | AfterResponse, setStatus},
@@ -90,11 +97,30 @@ func addHeader(l *Line) (Exec, error) {
 	}, err
 }
 
-// follow keeps what was derived from a field in step with it.
+// follow keeps what was derived from a field in step with it: an absolute target
+// names the host as well.
 func follow(st *stream.Stream, p Phase, name string, v []byte) {
-	if p == Request && name == "host" {
-		st.Req.Host = v
+	if p != Request || name != "host" {
+		return
 	}
+	st.Req.Host = v
+	if start, end := authority(st.Req.Target); end > 0 && len(v) > 0 && validToken(v) {
+		st.Req.Target = join(st, join(st, st.Req.Target[:start], v), st.Req.Target[end:])
+	}
+}
+
+// authority finds the authority of a target in absolute form; end is 0 for the
+// other forms.
+func authority(target []byte) (start, end int) {
+	i := bytes.Index(target, schemeEnd)
+	if i <= 0 || target[0] == '/' {
+		return 0, 0
+	}
+	start = i + len(schemeEnd)
+	for end = start; end < len(target) && target[end] != '/' && target[end] != '?'; {
+		end++
+	}
+	return start, end
 }
 
 func delHeader(l *Line) (Exec, error) {
@@ -136,57 +162,132 @@ func delHeader(l *Line) (Exec, error) {
 	}, nil
 }
 
-// replaceHeader rewrites whole values that a regular expression matches. It
+// substitution is a regular expression and what its match is replaced by.
+type substitution struct {
+	re *regexp.Regexp
+	to *logformat.Format
+}
+
+func (l *Line) substitution(expects string) (s substitution, err error) {
+	rx, err := l.take(expects)
+	if err != nil {
+		return s, err
+	}
+	to, err := l.take(expects)
+	if err != nil {
+		return s, err
+	}
+	if s.re, err = regexp.Compile(rx); err != nil {
+		return s, fmt.Errorf("regex '%s' is invalid: %v", rx, err)
+	}
+	s.to, err = l.Format(to)
+	return s, err
+}
+
+// apply replaces the first match in v, \0 to \9 standing for its groups. It
 // allocates where it matches.
+func (s *substitution) apply(st *stream.Stream, v []byte) ([]byte, bool) {
+	m := s.re.FindSubmatchIndex(v)
+	if m == nil {
+		return v, false
+	}
+	t := compute(st, s.to)
+	out := append([]byte(nil), v[:m[0]]...)
+	for k := 0; k < len(t); k++ {
+		if t[k] == '\\' && k+1 < len(t) {
+			k++
+			if d := int(t[k] - '0'); t[k] >= '0' && t[k] <= '9' {
+				if 2*d+1 < len(m) && m[2*d] >= 0 {
+					out = append(out, v[m[2*d]:m[2*d+1]]...)
+				}
+				continue
+			}
+		}
+		out = append(out, t[k])
+	}
+	return st.Req.Copy(append(out, v[m[1]:]...)), true
+}
+
+// replaceHeader rewrites whole values.
 func replaceHeader(l *Line) (Exec, error) {
 	const expects = "exactly 3 arguments: a header name, a regex and a format"
 	n, err := l.take(expects)
 	if err != nil {
 		return nil, err
 	}
-	rx, err := l.take(expects)
-	if err != nil {
-		return nil, err
-	}
-	to, err := l.take(expects)
-	if err != nil {
-		return nil, err
-	}
-	re, err := regexp.Compile(rx)
-	if err != nil {
-		return nil, fmt.Errorf("regex '%s' is invalid: %v", rx, err)
-	}
-	f, err := l.Format(to)
-	if err != nil {
-		return nil, err
-	}
+	s, err := l.substitution(expects)
 	phase, key := l.Phase, strings.ToLower(n)
 	return func(st *stream.Stream) stream.Verdict {
 		h := header(st, phase)
 		for i := h.Next(key, 0); i >= 0; i = h.Next(key, i+1) {
-			v := h.Fields[i].Value
-			m := re.FindSubmatchIndex(v)
-			if m == nil {
-				continue
+			if v, ok := s.apply(st, h.Fields[i].Value); ok {
+				h.Fields[i].Value = v
+				follow(st, phase, key, v)
 			}
-			t := compute(st, f)
-			out := append([]byte(nil), v[:m[0]]...)
-			for k := 0; k < len(t); k++ {
-				if t[k] == '\\' && k+1 < len(t) {
-					k++
-					if d := int(t[k] - '0'); t[k] >= '0' && t[k] <= '9' {
-						if 2*d+1 < len(m) && m[2*d] >= 0 {
-							out = append(out, v[m[2*d]:m[2*d+1]]...)
-						}
-						continue
-					}
-				}
-				out = append(out, t[k])
-			}
-			h.Fields[i].Value = st.Req.Copy(append(out, v[m[1]:]...))
 		}
 		return stream.Continue
-	}, nil
+	}, err
+}
+
+// replaceValue rewrites each element of comma-separated lists.
+func replaceValue(l *Line) (Exec, error) {
+	const expects = "exactly 3 arguments: a header name, a regex and a format"
+	n, err := l.take(expects)
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.substitution(expects)
+	phase, key := l.Phase, strings.ToLower(n)
+	return func(st *stream.Stream) stream.Verdict {
+		h := header(st, phase)
+		for i := h.Next(key, 0); i >= 0; i = h.Next(key, i+1) {
+			var out []byte // the new value, nil as long as it is the old one
+			done := 0
+			old := h.Fields[i].Value
+			for from := 0; from < len(old); {
+				start, end, next := sample.Element(old, from)
+				if v, ok := s.apply(st, old[start:end]); ok {
+					out = append(append(out, old[done:start]...), v...)
+					done = end
+				}
+				from = next
+			}
+			if out != nil {
+				v := st.Req.Copy(append(out, old[done:]...))
+				h.Fields[i].Value = v
+				follow(st, phase, key, v)
+			}
+		}
+		return stream.Continue
+	}, err
+}
+
+// replaceTarget rewrites a part of the target: get gives it, put makes the new
+// target's path and query of what it became.
+func replaceTarget(get func(*stream.Stream) []byte, put func(st *stream.Stream, v []byte) []byte) func(*Line) (Exec, error) {
+	return func(l *Line) (Exec, error) {
+		s, err := l.substitution("exactly 2 arguments: a regex and a format")
+		return func(st *stream.Stream) stream.Verdict {
+			v, ok := s.apply(st, get(st))
+			if ok {
+				if v = put(st, v); len(v) == 0 || !validToken(v) {
+					failedRewrite(st)
+				} else {
+					putURI(st, v)
+				}
+			}
+			return stream.Continue
+		}, err
+	}
+}
+
+// keepOrigin gives an absolute target its beginning back.
+func keepOrigin(st *stream.Stream, v []byte) []byte {
+	old := st.Req.PathQuery()
+	if n := len(st.Req.Target) - len(old); n > 0 && len(old) > 0 {
+		return join(st, st.Req.Target[:n], v)
+	}
+	return v
 }
 
 func one(l *Line) (*logformat.Format, error) {
@@ -223,18 +324,7 @@ func failedRewrite(st *stream.Stream) { st.FE.FE.Counters[st.R.Index].FailedRewr
 
 var questionMark = []byte("?")
 
-func join(st *stream.Stream, a, b []byte) []byte {
-	st.Req.Grow(len(a) + len(b))
-	out := st.Req.Copy(a)
-	if len(b) == 0 {
-		return out
-	}
-	tail := st.Req.Copy(b)
-	if len(out) == 0 {
-		return tail
-	}
-	return out[: len(out)+len(tail) : len(out)+len(tail)]
-}
+func join(st *stream.Stream, a, b []byte) []byte { return st.Req.Join(a, b) }
 
 func query(pathQuery []byte) []byte {
 	for i, c := range pathQuery {
@@ -256,11 +346,7 @@ func setTarget(make func(st *stream.Stream, v []byte) []byte) func(*Line) (Exec,
 				failedRewrite(st)
 				return stream.Continue
 			}
-			old := st.Req.PathQuery()
-			if n := len(st.Req.Target) - len(old); n > 0 && len(old) > 0 {
-				v = join(st, st.Req.Target[:n], v)
-			}
-			st.Req.Target = v
+			st.Req.Target = keepOrigin(st, v)
 			return stream.Continue
 		}, err
 	}
@@ -270,12 +356,26 @@ func setURI(l *Line) (Exec, error) {
 	f, err := one(l)
 	return func(st *stream.Stream) stream.Verdict {
 		if v := compute(st, f); len(v) > 0 && validToken(v) {
-			st.Req.Target = v
+			putURI(st, v)
 		} else {
 			failedRewrite(st)
 		}
 		return stream.Continue
 	}, err
+}
+
+// putURI replaces the whole target. The host field follows one in absolute form.
+func putURI(st *stream.Stream, v []byte) {
+	st.Req.Target = v
+	start, end := authority(v)
+	if end <= start {
+		return
+	}
+	host := v[start:end:end]
+	st.Req.Host = host
+	if i := st.Req.Next("host", 0); i >= 0 {
+		st.Req.Fields[i].Value = host
+	}
 }
 
 func setStatus(l *Line) (Exec, error) {

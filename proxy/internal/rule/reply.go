@@ -141,6 +141,8 @@ func (a *answer) check() error {
 	switch {
 	case a.payload && a.file == nil && a.ctype == "" && len(a.body) > 0:
 		return fmt.Errorf("expects a content type (content-type) with a payload")
+	case a.errors && !stream.HasDefaultReply(a.status):
+		return fmt.Errorf("status code '%d' not handled by default with 'default-errorfiles' argument", a.status)
 	case a.errors && a.payload:
 		return fmt.Errorf("'default-errorfiles' and a payload exclude each other")
 	case len(a.hdrs) > 0 && (a.errors || a.file != nil):
@@ -166,12 +168,12 @@ func (a *answer) build() func(st *stream.Stream) {
 			body = a.lf.Append(nil, nil)
 		}
 		rep := &stream.Reply{Status: a.status, Reason: reason, Body: body}
+		for _, h := range a.hdrs {
+			rep.Fields = append(rep.Fields, message.Field{Name: h.name, Value: h.value.Append(nil, nil)})
+		}
 		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: strconv.AppendInt(nil, int64(len(body)), 10)})
 		if a.ctype != "" && len(body) > 0 {
 			rep.Fields = append(rep.Fields, message.Field{Name: contentType, Value: []byte(a.ctype)})
-		}
-		for _, h := range a.hdrs {
-			rep.Fields = append(rep.Fields, message.Field{Name: h.name, Value: h.value.Append(nil, nil)})
 		}
 		return func(st *stream.Stream) { st.Reply = rep }
 	}
@@ -183,13 +185,13 @@ func (a *answer) build() func(st *stream.Stream) {
 		if a.lf != nil {
 			rep.Body = st.Req.Copy(a.lf.Append(st.R.Scratch[:0], st))
 		}
+		for i := range a.hdrs {
+			rep.Fields = append(rep.Fields, message.Field{Name: a.hdrs[i].name, Value: compute(st, a.hdrs[i].value)})
+		}
 		var buf [20]byte
 		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: st.Req.Copy(strconv.AppendInt(buf[:0], int64(len(rep.Body)), 10))})
 		if a.ctype != "" && len(rep.Body) > 0 {
 			rep.Fields = append(rep.Fields, message.Field{Name: contentType, Value: ctype})
-		}
-		for i := range a.hdrs {
-			rep.Fields = append(rep.Fields, message.Field{Name: a.hdrs[i].name, Value: compute(st, a.hdrs[i].value)})
 		}
 		st.Reply = rep
 	}
@@ -204,8 +206,7 @@ func ret(l *Line) (Exec, error) {
 		return nil, err
 	}
 	phase := l.Phase
-	if a.errors || !a.payload && len(a.hdrs) == 0 && stream.HasDefaultReply(a.status) && a.status >= 400 {
-		// A status that has an error page, and nothing else said: that page.
+	if a.errors {
 		return func(st *stream.Stream) stream.Verdict {
 			st.Reply = st.ErrorReply(a.status)
 			return answered(st, 'L', phase)
@@ -246,7 +247,7 @@ func deny(l *Line) (Exec, error) {
 	case a.payload || len(a.hdrs) > 0:
 		make = a.build()
 	case !stream.HasDefaultReply(a.status):
-		return nil, fmt.Errorf("status %d has no error page, and no content is given", a.status)
+		return nil, fmt.Errorf("status code '%d' not handled by default with 'default-errorfiles' argument", a.status)
 	default:
 		status := a.status
 		make = func(st *stream.Stream) { st.Reply = st.ErrorReply(status) }
@@ -373,11 +374,11 @@ func redirect(l *Line) (Exec, error) {
 		rep := &st.OwnReply
 		rep.Status, rep.Reason, rep.Fields, rep.Body, rep.Close = r.code, r.reason, rep.Fields[:0], nil, false
 		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: zero}, message.Field{Name: location, Value: to})
-		if r.cookie != nil {
-			rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: r.cookie})
-		}
 		if r.cacheField {
 			rep.Fields = append(rep.Fields, message.Field{Name: cacheControl, Value: noCache})
+		}
+		if r.cookie != nil {
+			rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: r.cookie})
 		}
 		st.Reply = rep
 		return answered(st, 'L', phase)
@@ -391,13 +392,11 @@ func (r *redirection) target(st *stream.Stream) []byte {
 		return v
 	}
 	path := st.Req.PathQuery()
-	q := query(path)
-	path = path[:len(path)-len(q)]
 	if r.dropQuery {
-		q = nil
+		path = path[:len(path)-len(query(path))]
 	}
 	if r.slash && (len(path) == 0 || path[len(path)-1] != '/') {
-		path = join(st, path, slash)
+		path = join(st, path, slash) // after the query, if that is not dropped
 	}
 	if r.kind == 's' {
 		v = join(st, v, schemeEnd)
@@ -405,7 +404,7 @@ func (r *redirection) target(st *stream.Stream) []byte {
 	} else if string(v) == "/" {
 		v = nil
 	}
-	return join(st, join(st, v, path), q)
+	return join(st, v, path)
 }
 
 var (

@@ -174,7 +174,7 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 	l := &Line{Ctx: c, Phase: phase, words: words[1:]}
 	exec, err := a.Parse(l)
 	if err != nil {
-		return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : %w.", where(c), name, word, err)
+		return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : %s.", where(c), name, word, sentence(err))
 	}
 	r := &rule{exec: exec}
 	if len(l.words) > 0 {
@@ -182,11 +182,14 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 			return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : unexpected argument '%s', expects 'if' or 'unless' and a condition.", where(c), name, word, l.words[0])
 		}
 		if r.cond, err = conf.ParseCondition(c, l.words); err != nil {
-			return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : error detected while parsing a condition : %w.", where(c), name, word, err)
+			return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : error detected while parsing a condition : %s.", where(c), name, word, sentence(err))
 		}
 	}
 	return r, nil
 }
+
+// sentence is an error's text without its full stop, for the middle of another.
+func sentence(err error) string { return strings.TrimSuffix(err.Error(), ".") }
 
 func where(c *conf.Ctx) string { return fmt.Sprintf("%s '%s'", c.Section, c.Proxy.Name) }
 
@@ -198,7 +201,7 @@ func useBackend(c *conf.Ctx) error {
 	if strings.Contains(c.Args[0], "%") {
 		f, err := logformat.Compile(c, c.Args[0], logformat.Options{Where: sample.UseBackend, Plain: true})
 		if err != nil {
-			return fmt.Errorf("error detected while parsing 'use_backend' : %w.", err)
+			return fmt.Errorf("error detected while parsing 'use_backend' : %s.", sentence(err))
 		}
 		if !f.IsConstant() {
 			r.Name = func(st *stream.Stream) string { return string(f.Append(st.R.Scratch[:0], st)) }
@@ -210,7 +213,7 @@ func useBackend(c *conf.Ctx) error {
 		}
 		var err error
 		if r.Cond, err = conf.ParseCondition(c, rest); err != nil {
-			return fmt.Errorf("error detected while parsing switching rule : %w.", err)
+			return fmt.Errorf("error detected while parsing switching rule : %s.", sentence(err))
 		}
 	}
 	c.Proxy.Switching = append(slices.Clip(c.Proxy.Switching), r)

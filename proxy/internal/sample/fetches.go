@@ -429,6 +429,21 @@ func element(b []byte) (e, rest []byte, more bool) {
 	return trim(b), nil, false
 }
 
+// Element finds the first element at or after an offset of a comma-separated
+// list: without the blanks around it, and where to look for the one after it.
+func Element(b []byte, from int) (start, end, next int) {
+	e, rest, more := element(b[from:])
+	next = len(b)
+	if more {
+		next -= len(rest)
+	}
+	start = from
+	for start < len(b) && (b[start] == ' ' || b[start] == '\t') {
+		start++
+	}
+	return start, start + len(e), next
+}
+
 func trim(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]

@@ -49,6 +49,7 @@ type exchangeState struct {
 	half        bool // one direction of a tunnel has ended
 	noReuse     bool // the next attempt takes a new connection
 	upHalf      bool // the server was told that the client left
+	headOnly    bool // the client's method is HEAD, whatever rules made of it
 	cut         bool // only a reset tells the client that the response is incomplete
 }
 
@@ -182,6 +183,7 @@ func (st *Stream) readRequest() bool {
 				st.in.r += n
 				st.in.base = st.in.r
 				st.HasRequest = true
+				st.headOnly = st.Req.Method == message.Head
 				st.Time.Request = st.R.Now()
 				st.BytesIn += int64(n)
 				st.keepLine()
@@ -684,7 +686,9 @@ func (st *Stream) forward() (keep bool) {
 	}
 	keep = st.mayKeep() && res.Framing != message.Close && !st.upload.running && st.bodyRead()
 	st.Status = res.Status
-	head := http1.AppendResponse(r.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: v10, Head: st.Req.Method == message.Head})
+	head := http1.AppendResponse(r.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: v10, Head: st.headOnly})
+	unread := st.headOnly && !b.done // "set-method" made the server send a body
+	b.done = b.done || unread
 	var first []byte
 	if b.framing == message.Length && !b.done || b.framing == message.Close {
 		first, _ = b.take() // these framings cannot be wrong
@@ -724,7 +728,7 @@ func (st *Stream) forward() (keep bool) {
 		st.dropServerConn()
 		return false
 	}
-	st.releaseConn(res.KeepAlive && b.framing != message.Close)
+	st.releaseConn(res.KeepAlive && b.framing != message.Close && !unread)
 	return keep
 }
 

@@ -111,7 +111,7 @@ func (st *Stream) sendReply() (keep bool) {
 	res.Fields = append(res.Fields, rep.Fields...)
 	res.Framing, res.ContentLength = message.Length, int64(len(rep.Body))
 	body := rep.Body
-	if st.Req.Method == message.Head && st.HasRequest {
+	if st.headOnly {
 		body = nil
 	}
 	if rep.Status < 200 || rep.Status == 204 || rep.Status == 304 {
@@ -123,7 +123,7 @@ func (st *Stream) sendReply() (keep bool) {
 	}
 	keep = st.HasRequest && !rep.Close && st.mayKeep() && st.bodyRead()
 	st.Status = res.Status
-	head := http1.AppendResponse(st.R.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: st.Req.Version == message.HTTP10 && st.HasRequest, Head: st.Req.Method == message.Head})
+	head := http1.AppendResponse(st.R.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: st.Req.Version == message.HTTP10 && st.HasRequest, Head: st.headOnly})
 	flags := 0
 	if !keep && st.in.empty() && !st.Sess.CanRead() {
 		flags = msgMore // the FIN goes along
