@@ -42,6 +42,9 @@ func (w *World) checkStep() {
 			w.failf("listener %s: %d connections of %d", f.name, f.l.Cur.Load(), limit)
 		}
 	}
+	if w.stopped && w.listens() {
+		sum++ // SoftStop counts itself until the listeners are closed
+	}
 	if n := w.worker.Curr.Load(); n != sum {
 		w.failf("%d connections counted, frontends have %d", n, sum)
 	}
@@ -50,6 +53,16 @@ func (w *World) checkStep() {
 			w.failf("a coroutine of reactor %d panicked", r.Index)
 		}
 	}
+}
+
+// listens tells whether the proxy has a listening socket.
+func (w *World) listens() bool {
+	for _, f := range w.files {
+		if f != nil && f.kind == listenFile {
+			return true
+		}
+	}
+	return false
 }
 
 // done tells whether all has ended: clients, connections, and what is kept for

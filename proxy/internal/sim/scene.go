@@ -60,7 +60,12 @@ func (w *World) build() {
 	}
 	w.worker = stream.NewWorker(w.rs)
 	w.worker.Init()
-	w.worker.OnDrained = func() { w.drained = true }
+	w.worker.OnDrained = func() {
+		if w.drained || w.listens() || w.worker.Curr.Load() > 0 {
+			w.failf("the worker says that it is drained: before: %v, listening: %v, connections: %d", w.drained, w.listens(), w.worker.Curr.Load())
+		}
+		w.drained = true
+	}
 	s := &scene{
 		w: w, threads: threads, highest: make(map[*server.Server]int64),
 		limits: make(map[*stream.FrontState]int64), modes: make(map[*stream.BackState]stream.Mode),
