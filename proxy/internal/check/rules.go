@@ -76,6 +76,9 @@ func init() {
 	conf.Register(
 		conf.Keyword{Name: "option httpchk", In: in, Max: 4, Parse: httpchk},
 		conf.Keyword{Name: "http-check", In: in, Max: -1, Parse: func(c *conf.Ctx) error {
+			if name, _, _ := strings.Cut(word(c.Args, 0), "("); slices.Contains([]string{"set-var", "set-var-fmt", "unset-var"}, name) {
+				return conf.NotYet("keyword", "http-check "+name)
+			}
 			return say("'http-check' only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', 'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got '%s'", word(c.Args, 0))
 		}},
 		conf.Keyword{Name: "http-check disable-on-404", In: in, Max: 0, Parse: func(c *conf.Ctx) error { rules.Make(c.Proxy).disable404 = true; return nil }},
