@@ -102,6 +102,7 @@ func init() {
 			}
 		}
 		sort.Strings(list)
+		io.WriteString(w, "# List of registered ACL keywords:\n")
 		for _, l := range list {
 			io.WriteString(w, l)
 		}
@@ -178,7 +179,7 @@ func parseTest(c *conf.Ctx, words []string) (*test, error) {
 	}
 	expr, err := sample.Parse(c, crit)
 	if err != nil {
-		if sample.FindFetch(name) == nil && derived[name].fetch == "" && !conf.IsKnown("acl", name) && !conf.IsKnown("smp", name) {
+		if sample.FindFetch(name) == nil && derived[name].fetch == "" && !conf.IsKnown("smp", name) {
 			msg := "unknown ACL or sample keyword '" + name + "'"
 			if s := config.Suggest(name, criteria()); s != "" {
 				msg += "; did you mean '" + s + "'?"

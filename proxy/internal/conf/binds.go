@@ -105,7 +105,7 @@ func unknownBindOption(where, word string) error {
 	}
 	slices.Sort(all)
 	if best := config.Suggest(word, all); best != "" {
-		return say("%s: unknown keyword '%s'; did you mean '%s' maybe ?", where, word, best)
+		return say("%s: unknown keyword '%s'; did you mean '%s'?", where, word, best)
 	}
 	return say("%s: unknown keyword '%s'.", where, word)
 }

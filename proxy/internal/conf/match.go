@@ -189,7 +189,7 @@ func unknown(st config.Statement, in Sections, kind string) error {
 		name += " " + args[1]
 	}
 	if best := config.Suggest(name, names(in, "")); best != "" {
-		return say("unknown keyword '%s' in '%s' section; did you mean '%s' maybe ?", args[0], kind, best)
+		return say("unknown keyword '%s' in '%s' section; did you mean '%s'?", args[0], kind, best)
 	}
 	return say("unknown keyword '%s' in '%s' section", args[0], kind)
 }
@@ -202,7 +202,7 @@ func unknownOption(st config.Statement, name string) error {
 		return say("negation/default is not supported for option '%s'.", name)
 	}
 	if best := config.Suggest(name, names(Proxies, "option ")); best != "" {
-		return say("unknown option '%s'; did you mean '%s' maybe ?", name, best)
+		return say("unknown option '%s'; did you mean '%s'?", name, best)
 	}
 	return say("unknown option '%s'.", name)
 }

@@ -262,7 +262,7 @@ func unknownServerOption(word string) error {
 	}
 	slices.Sort(all)
 	if best := config.Suggest(word, all); best != "" {
-		return unknownOptionError(fmt.Sprintf("unknown keyword '%s'; did you mean '%s' maybe ?", word, best))
+		return unknownOptionError(fmt.Sprintf("unknown keyword '%s'; did you mean '%s'?", word, best))
 	}
 	return unknownOptionError(fmt.Sprintf("unknown keyword '%s'.", word))
 }

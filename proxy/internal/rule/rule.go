@@ -155,7 +155,7 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 	}
 	a := actions[word]
 	if a == nil || a.In&phase == 0 || paren != "" {
-		if conf.IsKnown("act", name+" "+word) || conf.IsKnown("cfg", name+" "+word) {
+		if conf.IsKnown("proxy", name+" "+word) {
 			return nil, conf.NotYet("action", name+" "+word)
 		}
 		var can []string
@@ -167,7 +167,7 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		slices.Sort(can)
 		msg := fmt.Sprintf("'%s' expects %s, but got '%s'%s.", name, "'"+strings.Join(can, "', '")+"'", words[0], "")
 		if s := config.Suggest(word, can); s != "" {
-			msg += " Did you mean '" + s + "' maybe ?"
+			msg += " did you mean '" + s + "'?"
 		}
 		return nil, fmt.Errorf("%s", msg)
 	}

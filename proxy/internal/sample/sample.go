@@ -388,7 +388,7 @@ func Split(text string, end byte) (expr, rest string, ok bool) {
 
 func init() {
 	conf.RegisterDump("smp", func(w io.Writer) {
-		io.WriteString(w, matrixHead)
+		io.WriteString(w, "# List of registered sample fetch functions:\n"+matrixHead)
 		for _, n := range Names() {
 			f := fetches[n]
 			fmt.Fprintf(w, "[ %s ] %s%s: %s\n", strings.Join(strings.Split(f.Where, ""), " "), n, parens(f.Args), f.Out)
@@ -400,6 +400,7 @@ func init() {
 			names = append(names, n)
 		}
 		sort.Strings(names)
+		io.WriteString(w, "# List of registered sample converter functions:\n")
 		for _, n := range names {
 			k := converters[n]
 			fmt.Fprintf(w, "%s%s: %s => %s\n", n, parens(k.Args), k.In, k.Out)
