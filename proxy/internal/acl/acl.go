@@ -26,13 +26,13 @@ type test struct {
 }
 
 func (t *test) match(st *stream.Stream) bool {
-	var v sample.Value
-	for n := 0; t.expr.Nth(st, &v, n); n++ {
-		if t.list.Match(&v) {
-			return true
-		}
+	v := sample.Borrow(st)
+	matched := false
+	for n := 0; !matched && t.expr.Nth(st, v, n); n++ {
+		matched = t.list.Match(v)
 	}
-	return false
+	v.Return(st)
+	return matched
 }
 
 // named is an ACL: the criteria of all the lines of its name, of which one must

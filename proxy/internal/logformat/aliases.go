@@ -258,7 +258,7 @@ func status(st *stream.Stream) int64 {
 
 func dash(dst []byte, _ *stream.Stream, f flags) []byte {
 	if f&quoted != 0 {
-		return append(dst, `"-"`...)
+		return append(dst, `""`...)
 	}
 	return append(dst, '-')
 }

@@ -223,25 +223,30 @@ func (f *Format) append(dst []byte, st *stream.Stream) []byte {
 		case n.alias != nil:
 			dst = n.alias(dst, st, n.flags)
 		default:
-			var v sample.Value
-			if !n.expr.Eval(st, &v) {
-				dst = appendMissing(dst, n.flags, f.plain)
-				continue
-			}
-			at := len(dst)
-			if f.plain {
-				dst = encodePlain(v.Append(dst), at, n.flags)
-				continue
-			}
-			if n.flags&quoted != 0 {
-				dst = append(dst, '"')
-				at++
-			}
-			dst = encode(v.Append(dst), at, n.flags)
-			if n.flags&quoted != 0 {
-				dst = append(dst, '"')
-			}
+			dst = f.sample(dst, st, n)
 		}
+	}
+	return dst
+}
+
+// sample appends the value of an expression.
+func (f *Format) sample(dst []byte, st *stream.Stream, n *node) []byte {
+	v := sample.Borrow(st)
+	defer v.Return(st)
+	if !n.expr.Eval(st, v) {
+		return appendMissing(dst, n.flags, f.plain)
+	}
+	at := len(dst)
+	if f.plain {
+		return encodePlain(v.Append(dst), at, n.flags)
+	}
+	if n.flags&quoted != 0 {
+		dst = append(dst, '"')
+		at++
+	}
+	dst = encode(v.Append(dst), at, n.flags)
+	if n.flags&quoted != 0 {
+		dst = append(dst, '"')
 	}
 	return dst
 }

@@ -305,12 +305,7 @@ func (l *List) Match(v *sample.Value) bool {
 	case IP:
 		return l.matchAddr(v)
 	}
-	var buf [64]byte
-	b := v.Bytes
-	switch v.Type {
-	case sample.Int, sample.Bool, sample.Addr:
-		b = v.Append(buf[:0])
-	}
+	b := v.Line()
 	switch l.method {
 	case Bin:
 		_, ok := l.exact[string(b)]

@@ -38,6 +38,42 @@ type Value struct {
 	Int   int64
 	Addr  netip.Addr
 	Bytes []byte
+	text  [64]byte // of a number or an address, see Line
+}
+
+// spares are values that are not in use, one list a reactor: what fetches fill
+// cannot live on the stack.
+var spares [64]struct {
+	list []*Value
+	_    [40]byte
+}
+
+// Borrow gives a value to evaluate into, on the stream's reactor. [Value.Return]
+// gives it back.
+func Borrow(st *stream.Stream) *Value {
+	s := &spares[st.R.Index&63]
+	if n := len(s.list); n > 0 {
+		v := s.list[n-1]
+		s.list = s.list[:n-1]
+		return v
+	}
+	return new(Value)
+}
+
+// Return gives a value of [Borrow] back.
+func (v *Value) Return(st *stream.Stream) {
+	s := &spares[st.R.Index&63]
+	v.Bytes = nil
+	s.list = append(s.list, v)
+}
+
+// Line gives v as text, good until v is used again.
+func (v *Value) Line() []byte {
+	switch v.Type {
+	case Int, Bool, Addr:
+		return v.Append(v.text[:0])
+	}
+	return v.Bytes
 }
 
 // SetBool makes v a boolean.
