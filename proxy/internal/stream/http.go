@@ -391,7 +391,7 @@ func (st *Stream) forwardFor(f *ForwardFor) {
 // mayKeep tells whether the client's connection may be kept as far as the
 // configuration and the request say.
 func (st *Stream) mayKeep() bool {
-	return st.Req.KeepAlive && !st.W.Stopping.Load() && !st.FE.Has(HTTPClose) && !(st.BE != nil && st.BE.Has(HTTPClose)) && st.Req.Framing != message.Tunnel
+	return st.Req.KeepAlive && !st.W.Stopping.Load() && !st.FE.Has(HTTPClose) && st.Req.Framing != message.Tunnel
 }
 
 // proxy is the phases from "assign" to "forward".
@@ -503,6 +503,9 @@ func (st *Stream) readResponse() (ok, again bool) {
 	for {
 		if !up.in.empty() {
 			n, err := http1.ParseResponse(up.in.bytes(), &st.Res, st.Req.Method, limits)
+			if n > 0 && err == nil && st.Res.Status == 101 && len(st.Req.Upgrade) == 0 {
+				err = errNotAsked // a tunnel would carry the client's next requests past the rules
+			}
 			if err != nil || n == 0 && up.in.r == 0 && up.in.w == len(up.in.buf) {
 				st.ErrText = "response head too large"
 				var he *http1.Error
@@ -565,6 +568,8 @@ func (st *Stream) readResponse() (ok, again bool) {
 		return false, false
 	}
 }
+
+var errNotAsked = &http1.Error{Status: 502, Reason: "101 without an upgrade in the request"}
 
 var errClientLeft = errors.New("the client left")
 
@@ -659,6 +664,7 @@ func (st *Stream) forward() (keep bool) {
 	if len(be.ResponseRules) > 0 && !st.run(be.ResponseRules) || be != st.FE && len(st.FE.ResponseRules) > 0 && !st.run(st.FE.ResponseRules) {
 		st.dropServerConn()
 		st.HasResponse = false
+		st.Time.Response = 0 // it was no valid response: Tr is -1
 		if st.Reply != nil {
 			return st.finishUpload() && st.sendReply()
 		}
