@@ -20,6 +20,15 @@ var decisions = map[string]string{
 	"host":      "blanks and slashes in a host are refused: put into a URI it would become something else",
 	"coding":    "the coding is always written as chunked; 2.6 forwards the spelling it read",
 	"extension": "a chunk extension ends with CRLF; some agents read on over a lone LF, which would hide a chunk",
+	"drain":     "forebay closes after an answer of its own to a chunked request whose body it has not forwarded; 2.6 drains what has arrived",
+	"redirect":  "2.6 closes after a redirect of a request with a body; forebay has read the body and keeps the connection",
+	"tunnel":    "a 2xx to CONNECT has no content-length (RFC 9110 9.3.6); and both sides of a tunnel time out at once, which makes it c or s",
+	"version":   "the log shows the version as it was understood: a higher minor version, or 2.0 in HTTP/1 framing, is handled as 1.1",
+	"fields422": "2.6 sends its 422 in another spelling, and without saying that it closes",
+	"body":      "2.6 reads what has arrived of the body with the head, and refuses both; forebay has handled the head by then. If the body comes later, 2.6 does the same",
+	"late":      "as for requests: 2.6 refuses a response whose body, arrived with the head, is bad; forebay has forwarded the head by then",
+	"chunked10": "chunks are taken out for clients of HTTP/1.0; 2.6 sends them, and the client cannot read them",
+	"empty":     "a client that closes without a byte gets no answer; 2.6 answers 400",
 	"number":    "a length of 2^63 or more is refused; 2.6 wraps around and forwards the text",
 }
 
@@ -28,6 +37,11 @@ func diffCases() []diffCase {
 	ask := func(requests ...string) {
 		for _, r := range requests {
 			all = append(all, diffCase{send: r})
+		}
+	}
+	decided := func(decision string, requests ...string) {
+		for _, r := range requests {
+			all = append(all, diffCase{send: r, decided: decision})
 		}
 	}
 	line := func(l string) string { return l + " HTTP/1.1\r\nHost: a\r\n\r\n" }
@@ -45,7 +59,16 @@ func diffCases() []diffCase {
 		ask(line("GET "+path), line("HEAD "+path))
 	}
 	for _, path := range []string{"/denied", "/made", "/old", "/alive", "/post", "/dead", "/api/"} {
-		ask(post(path, "Content-Length: 3\r\n", "abc"), post(path, "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"), "GET "+path+" HTTP/1.0\r\n\r\n",
+		body, drain := "", ""
+		switch path {
+		case "/old":
+			body = "redirect"
+		case "/denied", "/made", "/alive", "/dead":
+			drain = "drain"
+		}
+		decided(body, post(path, "Content-Length: 3\r\n", "abc"))
+		decided(drain, post(path, "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"))
+		ask("GET "+path+" HTTP/1.0\r\n\r\n",
 			"GET "+path+" HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "GET "+path+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	}
 	ask(with("X-Vip: YES\r\n"), with("X-Vip: no\r\nX-Vip: yes\r\n"), with("X-Drop: 1\r\nx-drop: 2\r\nX-Keep: 3\r\n"), with("X-Forwarded-For: 1.2.3.4\r\n"),
@@ -54,22 +77,25 @@ func diffCases() []diffCase {
 
 	// Methods, targets, versions.
 	for _, l := range []string{"PUT /", "DELETE /", "OPTIONS *", "PATCH /", "TRACE /", "FOO /", "get /", "GE(T /", "GET foo", "GET /a b", "GET /a#b", "GET /\x01", "GET /\xff",
-		"CONNECT a:443", "GET  /", " GET /", "\r\nGET /", "GET /" + strings.Repeat("x", 3000)} {
+		"GET  /", " GET /", "\r\nGET /", "GET /" + strings.Repeat("x", 3000)} {
 		ask(line(l))
 	}
-	for _, v := range []string{"HTTP/1.2", "HTTP/2.0", "HTTP/1", "http/1.1", "HTTP/1.1x", "FOO/1.1", ""} {
+	decided("tunnel", line("CONNECT a:443"))
+	decided("version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", "GET / HTTP/2.0\r\nHost: a\r\n\r\n")
+	for _, v := range []string{"HTTP/1", "http/1.1", "HTTP/1.1x", "FOO/1.1", ""} {
 		ask("GET / " + v + "\r\nHost: a\r\n\r\n")
 	}
 	ask("GET /\r\n\r\n", "GET / HTTP/1.1\n\n", "GET / HTTP/1.1\nHost: a\n\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "garbage\r\n\r\n", "GET / HTTP/1.1\r\n\r\n")
 
 	// Fields.
 	for _, f := range []string{"Foo : 1\r\n", "Foo\r\n", ": 1\r\n", "F oo: 1\r\n", "Foo: a\x01b\r\n", "Foo: a\r\n b\r\n", "Foo:\r\n", "Foo:  a  b  \r\n", "Foo: \xff\r\n", "Foo: 1\r\nfOO: 2\r\n",
-		" Foo: 1\r\n", "F\x00: 1\r\n", "Foo: a\rb\r\n", "Host: b\r\n", "Host: a\r\n", "Expect: 100-continue\r\n", "TE: trailers\r\nConnection: TE\r\n", "Keep-Alive: 5\r\n",
+		"F\x00: 1\r\n", "Foo: a\rb\r\n", "Host: b\r\n", "Host: a\r\n", "Expect: 100-continue\r\n", "TE: trailers\r\nConnection: TE\r\n", "Keep-Alive: 5\r\n",
 		"Connection: keep-alive, X-Foo\r\nX-Foo: 1\r\n", "Connection: close\r\n", "Proxy-Connection: close\r\n", "Upgrade: foo\r\n", "Connection: upgrade\r\nUpgrade: foo\r\n",
 		strings.Repeat("X: y\r\n", 99), strings.Repeat("X: y\r\n", 101), "Foo: " + strings.Repeat("x", 12000) + "\r\n", "Foo: " + strings.Repeat("x", 17000) + "\r\n"} {
 		ask(with(f))
 	}
 	all = append(all, diffCase{send: with("Foo: a\x00b\r\n"), decided: "nul"})
+	decided("host", with(" Foo: 1\r\n")) // which continues the host
 	for _, h := range []string{"a b", "a/b", "u@a"} {
 		all = append(all, diffCase{send: "GET / HTTP/1.1\r\nHost: " + h + "\r\n\r\n", decided: "host"})
 	}
@@ -80,15 +106,21 @@ func diffCases() []diffCase {
 		{"Content-Length: 3, 3\r\n", "abc"}, {"Content-Length: 3, 4\r\n", "abc"}, {"Content-Length: +3\r\n", "abc"}, {"Content-Length: -3\r\n", "abc"}, {"Content-Length: 0x3\r\n", "abc"},
 		{"Content-Length: 3 \r\n", "abc"}, {"Content-Length: 3a\r\n", "abc"}, {"Content-Length: \r\n", ""}, {"Content-Length: 003\r\n", "abc"}, {"Content-Length : 3\r\n", "abc"},
 		{"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "1\r\na\r\n0\r\n\r\n"}, {"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "1\r\na\r\n0\r\n\r\n"},
-		{"Transfer-Encoding: chunked\r\n", "0\r\n\r\n"}, {"Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"}, {"Transfer-Encoding: gzip\r\n", ""}, {"Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n"},
+		{"Transfer-Encoding: chunked\r\n", "0\r\n\r\n"}, {"Transfer-Encoding: gzip\r\n", ""}, {"Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n"},
 		{"Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"}, {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"}, {"Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"},
 		{"Transfer-Encoding:\x0bchunked\r\n", "0\r\n\r\n"}, {"Transfer-Encoding: identity\r\n", ""}, {"Transfer-Encoding : chunked\r\n", "0\r\n\r\n"},
 	} {
 		ask(post("/p", f.fields, f.body))
 	}
+	decided("fields422", post("/p", "Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"))
 	for _, b := range []string{
-		"3\r\nabc\r\n0\r\n\r\n", "3;x=y\r\nabc\r\n0\r\n\r\n", "03\r\nabc\r\n00\r\n\r\n", "3\nabc\n0\n\n", "3 \r\nabc\r\n0\r\n\r\n", " 3\r\nabc\r\n0\r\n\r\n", "+3\r\nabc\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n",
-		"g\r\nabc\r\n0\r\n\r\n", "\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3\r\nab\r\n0\r\n\r\n", "ffffffffffffffffff\r\nabc\r\n", "-1\r\nabc\r\n", "3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n", "A\r\n0123456789\r\n0\r\n\r\n",
+		" 3\r\nabc\r\n0\r\n\r\n", "+3\r\nabc\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n", "g\r\nabc\r\n0\r\n\r\n", "\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n",
+		"ffffffffffffffffff\r\nabc\r\n", "-1\r\nabc\r\n",
+	} {
+		decided("body", post("/c", "Transfer-Encoding: chunked\r\n", b))
+	}
+	for _, b := range []string{
+		"3\r\nabc\r\n0\r\n\r\n", "3;x=y\r\nabc\r\n0\r\n\r\n", "03\r\nabc\r\n00\r\n\r\n", "3\nabc\n0\n\n", "3 \r\nabc\r\n0\r\n\r\n", "3\r\nab\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n", "A\r\n0123456789\r\n0\r\n\r\n",
 	} {
 		ask(post("/c", "Transfer-Encoding: chunked\r\n", b))
 	}
@@ -98,7 +130,7 @@ func diffCases() []diffCase {
 		diffCase{send: post("/c", "Content-Length: 18446744073709551619\r\n", "abc"), decided: "number"},
 		diffCase{send: with("Content-Length: 3\r\n") + "abc"},
 		diffCase{send: "GET / HTTP/1.1\r\nHost", cut: true},
-		diffCase{send: "", cut: true},
+		diffCase{send: "", cut: true, decided: "empty"},
 		diffCase{send: "\r\n", cut: true},
 		diffCase{send: line("GET /1") + line("GET /2") + line("GET /3")}, // pipelined
 		diffCase{send: line("GET /1") + line("GET /denied")},
@@ -107,28 +139,29 @@ func diffCases() []diffCase {
 	)
 
 	// Responses.
-	reply := func(r string, shut bool) {
-		all = append(all, diffCase{send: line("GET /r"), reply: r, shut: shut}, diffCase{send: line("HEAD /r"), reply: r, shut: shut}, diffCase{send: "GET /r HTTP/1.0\r\n\r\n", reply: r, shut: shut})
+	reply := func(r string, old string) {
+		all = append(all, diffCase{send: line("GET /r"), reply: r, shut: true}, diffCase{send: line("HEAD /r"), reply: r, shut: true}, diffCase{send: "GET /r HTTP/1.0\r\n\r\n", reply: r, shut: true, decided: old})
 	}
-	reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", true)
-	reply("HTTP/1.1 200 OK\r\n\r\nuntil the end", true)
-	reply("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", true)
-	reply("HTTP/1.0 200 OK\r\n\r\nok", true)
-	reply("HTTP/1.1 204 No Content\r\n\r\n", true)
-	reply("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: x\r\n\r\n", true)
-	reply("HTTP/1.1 404 Nowhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", true)
+	reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "chunked10")
+	reply("HTTP/1.1 200 OK\r\n\r\nuntil the end", "")
+	reply("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "")
+	reply("HTTP/1.0 200 OK\r\n\r\nok", "")
+	reply("HTTP/1.1 204 No Content\r\n\r\n", "")
+	reply("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: x\r\n\r\n", "")
+	reply("HTTP/1.1 404 Nowhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "")
 	one := func(r string) { all = append(all, diffCase{send: line("GET /r"), reply: r, shut: true}) }
 	for _, r := range []string{
 		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
 		"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", "HTTP/1.1 599 X\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 OK\r\n\r\n", "garbage\r\n\r\n", "SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nabc",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nFoo : x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nFoo\r\nContent-Length: 0\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", "HTTP/1.1 200 OK\r\nContent-",
+		"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", "HTTP/1.1 200 OK\r\nContent-",
 		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 17000) + "\r\n\r\n", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "HTTP/1.1 101 Switching\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nraw",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Trail: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 0\r\nKeep-Alive: x\r\n\r\n",
 	} {
 		one(r)
 	}
+	all = append(all, diffCase{send: line("GET /r"), reply: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", shut: true, decided: "late"})
 	for _, path := range []string{"/api/x", "/close", "/srvclose"} {
 		all = append(all, diffCase{send: line("GET " + path), reply: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"})
 	}
