@@ -69,14 +69,20 @@ func (p *epoll) Wait(out []Ready, timeout int64) int {
 	}
 	var n uintptr
 	var e syscall.Errno
-	if timeout == 0 {
-		n, _, e = syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&p.buf[0])), uintptr(len(out)), 0, 0, 0)
-	} else {
-		ms := int64(-1)
-		if timeout > 0 {
-			ms = min((timeout+999_999)/1_000_000, 1<<30)
-		}
-		// Syscall6, not RawSyscall6: the runtime may use the processor meanwhile.
+	ms := int64(-1)
+	if timeout >= 0 {
+		ms = min((timeout+999_999)/1_000_000, 1<<30)
+	}
+	// At first without telling the runtime: under load something comes within
+	// the millisecond, and giving the processor up and asking for it again, with
+	// the monitor thread woken each time, would cost more than the request. The
+	// collector's signal interrupts the wait.
+	brief := ms
+	if ms < 0 || ms > 1 {
+		brief = 1
+	}
+	n, _, e = syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&p.buf[0])), uintptr(len(out)), uintptr(brief), 0, 0)
+	if n == 0 && e == 0 && brief != ms {
 		n, _, e = syscall.Syscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&p.buf[0])), uintptr(len(out)), uintptr(ms), 0, 0)
 	}
 	if e != 0 {

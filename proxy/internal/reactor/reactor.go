@@ -178,19 +178,19 @@ func (r *Reactor) Turn(maxWait int64) {
 	if len(r.ready) > 0 {
 		wait = 0
 	}
-	n := r.poller.Wait(r.events, 0)
-	if n == 0 && wait != 0 {
+	if wait != 0 {
 		r.sleeping.Store(true)
 		if r.hasMail.Load() || r.stopping.Load() {
 			wait = 0
 		}
-		before := r.now
-		n = r.poller.Wait(r.events, wait)
+	}
+	r.tick()
+	before := r.now
+	n := r.poller.Wait(r.events, wait)
+	r.tick()
+	if wait != 0 {
 		r.sleeping.Store(false)
-		r.tick()
 		r.IdleNs.Add(r.now - before)
-	} else {
-		r.tick()
 	}
 	r.Loops.Add(1)
 	if n > 0 {
