@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
@@ -52,22 +53,26 @@ func raw(dst, b []byte, f flags) []byte {
 	return dst
 }
 
-func number(dst []byte, n int64, f flags) []byte {
-	if f&hexa != 0 {
-		at := len(dst)
-		dst = strconv.AppendInt(dst, n, 16)
-		for i := at; i < len(dst); i++ {
-			if 'a' <= dst[i] && dst[i] <= 'f' {
-				dst[i] -= 'a' - 'A'
-			}
+func num(get func(*stream.Stream) int64) alias {
+	return func(dst []byte, st *stream.Stream, _ flags) []byte { return strconv.AppendInt(dst, get(st), 10) }
+}
+
+// hexNum is a number that +X makes hexadecimal, four digits at least.
+func hexNum(get func(*stream.Stream) int64) alias {
+	return func(dst []byte, st *stream.Stream, f flags) []byte {
+		n := get(st)
+		if f&hexa == 0 {
+			return strconv.AppendInt(dst, n, 10)
+		}
+		shift := 12
+		for shift < 60 && n>>(shift+4) != 0 {
+			shift += 4
+		}
+		for ; shift >= 0; shift -= 4 {
+			dst = append(dst, upperHex[n>>shift&15])
 		}
 		return dst
 	}
-	return strconv.AppendInt(dst, n, 10)
-}
-
-func num(get func(*stream.Stream) int64) alias {
-	return func(dst []byte, st *stream.Stream, f flags) []byte { return number(dst, get(st), f) }
 }
 
 func str(get func(*stream.Stream) string) alias {
@@ -97,20 +102,22 @@ func ended(t *stream.Times) int64     { return t.End }
 func ip(get func(*stream.Stream) reactor.Addr) alias {
 	return func(dst []byte, st *stream.Stream, f flags) []byte {
 		a := get(st)
+		if f&hexa != 0 && a.IP.Is4() { // never quoted
+			b := a.IP.As4()
+			for _, c := range b {
+				dst = append(dst, upperHex[c>>4], upperHex[c&15])
+			}
+			return dst
+		}
 		if f&quoted != 0 {
 			dst = append(dst, '"')
 		}
 		switch {
 		case a.IsUnix():
 			dst = append(dst, "unix"...)
-		case f&hexa != 0 && a.IP.Is4():
-			b := a.IP.As4()
-			for _, c := range b {
-				dst = append(dst, upperHex[c>>4], upperHex[c&15])
-			}
 		case a.IP.IsValid():
 			dst = a.IP.AppendTo(dst)
-		default:
+		case f&quoted == 0:
 			dst = append(dst, '-')
 		}
 		if f&quoted != 0 {
@@ -123,6 +130,12 @@ func ip(get func(*stream.Stream) reactor.Addr) alias {
 func port(get func(*stream.Stream) reactor.Addr) alias {
 	return func(dst []byte, st *stream.Stream, f flags) []byte {
 		a := get(st)
+		if a.IsUnix() {
+			return strconv.AppendInt(dst, int64(st.Sess.Listener.Bind.Load().ID), 10)
+		}
+		if !a.IP.IsValid() {
+			return append(dst, '-')
+		}
 		if f&hexa != 0 {
 			return append(dst, upperHex[a.Port>>12], upperHex[a.Port>>8&15], upperHex[a.Port>>4&15], upperHex[a.Port&15])
 		}
@@ -293,7 +306,7 @@ func init() {
 		"t":  when(accept, localMillis), "tr": when(begin, localMillis),
 		"T": when(accept, utcZone), "Tl": when(accept, localZone),
 		"trg": when(begin, utcZone), "trl": when(begin, localZone),
-		"Ts": num(func(st *stream.Stream) int64 { return moment(st, st.Time.Accept).Unix() }),
+		"Ts": hexNum(func(st *stream.Stream) int64 { return moment(st, st.Time.Accept).Unix() }),
 		"ms": func(dst []byte, st *stream.Stream, _ flags) []byte { return millis(dst, moment(st, st.Time.Accept)) },
 		"Th": num(func(*stream.Stream) int64 { return 0 }),
 		"Ti": part(accept, begin),
@@ -320,17 +333,19 @@ func init() {
 			}
 			return st.Srv.Cur.Load()
 		}),
-		"rc": func(dst []byte, st *stream.Stream, f flags) []byte {
+		"rc": func(dst []byte, st *stream.Stream, _ flags) []byte {
 			if st.Redispatch {
 				dst = append(dst, '+')
 			}
-			return number(dst, int64(st.Retries), f)
+			return strconv.AppendInt(dst, int64(st.Retries), 10)
 		},
-		"sq":  num(func(st *stream.Stream) int64 { return st.SrvQueue }),
-		"bq":  num(func(st *stream.Stream) int64 { return st.BackQueue }),
-		"lc":  num(func(st *stream.Stream) int64 { return int64(st.Sess.Requests) }),
-		"rt":  num(func(st *stream.Stream) int64 { return int64(st.ID) }),
-		"pid": num(func(*stream.Stream) int64 { return pid }),
+		"sq": num(func(st *stream.Stream) int64 { return st.SrvQueue }),
+		"bq": num(func(st *stream.Stream) int64 { return st.BackQueue }),
+		"lc": hexNum(func(st *stream.Stream) int64 {
+			return st.FE.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.LogLines })
+		}),
+		"rt":  hexNum(func(st *stream.Stream) int64 { return int64(st.ID) }),
+		"pid": hexNum(func(*stream.Stream) int64 { return pid }),
 		"H":   str(func(*stream.Stream) string { return hostname }),
 		"CC":  dash, "CS": dash,
 		"hr": nothing, "hs": nothing,
@@ -358,6 +373,9 @@ func init() {
 		},
 		"HQ": func(dst []byte, st *stream.Stream, f flags) []byte {
 			u := requestPart(st.ReqLine, 1)
+			if string(u) == string(bad) {
+				return raw(dst, u, f)
+			}
 			if i := indexByte(u, '?'); i >= 0 {
 				return raw(dst, u[i:], f)
 			}
@@ -368,6 +386,9 @@ func init() {
 
 // pathOnly is the path without scheme, host and query.
 func pathOnly(u []byte) []byte {
+	if string(u) == "*" {
+		return nil
+	}
 	for i := 0; i+2 < len(u); i++ {
 		if u[i] == ':' && u[i+1] == '/' && u[i+2] == '/' {
 			j := i + 3

@@ -238,25 +238,27 @@ func (f *Format) sample(dst []byte, st *stream.Stream, n *node) []byte {
 	}
 	at := len(dst)
 	if f.plain {
-		return encodePlain(v.Append(dst), at, n.flags)
+		return encodeControls(v.Append(dst), at, n.flags, '%')
 	}
 	if n.flags&quoted != 0 {
 		dst = append(dst, '"')
 		at++
 	}
-	dst = encode(v.Append(dst), at, n.flags)
+	dst = encodeControls(v.Append(dst), at, n.flags, '#') // no more than that, as in HAProxy: it may be JSON
 	if n.flags&quoted != 0 {
 		dst = append(dst, '"')
 	}
 	return dst
 }
 
-// encodePlain makes dst[at:] fit for a header field (8.2.6): what is forbidden
-// there becomes "%XX". Quotes do not count, +E does.
-func encodePlain(dst []byte, at int, f flags) []byte {
+// encodeControls writes control characters of dst[at:] as two hexadecimal digits
+// after a sign: "%" where the text becomes a header field (8.2.6), "#" in logs.
+// A tab may stand in header fields. +E escapes.
+func encodeControls(dst []byte, at int, f flags, sign byte) []byte {
+	tab := sign == '%'
 	n := 0
 	for _, c := range dst[at:] {
-		if forbidden(c) {
+		if forbidden(c, tab) {
 			n += 2
 		} else if f&escaped != 0 && mustEscape(c) {
 			n++
@@ -271,8 +273,8 @@ func encodePlain(dst []byte, at int, f flags) []byte {
 	}
 	for to := len(dst) - 1; from < to; from-- {
 		switch c := dst[from]; {
-		case forbidden(c):
-			dst[to], dst[to-1], dst[to-2] = upperHex[c&15], upperHex[c>>4], '%'
+		case forbidden(c, tab):
+			dst[to], dst[to-1], dst[to-2] = upperHex[c&15], upperHex[c>>4], sign
 			to -= 3
 		case f&escaped != 0 && mustEscape(c):
 			dst[to], dst[to-1] = c, '\\'
@@ -285,7 +287,7 @@ func encodePlain(dst []byte, at int, f flags) []byte {
 	return dst
 }
 
-func forbidden(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
+func forbidden(c byte, tab bool) bool { return c < ' ' && (c != '\t' || !tab) || c == 0x7f }
 
 func mustEscape(c byte) bool { return c == '"' || c == '\\' || c == ']' }
 
@@ -302,7 +304,7 @@ func appendMissing(dst []byte, f flags, plain bool) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
-// encode makes dst[at:] printable as the manual says (8.6): control characters,
+// encode makes what an alias wrote to dst[at:] printable, as the manual says (8.6): control characters,
 // quotes and non-ASCII become "#XX"; with +E, quotes and brackets get a
 // backslash.
 func encode(dst []byte, at int, f flags) []byte {
