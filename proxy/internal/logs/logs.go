@@ -112,6 +112,7 @@ func init() {
 			return nil
 		}},
 	)
+	conf.RegisterOption("log-separate-errors", conf.Defaults|conf.Frontend, stream.LogSeparateErrors)
 	conf.RegisterFinish(finish)
 	snapshot.RegisterApply("logs", apply)
 	snapshot.AllowGlobal("log", "log-tag", "log-send-hostname")
@@ -203,7 +204,7 @@ func finish(c *conf.Ctx) {
 			s.sdFmt = f
 		}
 		if text == "" {
-			p.LogAccept = s.connected(p)
+			p.LogBegin = s.connected(p)
 			continue
 		}
 		f, err := logformat.Compile(&at, text, logformat.Options{})
@@ -220,7 +221,7 @@ func finish(c *conf.Ctx) {
 func (s *settings) traffic(p *stream.Proxy) func(*stream.Stream) {
 	return func(st *stream.Stream) {
 		level := Info
-		if p.Has(stream.LogSeparateErrors) && (st.Term.Cause != '-' || st.Status >= 500 || st.Retries > 0) {
+		if p.Has(stream.LogSeparateErrors) && st.Abnormal() {
 			level = Err
 		}
 		r := st.R
@@ -233,12 +234,13 @@ func (s *settings) traffic(p *stream.Proxy) func(*stream.Stream) {
 				sd = s.sdFmt.Append(msg[n:n:half], st)
 			}
 		}
+		st.FE.FE.Counters[r.Index].LogLines.Add(1)
 		s.send(r, st.W, level, msg, sd, r.Scratch[half:half])
 	}
 }
 
-// connected makes the function that logs connections of frontends without a
-// format (8.2.1).
+// connected makes the function that logs where requests come from, for frontends
+// without a format (8.2.1).
 func (s *settings) connected(p *stream.Proxy) func(*stream.Session) {
 	mode := "TCP"
 	if p.Mode == stream.HTTP {
@@ -274,7 +276,10 @@ func (s *settings) send(r *reactor.Reactor, w *stream.Worker, level Level, msg, 
 		}
 		as := max(level, t.min)
 		line := s.header(room[:0], r, t, as, sd)
-		keep := max(t.max-1-len(line), 0)
+		if len(line) > t.max { // structured data cannot be cut
+			line = s.header(room[:0], r, t, as, nil)
+		}
+		keep := max(t.max-len(line), 0) // and the line feed, as HAProxy counts
 		line = append(append(line, msg[:min(len(msg), keep)]...), '\n')
 		if !t.out.send(r, line) {
 			w.Counters[r.Index].DroppedLogs.Add(1)

@@ -31,7 +31,7 @@ type Side struct {
 	Name  string // "forebay" or "haproxy"
 	t     *testing.T
 	ports map[string]string // addresses by name in the configuration
-	log   *net.UDPConn
+	logs  map[string]*net.UDPConn
 }
 
 // HAProxy gives the path of the real program. The test fails if there is none.
@@ -47,20 +47,16 @@ func HAProxy(t *testing.T) string {
 }
 
 // Run starts both programs. In the configuration, {name} stands for an address
-// of its own in each program, {log} for the address of a log server and
-// {origin} for that of a server that both share, see [Origin].
+// of its own in each program, {log}, {log1} … for addresses of log servers and
+// {origin} for that of a server that both share, see [Origin]. If there is a
+// "bind {ready}", that is where Run looks whether HAProxy is up, and no other
+// frontend gets a connection from it.
 func Run(t *testing.T, text string) [2]*Side {
 	t.Helper()
 	origin := Origin(t)
 	var out [2]*Side
 	for i, name := range []string{"forebay", "haproxy"} {
-		s := &Side{Name: name, t: t, ports: map[string]string{"origin": origin}}
-		var err error
-		if s.log, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { s.log.Close() })
-		s.ports["log"] = s.log.LocalAddr().String()
+		s := &Side{Name: name, t: t, ports: map[string]string{"origin": origin}, logs: map[string]*net.UDPConn{}}
 		mine := s.fill(text)
 		if i == 0 {
 			s.here(mine)
@@ -76,14 +72,29 @@ var name = regexp.MustCompile(`\{([a-z]+[0-9]*)\}`)
 
 // fill puts the addresses into a configuration.
 func (s *Side) fill(text string) string {
+	var held []net.Listener // until all are chosen, lest one is given twice
+	defer func() {
+		for _, l := range held {
+			l.Close()
+		}
+	}()
 	return name.ReplaceAllStringFunc(text, func(m string) string {
 		key := m[1 : len(m)-1]
+		if s.ports[key] == "" && strings.HasPrefix(key, "log") {
+			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.t.Cleanup(func() { c.Close() })
+			s.logs[key] = c
+			s.ports[key] = c.LocalAddr().String()
+		}
 		if s.ports[key] == "" {
 			l, err := net.Listen("tcp4", "127.0.0.1:0")
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			defer l.Close()
+			held = append(held, l)
 			s.ports[key] = l.Addr().String()
 		}
 		return s.ports[key]
@@ -158,7 +169,7 @@ func (s *Side) there(text string) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for key := range s.ports {
-		if key == "origin" || key == "log" || !strings.Contains(text, "bind "+s.ports[key]) {
+		if !strings.Contains(text, "bind "+s.ports[key]) || key != "ready" && s.ports["ready"] != "" {
 			continue
 		}
 		for {
@@ -194,14 +205,16 @@ func (s *Side) Exchange(frontend, request string) string {
 	return b.String()
 }
 
-// Line gives the next datagram that came to the log server.
-func (s *Side) Line() string {
+// Line gives the next datagram that came to a log server, by its name in the
+// configuration.
+func (s *Side) Line(log string) string {
 	s.t.Helper()
-	s.log.SetReadDeadline(time.Now().Add(patience))
+	c := s.logs[log]
+	c.SetReadDeadline(time.Now().Add(patience))
 	b := make([]byte, 65536)
-	n, err := s.log.Read(b)
+	n, err := c.Read(b)
 	if err != nil {
-		s.t.Fatalf("%s: no log line: %v", s.Name, err)
+		s.t.Fatalf("%s: no line for %s: %v", s.Name, log, err)
 	}
 	return string(b[:n])
 }

@@ -54,7 +54,7 @@ type FrontCounters struct {
 	BytesIn, BytesOut                counter.Int
 	DeniedReq, DeniedResp, ReqErrors counter.Int
 	DeniedConn, DeniedSess           counter.Int
-	Intercepted                      counter.Int
+	Intercepted, LogLines            counter.Int
 	FailedRewrites, Internal         counter.Int
 	Status                           [6]counter.Int
 	_                                [64]byte

@@ -69,11 +69,24 @@ func (st *Stream) finish() {
 		st.Term = Termination{'-', '-'}
 	}
 	if fe.Log != nil && !st.quiet {
-		if fe.Has(DontLogNormal) && st.Term.Cause == '-' && st.Retries == 0 && (fe.Mode == TCP || st.Status < 500) {
+		if fe.Has(DontLogNormal) && !st.Abnormal() {
 			return
 		}
 		fe.Log(st)
 	}
+}
+
+// Abnormal tells whether an exchange that has ended is one that administrators
+// look for: not finished by the servers or by a rule's answer, only after
+// retries, or with a status of 500 or more (manual 8.3.3, 8.3.4).
+func (st *Stream) Abnormal() bool {
+	switch st.Term.Cause {
+	case '-':
+		return st.Redispatch || st.Retries > 0 || st.FE.Mode == HTTP && st.Status >= 500
+	case 'L':
+		return st.Redispatch || st.FE.Mode == HTTP && st.Status >= 500
+	}
+	return true
 }
 
 func (st *Stream) quietStatus() bool { return st.quiet && st.Status == 0 }

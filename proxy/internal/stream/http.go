@@ -153,6 +153,9 @@ func (st *Stream) exchange() (keep bool) {
 	fe.FE.Counters[r.Index].Requests.Add(1)
 	st.W.Counters[r.Index].Requests.Add(1)
 	st.number()
+	if fe.LogBegin != nil {
+		fe.LogBegin(s)
+	}
 
 	if st.frontend() && st.route() {
 		keep = st.proxy()

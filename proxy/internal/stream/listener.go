@@ -380,8 +380,5 @@ func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n 
 	counter.Max(&st.Max, st.Cur.Add(1))
 	st.Counters[r.Index].Conns.Add(1)
 	st.Counters[r.Index].Sessions.Add(1)
-	if p.LogAccept != nil {
-		p.LogAccept(s)
-	}
 	s.begin()
 }

@@ -137,8 +137,9 @@ type Proxy struct {
 
 	// Log, if set, is called when a stream that began at this frontend ends.
 	Log func(*Stream)
-	// LogAccept, if set, is called for each accepted connection.
-	LogAccept func(*Session)
+	// LogBegin, if set, is called when a request, or a connection of mode tcp,
+	// begins to be served.
+	LogBegin func(*Session)
 
 	FE *FrontState
 	BE *BackState

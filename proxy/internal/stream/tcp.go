@@ -15,6 +15,9 @@ func (s *Session) serveTCP() {
 	st.Time.Begin, st.Time.Request = s.Accepted, s.Accepted
 	s.Requests++
 	st.number()
+	if fe.LogBegin != nil {
+		fe.LogBegin(s)
+	}
 	if fe.Has(ClitcpKA) {
 		r.Sys.SetsockoptInt(s.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
 	}
