@@ -47,6 +47,7 @@ var scenarios = []scenario{
 	{name: "close-2t", what: "a connection per request, two threads", threads: 2, target: 1.0, run: perConnection},
 	{name: "big", what: "1 MiB bodies, 16 connections, one thread", threads: 1, target: 0.7, run: wrk(16, "/big", false)},
 	{name: "tcp", what: "TCP mode, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, "/", true)},
+	{name: "tcp-big", what: "TCP mode, 1 MiB, 16 connections, one thread", threads: 1, target: 0.85, run: wrk(16, "/big", true)},
 	{name: "p99", what: "99th percentile at 15,000 requests/s, 64 connections", threads: 1, target: 1.0, kind: latency, run: percentile},
 	{name: "idle", what: "idle keep-alive connection, 5,000 of them", threads: 1, target: 600, kind: bytesPerClient, run: idle, once: true},
 	{name: "burst", what: "connection, a minute after 9,000 requests at once", threads: 1, target: 2048, kind: bytesPerClient, run: burst, once: true},
