@@ -34,10 +34,12 @@ type settings struct {
 	tcplog  bool
 	clf     bool
 	sd      string
+	errText string // error-log-format
 
 	// what follows from it
 	all    []*target
 	format *logformat.Format
+	errFmt *logformat.Format // of abnormal exchanges; nil: format
 	sdFmt  *logformat.Format
 	name   []byte // tag[pid]:
 	tagB   []byte
@@ -86,6 +88,10 @@ func init() {
 		conf.Keyword{Name: "log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
 			s := slot.Make(c.Proxy)
 			s.text, s.httplog, s.tcplog, s.clf = c.Args[0], false, false, false
+			return nil
+		}},
+		conf.Keyword{Name: "error-log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
+			slot.Make(c.Proxy).errText = c.Args[0]
 			return nil
 		}},
 		conf.Keyword{Name: "log-format-sd", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
@@ -203,6 +209,14 @@ func finish(c *conf.Ctx) {
 			}
 			s.sdFmt = f
 		}
+		if s.errText != "" {
+			f, err := logformat.Compile(&at, s.errText, logformat.Options{})
+			if err != nil {
+				c.Alert(p.Pos, "error in 'error-log-format' of %s '%s' : %v.", p.Kind, p.Name, err)
+				continue
+			}
+			s.errFmt = f
+		}
 		if text == "" {
 			p.LogBegin = s.connected(p)
 			continue
@@ -220,13 +234,18 @@ func finish(c *conf.Ctx) {
 // traffic makes the function that logs a stream.
 func (s *settings) traffic(p *stream.Proxy) func(*stream.Stream) {
 	return func(st *stream.Stream) {
-		level := Info
-		if p.Has(stream.LogSeparateErrors) && st.Abnormal() {
-			level = Err
+		level, format := Info, s.format
+		if separate := p.Has(stream.LogSeparateErrors); (separate || s.errFmt != nil) && st.Abnormal() {
+			if separate {
+				level = Err
+			}
+			if s.errFmt != nil {
+				format = s.errFmt
+			}
 		}
 		r := st.R
 		half := len(r.Scratch) / 2
-		msg := s.format.Append(r.Scratch[:0:half], st)
+		msg := format.Append(r.Scratch[:0:half], st)
 		var sd []byte
 		if s.sdFmt != nil {
 			n := len(msg)
