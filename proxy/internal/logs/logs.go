@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/logformat"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
@@ -30,6 +31,7 @@ type settings struct {
 	global  bool // "log global"
 	tag     string
 	text    string // log-format
+	textPos config.Pos
 	httplog bool
 	tcplog  bool
 	clf     bool
@@ -88,6 +90,7 @@ func init() {
 		conf.Keyword{Name: "log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
 			s := slot.Make(c.Proxy)
 			s.text, s.httplog, s.tcplog, s.clf = c.Args[0], false, false, false
+			s.textPos = c.Pos
 			return nil
 		}},
 		conf.Keyword{Name: "error-log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
@@ -196,7 +199,9 @@ func finish(c *conf.Ctx) {
 		case s.tcplog:
 			text = tcpFormat
 		}
-		if len(s.all) == 0 || !p.Frontend {
+		// A format is compiled for its errors, even if nothing is logged.
+		silent := len(s.all) == 0
+		if !p.Frontend || silent && text == "" {
 			continue
 		}
 		at := *c
@@ -223,7 +228,14 @@ func finish(c *conf.Ctx) {
 		}
 		f, err := logformat.Compile(&at, text, logformat.Options{})
 		if err != nil {
-			c.Alert(p.Pos, "error in 'log-format' of %s '%s' : %v.", p.Kind, p.Name, err)
+			pos := p.Pos
+			if text == s.text {
+				pos = s.textPos
+			}
+			c.Alert(pos, "error in 'log-format' of %s '%s' : %v.", p.Kind, p.Name, err)
+			continue
+		}
+		if silent {
 			continue
 		}
 		s.format = f
