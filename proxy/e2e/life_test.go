@@ -100,7 +100,7 @@ func TestQueue(t *testing.T) {
 		}()
 	}
 	<-arrived
-	p.awaitStat("q", "s1", "qcur", "4")
+	p.awaitStat("q", "BACKEND", "qcur", "4")
 	if n := len(arrived); n != 0 {
 		t.Errorf("%d more requests arrived", n)
 	}
