@@ -47,6 +47,7 @@ type exchangeState struct {
 	bodyStarted bool
 	quiet       bool // not logged: monitor requests
 	half        bool // one direction of a tunnel has ended
+	firstEnd    byte // which: 'C' or 'S'
 	noReuse     bool // the next attempt takes a new connection
 	upHalf      bool // the server was told that the client left
 	headOnly    bool // the client's method is HEAD, whatever rules made of it

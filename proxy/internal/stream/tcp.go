@@ -95,8 +95,8 @@ func (st *Stream) tunnel(fromServer *input) {
 			st.end(side, 'D')
 		}
 	}
-	if st.Term.Cause == 0 && st.FE.Mode == TCP {
-		st.Term = Termination{'-', '-'}
+	if st.FE.Mode == HTTP && st.Term.Cause == 0 && st.firstEnd != 0 {
+		st.end(st.firstEnd, 'D') // an upgraded connection is ended by who closes first
 	}
 }
 
@@ -247,6 +247,12 @@ func (l *lane) await() error {
 // half passes the end of one direction on.
 func (l *lane) half() {
 	l.dst.CloseWrite()
-	l.st.half = true
+	if !l.st.half {
+		l.st.half = true
+		l.st.firstEnd = 'S'
+		if l.client {
+			l.st.firstEnd = 'C'
+		}
+	}
 	l.st.activity = l.st.R.Now()
 }
