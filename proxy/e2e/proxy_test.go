@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -241,15 +242,14 @@ type keepAlive struct {
 	t    *testing.T
 	addr string
 	c    http.Client
-	conn net.Conn // the one of the last request
-	Dial int      // how many were needed
+	Dial int // how many were needed
 }
 
 func newKeepAlive(t *testing.T, addr string) *keepAlive {
 	k := &keepAlive{t: t, addr: addr}
-	k.c = http.Client{Timeout: patience, Transport: &http.Transport{MaxConnsPerHost: 1, Dial: func(network, a string) (net.Conn, error) {
+	k.c = http.Client{Timeout: patience, Transport: &http.Transport{MaxConnsPerHost: 1, DialContext: func(ctx context.Context, network, a string) (net.Conn, error) {
 		k.Dial++
-		return net.Dial(network, a)
+		return new(net.Dialer).DialContext(ctx, network, a)
 	}}}
 	t.Cleanup(k.c.CloseIdleConnections)
 	return k

@@ -44,7 +44,7 @@ backend app
 %s`, s.threads, s.timeout, s.web, s.origin, s.more)
 }
 
-// line reads one line of a TCP connection.
+// lineConn is a TCP connection that speaks in lines.
 type lineConn struct {
 	t *testing.T
 	net.Conn
@@ -193,7 +193,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 		if i%2 == 0 {
 			p.reload()
 		} else {
-			p.hangUp(syscall.SIGUSR2)
+			p.hangUp(syscall.SIGHUP)
 		}
 		if p.worker() == before {
 			t.Errorf("another number of threads without a new worker")
