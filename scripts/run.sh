@@ -51,12 +51,13 @@ Forebay runs: master $proxy, REST on port $api, logs in $dir. Try, in another te
 
   # change the file by hand, and reload
   sed -i 's/hello from s1/good day from s1/' $dir/forebay.cfg
-  echo reload | socat - UNIX-CONNECT:$dir/master.sock
+  kill -USR2 $proxy; sleep 1
   for i in 1 2 3; do curl -s http://127.0.0.1:$web/; done
 
   # look inside
-  echo 'show stat' | socat - UNIX-CONNECT:$dir/forebay.sock
-  echo 'show proc' | socat - UNIX-CONNECT:$dir/master.sock
+  curl -s -u admin:demo $url/services/haproxy/stats/native
+  curl -s -u admin:demo $url/services/haproxy/runtime/backends/app/servers
+$(command -v socat >/dev/null && printf "  echo 'show stat' | socat - UNIX-CONNECT:%s\n  echo 'show proc' | socat - UNIX-CONNECT:%s" "$dir/forebay.sock" "$dir/master.sock")
 
 Ctrl-C ends it.
 TEXT
