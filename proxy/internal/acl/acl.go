@@ -296,8 +296,14 @@ func addFile(c *conf.Ctx, l *pattern.List, name string) error {
 	}
 	n := 0
 	for line := range strings.Lines(string(data)) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
+		if line[0] == '#' {
+			continue
+		}
+		line = strings.TrimLeft(line, " \t")
+		if i := strings.IndexAny(line, "\r\n"); i >= 0 {
+			line = line[:i]
+		}
+		if line == "" {
 			continue
 		}
 		if n++; n > maxPatternFile {

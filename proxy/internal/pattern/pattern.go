@@ -211,10 +211,11 @@ func parsePrefix(p string) (addrRange, error) {
 	host, mask, masked := strings.Cut(p, "/")
 	a, err := netip.ParseAddr(host)
 	if err != nil {
-		if dots := strings.Count(host, "."); masked && dots < 3 && !strings.Contains(host, ":") {
-			a, err = netip.ParseAddr(host + strings.Repeat(".0", 3-dots)) // "10/8"
+		// The zeros in the middle may be left away: "127.1" (7.1.6).
+		if head, last, ok := cutLast(host); ok && strings.Count(host, ".") < 3 {
+			a, err = netip.ParseAddr(head + strings.Repeat("0.", 3-strings.Count(host, ".")) + last)
 		}
-		if err != nil {
+		if err != nil || a.Zone() != "" {
 			return addrRange{}, fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address", p)
 		}
 	}
@@ -242,6 +243,15 @@ func parsePrefix(p string) (addrRange, error) {
 		return addrRange{}, fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address", p)
 	}
 	return addrRange{pre.Addr(), lastOf(pre)}, nil
+}
+
+// cutLast cuts "10.12" into "10." and "12".
+func cutLast(host string) (head, last string, ok bool) {
+	if strings.ContainsAny(host, ":%") || host == "" {
+		return "", "", false
+	}
+	i := strings.LastIndexByte(host, '.') + 1
+	return host[:i], host[i:], true
 }
 
 func lastOf(p netip.Prefix) netip.Addr {
@@ -349,7 +359,20 @@ func (l *List) matchAddr(v *sample.Value) bool {
 			return false
 		}
 	}
-	a = a.Unmap()
+	if l.covered(a) {
+		return true
+	}
+	if a.Is4() { // of IPv6 patterns, with ::ffff: in front
+		return l.covered(netip.AddrFrom16(a.As16()))
+	}
+	if a, ok := inside(a); ok {
+		return l.covered(a)
+	}
+	return false
+}
+
+// covered tells whether one of the ranges of the address's family has it.
+func (l *List) covered(a netip.Addr) bool {
 	lo, hi := 0, len(l.prefixes)
 	for lo < hi { // the first whose low end is above a
 		m := (lo + hi) / 2
@@ -360,6 +383,18 @@ func (l *List) matchAddr(v *sample.Value) bool {
 		}
 	}
 	return lo > 0 && l.prefixes[lo-1].low.BitLen() == a.BitLen() && !l.prefixes[lo-1].high.Less(a)
+}
+
+// inside is the IPv4 address of ::ffff:IPV4, ::IPV4 and 2002:IPV4:: (7.1.6).
+func inside(a netip.Addr) (netip.Addr, bool) {
+	b := a.As16()
+	switch {
+	case b[0] == 0x20 && b[1] == 0x02:
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	case [10]byte(b[:10]) == [10]byte{} && (b[10] == 0xff && b[11] == 0xff || b[10] == 0 && b[11] == 0):
+		return netip.AddrFrom4([4]byte(b[12:])), true
+	}
+	return a, false
 }
 
 // matchFold looks b up in lower case.

@@ -63,7 +63,7 @@ func TestMatch(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	l := New(IP, false)
-	for _, p := range []string{"10.0.0.0/8", "10.1.0.0/16", "192.168.1.7", "172.16.0.0/255.240.0.0", "2001:db8::/32", "::1", "127/8"} {
+	for _, p := range []string{"10.0.0.0/8", "10.1.0.0/16", "192.168.1.7", "172.16.0.0/255.240.0.0", "2001:db8::/32", "::1", "127.1/8"} {
 		if err := l.Add(p); err != nil {
 			t.Fatal(err)
 		}

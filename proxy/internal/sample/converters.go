@@ -55,9 +55,6 @@ func init() {
 		"mul": mul,
 		"div": func(a, b int64) int64 {
 			if b == 0 || a == math.MinInt64 && b == -1 {
-				if a < 0 && b == 0 {
-					return math.MinInt64
-				}
 				return math.MaxInt64
 			}
 			return a / b
@@ -192,8 +189,7 @@ func fieldOf(_ *conf.Ctx, args []string) (Convert, error) {
 					return true
 				}
 				if start == 0 {
-					v.Bytes = nil
-					return true
+					return false
 				}
 				end = start - 1
 			}
@@ -204,8 +200,7 @@ func fieldOf(_ *conf.Ctx, args []string) (Convert, error) {
 				start++
 			}
 			if start == len(b) {
-				v.Bytes = nil
-				return true
+				return false
 			}
 			start++
 		}

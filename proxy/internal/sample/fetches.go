@@ -147,6 +147,7 @@ func headers(side, short, where string, head func(*stream.Stream) *message.Heade
 	}
 	count(false, side+".hdr_cnt", short+"_cnt")
 	count(true, side+".fhdr_cnt")
+	typedFields(side, short, where, head)
 }
 
 func constant(_ *conf.Ctx, args []string) (Func, error) {
@@ -281,7 +282,7 @@ func query(_ *conf.Ctx, args []string) (Func, error) {
 				return v.SetStr(p[i:])
 			}
 		}
-		return v.SetStr(nil)
+		return false
 	}, nil
 }
 

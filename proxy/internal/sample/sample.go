@@ -133,9 +133,8 @@ func (v *Value) Number() (int64, bool) {
 		return 0, true
 	case Int:
 		return v.Int, true
-	case Str:
-		n, err := strconv.ParseInt(string(v.Bytes), 10, 64)
-		return n, err == nil
+	case Str, Bin:
+		return leadingNumber(v.Bytes), true
 	}
 	return 0, false
 }
