@@ -37,7 +37,10 @@ func (t *test) match(st *stream.Stream) bool {
 
 // named is an ACL: the criteria of all the lines of its name, of which one must
 // match.
-type named struct{ tests []*test }
+type named struct {
+	name  string // "" if it is anonymous
+	tests []*test
+}
 
 // Set is the ACLs of a section.
 type Set struct{ byName map[string]*named }
@@ -46,7 +49,7 @@ type Set struct{ byName map[string]*named }
 func (s *Set) CloneSlot() any {
 	c := &Set{byName: make(map[string]*named, len(s.byName))}
 	for k, v := range s.byName {
-		c.byName[k] = &named{slices.Clone(v.tests)}
+		c.byName[k] = &named{k, slices.Clone(v.tests)}
 	}
 	return c
 }
@@ -80,6 +83,29 @@ func (c *Cond) Match(st *stream.Stream) bool {
 		}
 	}
 	return c.unless
+}
+
+// Restrict makes those ACLs of the condition fail that need what there is not at
+// a place (see [sample.Fetch]), and warns of them. title names the place.
+func (c *Cond) Restrict(where int, title string, warn func(format string, args ...any)) {
+	for _, all := range c.any {
+		for i := range all {
+			a := all[i].acl
+			usable := false
+			for _, t := range a.tests {
+				usable = usable || t.expr.Usable(where)
+			}
+			switch {
+			case usable:
+				continue
+			case a.name == "":
+				warn("anonymous acl will never match because it uses keyword '%s' which is incompatible with '%s'", a.tests[0].expr.Fetch.Name, title)
+			default:
+				warn("acl '%s' will never match because it only involves keywords that are incompatible with '%s'", a.name, title)
+			}
+			all[i].acl = &named{}
+		}
+	}
 }
 
 func (a *named) match(st *stream.Stream) bool {
@@ -130,7 +156,7 @@ func aclLine(c *conf.Ctx) error {
 	}
 	a := set.byName[name]
 	if a == nil {
-		a = &named{}
+		a = &named{name: name}
 		set.byName[name] = a
 	}
 	a.tests = append(a.tests, t)
@@ -230,12 +256,6 @@ flags:
 		m, ok := pattern.Default(expr.Type())
 		if !ok {
 			m = pattern.Str
-			if len(words) == 0 && len(files) == 0 {
-				m = pattern.Found
-			}
-			if sample.FindFetch(name) != nil && expr.Type() == sample.Str && derived[name].fetch == "" && len(words)+len(files) > 0 {
-				return nil, fmt.Errorf("matching method must be specified first (using '-m') when using a sample fetch of this type ('%s')", name)
-			}
 		}
 		method = m
 	}
@@ -377,7 +397,7 @@ func ParseCond(c *conf.Ctx, words []string) (stream.Cond, error) {
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, term{&named{[]*test{t}}, not})
+			all = append(all, term{&named{tests: []*test{t}}, not})
 			i += end
 		default:
 			a, err := find(c, w)
@@ -406,7 +426,7 @@ func find(c *conf.Ctx, name string) (*named, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &named{[]*test{t}}, nil
+		return &named{name, []*test{t}}, nil
 	}
 	return nil, fmt.Errorf("no such ACL : '%s'", name)
 }

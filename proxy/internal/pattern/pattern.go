@@ -203,6 +203,9 @@ func parseSpan(p string) (span, error) {
 		if s.high, err = strconv.ParseInt(high, 10, 64); err != nil {
 			return s, fmt.Errorf("'%s' is not a number", p)
 		}
+		if s.low > s.high {
+			return s, fmt.Errorf("'%s' is not a valid number range", p)
+		}
 	}
 	return s, nil
 }

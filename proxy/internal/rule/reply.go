@@ -96,6 +96,9 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 				}
 				text = string(b)
 			}
+			if a.payload {
+				return fmt.Errorf("unexpected '%s' argument, the content is already defined", w)
+			}
 			a.payload = true
 			a.body = []byte(text)
 			if strings.HasPrefix(w, "lf-") {
@@ -119,6 +122,9 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 			b, err := l.ReadFile(v)
 			if err != nil {
 				return fmt.Errorf("cannot read error file '%s': %v", v, err)
+			}
+			if a.payload {
+				return fmt.Errorf("unexpected 'errorfile' argument, the content is already defined")
 			}
 			if a.file, err = conf.ParseReply(b, maxBody); err != nil {
 				return fmt.Errorf("error file '%s': %v", v, err)

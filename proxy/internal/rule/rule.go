@@ -64,18 +64,35 @@ func (l *Line) take(what string) (string, error) {
 	return w, nil
 }
 
+// place is where in an exchange the rule set runs, see package sample, and how
+// messages call it.
+func place(p *stream.Proxy, phase Phase) (where int, title string) {
+	front := p == nil || p.Frontend || !p.Backend
+	switch {
+	case phase == Request && front:
+		return sample.FrontRequest, "frontend http-request header rule"
+	case phase == Request:
+		return sample.BackRequest, "backend http-request header rule"
+	case front:
+		return sample.FrontResponse, "frontend http-response header rule"
+	}
+	return sample.BackResponse, "backend http-response header rule"
+}
+
+// condition compiles what follows "if" or "unless".
+func condition(c *conf.Ctx, words []string, where int, title string) (stream.Cond, error) {
+	cond, err := conf.ParseCondition(c, words)
+	if r, ok := cond.(interface {
+		Restrict(where int, title string, warn func(format string, args ...any))
+	}); ok && err == nil {
+		r.Restrict(where, title, c.Warn)
+	}
+	return cond, err
+}
+
 // Format compiles a log-format argument for the rule set.
 func (l *Line) Format(text string) (*logformat.Format, error) {
-	where := sample.FrontRequest
-	if l.Proxy != nil && !l.Proxy.Frontend && l.Proxy.Backend {
-		where = sample.BackRequest
-	}
-	if l.Phase != Request {
-		where = sample.BackResponse
-		if l.Proxy != nil && l.Proxy.Frontend {
-			where = sample.FrontResponse
-		}
-	}
+	where, _ := place(l.Proxy, l.Phase)
 	return logformat.Compile(l.Ctx, text, logformat.Options{Where: where, Plain: true})
 }
 
@@ -181,7 +198,8 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		if l.words[0] != "if" && l.words[0] != "unless" {
 			return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : unexpected argument '%s', expects 'if' or 'unless' and a condition.", where(c), name, word, l.words[0])
 		}
-		if r.cond, err = conf.ParseCondition(c, l.words); err != nil {
+		at, title := place(c.Proxy, phase)
+		if r.cond, err = condition(c, l.words, at, title); err != nil {
 			return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : error detected while parsing a condition : %s.", where(c), name, word, sentence(err))
 		}
 	}
@@ -212,7 +230,7 @@ func useBackend(c *conf.Ctx) error {
 			return fmt.Errorf("unexpected keyword '%s' after '%s', expects 'if' or 'unless'.", rest[0], c.Args[0])
 		}
 		var err error
-		if r.Cond, err = conf.ParseCondition(c, rest); err != nil {
+		if r.Cond, err = condition(c, rest, sample.UseBackend, "frontend use-backend rule"); err != nil {
 			return fmt.Errorf("error detected while parsing switching rule : %s.", sentence(err))
 		}
 	}

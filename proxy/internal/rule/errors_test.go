@@ -1,0 +1,165 @@
+package rule_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/oracle"
+)
+
+// mistakes are lines of a frontend that neither program may accept.
+var mistakes = []string{
+	"acl",
+	"acl a",
+	"acl a nosuch x",
+	"acl or path /a",
+	"acl a-b! path /a",
+	"acl a path -m nosuch x",
+	"acl a path -m",
+	"acl a src nonsense",
+	"acl a src 10.0.0.0/33",
+	"acl a path_reg (",
+	"acl a hdr(host",
+	"acl a path -z x",
+	"acl a path -f /no/such/file",
+	"acl a dst_port x",
+	"acl a dst_port gt",
+	"acl a path,nosuch x",
+	"acl a path,lower( x",
+	"acl a path,field(a,b) x",
+	"acl a hdr(x,y) x",
+	"acl a dst_port 10:5",
+	"http-request",
+	"http-request nosuch",
+	"http-request denyx",
+	"http-request deny if",
+	"http-request deny if nosuch",
+	"http-request deny if { path /a",
+	"http-request deny if { }",
+	"http-request deny if { path /a } or",
+	"http-request deny unless",
+	"http-request deny deny_status 99",
+	"http-request deny deny_status 418",
+	"http-request deny deny_status",
+	"http-request deny foo",
+	"http-request return status 99",
+	"http-request return status 600",
+	"http-request return status abc",
+	"http-request return string hi",
+	"http-request return content-type",
+	"http-request return string",
+	"http-request return content-type text/plain string a string b",
+	"http-request return content-type text/plain lf-string %[nosuch]",
+	"http-request return content-type text/plain lf-string %[path",
+	"http-request return content-type text/plain file /no/such/file",
+	"http-request return errorfile /no/such/file",
+	"http-request return status 418 default-errorfiles",
+	"http-request return hdr",
+	"http-request return hdr a",
+	"http-request return foo",
+	"http-request set-header",
+	"http-request set-header a",
+	"http-request set-header a %[nosuch]",
+	"http-request set-header a %nosuch",
+	"http-request set-header a %[res.hdr(x)]",
+	"http-request set-header a b c",
+	"http-request set-header a b if",
+	"http-request add-header a",
+	"http-request del-header",
+	"http-request del-header a -m nosuch",
+	"http-request replace-header a ( b",
+	"http-request replace-header a b",
+	"http-request redirect",
+	"http-request redirect location",
+	"http-request redirect location /x code 200",
+	"http-request redirect location /x code",
+	"http-request redirect foo /x",
+	"http-request redirect location /x foo",
+	"http-request set-method",
+	"http-request set-path",
+	"http-request set-status 200",
+	"http-response set-status 99",
+	"http-response set-status abc",
+	"http-response set-status 200 reason",
+	"http-response set-method GET",
+	"http-response set-header a %[path]",
+	"http-after-response deny",
+	"http-after-response set-header a %[path]",
+	"redirect",
+	"redirect location",
+	"redirect foo",
+	"redirect location /x code 999",
+	"use_backend",
+	"use_backend b if",
+	"use_backend b foo",
+	"use_backend b if nosuch",
+	"use_backend nosuch",
+	"log",
+	"log 127.0.0.1",
+	"log 127.0.0.1 nosuch",
+	"log 127.0.0.1 local0 nosuch",
+	"log 127.0.0.1 local0 info nosuch",
+	"log 127.0.0.1 len x local0",
+	"log 127.0.0.1 format nosuch local0",
+	"log 127.0.0.1 local0 info err foo",
+	"log global foo",
+	"log 127.0.0.1:99999 local0",
+	"log-format %nosuch",
+	"log-format %[nosuch]",
+	"log-format %[path]",
+	"log-format",
+	"log-format a b",
+	"log-format %{+Z}r",
+	"log-format %{Q}r",
+	"log-tag",
+	"option httplog foo",
+	"option httplog clf foo",
+}
+
+// stricter are mistakes that HAProxy lets pass, each with the reason why we do
+// not.
+var stricter = map[string]string{
+	"acl a dst_port gt":                   "a comparison with nothing",
+	"http-request deny if":                "a condition that was forgotten",
+	"http-request deny if { path /a } or": "a condition that was forgotten",
+	"http-request deny unless":            "a condition that was forgotten",
+	"http-request set-header a b if":      "a condition that was forgotten",
+	"use_backend b if":                    "a condition that was forgotten",
+	"log-format %{+Z}r":                   "no such flag",
+	"log-format %{Q}r":                    "no such flag",
+}
+
+// TestMistakesAsHAProxy: what HAProxy refuses is refused, at the same line.
+func TestMistakesAsHAProxy(t *testing.T) {
+	for _, m := range mistakes {
+		text := head + "backend b\nfrontend f\n  bind 127.0.0.1:1\n  log 127.0.0.1 local0\n  " + m + "\n  default_backend b\n"
+		ours, theirs := oracle.Check(t, text)
+		if stricter[m] != "" {
+			if ours.OK || !theirs.OK {
+				t.Errorf("%s: accepted %v, by HAProxy %v", m, ours.OK, theirs.OK)
+			}
+			continue
+		}
+		if ours.OK != theirs.OK {
+			t.Errorf("%s: accepted %v, by HAProxy %v\nforebay: %s\nhaproxy: %s", m, ours.OK, theirs.OK, ours.Text, theirs.Text)
+			continue
+		}
+		at := ":16]"
+		if strings.Contains(theirs.Text, at) != strings.Contains(ours.Text, at) {
+			t.Errorf("%s: the line\nforebay: %s\nhaproxy: %s", m, ours.Text, theirs.Text)
+		}
+		if testing.Verbose() {
+			t.Logf("%s\n  forebay: %s  haproxy: %s", m, ours.Text, alerts(theirs.Text))
+		}
+	}
+}
+
+func alerts(s string) string {
+	var out string
+	for l := range strings.Lines(s) {
+		if strings.Contains(l, "[ALERT]") || strings.Contains(l, "[WARNING]") {
+			out += l
+		}
+	}
+	return out
+}
