@@ -167,7 +167,6 @@ func diffCases() []diffCase {
 	}
 	all = append(all,
 		diffCase{send: "GET /backdeny HTTP/1.1\r\nHost: a\r\nX-Key: secret\r\n\r\n", reply: "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno"},
-		diffCase{send: "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n", reply: "HTTP/1.1 101 Switching\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nraw", shut: true},
 	)
 	return all
 }
