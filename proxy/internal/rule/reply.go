@@ -146,7 +146,7 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 func (a *answer) check() error {
 	switch {
 	case a.payload && a.file == nil && a.ctype == "" && len(a.body) > 0:
-		return fmt.Errorf("expects a content type (content-type) with a payload")
+		return fmt.Errorf("a content type must be defined when non-empty payload is configured")
 	case a.errors && !stream.HasDefaultReply(a.status):
 		return fmt.Errorf("status code '%d' not handled by default with 'default-errorfiles' argument", a.status)
 	case a.errors && a.payload:

@@ -196,11 +196,11 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 	r := &rule{exec: exec}
 	if len(l.words) > 0 {
 		if l.words[0] != "if" && l.words[0] != "unless" {
-			return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : unexpected argument '%s', expects 'if' or 'unless' and a condition.", where(c), name, word, l.words[0])
+			return nil, fmt.Errorf("'%s %s' expects either 'if' or 'unless' followed by a condition but found '%s'.", name, word, l.words[0])
 		}
 		at, title := place(c.Proxy, phase)
 		if r.cond, err = condition(c, l.words, at, title); err != nil {
-			return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : error detected while parsing a condition : %s.", where(c), name, word, sentence(err))
+			return nil, fmt.Errorf("error detected while parsing an '%s %s' condition : %s.", name, word, sentence(err))
 		}
 	}
 	return r, nil
