@@ -22,7 +22,7 @@ func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
 
 // start loads the configuration and becomes a worker, a master or a daemon.
 func start(a *args, con *console.Console) int {
-	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, Master: a.master}
+	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, Debug: a.debug, Master: a.master}
 	rec := &bundle.Recorder{From: bundle.Disk{}}
 	sources, err := config.ReadSources(config.OS{}, a.files)
 	if err != nil {
@@ -88,7 +88,7 @@ func start(a *args, con *console.Console) int {
 		g.NoSplice = true
 	}
 	o := worker.Options{
-		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(),
+		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(), Debug: a.debug,
 		BeforeSandbox: func() error { return master.WritePID(a.pidfile) },
 	}
 	if a.takeFrom != "" && a.takeFrom != "/dev/null" {

@@ -7,6 +7,7 @@ import (
 // finish is the phase "end": it counts the exchange and writes its log line.
 func (st *Stream) finish() {
 	st.Time.End = st.R.Now()
+	st.traceEnd()
 	if st.Status == 499 { // never sent: logged as -1 where nothing was
 		st.Status = 0
 	}

@@ -532,6 +532,7 @@ func (st *Stream) readResponse() (ok, again bool) {
 				up.in.base = up.in.r
 				st.Time.Response = st.R.Now()
 				st.HasResponse = true
+				st.traceResponse()
 				return true, false
 			}
 			if up.in.r > 0 {

@@ -186,6 +186,7 @@ func (st *Stream) number() {
 	l := &st.W.streams[st.R.Index]
 	st.ID = l.seq*uint64(len(st.W.streams)) + uint64(st.R.Index)
 	l.seq++
+	st.traceBegin()
 }
 
 func (l *streamList) get() *Stream {

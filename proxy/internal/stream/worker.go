@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,8 @@ type Worker struct {
 
 	// Listeners are the bound sockets by [Bind.Key], under Mu.
 	Listeners map[string]*Listener
+	// Trace, if set, is shown every exchange (the command line's -d).
+	Trace io.Writer
 	// OnDrained, if set, is called once the last client connection has ended
 	// while Stopping.
 	OnDrained func()

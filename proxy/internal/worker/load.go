@@ -16,6 +16,7 @@ type Settings struct {
 	Files        string // HAPROXY_CFGFILES: names of the sources, separated by ';'
 	Master       bool   // there is a master
 	NoSplice     bool   // -dS
+	Debug        bool   // -d: exchanges are shown on standard output
 }
 
 // features are the names that "feature()" in conditions finds.

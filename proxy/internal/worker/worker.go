@@ -36,6 +36,7 @@ type Options struct {
 	BeforeSandbox func() error
 	Ready         func()
 	NoSandbox     bool
+	Debug         bool // shows every exchange on standard output
 }
 
 // process is the running worker.
@@ -88,6 +89,9 @@ func (p *process) start() error {
 	}
 	p.w = stream.NewWorker(rs)
 	p.w.Init()
+	if p.Debug {
+		p.w.Trace = os.Stdout
+	}
 	p.w.MaxConn.Store(int64(g.MaxConn))
 	check.OnMessage(p.server)
 	var once sync.Once
