@@ -19,6 +19,12 @@ var notYet = map[string]string{
 	"sslc": "TLS", "sslv": "TLS", "Tg": "request body timing",
 }
 
+// httpOnly are the aliases that say nothing in mode tcp (8.2.6).
+var httpOnly = map[string]bool{
+	"tr": true, "trg": true, "trl": true, "Ta": true, "Ti": true, "Tq": true, "TR": true, "Tr": true, "CC": true, "CS": true,
+	"HM": true, "HP": true, "HPO": true, "HQ": true, "HU": true, "HV": true, "r": true, "tsc": true,
+}
+
 func names() []string {
 	var out []string
 	for n := range aliases {
@@ -263,7 +269,7 @@ func indexByte(b []byte, c byte) int {
 }
 
 func status(st *stream.Stream) int64 {
-	if st.Status == 0 {
+	if st.Status == 0 && st.FE.Mode == stream.HTTP {
 		return -1
 	}
 	return int64(st.Status)

@@ -140,6 +140,9 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 			continue
 		}
 		a, ok := aliases[name]
+		if ok && !o.Plain && httpOnly[name] && c.Proxy != nil && c.Proxy.Mode == stream.TCP {
+			return nil, fmt.Errorf("failed to parse log-format : format alias '%s' is reserved for HTTP mode", name)
+		}
 		if !ok {
 			if name == "" {
 				lit = append(lit, '%')

@@ -181,3 +181,40 @@ func TestLinesAsHAProxy(t *testing.T) {
 		}
 	}
 }
+
+var tcpFormats = []string{
+	"option tcplog\n  log {log} local0",
+	"option httplog\n  log {log} local0",
+	"log {log} local0",
+	`log-format "%ci %ft %b %s %ts %Tw %Tc %Tt %ST %rc %[src] %lc"` + "\n  log {log} format raw local0",
+}
+
+// TestTCPLinesAsHAProxy does the same for mode tcp.
+func TestTCPLinesAsHAProxy(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(strings.NewReplacer("mode http", "mode tcp", "  timeout http-request 300ms\n", "").Replace(head) + "frontend ready\n  bind {ready}\n")
+	backends := []string{"b", "nobody", "refused"}
+	for i, f := range tcpFormats {
+		for k, be := range backends {
+			n := i*len(backends) + k
+			fmt.Fprintf(&b, "frontend f%d\n  bind {f%d}\n  %s\n  default_backend %s\n", n, n, strings.ReplaceAll(f, "{log}", fmt.Sprintf("{log%d}", n)), be)
+		}
+	}
+	b.WriteString("backend b\n  server o {origin}\nbackend nobody\nbackend refused\n  retries 0\n  server r 127.0.0.1:1\n")
+	sides := oracle.Run(t, b.String())
+	times := regexp.MustCompile(`(-?\d+)/(-?\d+)/\+?(\d+) \d+ |[-S][-C] -?\d+ -?\d+ \d+ `)
+	for i, f := range tcpFormats {
+		for k, be := range backends {
+			n := i*len(backends) + k
+			var line [2]string
+			for j, s := range sides {
+				s.Exchange(fmt.Sprintf("f%d", n), "GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
+				text := mask(s.Line(fmt.Sprintf("log%d", n)))
+				line[j] = times.ReplaceAllStringFunc(text, func(m string) string { return positive.ReplaceAllString(m, "${1}N") })
+			}
+			if line[0] != line[1] {
+				t.Errorf("%s, %s\nforebay: %q\nhaproxy: %q", f, be, line[0], line[1])
+			}
+		}
+	}
+}

@@ -268,7 +268,7 @@ func answer(c net.Conn) {
 	br := bufio.NewReader(c)
 	for {
 		var head strings.Builder
-		length, status := 0, "200"
+		length, status, last := 0, "200", false
 		fields := "server: origin\r\n"
 		for {
 			line, err := br.ReadString('\n')
@@ -284,6 +284,8 @@ func answer(c net.Conn) {
 			switch strings.ToLower(key) {
 			case "content-length":
 				length, _ = strconv.Atoi(value)
+			case "connection":
+				last = value == "close"
 			case "want":
 				status = value
 			case "give":
@@ -298,6 +300,9 @@ func answer(c net.Conn) {
 			body = ""
 		}
 		fmt.Fprintf(c, "HTTP/1.1 %s Fine\r\n%scontent-length: %d\r\n\r\n%s", status, fields, len(body), body)
+		if last {
+			return
+		}
 	}
 }
 
