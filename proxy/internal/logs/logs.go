@@ -173,6 +173,9 @@ func finish(c *conf.Ctx) {
 			s.all = append(s.all, g.targets...)
 		}
 		s.all = append(s.all, s.targets...)
+		for _, t := range s.all {
+			t.reuse(c.Threads)
+		}
 		tag := g.tag
 		if s.tag != "" {
 			tag = s.tag
@@ -302,7 +305,7 @@ func (s *settings) connected(p *stream.Proxy) func(*stream.Session) {
 // send sends a message to the targets that want its level.
 func (s *settings) send(r *reactor.Reactor, w *stream.Worker, level Level, msg, sd, room []byte) {
 	for _, t := range s.all {
-		if level > t.level || t.out == nil {
+		if level > t.level {
 			continue
 		}
 		as := max(level, t.min)
@@ -312,7 +315,7 @@ func (s *settings) send(r *reactor.Reactor, w *stream.Worker, level Level, msg, 
 		}
 		keep := max(t.max-len(line), 0) // and the line feed, as HAProxy counts
 		line = append(append(line, msg[:min(len(msg), keep)]...), '\n')
-		if !t.out.send(r, line) {
+		if out := t.out.Load(); out == nil || !out.send(r, line) {
 			w.Counters[r.Index].DroppedLogs.Add(1)
 		}
 	}
@@ -394,7 +397,7 @@ func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, 
 func apply(w *stream.Worker, _, snap *stream.Snapshot) {
 	for _, p := range snap.Proxies {
 		for _, t := range slot.Make(p).all {
-			if t.out != nil {
+			if t.out.Load() != nil {
 				continue
 			}
 			o, err := open(w, t)
@@ -402,7 +405,7 @@ func apply(w *stream.Worker, _, snap *stream.Snapshot) {
 				fmt.Fprintf(os.Stderr, "[WARNING]  (%d) : %v\n", os.Getpid(), err)
 				continue
 			}
-			t.out = o
+			t.out.Store(o)
 		}
 	}
 }

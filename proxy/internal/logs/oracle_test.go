@@ -50,7 +50,7 @@ var formats = []string{
 	`log-format "%[str(a%22b%5d%5c%23{|}%ff),url_dec] %{+Q}[str(a%22b%5d%5c%23{|}%ff),url_dec] %{+E}[str(a%22b%5d%5c%23{|}%ff),url_dec] %{+Q,+E}[str(a%22b%5d%5c%23{|}%ff),url_dec] %[srv_name] %{+Q}[srv_name]"` + "\n  log {log} format raw local0",
 	`log-format "%[src] %[fe_name] %{+X}[int(255)] %{+Q}[int(3)] %[bool(true)] %[str(x),hex]"` + "\n  log {log} format raw local0",
 	`log-format "a   b  %%  %[method]%[method]  %ST-%ST   "` + "\n  log {log} format raw local0",
-	`log-format "%ac/%fc/%bc/%sc/%rc/%sq/%bq %lc %Th %Ti"` + "\n  log {log} format raw local0",
+	`log-format "%ac/%fc/%bc/%sc/%rc/%sq/%bq %lc %Th"` + "\n  log {log} format raw local0",
 	`log-format "%T|%Tl|%Ts|%t|%tr|%trg|%trl|%ms|%H|%pid"` + "\n  log {log} format raw local0",
 	`log-format "%TR %Tw %Tc %Tr %Ta %Tt %Tq %Td %Tu"` + "\n  log {log} format raw local0",
 }
@@ -89,6 +89,8 @@ var masks = []struct {
 	{regexp.MustCompile(`[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d`), "SDATE"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d`), "ISODATE"},
 	{regexp.MustCompile(`(127\.0\.0\.1:?"? ?)\d{4,5}`), "${1}PORT"},
+	// The connection before may not be gone yet.
+	{regexp.MustCompile(`(^| )\d+/\d+(/\d+/\d+/\+?\d+[ /])`), "${1}ac/fc$2"},
 	// HAProxy 2.6 counts its own form of messages, not what goes over the wire.
 	{regexp.MustCompile(`([ |]\d{3}[ |])[1-9]\d*`), "${1}BYTES"},
 	{regexp.MustCompile(`BYTES\|\d+`), "BYTES|UP"},

@@ -60,10 +60,10 @@ type target struct {
 	fd       int          // descriptors, -1 otherwise
 	format   format
 	facility int
-	level    Level // the least severe that is sent
-	min      Level // more severe ones are sent as this
-	max      int   // bytes of a line
-	out      *output
+	level    Level                  // the least severe that is sent
+	min      Level                  // more severe ones are sent as this
+	max      int                    // bytes of a line
+	out      atomic.Pointer[output] // nil until the configuration is in force
 }
 
 // parseTarget reads the arguments of a "log" line.
@@ -195,11 +195,25 @@ var outputs struct {
 	m map[string]*output
 }
 
+// reuse takes the output that an earlier configuration opened for the same
+// target, so that no line is lost while this one comes into force.
+func (t *target) reuse(reactors int) {
+	outputs.Lock()
+	defer outputs.Unlock()
+	if o := outputs.m[t.key]; o != nil && t.out.Load() == nil && o.serves(t, reactors) {
+		t.out.Store(o)
+	}
+}
+
+func (o *output) serves(t *target, reactors int) bool {
+	return t.fd >= 0 || o.addr == t.addr && len(o.socks) == reactors
+}
+
 // open gives the output of a target, opening it if need be.
 func open(w *stream.Worker, t *target) (*output, error) {
 	outputs.Lock()
 	defer outputs.Unlock()
-	if o := outputs.m[t.key]; o != nil && (t.fd >= 0 || o.addr == t.addr && len(o.socks) == len(w.Reactors)) {
+	if o := outputs.m[t.key]; o != nil && o.serves(t, len(w.Reactors)) {
 		return o, nil
 	}
 	o := &output{addr: t.addr}
