@@ -1,7 +1,10 @@
 package check
 
 import (
+	"cmp"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,9 +79,9 @@ func Sync(w *stream.Worker) {
 			}
 		}
 	}
-	for s, x := range c.of {
+	for _, s := range c.servers() {
 		if !wanted[s] {
-			c.drop(s, x)
+			c.drop(s, c.of[s])
 		}
 	}
 	c.said.keep(snap)
@@ -124,9 +127,17 @@ func StopAll(w *stream.Worker) {
 	c := slot.InWorker(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for s, x := range c.of {
-		c.drop(s, x)
+	for _, s := range c.servers() {
+		c.drop(s, c.of[s])
 	}
+}
+
+// servers gives those that are checked, in an order that does not change from
+// run to run.
+func (c *checks) servers() []*server.Server {
+	return slices.SortedFunc(maps.Keys(c.of), func(a, b *server.Server) int {
+		return cmp.Or(cmp.Compare(a.Backend, b.Backend), cmp.Compare(a.Name, b.Name))
+	})
 }
 
 // listen makes the transitions of a backend's servers be told.

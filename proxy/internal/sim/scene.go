@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/check"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -91,6 +92,7 @@ func (w *World) build() {
 	w.all = all
 	snap := s.snapshot(all)
 	w.worker.SetSnapshot(snap)
+	check.Sync(w.worker)
 	for _, f := range all {
 		f.bind = &stream.Bind{Addr: f.addr, FD: -1}
 		if !w.calm && rnd.IntN(6) == 0 {
@@ -142,6 +144,7 @@ func (w *World) tryStop() {
 	w.note("soft stop")
 	w.stopped = true
 	w.worker.SoftStop()
+	check.StopAll(w.worker)
 }
 
 // addBackend makes the state of a backend with some servers.
@@ -176,6 +179,10 @@ func (s *scene) addServer(b *stream.BackState) {
 		o.limit = set.MaxConn
 	}
 	set.Backup = rnd.IntN(6) == 0
+	if rnd.IntN(2) == 0 {
+		inter := time.Duration(200+rnd.IntN(3000)) * time.Millisecond
+		set.Check = server.Check{Enabled: true, Inter: inter, FastInter: inter / 2, DnInter: inter, Rise: 1 + rnd.IntN(2), Fall: 1 + rnd.IntN(3)}
+	}
 	if !w.calm {
 		o.down = rnd.IntN(10) == 0
 		o.hole = rnd.IntN(20) == 0
@@ -346,6 +353,7 @@ func (s *scene) change(all []*front) {
 			}
 		}
 	}
+	check.Sync(w.worker)
 }
 
 // purge closes the idle connections of a server that was taken out.

@@ -27,11 +27,17 @@ func TestSeeds(t *testing.T) {
 		}
 	}
 	var steps, requests, answered, failures int
+	var checks, downs int64
 	for s := *seed; s < *seed+uint64(n); s++ {
 		w, err := Run(s, out)
 		steps += w.Steps
 		requests += w.Requests
 		answered += w.Answered
+		for _, v := range w.scene.servers {
+			st := v.State()
+			checks += st.Checks
+			downs += st.Downs
+		}
 		if err != nil {
 			failures++
 			t.Errorf("seed %d: %v\n\treplay: go test ./internal/sim -run TestSeeds -sim.seed=%d -sim.verbose", s, err, s)
@@ -40,7 +46,10 @@ func TestSeeds(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d seeds, %d steps, %d requests, %d answered by servers", n, steps, requests, answered)
+	t.Logf("%d seeds, %d steps, %d requests, %d answered by servers, %d health checks, %d servers gone down", n, steps, requests, answered, checks, downs)
+	if n >= 30 && (checks == 0 || downs == 0) {
+		t.Error("the health checks did nothing")
+	}
 	if answered*5 < requests && n >= 30 {
 		t.Errorf("only %d of %d requests were answered: the simulation does not exercise what it should", answered, requests)
 	}
