@@ -277,7 +277,7 @@ var logMasks = []struct {
 }{
 	{regexp.MustCompile(`^<(\d+)>\w+ +\d+ [\d:]+ \w+\[\d+\]: `), "<$1> "},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+ \[[^]]*\]`), "SRC [DATE]"},
-	{regexp.MustCompile(`x{500,}"?`), "XXX"}, // lines are cut after as many bytes as numbers leave
+	{regexp.MustCompile(`x{500,}"?`), "LONG"}, // lines are cut after as many bytes as numbers leave
 	{regexp.MustCompile(`-1/`), "~/"},
 	{regexp.MustCompile(` (~|\d+)/(~|\d+)/(~|\d+)/(~|\d+)/\+?\d+ (\d|-|~)`), " $1/$2/$3/$4/N $5"},
 	// HAProxy counts a head by its internal form, forebay the bytes on the wire.

@@ -156,18 +156,22 @@ func (w *wheel) Pick(avoid *server.Server, _ uint64) *server.Server {
 	if n == 0 {
 		return nil
 	}
-	var second *server.Server
 	at := w.pos.Add(1) - 1
-	for i := range n {
-		s := w.slots[(at+i)%n]
+	return next(w.slots, int(at%n), avoid)
+}
+
+// next gives the first of list, from an index on and around, that can take a
+// stream, if possible not avoid.
+func next(list []*server.Server, from int, avoid *server.Server) (second *server.Server) {
+	for i := range list {
+		s := list[(from+i)%len(list)]
 		if !s.Usable() || Full(s) {
 			continue
 		}
-		if s == avoid {
-			second = s
-			continue
+		if s != avoid {
+			return s
 		}
-		return s
+		second = s
 	}
 	return second
 }
@@ -278,19 +282,7 @@ func (r *random) Pick(avoid *server.Server, rnd uint64) *server.Server {
 	if best != nil {
 		return best
 	}
-	// Unlucky draws: the next that can take it.
-	var second *server.Server
-	for i := range r.list {
-		s := r.list[(first+i)%len(r.list)]
-		if !s.Usable() || Full(s) {
-			continue
-		}
-		if s != avoid {
-			return s
-		}
-		second = s
-	}
-	return second
+	return next(r.list, first, avoid) // unlucky draws
 }
 
 // first fills the servers in their order.
@@ -300,15 +292,5 @@ func (f *first) Len() int    { return len(f.list) }
 func (*first) Follow(Picker) {}
 
 func (f *first) Pick(avoid *server.Server, _ uint64) *server.Server {
-	var second *server.Server
-	for _, s := range f.list {
-		if !s.Usable() || Full(s) {
-			continue
-		}
-		if s != avoid {
-			return s
-		}
-		second = s
-	}
-	return second
+	return next(f.list, 0, avoid)
 }
