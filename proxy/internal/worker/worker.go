@@ -74,9 +74,11 @@ func Run(o Options) int {
 func (p *process) start() error {
 	g := p.Snapshot.Global
 	raiseLimits(p.Snapshot, p.Console)
-	// One more than reactors: a reactor that waits in the kernel keeps its
-	// processor, and the runtime needs one besides.
-	runtime.GOMAXPROCS(g.Threads + 1)
+	// As many as reactors: with one to spare, the monitor's regular preemption
+	// lets another thread take a reactor over, which the slowest percent of
+	// requests feels. What else there is to run gets its turn when a reactor
+	// waits for longer than a moment, or is preempted.
+	runtime.GOMAXPROCS(g.Threads)
 	var rs []*reactor.Reactor
 	for i := range g.Threads {
 		r, err := reactor.New(i, reactor.Linux, reactor.Options{BufSize: g.BufSize, MaxEvents: g.MaxPollEvents})
