@@ -98,7 +98,7 @@ func balanceLine(c *Ctx) error {
 			if err := c.extra(1); err != nil {
 				return err
 			}
-			c.Proxy.Balance, c.Proxy.HashKey = b, nil
+			c.Proxy.Balance = b
 			return nil
 		}
 	}

@@ -121,7 +121,7 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 		out := r.Scratch[:0]
 		flush := func(flags int) error {
 			n := len(out)
-			err := st.writeScratch(k.fd, out, flags, k.timeout)
+			err := st.write(k.fd, out, nil, flags, k.timeout)
 			k.sent += int64(n)
 			out = r.Scratch[:0]
 			return err

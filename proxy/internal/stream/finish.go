@@ -8,9 +8,6 @@ import (
 func (st *Stream) finish() {
 	st.Time.End = st.R.Now()
 	st.traceEnd()
-	if st.Status == 499 { // never sent: logged as -1 where nothing was
-		st.Status = 0
-	}
 	i := st.R.Index
 	fe, be := st.FE, st.BE
 	fc := &fe.FE.Counters[i]

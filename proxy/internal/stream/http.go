@@ -585,9 +585,6 @@ func (st *Stream) clientLeft(state byte) {
 	if st.Srv != nil {
 		st.serverCounters().ClientAborts.Add(1)
 	}
-	if st.Status == 0 {
-		st.Status = 499 // not sent: for the log only, see finish
-	}
 }
 
 // awaitServer parks until the server says something. It watches the client
@@ -819,10 +816,6 @@ func (st *Stream) writeRest(fd *reactor.FD, a, b []byte, n, flags int, timeout i
 	}
 	_, err := fd.Write(b, flags, timeout)
 	return err
-}
-
-func (st *Stream) writeScratch(fd *reactor.FD, p []byte, flags int, timeout int64) error {
-	return st.write(fd, p, nil, flags, timeout)
 }
 
 // upload is the coroutine that pumps a request's body to the server while the

@@ -120,7 +120,6 @@ type Proxy struct {
 	Redispatch int
 	ForwardFor *ForwardFor
 	Balance    Balance
-	HashKey    func(*Stream) (uint64, bool) // of algorithms that hash something, nil otherwise
 	MonitorURI []byte
 	// MonitorFail makes the monitor answer 503.
 	MonitorFail []Cond

@@ -281,8 +281,8 @@ func (st *Stream) phase() byte {
 	return 'R'
 }
 
-// Stop makes the worker finish what it has: idle connections are closed soon,
-// busy ones after their exchange. It runs on each reactor.
+// stopIdle closes a reactor's idle connections soon; busy ones close after their
+// exchange. It runs on that reactor.
 func (w *Worker) stopIdle(r *reactor.Reactor) {
 	r.Each(func(h reactor.Handler) {
 		s, ok := h.(*Session)

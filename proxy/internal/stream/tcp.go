@@ -167,7 +167,7 @@ func (l *lane) move() {
 		l.in.r = l.in.w
 	}
 	full := 0
-	splice := !st.Snap.Global.NoSplice && st.Snap.Global.BufSize > 0
+	splice := !st.Snap.Global.NoSplice
 	for {
 		if full >= bulk && splice {
 			n, rerr, werr := reactor.Splice(l.dst, l.src, -1, -1, l.timeout())
