@@ -32,6 +32,17 @@ func (p *Pool) Take() Pooled {
 	return c
 }
 
+// At is the connection at i, of those from the oldest at 0 to the newest.
+func (p *Pool) At(i int) Pooled { return p.list[i] }
+
+// TakeAt takes the connection at i.
+func (p *Pool) TakeAt(i int) {
+	copy(p.list[i:], p.list[i+1:])
+	p.list[len(p.list)-1] = nil
+	p.list = p.list[:len(p.list)-1]
+	p.low = min(p.low, len(p.list))
+}
+
 // Put adds a connection.
 func (p *Pool) Put(c Pooled) { p.list = append(p.list, c) }
 
@@ -39,10 +50,7 @@ func (p *Pool) Put(c Pooled) { p.list = append(p.list, c) }
 func (p *Pool) Remove(c Pooled) bool {
 	for i := len(p.list) - 1; i >= 0; i-- {
 		if p.list[i] == c {
-			copy(p.list[i:], p.list[i+1:])
-			p.list[len(p.list)-1] = nil
-			p.list = p.list[:len(p.list)-1]
-			p.low = min(p.low, len(p.list))
+			p.TakeAt(i)
 			return true
 		}
 	}

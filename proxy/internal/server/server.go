@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,15 @@ type Settings struct {
 	SlowStart      time.Duration
 
 	Check Check
+	// TLS secures the connections, nil: in clear.
+	TLS Security
+	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what TLS
+	// agrees on.
+	Proto string
+	// WS is how WebSockets are carried: "h1", "h2", or "" ("auto").
+	WS string
+	// Preamble is what a connection begins with, nil: nothing.
+	Preamble Preamble
 	// Track, Cookie and what later features need hang here by name.
 	ID int // forced "id", 0: none
 }
@@ -46,6 +56,27 @@ type Check struct {
 	Port                      int          // 0: the server's
 	Inter, FastInter, DnInter time.Duration
 	Rise, Fall                int
+	TLS                       Security // nil: in clear
+	Proto                     string
+	Preamble                  Preamble
+}
+
+// Security tells how connections to a server are secured. Any reactor may use
+// it.
+type Security interface {
+	// Config gives the configuration of a connection that asks for a name ("":
+	// for none).
+	Config(name string) *tls.Config
+	// Name is the name that a connection for subject asks for. subject is a
+	// *stream.Stream, or nil for a health check.
+	Name(subject any) string
+}
+
+// Preamble is what a connection to a server begins with, before TLS: a PROXY
+// protocol header.
+type Preamble interface {
+	// Append appends it. subject is a *stream.Stream, or nil for a health check.
+	Append(dst []byte, subject any) []byte
 }
 
 // Admin flags, with the values that "show servers state" gives them.

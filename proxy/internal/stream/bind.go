@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"os"
 	"sync/atomic"
 
@@ -32,6 +33,14 @@ type Bind struct {
 	UID, GID       int         // UNIX sockets, -1: unchanged
 	FD             int         // of fd@N, -1 otherwise
 	Shards         int
+	// TLS, if set, secures the connections. It is never changed: what may change
+	// at run time is behind its callbacks. SSL is what the feature that made it
+	// knows of the line.
+	TLS *tls.Config
+	SSL any
+	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what the
+	// connection itself says.
+	Proto string
 
 	// Handler, if set, serves accepted connections instead of the proxy's mode:
 	// the Runtime socket is one.

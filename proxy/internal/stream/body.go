@@ -7,6 +7,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // body is a message's body as it is received over HTTP/1.
@@ -16,11 +17,11 @@ type body struct {
 	done     bool
 	chunks   http1.Chunks
 	trailers []message.Field
-	fd       *reactor.FD
+	fd       *transport.Conn
 	in       *input
 }
 
-func (b *body) start(h *message.Header, fd *reactor.FD, in *input) {
+func (b *body) start(h *message.Header, fd *transport.Conn, in *input) {
 	b.framing, b.left, b.fd, b.in = h.Framing, h.ContentLength, fd, in
 	b.done = false
 	if b.framing == message.Chunked {
@@ -102,7 +103,7 @@ const spliceFrom = 64 << 10
 
 // sink is where a body goes, as HTTP/1 framing.
 type sink struct {
-	fd      *reactor.FD
+	fd      *transport.Conn
 	chunked bool
 	timeout int64
 	sent    int64 // bytes written, framing included
@@ -189,7 +190,7 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 			if b == &st.reqBody {
 				wait = -1 // come back to note the activity
 			}
-			moved, rerr, werr := reactor.Splice(k.fd, b.fd, n, wait, k.timeout)
+			moved, rerr, werr := reactor.Splice(&k.fd.FD, &b.fd.FD, n, wait, k.timeout)
 			if moved == 0 && outOfPipes(rerr) {
 				noSplice = true
 				continue
@@ -220,7 +221,7 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 // spliceable tells how many bytes (-1: until the end) may bypass user space, 0 if
 // none may.
 func (st *Stream) spliceable(b *body, k *sink) int64 {
-	if st.Snap.Global.NoSplice || !b.in.empty() || k.chunked {
+	if st.Snap.Global.NoSplice || !b.in.empty() || k.chunked || b.fd.TLS != nil || k.fd.TLS != nil {
 		return 0
 	}
 	switch b.framing {

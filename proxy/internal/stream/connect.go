@@ -9,18 +9,23 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/queue"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // ServerConn is a connection to a server. While it is idle it stands in its
 // server's pool, or with the one session it is private to.
 type ServerConn struct {
-	reactor.FD
-	srv   *server.Server
-	addr  *reactor.Addr
-	in    input
-	owner *Session // of a private idle connection
-	uses  int32
-	idle  bool
+	transport.Conn
+	srv      *server.Server
+	addr     *reactor.Addr
+	in       input
+	owner    *Session // of a private idle connection
+	uses     int32
+	sni      string          // the name that was asked for under TLS
+	security server.Security // how it was secured
+	idle     bool
+	// private tells that only the client's own connection may use it again.
+	private bool
 }
 
 // Readable is called when an idle connection is closed by the server, or the
@@ -28,6 +33,13 @@ type ServerConn struct {
 func (c *ServerConn) Readable() {
 	if !c.idle {
 		return
+	}
+	if c.TLS != nil {
+		// Session tickets and the like are no answer.
+		var b [1]byte
+		if n, err := c.TryRead(b[:]); n == 0 && err == nil && !c.HungUp() {
+			return
+		}
 	}
 	if c.owner != nil {
 		c.owner.priv = nil
@@ -44,7 +56,7 @@ func (c *ServerConn) Discard() { c.discard() }
 func (c *ServerConn) discard() {
 	c.idle = false
 	c.srv.Idle.Add(-1)
-	c.FD.Close()
+	c.Conn.Close()
 }
 
 // closed accounts for a connection in use that was closed.
@@ -145,7 +157,7 @@ func (st *Stream) assign(avoid *server.Server) bool {
 	if t == 0 {
 		t = st.BE.Timeouts.Connect
 	}
-	client := &st.Sess.FD
+	client := &st.Sess.Conn
 	client.Watch(st.co)
 	s, ahead, err := b.Queue.Wait(st.R, st.R.After(t), func() bool { return st.aborts() && client.HungUp() && st.clientGone() })
 	client.Watch(nil)
@@ -200,7 +212,7 @@ func (st *Stream) reuse() bool {
 	if c := s.priv; c != nil {
 		s.priv = nil
 		c.owner = nil
-		if c.srv == st.Srv && c.addr == st.Srv.Addr() && !c.HungUp() {
+		if c.srv == st.Srv && c.fits(st.Srv, st.serverName()) && !c.HungUp() {
 			st.take(c)
 			return true
 		}
@@ -210,27 +222,45 @@ func (st *Stream) reuse() bool {
 	if how == ReuseNever {
 		return false
 	}
+	if how == ReuseSafe && s.Requests <= 1 {
+		return false
+	}
 	pool := &st.Srv.Pools[st.R.Index]
-	for {
-		if how == ReuseSafe && s.Requests <= 1 {
-			return false
+	if pool.Len() == 0 {
+		return false
+	}
+	name := st.serverName()
+	for i := pool.Len() - 1; i >= 0; i-- {
+		c := pool.At(i).(*ServerConn)
+		if c.sni != name {
+			continue
 		}
-		p := pool.Take()
-		if p == nil {
-			return false
-		}
-		c := p.(*ServerConn)
 		if how == ReuseAggressive && s.Requests <= 1 && c.uses < 2 {
-			pool.Put(c)
 			return false
 		}
-		if c.HungUp() || c.CanRead() || c.addr != st.Srv.Addr() {
+		pool.TakeAt(i)
+		if c.HungUp() || c.FD.CanRead() || !c.fits(st.Srv, name) {
 			c.discard()
 			continue
 		}
 		st.take(c)
 		return true
 	}
+	return false
+}
+
+// serverName is the name that a connection to the server asks for under TLS.
+func (st *Stream) serverName() string {
+	if t := st.Srv.Settings().TLS; t != nil {
+		return t.Name(st)
+	}
+	return ""
+}
+
+// fits tells whether an idle connection is still what the server's settings
+// would make anew.
+func (c *ServerConn) fits(s *server.Server, name string) bool {
+	return c.addr == s.Addr() && c.sni == name && c.security == s.Settings().TLS
 }
 
 // take makes an idle connection the stream's.
@@ -266,7 +296,7 @@ func (st *Stream) dial() error {
 		var err error
 		s := st.Sess
 		if st.aborts() && s.HungUp() && st.clientGone() {
-			c.FD.Close()
+			c.Conn.Close()
 			return errClientLeft
 		}
 		err = c.WaitWriteOr(&s.FD, deadline)
@@ -274,20 +304,52 @@ func (st *Stream) dial() error {
 			continue
 		}
 		if err != nil {
-			c.FD.Close()
+			c.Conn.Close()
 			return err
 		}
 		if err := Connected(&c.FD); err != nil {
-			c.FD.Close()
+			c.Conn.Close()
 			return err
 		}
 		break
+	}
+	if err := st.establish(c, set, deadline); err != nil {
+		c.Conn.Close()
+		return err
 	}
 	srv.Use()
 	st.serverCounters().Connects.Add(1)
 	st.BE.BE.Counters[r.Index].Connects.Add(1)
 	st.up = c
 	st.Reused = false
+	return nil
+}
+
+// establish is what follows a connection to a server that was made: the
+// preamble and the TLS handshake.
+func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64) error {
+	r := st.R
+	if set.Preamble != nil {
+		c.private = true // its header speaks of this client
+		if _, err := c.FD.Write(set.Preamble.Append(nil, st), moreIf(set.TLS != nil), int64(st.BE.Timeouts.Connect)); err != nil {
+			return err
+		}
+	}
+	if set.TLS == nil {
+		return nil
+	}
+	c.security, c.sni = set.TLS, set.TLS.Name(st)
+	c.Client(set.TLS.Config(c.sni))
+	n := &st.W.Counters[r.Index]
+	if err := c.Handshake(deadline); err != nil {
+		n.TLSBackFailed.Add(1)
+		st.ErrText = err.Error()
+		return err
+	}
+	n.TLSBack.Add(1)
+	if c.TLS.Resumed() {
+		n.TLSBackReused.Add(1)
+	}
 	return nil
 }
 
@@ -353,7 +415,7 @@ func (st *Stream) dropServerConn() {
 	if c := st.up; c != nil {
 		st.up = nil
 		c.in.release(st.R)
-		c.FD.Close()
+		c.Conn.Close()
 		c.closed()
 	}
 }
@@ -370,14 +432,14 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	if keepAlive && c.in.empty() && c.CanRead() {
 		// Maybe: an edge that was not used up proves nothing. Bytes after a
 		// complete response, or the end, make the connection useless.
-		if n, err := c.in.read(&c.FD); n > 0 || err != nil {
+		if n, err := c.in.read(&c.Conn); n > 0 || err != nil {
 			keepAlive = false
 		}
 	}
 	if !keepAlive || st.upHalf || !c.in.empty() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
 		srv.Deleted() || st.W.Stopping.Load() || set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) ||
 		set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() ||
-		be.Reuse != ReuseNever && srv.Pools[st.R.Index].Len() > 0 && srv.Spare() {
+		be.Reuse != ReuseNever && !c.private && srv.Pools[st.R.Index].Len() > 0 && srv.Spare() {
 		st.dropServerConn()
 		return
 	}
@@ -386,7 +448,7 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	c.idle = true
 	srv.Used.Add(-1)
 	srv.Idle.Add(1)
-	if be.Reuse == ReuseNever {
+	if be.Reuse == ReuseNever || c.private {
 		if st.Sess.priv != nil {
 			st.Sess.priv.owner = nil
 			st.Sess.priv.discard()

@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -23,6 +24,7 @@ type bed struct {
 	w      *stream.Worker
 	fe, be *stream.Proxy
 	addr   string
+	tls    *tls.Config
 }
 
 type bedOption func(*bed)
@@ -64,7 +66,7 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 		Backends:  map[string]*stream.Proxy{"app": b.be},
 	}
 	w.SetSnapshot(snap)
-	bind := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1}
+	bind := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1, TLS: b.tls}
 	if threads > 1 {
 		// A port of 0 would give every socket its own.
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,6 +9,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 const msgMore = reactor.More
@@ -84,6 +85,14 @@ func (st *Stream) reset() {
 // serveHTTP handles requests until the connection is idle or ends.
 func (s *Session) serveHTTP() {
 	st := s.attach()
+	if s.TLS != nil && s.Requests == 0 {
+		// The handshake need not be followed by a request at once.
+		if n, err := st.in.read(&s.Conn); n == 0 && err == nil {
+			s.detach()
+			s.armRequest()
+			return
+		}
+	}
 	for n := 1; ; n++ {
 		keep := st.exchange()
 		if !keep || !s.IsOpen() {
@@ -98,7 +107,7 @@ func (s *Session) serveHTTP() {
 		}
 		if st.in.empty() && s.CanRead() {
 			// Maybe: an edge that was not used up proves nothing.
-			if n, err := st.in.read(&s.FD); n == 0 && err != nil {
+			if n, err := st.in.read(&s.Conn); n == 0 && err != nil {
 				s.detach()
 				s.close()
 				return
@@ -193,7 +202,7 @@ func (st *Stream) readRequest() bool {
 				st.keepLine()
 				if st.Req.Framing != message.NoBody {
 					st.bodies = true
-					st.reqBody.start(&st.Req.Header, &s.FD, &st.in)
+					st.reqBody.start(&st.Req.Header, &s.Conn, &st.in)
 				}
 				return true
 			}
@@ -210,7 +219,7 @@ func (st *Stream) readRequest() bool {
 				return false
 			}
 		}
-		n, err := st.in.read(&s.FD)
+		n, err := st.in.read(&s.Conn)
 		if n > 0 {
 			continue
 		}
@@ -446,7 +455,7 @@ func (st *Stream) sendRequest() (again, ok bool) {
 			first, whole = b[:st.Req.ContentLength], true
 		}
 	}
-	err := st.write(&up.FD, head, first, moreIf(!whole && !st.Req.Expect100), int64(st.BE.Timeouts.Server))
+	err := st.write(&up.Conn, head, first, moreIf(!whole && !st.Req.Expect100), int64(st.BE.Timeouts.Server))
 	if err != nil {
 		if err == reactor.ErrKilled {
 			return false, false
@@ -539,7 +548,7 @@ func (st *Stream) readResponse() (ok, again bool) {
 				up.in.compact()
 			}
 		}
-		n, err := up.in.read(&up.FD)
+		n, err := up.in.read(&up.Conn)
 		if n > 0 {
 			continue
 		}
@@ -610,7 +619,7 @@ func (st *Stream) awaitServer(timeout int64) error {
 		}
 		var err error
 		if watch {
-			err = up.WaitReadOr(&s.FD, deadline)
+			err = up.WaitReadOr(&s.Conn, deadline)
 		} else {
 			err = up.WaitRead(deadline)
 		}
@@ -640,7 +649,7 @@ func (st *Stream) clientGone() bool {
 	if !st.in.empty() {
 		return false
 	}
-	n, err := st.in.read(&s.FD)
+	n, err := st.in.read(&s.Conn)
 	return n == 0 && err != nil
 }
 
@@ -651,7 +660,7 @@ func (st *Stream) interim() bool {
 	}
 	head := http1.AppendResponse(st.R.Scratch[:0], &st.Res, http1.WriteOptions{})
 	st.BytesOut += int64(len(head))
-	if err := st.write(&st.Sess.FD, head, nil, 0, int64(st.FE.Timeouts.Client)); err != nil {
+	if err := st.write(&st.Sess.Conn, head, nil, 0, int64(st.FE.Timeouts.Client)); err != nil {
 		st.clientLeft('H')
 		return false
 	}
@@ -683,8 +692,8 @@ func (st *Stream) forward() (keep bool) {
 	}
 	st.bodies = true
 	b := &st.resBody
-	b.start(&res.Header, &up.FD, &up.in)
-	out := sink{fd: &s.FD, timeout: int64(st.FE.Timeouts.Client)}
+	b.start(&res.Header, &up.Conn, &up.in)
+	out := sink{fd: &s.Conn, timeout: int64(st.FE.Timeouts.Client)}
 	v10 := st.Req.Version == message.HTTP10
 	if res.Framing == message.Chunked && v10 {
 		res.Framing = message.Close // HTTP/1.0 knows no chunks
@@ -712,7 +721,7 @@ func (st *Stream) forward() (keep bool) {
 		flags = 0 // the body may take its time: do not hold the head back
 	}
 	n := len(head) + len(first)
-	if err := st.write(&s.FD, head, first, flags, out.timeout); err != nil {
+	if err := st.write(&s.Conn, head, first, flags, out.timeout); err != nil {
 		st.failWrite(err)
 		st.truncated(res)
 		st.dropServerConn()
@@ -780,7 +789,10 @@ func (st *Stream) failForward(rerr, werr error) {
 
 // write sends a, which may be the reactor's scratch, then b, waiting as needed.
 // timeout is the longest time without progress in nanoseconds.
-func (st *Stream) write(fd *reactor.FD, a, b []byte, flags int, timeout int64) error {
+func (st *Stream) write(fd *transport.Conn, a, b []byte, flags int, timeout int64) error {
+	if fd.TLS != nil {
+		return st.writeTLS(fd, a, b, flags, timeout)
+	}
 	var n int
 	var err error
 	switch {
@@ -801,9 +813,30 @@ func (st *Stream) write(fd *reactor.FD, a, b []byte, flags int, timeout int64) e
 	return st.writeRest(fd, a, b, n, flags, timeout)
 }
 
+// writeTLS is write for a connection under TLS: head and body share a record
+// where they fit in one.
+func (st *Stream) writeTLS(fd *transport.Conn, a, b []byte, flags int, timeout int64) error {
+	if len(a) > 0 && len(b) > 0 && len(a)+len(b) <= cap(a) && len(a)+len(b) <= maxRecord {
+		a, b = append(a, b...), nil
+	}
+	n, err := fd.TryWritev(a, b, flags)
+	if err != nil {
+		return err
+	}
+	if n < len(a)+len(b) {
+		if err := st.writeRest(fd, a, b, n, flags, timeout); err != nil {
+			return err
+		}
+	}
+	return fd.Flush(timeout)
+}
+
+// maxRecord is the most that one TLS record carries.
+const maxRecord = 16 << 10
+
 // writeRest sends what [Stream.write] could not send at once, from a copy of the
 // scratch.
-func (st *Stream) writeRest(fd *reactor.FD, a, b []byte, n, flags int, timeout int64) error {
+func (st *Stream) writeRest(fd *transport.Conn, a, b []byte, n, flags int, timeout int64) error {
 	if n < len(a) {
 		rest := append([]byte(nil), a[n:]...) // a slow receiver pays for it
 		if _, err := fd.Write(rest, flags|moreIf(len(b) > 0), timeout); err != nil {
@@ -832,7 +865,7 @@ type upload struct {
 
 func (u *upload) start(st *Stream) {
 	*u = upload{st: st, running: true}
-	u.out = sink{fd: &st.up.FD, chunked: st.Req.Framing == message.Chunked, timeout: int64(st.BE.Timeouts.Server)}
+	u.out = sink{fd: &st.up.Conn, chunked: st.Req.Framing == message.Chunked, timeout: int64(st.BE.Timeouts.Server)}
 	st.R.Start(u)
 }
 

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // input is what was read of a connection and not used yet: buf[r:w]. Below base
@@ -27,7 +28,7 @@ func (in *input) space(r *reactor.Reactor) []byte {
 }
 
 // read adds what there is to the buffer. 0, nil: nothing for now, or no room.
-func (in *input) read(fd *reactor.FD) (int, error) {
+func (in *input) read(fd *transport.Conn) (int, error) {
 	if !fd.CanRead() {
 		return 0, nil
 	}

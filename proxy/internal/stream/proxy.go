@@ -139,6 +139,9 @@ type Proxy struct {
 	// LogBegin, if set, is called when a request, or a connection of mode tcp,
 	// begins to be served.
 	LogBegin func(*Session)
+	// LogFail, if set, is called for a connection that failed before its first
+	// request: a TLS handshake, or what must come before it.
+	LogFail func(*Session, error)
 
 	FE *FrontState
 	BE *BackState

@@ -128,7 +128,7 @@ func (st *Stream) sendReply() (keep bool) {
 	if !keep && st.in.empty() && !st.Sess.CanRead() {
 		flags = msgMore // the FIN goes along
 	}
-	if err := st.write(&st.Sess.FD, head, body, flags, int64(st.FE.Timeouts.Client)); err != nil {
+	if err := st.write(&st.Sess.Conn, head, body, flags, int64(st.FE.Timeouts.Client)); err != nil {
 		st.end('C', 'D')
 		return false
 	}

@@ -15,11 +15,78 @@ func (s *Session) begin() {
 		s.Reactor().Start(s)
 		return
 	}
+	if s.Listener.Bind.Load().TLS != nil {
+		s.arm(s.FE.handshakeTimeout())
+		return
+	}
+	s.ready = true
+	s.armRequest()
+}
+
+// armRequest sets the time until which the first request must begin.
+func (s *Session) armRequest() {
 	t := s.FE.Timeouts.HTTPRequest
 	if t == 0 {
 		t = s.FE.Timeouts.Client
 	}
 	s.arm(t)
+}
+
+// handshakeTimeout is how long a client may take for its handshakes.
+func (p *Proxy) handshakeTimeout() time.Duration {
+	if t := p.Timeouts.ClientHS; t > 0 {
+		return t
+	}
+	return p.Timeouts.Client
+}
+
+// establish does what comes before the first request: the TLS handshake.
+func (s *Session) establish() bool {
+	if s.ready {
+		return true
+	}
+	s.busy = true
+	err := s.secure()
+	s.busy = false
+	if err != nil {
+		s.failed(err)
+		return false
+	}
+	s.ready = true
+	return true
+}
+
+// secure is the TLS handshake, if the listener asks for one.
+func (s *Session) secure() error {
+	b, r := s.Listener.Bind.Load(), s.Reactor()
+	if b.TLS == nil {
+		return nil
+	}
+	var deadline int64
+	if t := s.FE.handshakeTimeout(); t > 0 {
+		deadline = s.Accepted + int64(t)
+	}
+	s.Conn.Server(b.TLS)
+	w := s.Listener.worker
+	n := &w.Counters[r.Index]
+	w.CurrTLS.Add(1)
+	if err := s.Handshake(deadline); err != nil {
+		n.TLSFrontFailed.Add(1)
+		return err
+	}
+	n.TLSFront.Add(1)
+	if s.TLS.Resumed() {
+		n.TLSFrontReused.Add(1)
+	}
+	return nil
+}
+
+// failed ends a connection that was not established.
+func (s *Session) failed(err error) {
+	if s.FE.LogFail != nil && err != reactor.ErrKilled {
+		s.FE.LogFail(s, err)
+	}
+	s.close()
 }
 
 func (s *Session) arm(d time.Duration) {
@@ -43,6 +110,9 @@ func (s *Session) Readable() {
 // wait.
 func (s *Session) Run() {
 	s.timer.Unset()
+	if !s.establish() {
+		return
+	}
 	if s.FE.Mode == TCP {
 		s.serveTCP()
 	} else {
@@ -72,6 +142,10 @@ type sessionTimer Session
 func (t *sessionTimer) Fire() {
 	s := (*Session)(t)
 	if s.st != nil || !s.IsOpen() {
+		return
+	}
+	if !s.ready {
+		s.failed(reactor.ErrTimeout)
 		return
 	}
 	if s.Requests == 0 && s.counted {
@@ -132,13 +206,16 @@ func (s *Session) close() {
 	}
 	r := s.Reactor()
 	w := s.Listener.worker
+	if s.TLS != nil {
+		w.CurrTLS.Add(-1)
+	}
 	if s.priv != nil {
 		p := s.priv
 		s.priv = nil
 		p.owner = nil
 		p.discard()
 	}
-	s.FD.Close()
+	s.Conn.Close()
 	r.Remove(&s.timer)
 	s.Listener.Cur.Add(-1)
 	if s.counted {

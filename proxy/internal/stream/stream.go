@@ -6,6 +6,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/message"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // Times are the moments of an exchange on the reactor's clock in nanoseconds; 0:
@@ -69,7 +70,7 @@ type Stream struct {
 
 // Session is a client's connection.
 type Session struct {
-	reactor.FD
+	transport.Conn
 	timer    reactor.Timer
 	Listener *Listener
 	// FE is the frontend's name's newest form; it is refreshed from the snapshot
@@ -83,6 +84,7 @@ type Session struct {
 	priv     *ServerConn // idle server connection of http-reuse never
 	busy     bool        // a coroutine has it although there is no stream
 	counted  bool        // in the numbers of connections
+	ready    bool        // established: what comes before requests is done
 }
 
 // Dst is the local address of the connection: a system call.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // serveTCP is the life of a connection in mode tcp.
@@ -43,7 +44,7 @@ func (st *Stream) tunnelHTTP() bool {
 	st.finishUpload()
 	head := http1.AppendResponse(st.R.Scratch[:0], &st.Res, http1.WriteOptions{})
 	st.BytesOut += int64(len(head))
-	if err := st.write(&st.Sess.FD, head, nil, 0, int64(st.FE.Timeouts.Client)); err != nil {
+	if err := st.write(&st.Sess.Conn, head, nil, 0, int64(st.FE.Timeouts.Client)); err != nil {
 		st.failWrite(err)
 	} else {
 		st.tunnel(&st.up.in)
@@ -55,7 +56,7 @@ func (st *Stream) tunnelHTTP() bool {
 // lane is one direction of a tunnel.
 type lane struct {
 	st       *Stream
-	src, dst *reactor.FD
+	src, dst *transport.Conn
 	in       *input // what was read before the tunnel began
 	client   bool   // src is the client
 	bytes    *int64
@@ -69,12 +70,12 @@ type lane struct {
 // coroutine takes one direction, a second one the other.
 func (st *Stream) tunnel(fromServer *input) {
 	st.activity = st.R.Now()
-	req := &lane{st: st, src: &st.Sess.FD, dst: &st.up.FD, in: &st.in, client: true, bytes: &st.BytesIn}
-	res := &lane{st: st, src: &st.up.FD, dst: &st.Sess.FD, in: fromServer, bytes: &st.BytesOut}
+	req := &lane{st: st, src: &st.Sess.Conn, dst: &st.up.Conn, in: &st.in, client: true, bytes: &st.BytesIn}
+	res := &lane{st: st, src: &st.up.Conn, dst: &st.Sess.Conn, in: fromServer, bytes: &st.BytesOut}
 	st.R.Start(req)
 	res.move()
 	if res.err != nil && !req.ended { // broken: the other direction has no use any more
-		st.up.FD.Close()
+		st.up.Conn.Close()
 		st.Sess.CloseWrite()
 		req.stop()
 	}
@@ -108,7 +109,7 @@ func (l *lane) Run() {
 	l.ended = true
 	if l.err != nil {
 		// Wake the other direction: its descriptor is of no use any more.
-		l.st.up.FD.Close()
+		l.st.up.Conn.Close()
 		l.st.co.Wake()
 	}
 	l.wait.Notify()
@@ -167,10 +168,10 @@ func (l *lane) move() {
 		l.in.r = l.in.w
 	}
 	full := 0
-	splice := !st.Snap.Global.NoSplice
+	splice := !st.Snap.Global.NoSplice && l.src.TLS == nil && l.dst.TLS == nil
 	for {
 		if full >= bulk && splice {
-			n, rerr, werr := reactor.Splice(l.dst, l.src, -1, -1, l.timeout())
+			n, rerr, werr := reactor.Splice(&l.dst.FD, &l.src.FD, -1, -1, l.timeout())
 			*l.bytes += n
 			st.activity = r.Now()
 			if outOfPipes(rerr) {

@@ -45,7 +45,11 @@ type ReactorCounters struct {
 	SplicedBytes              counter.Int
 	DroppedLogs               counter.Int
 	FailedConns               counter.Int
-	_                         [64]byte
+	// TLS handshakes with clients and with servers: complete ones, and those of
+	// them that took up an older session; and failed ones.
+	TLSFront, TLSFrontReused, TLSFrontFailed counter.Int
+	TLSBack, TLSBackReused, TLSBackFailed    counter.Int
+	_                                        [64]byte
 }
 
 // Worker is the process as the features see it.
@@ -58,6 +62,8 @@ type Worker struct {
 	// Curr is the number of client connections, counted against MaxConn.
 	Curr    atomic.Int64
 	MaxConn atomic.Int64
+	// CurrTLS is how many client connections are under TLS.
+	CurrTLS atomic.Int64
 	// Stopping is set when the worker only finishes what it has.
 	Stopping atomic.Bool
 	// Confined is set when the process has no file system any more: paths cannot
