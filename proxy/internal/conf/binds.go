@@ -296,13 +296,3 @@ func bindShards(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 }
 
 // bindProto takes "h1" only, which is what there is.
-func bindProto(_ *Ctx, b *stream.Bind, words []string) (int, error) {
-	v, err := value(words)
-	if err != nil {
-		return 0, err
-	}
-	if v != "h1" {
-		return 0, NotYet("option", "proto "+v)
-	}
-	return 2, nil
-}

@@ -11,6 +11,7 @@ func (l *Loading) finish() {
 	g.MaxRewrite = min(g.MaxRewrite, g.BufSize/2)
 	l.number()
 	l.binds()
+	l.finishH2()
 	for _, p := range l.Snap.Proxies {
 		if p.Frontend {
 			l.route(p)

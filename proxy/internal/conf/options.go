@@ -26,6 +26,7 @@ var flags = []struct {
 	{"accept-unsafe-violations-in-http-response", beSide, stream.AcceptInvalidResponse},
 	{"allbackups", beSide, stream.AllBackups},
 	{"clitcpka", feSide, stream.ClitcpKA},
+	{"disable-h2-upgrade", feSide, stream.DisableH2Upgrade},
 	{"dontlog-normal", feSide, stream.DontLogNormal},
 	{"dontlognull", feSide, stream.DontLogNull},
 	{"http-ignore-probes", feSide, stream.HTTPIgnoreProbes},

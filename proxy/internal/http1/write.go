@@ -27,7 +27,11 @@ type WriteOptions struct {
 func AppendRequest(dst []byte, req *message.Request, opt WriteOptions) []byte {
 	dst = append(dst, req.MethodName...)
 	dst = append(dst, ' ')
-	dst = append(dst, req.Target...)
+	if req.Normalized {
+		dst = append(dst, req.PathQuery()...)
+	} else {
+		dst = append(dst, req.Target...)
+	}
 	if req.Version == message.HTTP10 && req.Framing != message.Chunked {
 		dst = append(dst, " HTTP/1.0\r\n"...)
 		opt.Peer10 = true

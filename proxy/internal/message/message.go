@@ -220,6 +220,9 @@ type Request struct {
 	// Host is the authority: of an absolute target, or else of the host field;
 	// nil when there is neither.
 	Host []byte
+	// Normalized tells that Target was put into absolute form from the parts in
+	// which HTTP/2 and HTTP/3 carry it: HTTP/1 sends only its path.
+	Normalized bool
 	// Expect100 tells that the client waits for a 100 before it sends the body.
 	Expect100 bool
 }
@@ -227,7 +230,7 @@ type Request struct {
 // Reset makes r empty and keeps its memory.
 func (r *Request) Reset() {
 	r.Header.Reset()
-	r.Method, r.Expect100 = Other, false
+	r.Method, r.Normalized, r.Expect100 = Other, false, false
 	r.MethodName, r.Target, r.Host = nil, nil, nil
 }
 

@@ -137,12 +137,20 @@ func (r *Reactor) wake(co *Coro) {
 	if co.queued {
 		return
 	}
-	if r.cur == nil {
+	if r.cur == nil && !r.held {
 		r.resume(co)
 		return
 	}
 	co.queued = true
 	r.ready = append(r.ready, co)
+}
+
+// Hold makes coroutines that are woken or started run soon instead of at once,
+// until it is called with false: for a callback that is in the middle of
+// something that they may touch. It returns what it was before.
+func (r *Reactor) Hold(on bool) (was bool) {
+	was, r.held = r.held, on
+	return was
 }
 
 // Go runs f in a coroutine: at once when called by the loop, soon when called

@@ -9,6 +9,13 @@ import (
 // readable or is hung up.
 type Handler interface{ Readable() }
 
+// WriteHandler is a [Handler] that is also called when a descriptor that no
+// coroutine waits on takes bytes again.
+type WriteHandler interface {
+	Handler
+	Writable()
+}
+
 // FD is a descriptor on a reactor. The zero FD is closed; it is meant to be
 // embedded in what owns the connection.
 type FD struct {
@@ -89,6 +96,7 @@ func (f *FD) detach() {
 var ErrClosed = io.ErrClosedPipe
 
 func (f *FD) event(ev Event) {
+	full := f.state&EventWrite == 0
 	f.state |= ev
 	if ev&(EventReadHup|EventHup) != 0 {
 		f.state |= EventRead
@@ -106,8 +114,17 @@ func (f *FD) event(ev Event) {
 			f.idle.Readable()
 		}
 	}
-	if ev&EventWrite != 0 && writer != nil && f.r != nil && (writer != reader || ev&EventRead == 0) {
-		f.r.wake(writer)
+	if ev&EventWrite == 0 || f.r == nil {
+		return
+	}
+	if writer != nil {
+		if writer != reader || ev&EventRead == 0 {
+			f.r.wake(writer)
+		}
+	} else if full {
+		if h, ok := f.idle.(WriteHandler); ok {
+			h.Writable()
+		}
 	}
 }
 

@@ -53,6 +53,7 @@ type Reactor struct {
 	ready   []*Coro
 	spare   []*Coro
 	cur     *Coro
+	held    bool // see Hold
 	idle    []*Coro
 	idleLow int
 	busy    int // coroutines with a task

@@ -11,7 +11,8 @@ type Pooled interface {
 // taken first, so that those not needed grow old and can be closed.
 type Pool struct {
 	list []Pooled
-	low  int // fewest since the last purge: that many were not needed
+	busy []Pooled // those that carry streams and may take more (HTTP/2)
+	low  int      // fewest since the last purge: that many were not needed
 	// purged is when the last purge was.
 	purged int64
 }
@@ -55,6 +56,28 @@ func (p *Pool) Remove(c Pooled) bool {
 		}
 	}
 	return false
+}
+
+// Begin puts a connection that carries streams, and may carry more, where others
+// find it.
+func (p *Pool) Begin(c Pooled) { p.busy = append(p.busy, c) }
+
+// Shared is how many connections [Pool.Begin] put there.
+func (p *Pool) Shared() int { return len(p.busy) }
+
+// SharedAt is one of them, the newest last.
+func (p *Pool) SharedAt(i int) Pooled { return p.busy[i] }
+
+// End takes a connection away that [Pool.Begin] put there.
+func (p *Pool) End(c Pooled) {
+	for i := len(p.busy) - 1; i >= 0; i-- {
+		if p.busy[i] == c {
+			copy(p.busy[i:], p.busy[i+1:])
+			p.busy[len(p.busy)-1] = nil
+			p.busy = p.busy[:len(p.busy)-1]
+			return
+		}
+	}
 }
 
 // Purge discards half of what was not needed since the last purge (all of it

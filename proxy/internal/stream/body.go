@@ -19,11 +19,12 @@ type body struct {
 	trailers []message.Field
 	fd       *transport.Conn
 	in       *input
+	leg      *leg // it comes over HTTP/2
 }
 
 func (b *body) start(h *message.Header, fd *transport.Conn, in *input) {
 	b.framing, b.left, b.fd, b.in = h.Framing, h.ContentLength, fd, in
-	b.done = false
+	b.done, b.leg = false, nil
 	if b.framing == message.Chunked {
 		b.chunks = http1.Chunks{}
 		b.trailers = b.trailers[:0]
@@ -33,11 +34,39 @@ func (b *body) start(h *message.Header, fd *transport.Conn, in *input) {
 	}
 }
 
+// startH2 is start for a body that comes over HTTP/2, which knows its end by
+// itself.
+func (b *body) startH2(h *message.Header, l *leg) {
+	b.framing, b.left, b.leg = h.Framing, h.ContentLength, l
+	b.fd, b.in = l.m.conn, &noInput
+	b.trailers = b.trailers[:0]
+	b.done = l.s.RecvEnd()
+}
+
+// noInput stands for the buffer that a body over HTTP/2 has not.
+var noInput input
+
+// ready tells whether some of the body is in the buffer.
+func (b *body) ready() bool {
+	if b.leg != nil {
+		return b.leg.s.Queued() > 0
+	}
+	return !b.in.empty()
+}
+
 // take gives body bytes that are in the buffer, which are good until the next
 // call that reads. It sets done at the end of the body.
 func (b *body) take() ([]byte, error) {
 	if b.done {
 		return nil, nil
+	}
+	if b.leg != nil {
+		p, last, err := b.leg.take()
+		if last {
+			b.done = true
+			b.trailers = append(b.trailers[:0], b.leg.s.Trailers...)
+		}
+		return p, err
 	}
 	buf := b.in.bytes()
 	switch b.framing {
@@ -65,6 +94,9 @@ func (b *body) take() ([]byte, error) {
 // more reads more of the connection, waiting until the deadline. io.EOF is the
 // end of a body of framing Close, and an error for the others.
 func (b *body) more(deadline int64) error {
+	if b.leg != nil {
+		return b.leg.more(deadline)
+	}
 	for {
 		if len(b.in.buf) != reactor.BigBuffer && b.in.empty() && (b.left < 0 || b.left > int64(len(b.in.buf))) {
 			b.grow()
@@ -104,6 +136,7 @@ const spliceFrom = 64 << 10
 // sink is where a body goes, as HTTP/1 framing.
 type sink struct {
 	fd      *transport.Conn
+	leg     *leg // it goes over HTTP/2
 	chunked bool
 	timeout int64
 	sent    int64 // bytes written, framing included
@@ -112,6 +145,9 @@ type sink struct {
 // pump moves b to k until the end. rto is the longest time in nanoseconds
 // without data. It returns on which side it failed, if at all.
 func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
+	if k.leg != nil {
+		return st.pumpH2(b, k, rto)
+	}
 	r := st.R
 	noSplice := false
 	for {
@@ -221,7 +257,7 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 // spliceable tells how many bytes (-1: until the end) may bypass user space, 0 if
 // none may.
 func (st *Stream) spliceable(b *body, k *sink) int64 {
-	if st.Snap.Global.NoSplice || !b.in.empty() || k.chunked || b.fd.TLS != nil || k.fd.TLS != nil {
+	if st.Snap.Global.NoSplice || b.leg != nil || !b.in.empty() || k.chunked || b.fd.TLS != nil || k.fd.TLS != nil {
 		return 0
 	}
 	switch b.framing {

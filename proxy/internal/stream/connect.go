@@ -16,21 +16,29 @@ import (
 // server's pool, or with the one session it is private to.
 type ServerConn struct {
 	transport.Conn
-	srv      *server.Server
-	addr     *reactor.Addr
-	in       input
-	owner    *Session // of a private idle connection
-	uses     int32
+	srv  *server.Server
+	addr *reactor.Addr
+	in   input
+	// owner is the session of a private idle connection, or whose streams a
+	// connection of HTTP/2 carries.
+	owner *Session
+	uses  int32
+	idle  bool
+	// private tells that only the client's own connection may use it again.
+	private  bool
+	reuse    Reuse           // of HTTP/2: how the backend shares connections
 	sni      string          // the name that was asked for under TLS
 	security server.Security // how it was secured
-	idle     bool
-	// private tells that only the client's own connection may use it again.
-	private bool
+	mux      *mux            // of HTTP/2, nil otherwise
 }
 
 // Readable is called when an idle connection is closed by the server, or the
 // server speaks out of turn: both end it.
 func (c *ServerConn) Readable() {
+	if c.mux != nil {
+		c.mux.readable()
+		return
+	}
 	if !c.idle {
 		return
 	}
@@ -54,6 +62,12 @@ func (c *ServerConn) Readable() {
 func (c *ServerConn) Discard() { c.discard() }
 
 func (c *ServerConn) discard() {
+	if c.mux != nil {
+		c.mux.drain()
+		c.mux.flush() // which closes it
+		c.closeMux()
+		return
+	}
 	c.idle = false
 	c.srv.Idle.Add(-1)
 	c.Conn.Close()
@@ -205,7 +219,7 @@ func (st *Stream) serverCounters() *server.Counters {
 
 // reuse takes an idle connection if the configuration allows it.
 func (st *Stream) reuse() bool {
-	if st.BE.Mode != HTTP || st.noReuse {
+	if st.BE.Mode != HTTP || st.noReuse || st.Req.Upgrade != nil && st.webSocketH1(st.Srv.Settings(), nil) {
 		return false
 	}
 	s := st.Sess
@@ -219,6 +233,9 @@ func (st *Stream) reuse() bool {
 		c.discard()
 	}
 	how := st.BE.Reuse
+	if st.shareMux(how == ReuseAlways) {
+		return true
+	}
 	if how == ReuseNever {
 		return false
 	}
@@ -239,9 +256,12 @@ func (st *Stream) reuse() bool {
 			return false
 		}
 		pool.TakeAt(i)
-		if c.HungUp() || c.FD.CanRead() || !c.fits(st.Srv, name) {
+		if c.HungUp() || c.mux == nil && c.FD.CanRead() || c.mux != nil && c.mux.Available() == 0 || !c.fits(st.Srv, name) {
 			c.discard()
 			continue
+		}
+		if c.mux != nil {
+			c.begin(s)
 		}
 		st.take(c)
 		return true
@@ -320,6 +340,9 @@ func (st *Stream) dial() error {
 	srv.Use()
 	st.serverCounters().Connects.Add(1)
 	st.BE.BE.Counters[r.Index].Connects.Add(1)
+	if st.BE.Mode == HTTP && c.speaksH2(set) && !st.webSocketH1(set, nil) {
+		c.startH2(st)
+	}
 	st.up = c
 	st.Reused = false
 	return nil
@@ -339,7 +362,12 @@ func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64)
 		return nil
 	}
 	c.security, c.sni = set.TLS, set.TLS.Name(st)
-	c.Client(set.TLS.Config(c.sni))
+	cfg := set.TLS.Config(c.sni)
+	if st.webSocketH1(set, cfg.NextProtos) {
+		cfg = cfg.Clone()
+		cfg.NextProtos = []string{"http/1.1"}
+	}
+	c.Client(cfg)
 	n := &st.W.Counters[r.Index]
 	if err := c.Handshake(deadline); err != nil {
 		n.TLSBackFailed.Add(1)
@@ -414,6 +442,10 @@ func Connected(fd *reactor.FD) error {
 func (st *Stream) dropServerConn() {
 	if c := st.up; c != nil {
 		st.up = nil
+		if c.mux != nil {
+			st.server.close()
+			return
+		}
 		c.in.release(st.R)
 		c.Conn.Close()
 		c.closed()
@@ -425,6 +457,11 @@ func (st *Stream) dropServerConn() {
 func (st *Stream) releaseConn(keepAlive bool) {
 	c := st.up
 	if c == nil {
+		return
+	}
+	if c.mux != nil {
+		st.up = nil
+		st.server.close()
 		return
 	}
 	srv, be := st.Srv, st.BE

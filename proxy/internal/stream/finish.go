@@ -105,5 +105,6 @@ func (w *Worker) Init() {
 	for _, r := range w.Reactors {
 		r.OnTrim(func() int { return w.streams[r.Index].trim() })
 		r.OnTrim(func() int { return w.purgePools(r) })
+		r.OnTurn(func() { w.flushMuxes(r) })
 	}
 }

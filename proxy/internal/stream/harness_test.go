@@ -60,7 +60,7 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 		o(b)
 	}
 	snap := &stream.Snapshot{
-		Global:    &stream.Global{Threads: threads, BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101},
+		Global:    global(threads),
 		Proxies:   []*stream.Proxy{b.fe, b.be},
 		Frontends: map[string]*stream.Proxy{"web": b.fe},
 		Backends:  map[string]*stream.Proxy{"app": b.be},
@@ -146,4 +146,13 @@ func hello(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	w.Header().Set("X-Method", r.Method)
 	io.WriteString(w, "hello "+r.URL.Path+" "+strings.ToUpper(string(body)))
+}
+
+// global are a process's settings as a configuration that says nothing has them.
+func global(threads int) *stream.Global {
+	h2 := stream.H2{InitialWindow: 16384, RxBuf: 100 * 16384, MaxStreams: 100}
+	return &stream.Global{
+		Threads: threads, BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101,
+		H2Front: h2, H2Back: h2, H2MaxFrame: 16384, H2HeaderTable: 4096,
+	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
+	"github.com/forebay-lb/forebay/proxy/internal/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/transport"
@@ -29,6 +30,8 @@ type private struct {
 
 	exchangeState
 	in         input // of the client's connection
+	client     leg   // of a client that speaks HTTP/2
+	server     leg   // of a server that speaks HTTP/2
 	reqBody    body
 	resBody    body
 	upload     upload
@@ -51,6 +54,7 @@ type exchangeState struct {
 	firstEnd    byte // which: 'C' or 'S'
 	noReuse     bool // the next attempt takes a new connection
 	upHalf      bool // the server was told that the client left
+	extended    bool // an extended CONNECT of HTTP/2 that became an upgrade
 	headOnly    bool // the client's method is HEAD, whatever rules made of it
 	cut         bool // only a reset tells the client that the response is incomplete
 }
@@ -71,6 +75,12 @@ func (st *Stream) reset() {
 	st.ReqLine = st.ReqLine[:0]
 	st.ErrText = ""
 	st.exchangeState = exchangeState{}
+	if st.client.st != nil {
+		st.client = leg{}
+	}
+	if st.server.st != nil {
+		st.server = leg{}
+	}
 	if st.bodies {
 		st.bodies = false
 		st.reqBody = body{trailers: st.reqBody.trailers[:0]}
@@ -84,6 +94,10 @@ func (st *Stream) reset() {
 
 // serveHTTP handles requests until the connection is idle or ends.
 func (s *Session) serveHTTP() {
+	if s.forcedH2() {
+		s.startH2(nil)
+		return
+	}
 	st := s.attach()
 	if s.TLS != nil && s.Requests == 0 {
 		// The handshake need not be followed by a request at once.
@@ -95,6 +109,10 @@ func (s *Session) serveHTTP() {
 	}
 	for n := 1; ; n++ {
 		keep := st.exchange()
+		if s.mux != nil {
+			s.detachH2(st)
+			return
+		}
 		if !keep || !s.IsOpen() {
 			in := st.in
 			lingers := s.IsOpen() && !st.cut && (!in.empty() || s.CanRead() || !st.bodyRead())
@@ -149,15 +167,29 @@ func (s *Session) serveHTTP() {
 // exchange is one request and its response. It tells whether the connection may
 // be used for another.
 func (st *Stream) exchange() (keep bool) {
-	r, s := st.R, st.Sess
-	st.Time.Begin = r.Now()
+	s := st.Sess
+	st.Time.Begin = st.R.Now()
 	if !st.readRequest() {
+		if s.mux != nil {
+			return false // it was no request, but HTTP/2
+		}
 		if st.Reply != nil {
 			st.sendReply()
 		}
 		st.finish()
 		return false
 	}
+	if st.Req.Upgrade != nil {
+		st.upgradeH2()
+	}
+	return st.serve()
+}
+
+// serve is the phases from "frontend" to "end" of a request that was received.
+// It tells whether the exchange is complete and its connection may be used for
+// another.
+func (st *Stream) serve() (keep bool) {
+	r, s := st.R, st.Sess
 	s.Requests++
 	fe := st.FE
 	fe.FE.Counters[r.Index].Requests.Add(1)
@@ -191,6 +223,22 @@ func (st *Stream) readRequest() bool {
 	limit := st.R.BufSize() - st.Snap.Global.MaxRewrite
 	for {
 		if !st.in.empty() {
+			if s.Requests == 0 && st.in.bytes()[0] == 'P' && s.mayUpgrade() {
+				if yes, sure := speaksH2(st.in.bytes()); yes {
+					read := st.in.bytes()
+					st.quiet = true
+					s.st = nil
+					s.startH2(read)
+					st.in.r = st.in.w
+					return false
+				} else if !sure {
+					if err := st.moreOfRequest(deadline); err != nil {
+						st.readFailed(err)
+						return false
+					}
+					continue
+				}
+			}
 			n, err := http1.ParseRequest(st.in.bytes(), &st.Req, &st.limits)
 			if n > 0 && n <= limit {
 				st.in.r += n
@@ -219,22 +267,32 @@ func (st *Stream) readRequest() bool {
 				return false
 			}
 		}
+		if err := st.moreOfRequest(deadline); err != nil {
+			st.readFailed(err)
+			return false
+		}
+	}
+}
+
+// moreOfRequest reads more of a request's head, waiting until the deadline (0:
+// timeout client).
+func (st *Stream) moreOfRequest(deadline int64) error {
+	s := st.Sess
+	for {
 		n, err := st.in.read(&s.Conn)
-		if n > 0 {
-			continue
-		}
-		if err == nil {
-			d := deadline
-			if d == 0 {
-				d = st.R.After(fe.Timeouts.Client)
+		if n > 0 || err != nil {
+			if n > 0 {
+				err = nil
 			}
-			err = s.WaitRead(d)
-			if err == nil {
-				continue
-			}
+			return err
 		}
-		st.readFailed(err)
-		return false
+		d := deadline
+		if d == 0 {
+			d = st.R.After(st.FE.Timeouts.Client)
+		}
+		if err := s.WaitRead(d); err != nil {
+			return err
+		}
 	}
 }
 
@@ -447,11 +505,21 @@ func (st *Stream) replayable() bool {
 // to the upload coroutine.
 func (st *Stream) sendRequest() (again, ok bool) {
 	up := st.up
+	if up.mux != nil {
+		return st.sendRequestH2()
+	}
+	if st.extended {
+		st.webSocketKey()
+	}
 	head := http1.AppendRequest(st.R.Scratch[:0], &st.Req, http1.WriteOptions{Close: st.BE.Has(HTTPServerClose) || st.BE.Has(HTTPClose)})
 	var first []byte
 	whole := st.Req.Framing == message.NoBody
 	if st.Req.Framing == message.Length {
-		if b := st.in.bytes(); int64(len(b)) >= st.Req.ContentLength {
+		b := st.in.bytes()
+		if st.client.on() {
+			b = st.client.s.Data()
+		}
+		if int64(len(b)) >= st.Req.ContentLength {
 			first, whole = b[:st.Req.ContentLength], true
 		}
 	}
@@ -510,6 +578,9 @@ func (st *Stream) retryReused() (again bool) {
 // passing interim ones on.
 func (st *Stream) readResponse() (ok, again bool) {
 	up, be := st.up, st.BE
+	if up.mux != nil {
+		return st.readResponseH2()
+	}
 	limits := &st.limits
 	*limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: be.Has(AcceptInvalidResponse)}
 	timeout := int64(be.Timeouts.Server)
@@ -605,7 +676,7 @@ func (st *Stream) awaitServer(timeout int64) error {
 		deadline = max(deadline, st.activity+timeout)
 	}
 	for {
-		watch := !st.upload.running && !st.upHalf && st.aborts()
+		watch := !st.client.on() && !st.upload.running && !st.upHalf && st.aborts()
 		if watch && s.HungUp() {
 			if s.Broken() {
 				return errClientLeft
@@ -643,6 +714,9 @@ func (st *Stream) aborts() bool {
 // nothing more to say (a pipelined request would still be answered).
 func (st *Stream) clientGone() bool {
 	s := st.Sess
+	if st.client.on() {
+		return st.client.s.Err() != nil
+	}
 	if s.Broken() {
 		return true
 	}
@@ -656,6 +730,10 @@ func (st *Stream) clientGone() bool {
 // interim passes a 1xx on to the client, unless it speaks HTTP/1.0.
 func (st *Stream) interim() bool {
 	if st.Req.Version < message.HTTP11 {
+		return true
+	}
+	if st.client.on() {
+		st.sendHead(&st.Res, false)
 		return true
 	}
 	head := http1.AppendResponse(st.R.Scratch[:0], &st.Res, http1.WriteOptions{})
@@ -692,7 +770,14 @@ func (st *Stream) forward() (keep bool) {
 	}
 	st.bodies = true
 	b := &st.resBody
-	b.start(&res.Header, &up.Conn, &up.in)
+	if st.server.on() {
+		b.startH2(&res.Header, &st.server)
+	} else {
+		b.start(&res.Header, &up.Conn, &up.in)
+	}
+	if st.client.on() {
+		return st.forwardH2(b)
+	}
 	out := sink{fd: &s.Conn, timeout: int64(st.FE.Timeouts.Client)}
 	v10 := st.Req.Version == message.HTTP10
 	if res.Framing == message.Chunked && v10 {
@@ -707,8 +792,14 @@ func (st *Stream) forward() (keep bool) {
 	unread := st.headOnly && !b.done // "set-method" made the server send a body
 	b.done = b.done || unread
 	var first []byte
-	if b.framing == message.Length && !b.done || b.framing == message.Close {
+	if b.leg == nil && (b.framing == message.Length && !b.done || b.framing == message.Close) {
 		first, _ = b.take() // these framings cannot be wrong
+	}
+	if b.leg != nil && !b.done && !out.chunked {
+		var err error
+		if first, err = b.take(); err != nil {
+			first = nil // the pump will meet it again
+		}
 	}
 	flags := 0
 	switch {
@@ -717,7 +808,7 @@ func (st *Stream) forward() (keep bool) {
 	case !keep && st.bodyRead() && !s.CanRead():
 		flags = msgMore // the FIN of the close goes along
 	}
-	if !b.done && b.framing == message.Length && len(first) == 0 && b.left < 4096 || b.framing == message.Chunked && up.in.empty() {
+	if !b.done && b.framing == message.Length && len(first) == 0 && b.left < 4096 || b.framing == message.Chunked && !b.ready() {
 		flags = 0 // the body may take its time: do not hold the head back
 	}
 	n := len(head) + len(first)
@@ -752,6 +843,10 @@ func (st *Stream) forward() (keep bool) {
 // truncated makes the connection end with a reset where a FIN would say that the
 // response is complete.
 func (st *Stream) truncated(res *message.Response) {
+	if st.client.on() {
+		st.client.s.Reset(http2.InternalError)
+		return
+	}
 	if res.Framing == message.Close {
 		st.cut = true
 		st.Sess.ResetOnClose()
@@ -865,7 +960,7 @@ type upload struct {
 
 func (u *upload) start(st *Stream) {
 	*u = upload{st: st, running: true}
-	u.out = sink{fd: &st.up.Conn, chunked: st.Req.Framing == message.Chunked, timeout: int64(st.BE.Timeouts.Server)}
+	u.out = sink{fd: &st.up.Conn, leg: st.server.orNil(), chunked: st.Req.Framing == message.Chunked, timeout: int64(st.BE.Timeouts.Server)}
 	st.R.Start(u)
 }
 

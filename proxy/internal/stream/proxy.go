@@ -65,6 +65,7 @@ const (
 	DropRequestTrailers
 	DropResponseTrailers
 	IdleCloseOnResponse
+	DisableH2Upgrade
 )
 
 // Reuse is http-reuse.

@@ -121,6 +121,10 @@ func (st *Stream) sendReply() (keep bool) {
 	if st.BE != st.FE && st.BE != nil {
 		st.run(st.BE.AfterRules)
 	}
+	if st.client.on() {
+		st.Status = res.Status
+		return st.replyH2(res, body)
+	}
 	keep = st.HasRequest && !rep.Close && st.mayKeep() && st.bodyRead()
 	st.Status = res.Status
 	head := http1.AppendResponse(st.R.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: st.Req.Version == message.HTTP10 && st.HasRequest, Head: st.headOnly})
@@ -141,6 +145,9 @@ func (st *Stream) sendReply() (keep bool) {
 // bodyRead tells whether nothing of the request's body is left to be read: only
 // then can the next request be found.
 func (st *Stream) bodyRead() bool {
+	if st.client.on() {
+		return true // its connection knows what is of which stream
+	}
 	switch st.Req.Framing {
 	case message.NoBody:
 		return true

@@ -101,6 +101,10 @@ func (s *Session) arm(d time.Duration) {
 // Readable is called by the reactor when the idle connection has something to
 // say.
 func (s *Session) Readable() {
+	if s.mux != nil {
+		s.mux.readable()
+		return
+	}
 	if s.st == nil && !s.busy {
 		s.Reactor().Start(s)
 	}
@@ -124,11 +128,7 @@ func (s *Session) Run() {
 func (s *Session) Panicked() {
 	if st := s.st; st != nil {
 		st.FE.FE.Counters[st.R.Index].Internal.Add(1)
-		if st.up != nil {
-			st.up.Close()
-			st.up.closed()
-			st.up = nil
-		}
+		st.dropServerConn()
 		st.releaseServer()
 		st.leave()
 		s.st = nil // not pooled: nobody knows its shape
@@ -142,6 +142,14 @@ type sessionTimer Session
 func (t *sessionTimer) Fire() {
 	s := (*Session)(t)
 	if s.st != nil || !s.IsOpen() {
+		return
+	}
+	if m := s.mux; m != nil {
+		if m.Streams() == 0 {
+			m.drain()
+			m.flush() // closes it
+			s.close()
+		}
 		return
 	}
 	if !s.ready {
@@ -209,6 +217,9 @@ func (s *Session) close() {
 	if s.TLS != nil {
 		w.CurrTLS.Add(-1)
 	}
+	if s.mux != nil {
+		s.mux.closed()
+	}
 	if s.priv != nil {
 		p := s.priv
 		s.priv = nil
@@ -233,6 +244,32 @@ func (s *Session) Close() { s.close() }
 // lingering is how long, in nanoseconds, an error reply waits for the client to
 // take it before the connection is reset by what the client still sends.
 const lingering = 1e9
+
+// forcedH2 tells whether the connection is HTTP/2 before it says so: by "proto",
+// or because TLS agreed on it.
+func (s *Session) forcedH2() bool {
+	if s.Requests > 0 {
+		return false
+	}
+	switch s.Listener.Bind.Load().Proto {
+	case "h2":
+		return true
+	case "h1":
+		return false
+	}
+	return s.TLS != nil && s.TLS.Protocol() == "h2"
+}
+
+// detachH2 gives back the stream of a connection that became HTTP/2 on the way.
+func (s *Session) detachH2(st *Stream) {
+	if !st.client.on() { // it began with HTTP/2's preface
+		s.st = st
+		s.detach()
+		return
+	}
+	st.in.release(st.R)
+	st.leaveH2()
+}
 
 // linger closes after a reply to a client that may still be sending: closing at
 // once would reset the connection and destroy the reply.
@@ -365,6 +402,12 @@ func (w *Worker) stopIdle(r *reactor.Reactor) {
 		s, ok := h.(*Session)
 		if !ok || s.st != nil || s.busy || !s.counted {
 			return
+		}
+		if m := s.mux; m != nil {
+			m.drain()
+			if m.Streams() > 0 {
+				return // closed by whoever ends last
+			}
 		}
 		// Not at once: the next request may be on its way.
 		r.Set(&s.timer, r.Now()+1e9+int64(r.Rand.IntN(1e9)))

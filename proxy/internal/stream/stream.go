@@ -81,6 +81,7 @@ type Session struct {
 	Requests int32 // exchanges begun on it
 	st       *Stream
 	front    *FrontState // where it is counted
+	mux      *mux        // of HTTP/2, nil otherwise
 	priv     *ServerConn // idle server connection of http-reuse never
 	busy     bool        // a coroutine has it although there is no stream
 	counted  bool        // in the numbers of connections

@@ -6,7 +6,6 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
-	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // serveTCP is the life of a connection in mode tcp.
@@ -42,12 +41,24 @@ func (s *Session) serveTCP() {
 func (st *Stream) tunnelHTTP() bool {
 	st.Status = st.Res.Status
 	st.finishUpload()
+	in := &st.up.in
+	if st.server.on() {
+		in = nil
+	}
+	if st.client.on() {
+		st.Res.Status, st.Res.Upgrade = 200, nil // as an extended CONNECT is accepted
+		st.Res.Del("sec-websocket-accept")
+		st.sendHead(&st.Res, false)
+		st.tunnel(in)
+		st.dropServerConn()
+		return true
+	}
 	head := http1.AppendResponse(st.R.Scratch[:0], &st.Res, http1.WriteOptions{})
 	st.BytesOut += int64(len(head))
 	if err := st.write(&st.Sess.Conn, head, nil, 0, int64(st.FE.Timeouts.Client)); err != nil {
 		st.failWrite(err)
 	} else {
-		st.tunnel(&st.up.in)
+		st.tunnel(in)
 	}
 	st.dropServerConn()
 	return false
@@ -56,7 +67,7 @@ func (st *Stream) tunnelHTTP() bool {
 // lane is one direction of a tunnel.
 type lane struct {
 	st       *Stream
-	src, dst *transport.Conn
+	src, dst end
 	in       *input // what was read before the tunnel began
 	client   bool   // src is the client
 	bytes    *int64
@@ -70,13 +81,14 @@ type lane struct {
 // coroutine takes one direction, a second one the other.
 func (st *Stream) tunnel(fromServer *input) {
 	st.activity = st.R.Now()
-	req := &lane{st: st, src: &st.Sess.Conn, dst: &st.up.Conn, in: &st.in, client: true, bytes: &st.BytesIn}
-	res := &lane{st: st, src: &st.up.Conn, dst: &st.Sess.Conn, in: fromServer, bytes: &st.BytesOut}
+	client, server := end{&st.Sess.Conn, st.client.orNil()}, end{&st.up.Conn, st.server.orNil()}
+	req := &lane{st: st, src: client, dst: server, in: &st.in, client: true, bytes: &st.BytesIn}
+	res := &lane{st: st, src: server, dst: client, in: fromServer, bytes: &st.BytesOut}
 	st.R.Start(req)
 	res.move()
 	if res.err != nil && !req.ended { // broken: the other direction has no use any more
-		st.up.Conn.Close()
-		st.Sess.CloseWrite()
+		server.abort()
+		client.closeWrite()
 		req.stop()
 	}
 	req.wait.Until(st.R, func() bool { return req.ended })
@@ -109,7 +121,11 @@ func (l *lane) Run() {
 	l.ended = true
 	if l.err != nil {
 		// Wake the other direction: its descriptor is of no use any more.
-		l.st.up.Conn.Close()
+		if l.client {
+			l.dst.abort()
+		} else {
+			l.src.abort()
+		}
 		l.st.co.Wake()
 	}
 	l.wait.Notify()
@@ -160,7 +176,7 @@ func (l *lane) move() {
 	r := st.R
 	if l.in != nil && !l.in.empty() {
 		b := l.in.bytes()
-		if err := st.write(l.dst, nil, b, 0, l.timeout()); err != nil {
+		if err := l.dst.write(st, b, l.timeout()); err != nil {
 			l.err = err
 			return
 		}
@@ -168,10 +184,10 @@ func (l *lane) move() {
 		l.in.r = l.in.w
 	}
 	full := 0
-	splice := !st.Snap.Global.NoSplice && l.src.TLS == nil && l.dst.TLS == nil
+	splice := !st.Snap.Global.NoSplice && l.src.clear() && l.dst.clear()
 	for {
 		if full >= bulk && splice {
-			n, rerr, werr := reactor.Splice(&l.dst.FD, &l.src.FD, -1, -1, l.timeout())
+			n, rerr, werr := reactor.Splice(&l.dst.conn.FD, &l.src.conn.FD, -1, -1, l.timeout())
 			*l.bytes += n
 			st.activity = r.Now()
 			if outOfPipes(rerr) {
@@ -193,9 +209,9 @@ func (l *lane) move() {
 			full = 0
 		} else {
 			buf := r.Scratch
-			n, err := l.src.TryRead(buf)
+			n, err := l.src.tryRead(buf)
 			if n > 0 {
-				if err := st.write(l.dst, buf[:n:n], nil, 0, l.timeout()); err != nil {
+				if err := l.dst.write(st, buf[:n:n], l.timeout()); err != nil {
 					l.err = err
 					return
 				}
@@ -217,7 +233,7 @@ func (l *lane) move() {
 				return
 			}
 		}
-		if l.src.CanRead() {
+		if l.src.canRead() {
 			continue
 		}
 		if err := l.await(); err != nil {
@@ -237,7 +253,7 @@ func (l *lane) await() error {
 		if t > 0 {
 			deadline = max(st.activity+t, st.R.Now()+1)
 		}
-		err := l.src.WaitRead(deadline)
+		err := l.src.wait(deadline)
 		if err == reactor.ErrTimeout && st.activity+t > st.R.Now() {
 			continue
 		}
@@ -247,7 +263,7 @@ func (l *lane) await() error {
 
 // half passes the end of one direction on.
 func (l *lane) half() {
-	l.dst.CloseWrite()
+	l.dst.closeWrite()
 	if !l.st.half {
 		l.st.half = true
 		l.st.firstEnd = 'S'

@@ -34,7 +34,13 @@ type Global struct {
 	ServerState   string
 	PoolLowFDs    int
 	MaxCheckInter time.Duration // max-spread-checks
-	slots         slots
+	// H2Front and H2Back are HTTP/2's settings for connections with clients and
+	// with servers; H2NoWebSocket is h2-workaround-bogus-websocket-clients.
+	H2Front, H2Back           H2
+	H2MaxFrame, H2HeaderTable int
+	H2NoWebSocket             bool
+	H2LogErrors               string // of H2LogLevels
+	slots                     slots
 }
 
 // ReactorCounters is one reactor's share of the process's statistics.
@@ -85,6 +91,7 @@ type Worker struct {
 
 	current atomic.Pointer[Snapshot]
 	streams []streamList // one a reactor
+	muxes   []muxes      // one a reactor
 
 	slotMu sync.Mutex
 	slots  slots
@@ -97,6 +104,7 @@ func NewWorker(rs []*reactor.Reactor) *Worker {
 		Started:   rs[0].Sys.Wall(),
 		Counters:  counter.New[ReactorCounters](len(rs)),
 		streams:   make([]streamList, len(rs)),
+		muxes:     make([]muxes, len(rs)),
 		Listeners: make(map[string]*Listener),
 	}
 	return w

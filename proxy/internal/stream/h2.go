@@ -1,0 +1,421 @@
+package stream
+
+import (
+	"encoding/base64"
+
+	"github.com/forebay-lb/forebay/proxy/internal/http1"
+	"github.com/forebay-lb/forebay/proxy/internal/http2"
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+)
+
+// The preface of HTTP/2 (RFC 9113 3.4), as it looks to an HTTP/1 parser.
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// speaksH2 tells whether the connection begins with HTTP/2's preface. sure is
+// false while what is there could still become one.
+func speaksH2(b []byte) (yes, sure bool) {
+	n := min(len(b), len(preface))
+	if string(b[:n]) != preface[:n] {
+		return false, true
+	}
+	return n == len(preface), n == len(preface)
+}
+
+// mayUpgrade tells whether a connection that began as HTTP/1 may become HTTP/2.
+func (s *Session) mayUpgrade() bool {
+	return s.Listener.Bind.Load().Proto == "" && !s.FE.Has(DisableH2Upgrade)
+}
+
+// startH2 makes the connection HTTP/2. read is what was read of it.
+func (s *Session) startH2(read []byte) {
+	s.mux = newMux(s.Listener.worker, s.Reactor(), &s.Conn, true)
+	s.mux.sess = s
+	s.armRequest()
+	if len(read) > 0 {
+		s.mux.feed(read)
+	}
+	if s.IsOpen() && s.CanRead() {
+		s.mux.readable()
+	}
+}
+
+// Writable is called by the reactor when the connection takes bytes again.
+func (s *Session) Writable() {
+	if s.mux != nil {
+		s.mux.flush()
+	}
+}
+
+// armIdle sets how long the connection may be idle between requests.
+func (s *Session) armIdle() {
+	t := s.FE.Timeouts.HTTPKeepAlive
+	if t == 0 {
+		t = s.FE.Timeouts.HTTPRequest
+	}
+	if t == 0 {
+		t = s.FE.Timeouts.Client
+	}
+	if s.Listener.worker.Stopping.Load() {
+		t = 1e9
+	}
+	s.arm(t)
+}
+
+// H2 tells whether the client's connection speaks HTTP/2.
+func (s *Session) H2() bool { return s.mux != nil }
+
+// Glitches is how many odd things the client's HTTP/2 connection saw.
+func (s *Session) Glitches() int {
+	if s.mux == nil {
+		return 0
+	}
+	return s.mux.Glitches()
+}
+
+// Run is the life of an exchange over HTTP/2, in a coroutine of its own.
+func (st *Stream) Run() {
+	s := st.Sess
+	st.co = st.R.Current()
+	st.Snap = st.W.Snapshot()
+	s.FE = s.Listener.Front.Load()
+	st.FE, st.BE = s.FE, s.FE
+	now := st.R.Now()
+	st.Time.Accept, st.Time.Begin, st.Time.Request = now, now, now
+	st.enter()
+	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders}
+	if st.client.s.Err() == nil {
+		st.received()
+		if !st.serve() {
+			st.client.s.Reset(http2.Cancel) // of no effect on what is complete
+		}
+	}
+	st.leaveH2()
+}
+
+// received turns the head as HTTP/2 has it into what rules and logs expect.
+func (st *Stream) received() {
+	q, l := &st.Req, &st.client
+	st.HasRequest = true
+	st.headOnly = q.Method == message.Head
+	if p := l.s.Protocol; p != nil {
+		// An extended CONNECT is what an upgrade is in HTTP/1 (RFC 8441).
+		q.Method, q.MethodName = message.Get, q.CopyString("GET")
+		q.Upgrade, q.Framing = p, message.NoBody
+		st.extended = true
+	}
+	if sc := l.s.Scheme; sc != nil && len(q.Host) > 0 && len(q.Target) > 0 && q.Target[0] == '/' {
+		n := len(sc) + 3 + len(q.Host) + len(q.Target)
+		var stack [512]byte
+		b := stack[:0]
+		if n > len(stack) {
+			b = make([]byte, 0, n)
+		}
+		b = append(append(b, sc...), "://"...)
+		b = append(append(b, q.Host...), q.Target...)
+		q.Target = q.Copy(b)
+		q.Normalized = true
+	}
+	st.BytesIn += int64(q.Size() + len(q.MethodName) + len(q.Target))
+	st.keepLine()
+	if q.Framing != message.NoBody {
+		st.bodies = true
+		st.reqBody.startH2(&q.Header, l)
+	}
+}
+
+// leaveH2 ends a stream of Run.
+func (st *Stream) leaveH2() {
+	st.leave()
+	st.client.close()
+	st.W.streams[st.R.Index].put(st)
+}
+
+// Panicked is told by the reactor that Run died: the stream is given up.
+func (st *Stream) Panicked() {
+	st.FE.FE.Counters[st.R.Index].Internal.Add(1)
+	st.dropServerConn()
+	st.releaseServer()
+	st.leave()
+	if st.client.on() {
+		st.client.s.Reset(http2.InternalError)
+	}
+	st.client.close() // the stream is not pooled: nobody knows its shape
+}
+
+// clientReset ends an exchange whose client gave it up.
+func (st *Stream) clientReset() {
+	if st.co == nil {
+		return // it has not begun, or has ended
+	}
+	if st.Time.End == 0 {
+		st.clientLeft(st.phase())
+	}
+	st.co.Kill()
+}
+
+// upgradeH2 answers a request for h2c (RFC 7540 3.2): the connection goes on as
+// HTTP/2, whose first stream the present exchange becomes. It tells whether
+// that was so.
+func (st *Stream) upgradeH2() bool {
+	s, q := st.Sess, &st.Req
+	if q.Upgrade == nil || s.TLS != nil || q.Version != message.HTTP11 || q.Framing != message.NoBody ||
+		s.Requests > 0 || !s.mayUpgrade() || !message.EqualFold(q.Upgrade, "h2c") {
+		return false
+	}
+	text := q.Get("http2-settings")
+	if text == nil || q.Next("http2-settings", q.Next("http2-settings", 0)+1) >= 0 {
+		return false
+	}
+	settings, err := base64.RawURLEncoding.DecodeString(string(text))
+	if err != nil || len(settings)%6 != 0 || len(settings) > 1024 {
+		return false
+	}
+	q.Del("http2-settings")
+	q.Del("upgrade")
+	q.Del("connection")
+	q.Upgrade = nil
+	const answer = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
+	if err := st.write(&s.Conn, nil, []byte(answer), moreIf(true), int64(st.FE.Timeouts.Client)); err != nil {
+		return false
+	}
+	m := newMux(st.W, st.R, &s.Conn, true)
+	m.sess = s
+	hs, err := m.Upgrade(settings, q, &st.client)
+	if err != nil {
+		return false
+	}
+	s.mux = m
+	s.st = nil
+	st.client = leg{st: st, m: m, s: hs}
+	rest := st.in.bytes()
+	if len(rest) > 0 {
+		m.feed(rest)
+	}
+	st.in.r = st.in.w
+	if s.IsOpen() && s.CanRead() {
+		m.readable()
+	}
+	return true
+}
+
+// sendHead sends a response's head to a client that speaks HTTP/2.
+func (st *Stream) sendHead(res *message.Response, end bool) {
+	st.client.s.SendHead(res, end)
+	st.client.m.touch()
+	st.BytesOut += int64(res.Size() + len("HTTP/2.0 200 \r\n\r\n"))
+}
+
+// replyH2 sends a reply of our own to a client that speaks HTTP/2.
+func (st *Stream) replyH2(res *message.Response, body []byte) bool {
+	st.sendHead(res, len(body) == 0)
+	if len(body) > 0 {
+		if err := st.client.send(body, true, int64(st.FE.Timeouts.Client)); err != nil {
+			st.end('C', 'D')
+			return false
+		}
+		st.BytesOut += int64(len(body))
+	}
+	return true
+}
+
+// pumpH2 is [Stream.pump] to a side that speaks HTTP/2.
+func (st *Stream) pumpH2(b *body, k *sink, rto int64) (rerr, werr error) {
+	for {
+		if b == &st.reqBody {
+			st.activity = st.R.Now()
+		}
+		for !b.done {
+			data, err := b.take()
+			if err != nil {
+				return err, nil
+			}
+			if len(data) == 0 {
+				break
+			}
+			last := b.done && len(b.trailers) == 0
+			if err := k.leg.send(data, last, k.timeout); err != nil {
+				return nil, err
+			}
+			k.sent += int64(len(data))
+			if last {
+				return nil, nil
+			}
+		}
+		if b.done {
+			return nil, k.leg.finish(b.trailers)
+		}
+		if err := b.more(deadlineIn(st.R, rto)); err != nil {
+			return err, nil
+		}
+	}
+}
+
+// sendRequestH2 is the phase "send" to a server that speaks HTTP/2.
+func (st *Stream) sendRequestH2() (again, ok bool) {
+	up := st.up
+	if st.Req.Upgrade != nil && !st.webSocket() {
+		st.Req.Upgrade = nil // HTTP/2 has no other upgrades
+	}
+	whole := st.Req.Framing == message.NoBody && st.Req.Upgrade == nil
+	st.Res.Reset()
+	hs, err := up.mux.Open(&st.Req, &st.Res, &st.server, whole)
+	if err != nil {
+		st.noReuse = true
+		return st.Retries < st.BE.Retries && st.countRetry(), false
+	}
+	st.server = leg{st: st, m: up.mux, s: hs}
+	up.mux.touch()
+	st.activity = st.R.Now()
+	if whole || st.Req.Framing == message.Tunnel || st.Req.Upgrade != nil {
+		return false, true
+	}
+	st.bodyStarted = true
+	st.upload.start(st)
+	return false, true
+}
+
+// countRetry counts one more attempt.
+func (st *Stream) countRetry() bool {
+	st.Retries++
+	st.BE.BE.Counters[st.R.Index].Retries.Add(1)
+	st.serverCounters().Retries.Add(1)
+	return true
+}
+
+// readResponseH2 is the phase "response" of a server that speaks HTTP/2.
+func (st *Stream) readResponseH2() (ok, again bool) {
+	l, be := &st.server, st.BE
+	timeout := int64(be.Timeouts.Server)
+	for {
+		if l.s.HasHead() {
+			if st.Res.Status < 200 {
+				if !st.interim() {
+					return false, false
+				}
+				l.s.NextHead()
+				continue
+			}
+			if st.Req.Upgrade != nil && st.Res.Status < 300 {
+				st.webSocketAccepted()
+			}
+			st.Time.Response = st.R.Now()
+			st.HasResponse = true
+			st.traceResponse()
+			return true, false
+		}
+		err := l.s.Err()
+		if err == nil {
+			if st.upload.failed() {
+				st.uploadFailed()
+				return false, false
+			}
+			if err = st.awaitServerH2(timeout); err == nil {
+				continue
+			}
+		}
+		if st.Term.Cause != 0 {
+			return false, false
+		}
+		switch {
+		case err == reactor.ErrTimeout:
+			st.serverCounters().RespErrors.Add(1)
+			be.BE.Counters[st.R.Index].RespErrors.Add(1)
+			st.fail(504, 's', 'H')
+		case err == errClientLeft:
+			st.clientLeft('H')
+		case isRefused(err) && st.replayableBody() && st.Retries < be.Retries:
+			st.noReuse = true
+			return false, st.countRetry()
+		case isLost(err) && st.Reused:
+			return false, st.retryReused()
+		default:
+			st.ErrText = err.Error()
+			st.serverCounters().RespErrors.Add(1)
+			be.BE.Counters[st.R.Index].RespErrors.Add(1)
+			st.fail(502, 'S', 'H')
+		}
+		return false, false
+	}
+}
+
+// isLost tells whether the connection to the server ended.
+func isLost(err error) bool { return isReset(err) || err == reactor.ErrClosed }
+
+// replayableBody tells whether nothing of the request's body was consumed.
+func (st *Stream) replayableBody() bool { return !st.bodyStarted }
+
+// awaitServerH2 is [Stream.awaitServer] for a server that speaks HTTP/2.
+func (st *Stream) awaitServerH2(timeout int64) error {
+	s, l := st.Sess, &st.server
+	deadline := deadlineIn(st.R, timeout)
+	for {
+		if timeout > 0 && st.upload.running {
+			deadline = max(deadline, st.activity+timeout)
+		}
+		watch := !st.client.on() && !st.upload.running && st.aborts()
+		if watch && s.HungUp() {
+			if st.clientGone() {
+				return errClientLeft
+			}
+			watch = false
+		}
+		if watch {
+			s.Watch(st.co)
+		}
+		err := l.read.Wait(st.R, deadline)
+		if watch {
+			s.Watch(nil)
+		}
+		if err == reactor.ErrTimeout && timeout > 0 && st.upload.running && st.activity+timeout > st.R.Now() {
+			continue
+		}
+		if err != nil || l.s.HasHead() || l.s.Err() != nil || st.upload.failed() {
+			return err
+		}
+	}
+}
+
+// serverH2 tells whether the server's connection speaks HTTP/2.
+func (st *Stream) serverH2() bool { return st.up != nil && st.up.mux != nil }
+
+// ServerH2 tells whether the server's connection speaks HTTP/2.
+func (st *Stream) ServerH2() bool { return st.serverH2() }
+
+// ServerGlitches is how many odd things the server's HTTP/2 connection saw.
+func (st *Stream) ServerGlitches() int {
+	if !st.serverH2() {
+		return 0
+	}
+	return st.up.mux.Glitches()
+}
+
+// forwardH2 is the phase "forward" to a client that speaks HTTP/2.
+func (st *Stream) forwardH2(b *body) (complete bool) {
+	up, be, res := st.up, st.BE, &st.Res
+	out := sink{leg: &st.client, timeout: int64(st.FE.Timeouts.Client)}
+	st.Status = res.Status
+	unread := st.headOnly && !b.done // "set-method" made the server send a body
+	b.done = b.done || unread
+	st.sendHead(res, b.done && len(b.trailers) == 0)
+	if !b.done {
+		rerr, werr := st.pumpH2(b, &out, int64(be.Timeouts.Server))
+		st.BytesOut += out.sent
+		if rerr != nil || werr != nil {
+			st.failForward(rerr, werr)
+			st.truncated(res)
+			st.dropServerConn()
+			st.finishUpload()
+			return false
+		}
+	} else if len(b.trailers) > 0 {
+		st.client.finish(b.trailers)
+	}
+	up.in.base = 0
+	if !st.finishUpload() {
+		st.dropServerConn()
+		return true // the response is whole, whatever became of the request
+	}
+	st.releaseConn(res.KeepAlive && b.framing != message.Close && !unread)
+	return true
+}

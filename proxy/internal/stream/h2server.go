@@ -1,0 +1,112 @@
+package stream
+
+import (
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+)
+
+// speaksH2 tells whether a new connection to a server speaks HTTP/2.
+func (c *ServerConn) speaksH2(set *server.Settings) bool {
+	switch set.Proto {
+	case "h2":
+		return true
+	case "":
+		return c.TLS != nil && c.TLS.Protocol() == "h2"
+	}
+	return false
+}
+
+// startH2 makes a new connection HTTP/2, and st its first user.
+func (c *ServerConn) startH2(st *Stream) {
+	c.mux = newMux(st.W, st.R, &c.Conn, false)
+	c.mux.up = c
+	c.mux.Secure = c.TLS != nil
+	c.reuse = st.BE.Reuse
+	c.begin(st.Sess)
+}
+
+// begin puts the connection among those that carry streams.
+func (c *ServerConn) begin(s *Session) {
+	c.owner = s
+	c.srv.Pools[c.Reactor().Index].Begin(c)
+}
+
+// shareMux takes a connection that carries streams already, of HTTP/2: one that
+// carries those of the same client, or any when anyone's may be mixed.
+func (st *Stream) shareMux(any bool) bool {
+	pool := &st.Srv.Pools[st.R.Index]
+	n := pool.Shared()
+	if n == 0 {
+		return false
+	}
+	name := st.serverName()
+	for i := n - 1; i >= 0; i-- {
+		c := pool.SharedAt(i).(*ServerConn)
+		if !any && c.owner != st.Sess || c.private && c.owner != st.Sess || c.mux.Available() == 0 || c.mux.dying || !c.fits(st.Srv, name) {
+			continue
+		}
+		set := st.Srv.Settings()
+		if set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse {
+			continue
+		}
+		c.uses++
+		st.up = c
+		st.Reused = true
+		st.serverCounters().Reuses.Add(1)
+		st.BE.BE.Counters[st.R.Index].Reuses.Add(1)
+		return true
+	}
+	return false
+}
+
+// left is told that one of the connection's streams has ended: after the last
+// one it is idle, or of no more use.
+func (c *ServerConn) left() {
+	m := c.mux
+	if m.Streams() > 0 || m.gone {
+		return
+	}
+	srv := c.srv
+	set := srv.Settings()
+	pool := &srv.Pools[m.r.Index]
+	if m.dying || m.Draining() || m.Available() == 0 || c.HungUp() || srv.Deleted() || srv.Down() || c.mux.w.Stopping.Load() ||
+		set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) || set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse ||
+		c.reuse == ReuseNever || c.private || pool.Len() > 0 && srv.Spare() {
+		m.drain()
+		m.flush()
+		c.closeMux()
+		return
+	}
+	pool.End(c)
+	c.owner = nil
+	c.idle = true
+	srv.Used.Add(-1)
+	srv.Idle.Add(1)
+	pool.Put(c)
+}
+
+// closeMux closes a connection of HTTP/2.
+func (c *ServerConn) closeMux() {
+	m := c.mux
+	if m.gone {
+		return
+	}
+	pool := &c.srv.Pools[m.r.Index]
+	if c.idle {
+		c.idle = false
+		pool.Remove(c)
+		c.srv.Idle.Add(-1)
+	} else {
+		pool.End(c)
+		c.srv.Used.Add(-1)
+	}
+	c.owner = nil
+	m.closed()
+	c.Conn.Close()
+}
+
+// Writable is called by the reactor when the connection takes bytes again.
+func (c *ServerConn) Writable() {
+	if c.mux != nil {
+		c.mux.flush()
+	}
+}

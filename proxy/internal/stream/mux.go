@@ -1,0 +1,316 @@
+package stream
+
+import (
+	"github.com/forebay-lb/forebay/proxy/internal/http2"
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
+)
+
+// mux is an HTTP/2 connection with a client or a server. It needs no coroutine
+// of its own: what comes in is handled by callbacks, what goes out is gathered
+// and sent at the end of the reactor's turn, so that the answers of many streams
+// share a system call.
+type mux struct {
+	http2.Conn
+	conn  *transport.Conn
+	w     *Worker
+	r     *reactor.Reactor
+	sess  *Session    // of a client's connection
+	up    *ServerConn // of a server's
+	timer reactor.Timer
+	dirty bool // in the list of those to be flushed
+	dying bool // nothing but the end is awaited
+	gone  bool // the connection is closed
+}
+
+// muxes is one reactor's connections that have something to send.
+type muxes struct {
+	dirty, spare []*mux
+	fe, be       *http2.Config // of the settings that conf was made from
+	feOf, beOf   *Global
+}
+
+// H2LogLevels are what tune.h2.log-errors may say: which errors of HTTP/2
+// connections make a log line.
+var H2LogLevels = [...]string{"none", "connection", "stream"}
+
+// H2 are the settings of HTTP/2 (tune.h2.*) for one side.
+type H2 struct {
+	InitialWindow int // bytes
+	RxBuf         int // bytes
+	MaxStreams    int
+	MaxTotal      int
+	MaxRst        int
+	MaxFrames     int
+	Glitches      int
+}
+
+// config gives the settings of HTTP/2 in force, made once for each
+// configuration and reactor.
+func (w *Worker) h2config(r *reactor.Reactor, server bool) *http2.Config {
+	g := w.Snapshot().Global
+	x := &w.muxes[r.Index]
+	have, of, set := &x.fe, &x.feOf, &g.H2Front
+	if !server {
+		have, of, set = &x.be, &x.beOf, &g.H2Back
+	}
+	if *of != g {
+		*of = g
+		*have = &http2.Config{
+			Server:          server,
+			InitialWindow:   uint32(set.InitialWindow),
+			RxBuf:           set.RxBuf,
+			MaxStreams:      uint32(set.MaxStreams),
+			MaxFrame:        uint32(g.H2MaxFrame),
+			HeaderTable:     uint32(g.H2HeaderTable),
+			MaxHeaders:      g.MaxHeaders,
+			MaxHead:         r.BufSize() - g.MaxRewrite,
+			MaxTotal:        set.MaxTotal,
+			MaxRst:          set.MaxRst,
+			Glitches:        set.Glitches,
+			ExtendedConnect: server && !g.H2NoWebSocket,
+		}
+	}
+	return *have
+}
+
+func newMux(w *Worker, r *reactor.Reactor, conn *transport.Conn, server bool) *mux {
+	m := &mux{conn: conn, w: w, r: r}
+	m.Init(w.h2config(r, server), m)
+	m.timer.Fire = m
+	m.touch()
+	return m
+}
+
+// Buffer, Release, NewStream, Request, Response and Changed make m the owner of
+// its http2.Conn.
+
+// Buffer gives a buffer.
+func (m *mux) Buffer() []byte { return m.r.Buffer() }
+
+// Release takes a buffer back.
+func (m *mux) Release(b []byte) { m.r.Release(b) }
+
+// NewStream gives a stream to a request that begins.
+func (m *mux) NewStream(s *http2.Stream) *message.Request {
+	if m.sess == nil || m.dying {
+		return nil
+	}
+	st := m.w.streams[m.r.Index].get()
+	st.W, st.R, st.Sess = m.w, m.r, m.sess
+	st.client = leg{st: st, m: m, s: s}
+	s.User = &st.client
+	return &st.Req
+}
+
+// Request starts the exchange of a request whose head is complete.
+func (m *mux) Request(s *http2.Stream) {
+	l := s.User.(*leg)
+	m.sess.timer.Unset()
+	m.r.Start(l.st)
+}
+
+// Response tells the stream of a response's head.
+func (m *mux) Response(s *http2.Stream) { m.Changed(s) }
+
+// Changed tells the stream that something is new.
+func (m *mux) Changed(s *http2.Stream) {
+	if l, ok := s.User.(*leg); ok {
+		l.changed()
+	}
+}
+
+// touch has the connection flushed at the end of the turn.
+func (m *mux) touch() {
+	if !m.dirty {
+		m.dirty = true
+		x := &m.w.muxes[m.r.Index]
+		x.dirty = append(x.dirty, m)
+	}
+}
+
+// flushMuxes sends what was gathered during the turn.
+func (w *Worker) flushMuxes(r *reactor.Reactor) {
+	x := &w.muxes[r.Index]
+	if len(x.dirty) == 0 {
+		return
+	}
+	list := x.dirty
+	x.dirty = x.spare[:0]
+	for i, m := range list {
+		list[i] = nil
+		m.dirty = false
+		m.flush()
+	}
+	x.spare = list[:0]
+}
+
+// readsAtOnce bounds how long one connection keeps the others waiting.
+const readsAtOnce = 16
+
+// readable takes what the connection has to say.
+func (m *mux) readable() {
+	if m.gone {
+		return
+	}
+	r := m.r
+	was := r.Hold(true)
+	for i := 0; ; i++ {
+		if i == readsAtOnce {
+			r.Set(&m.timer, r.Now()+1) // the rest in the next turn
+			break
+		}
+		n, err := m.conn.TryRead(r.Scratch)
+		if n > 0 && !m.dying {
+			err = m.Feed(r.Scratch[:n])
+			if err != nil {
+				m.die(err)
+			}
+			continue
+		}
+		if err != nil {
+			m.lost(err)
+		}
+		if n == 0 {
+			break
+		}
+	}
+	r.Hold(was)
+	m.touch()
+}
+
+// feed takes bytes that were read before the connection was known to speak
+// HTTP/2.
+func (m *mux) feed(p []byte) {
+	was := m.r.Hold(true)
+	if err := m.Feed(p); err != nil {
+		m.die(err)
+	}
+	m.r.Hold(was)
+	m.touch()
+}
+
+// Fire is the timer: there is more to read, or the connection took too long to
+// end.
+func (m *mux) Fire() {
+	if m.dying {
+		m.close()
+		return
+	}
+	m.readable()
+}
+
+// flush sends what is queued, as far as the socket takes it.
+func (m *mux) flush() {
+	if m.gone {
+		return
+	}
+	r := m.r
+	was := r.Hold(true)
+	defer r.Hold(was)
+	for {
+		b := m.Out()
+		if len(b) == 0 {
+			break
+		}
+		n, err := m.conn.TryWrite(b, 0)
+		if err != nil {
+			m.lost(err)
+			return
+		}
+		if n == 0 {
+			return
+		}
+		m.Sent(n)
+	}
+	if ok, err := m.conn.Flushed(); err != nil {
+		m.lost(err)
+		return
+	} else if !ok {
+		return
+	}
+	if m.Streams() == 0 {
+		switch {
+		case m.dying:
+			m.conn.CloseWrite() // the peer reads the GOAWAY before the connection is reset
+		case m.Draining():
+			m.close()
+		}
+	}
+}
+
+// die ends the connection after a violation of the protocol: a GOAWAY says why.
+func (m *mux) die(err error) {
+	if m.dying {
+		return
+	}
+	m.dying = true
+	if m.sess != nil && m.sess.FE.LogFail != nil && m.Streams() == 0 {
+		m.sess.FE.LogFail(m.sess, err)
+	}
+	m.r.Set(&m.timer, m.r.Now()+lingering)
+	m.Abort(err)
+	m.touch()
+}
+
+// lost ends a connection that the peer closed or that broke.
+func (m *mux) lost(err error) {
+	if m.gone {
+		return
+	}
+	m.dying = true
+	m.Abort(err)
+	m.close()
+}
+
+// left is told when a stream has ended.
+func (m *mux) left() {
+	m.touch()
+	if m.gone {
+		if m.Streams() == 0 {
+			m.Free()
+		}
+		return
+	}
+	if m.up != nil {
+		m.up.left()
+	} else if m.Streams() == 0 && !m.dying {
+		m.sess.armIdle()
+	}
+}
+
+// close closes the connection. The streams have ended, or will find it out.
+func (m *mux) close() {
+	if m.gone {
+		return
+	}
+	if m.sess != nil {
+		m.sess.close()
+	} else {
+		m.up.closeMux()
+	}
+}
+
+// closed is told when the connection was closed.
+func (m *mux) closed() {
+	if m.gone {
+		return
+	}
+	m.gone, m.dying = true, true
+	m.r.Remove(&m.timer)
+	was := m.r.Hold(true)
+	m.Abort(reactor.ErrClosed)
+	m.r.Hold(was)
+	if m.Streams() == 0 {
+		m.Free()
+	}
+}
+
+// drain lets the streams end and opens no new ones.
+func (m *mux) drain() {
+	if !m.Draining() {
+		m.GoAway(http2.NoError)
+		m.touch()
+	}
+}
