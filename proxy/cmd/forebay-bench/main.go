@@ -80,8 +80,10 @@ func (b *bench) prepare() (err error) {
 		return err
 	}
 	b.progs[1].number = 1
-	if _, err := exec.LookPath("wrk"); err != nil {
-		return fmt.Errorf("wrk is missing: install it (make deps)")
+	for _, tool := range []string{"wrk", "h2load"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return fmt.Errorf("%s is missing: install it (make deps)", tool)
+		}
 	}
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
@@ -95,6 +97,9 @@ func (b *bench) prepare() (err error) {
 		fmt.Fprintf(os.Stderr, "warning: only %d descriptors are allowed, the bursts need 20000\n", lim.Max)
 	}
 	if b.dir, err = os.MkdirTemp("", "forebay-bench"); err != nil {
+		return err
+	}
+	if err := certificates(b.dir); err != nil {
 		return err
 	}
 	b.origin, err = newOrigin()

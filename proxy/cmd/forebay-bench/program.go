@@ -49,7 +49,9 @@ type running struct {
 	cmd       *exec.Cmd
 	http, tcp netip.AddrPort
 	many      netip.AddrPort // of a connection per request
-	errors    bytes.Buffer
+	// HTTP/2 in clear; TLS with an ECDSA and an RSA certificate.
+	h2, ecdsa, rsa netip.AddrPort
+	errors         bytes.Buffer
 }
 
 const configuration = `global
@@ -69,6 +71,12 @@ frontend http
 
 backend origin
     server s1 %s
+
+frontend h2
+    bind %s proto h2
+    bind %s ssl crt %s alpn h2,http/1.1
+    bind %s ssl crt %s alpn h2,http/1.1
+    default_backend origin
 
 frontend tcp
     mode tcp
@@ -95,7 +103,7 @@ const manyOrigins = 32
 // start runs a proxy and waits until it accepts connections.
 func (p *program) start(dir string, threads int, origin netip.AddrPort) (*running, error) {
 	r := &running{program: p}
-	for _, a := range []*netip.AddrPort{&r.http, &r.tcp, &r.many} {
+	for _, a := range []*netip.AddrPort{&r.http, &r.tcp, &r.many, &r.h2, &r.ecdsa, &r.rsa} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
@@ -105,7 +113,8 @@ func (p *program) start(dir string, threads int, origin netip.AddrPort) (*runnin
 		l.Close()
 	}
 	file := filepath.Join(dir, p.name+".cfg")
-	text := fmt.Sprintf(configuration, threads, r.http, origin, r.tcp, origin, r.many)
+	text := fmt.Sprintf(configuration, threads, r.http, origin,
+		r.h2, r.ecdsa, filepath.Join(dir, "ecdsa.pem"), r.rsa, filepath.Join(dir, "rsa.pem"), r.tcp, origin, r.many)
 	for i := range manyOrigins { // own ones for each program
 		text += fmt.Sprintf("    server m%d 127.0.%d.%d:%d\n", i, 2+p.number, i+1, origin.Port())
 	}

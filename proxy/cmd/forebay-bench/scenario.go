@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -39,15 +40,26 @@ type sample struct {
 }
 
 var scenarios = []scenario{
-	{name: "keepalive-64", what: "keep-alive, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, "/", false)},
-	{name: "keepalive-256", what: "keep-alive, 200 B, 256 connections, one thread", threads: 1, target: 0.85, run: wrk(256, "/", false)},
-	{name: "keepalive-64-2t", what: "keep-alive, 200 B, 64 connections, two threads", threads: 2, target: 0.85, run: wrk(64, "/", false)},
-	{name: "keepalive-256-2t", what: "keep-alive, 200 B, 256 connections, two threads", threads: 2, target: 0.85, run: wrk(256, "/", false)},
+	{name: "keepalive-64", what: "keep-alive, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, httpAt, "/")},
+	{name: "keepalive-256", what: "keep-alive, 200 B, 256 connections, one thread", threads: 1, target: 0.85, run: wrk(256, httpAt, "/")},
+	{name: "keepalive-64-2t", what: "keep-alive, 200 B, 64 connections, two threads", threads: 2, target: 0.85, run: wrk(64, httpAt, "/")},
+	{name: "keepalive-256-2t", what: "keep-alive, 200 B, 256 connections, two threads", threads: 2, target: 0.85, run: wrk(256, httpAt, "/")},
 	{name: "close", what: "a connection per request, one thread", threads: 1, target: 1.0, run: perConnection},
 	{name: "close-2t", what: "a connection per request, two threads", threads: 2, target: 1.0, run: perConnection},
-	{name: "big", what: "1 MiB bodies, 16 connections, one thread", threads: 1, target: 0.7, run: wrk(16, "/big", false)},
-	{name: "tcp", what: "TCP mode, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, "/", true)},
-	{name: "tcp-big", what: "TCP mode, 1 MiB, 16 connections, one thread", threads: 1, target: 0.85, run: wrk(16, "/big", true)},
+	{name: "big", what: "1 MiB bodies, 16 connections, one thread", threads: 1, target: 0.7, run: wrk(16, httpAt, "/big")},
+	{name: "tcp", what: "TCP mode, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, tcpAt, "/")},
+	{name: "tcp-big", what: "TCP mode, 1 MiB, 16 connections, one thread", threads: 1, target: 0.85, run: wrk(16, tcpAt, "/big")},
+	{name: "h2-1", what: "HTTP/2 in clear, 200 B, 64 connections of 1 stream, one thread", threads: 1, target: 0.8, run: h2load(64, 1, false)},
+	{name: "h2-10", what: "HTTP/2 in clear, 200 B, 16 connections of 10 streams, one thread", threads: 1, target: 0.8, run: h2load(16, 10, false)},
+	{name: "h2-100", what: "HTTP/2 in clear, 200 B, 4 connections of 100 streams, one thread", threads: 1, target: 0.8, run: h2load(4, 100, false)},
+	{name: "h2s-1", what: "HTTP/2 over TLS, 200 B, 64 connections of 1 stream, one thread", threads: 1, target: 0.8, run: h2load(64, 1, true)},
+	{name: "h2s-10", what: "HTTP/2 over TLS, 200 B, 16 connections of 10 streams, one thread", threads: 1, target: 0.8, run: h2load(16, 10, true)},
+	{name: "h2s-100", what: "HTTP/2 over TLS, 200 B, 4 connections of 100 streams, one thread", threads: 1, target: 0.8, run: h2load(4, 100, true)},
+	{name: "tls-keepalive", what: "keep-alive over TLS, 200 B, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, httpsAt, "/")},
+	{name: "tls-big", what: "1 MiB bodies over TLS, 16 connections, one thread", threads: 1, target: 1.0, run: wrk(16, httpsAt, "/big")},
+	{name: "tls-ecdsa", what: "full TLS 1.3 handshake, ECDSA P-256, one thread", threads: 1, target: 0.8, run: handshakes(ecdsaAt, false)},
+	{name: "tls-rsa", what: "full TLS 1.3 handshake, RSA 2048, one thread", threads: 1, target: 1.0, run: handshakes(rsaAt, false)},
+	{name: "tls-resumed", what: "resumed TLS 1.3 handshake, one thread", threads: 1, target: 0.8, run: handshakes(ecdsaAt, true)},
 	{name: "p99", what: "99th percentile at 15,000 requests/s, 64 connections", threads: 1, target: 1.0, kind: latency, run: percentile},
 	{name: "idle", what: "idle keep-alive connection, 5,000 of them", threads: 1, target: 600, kind: bytesPerClient, run: idle, once: true},
 	{name: "burst", what: "connection, a minute after 9,000 requests at once", threads: 1, target: 2048, kind: bytesPerClient, run: burst, once: true},
@@ -58,17 +70,22 @@ var (
 	wrkTrouble  = regexp.MustCompile(`(?m)^.*(Socket errors|Non-2xx).*$`)
 )
 
+// Where the scenarios send their requests.
+
+func httpAt(r *running) string  { return "http://" + r.http.String() }
+func tcpAt(r *running) string   { return "http://" + r.tcp.String() }
+func httpsAt(r *running) string { return "https://" + r.ecdsa.String() }
+
+func ecdsaAt(r *running) netip.AddrPort { return r.ecdsa }
+func rsaAt(r *running) netip.AddrPort   { return r.rsa }
+
 // wrk loads a proxy with wrk.
-func wrk(connections int, path string, tcp bool) func(*bench, *running) (sample, error) {
+func wrk(connections int, to func(*running) string, path string) func(*bench, *running) (sample, error) {
 	return func(b *bench, r *running) (sample, error) {
-		to := r.http
-		if tcp {
-			to = r.tcp
-		}
 		var out []byte
 		return b.timed(r, func() (int64, error) {
 			var err error
-			out, err = exec.Command("wrk", "-t1", "-c"+strconv.Itoa(connections), "-d"+strconv.Itoa(int(b.length.Seconds()))+"s", "http://"+to.String()+path).CombinedOutput()
+			out, err = exec.Command("wrk", "-t1", "-c"+strconv.Itoa(connections), "-d"+strconv.Itoa(int(b.length.Seconds()))+"s", to(r)+path).CombinedOutput()
 			if err != nil {
 				return 0, fmt.Errorf("wrk: %w\n%s", err, out)
 			}
@@ -154,7 +171,7 @@ func settled(r *running, limit time.Duration) (int64, error) {
 
 // base is the memory of a proxy that has worked and rests.
 func base(b *bench, r *running) (int64, error) {
-	if _, err := wrk(64, "/", false)(b, r); err != nil {
+	if _, err := wrk(64, httpAt, "/")(b, r); err != nil {
 		return 0, err
 	}
 	return settled(r, 20*time.Second)
