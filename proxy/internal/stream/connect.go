@@ -226,7 +226,10 @@ func (st *Stream) reuse() bool {
 	if c := s.priv; c != nil {
 		s.priv = nil
 		c.owner = nil
-		if c.srv == st.Srv && c.fits(st.Srv, st.serverName()) && !c.HungUp() {
+		if c.srv == st.Srv && c.fits(st.Srv, st.serverName()) && !c.HungUp() && (c.mux == nil || c.mux.Available() > 0) {
+			if c.mux != nil {
+				c.begin(s)
+			}
 			st.take(c)
 			return true
 		}

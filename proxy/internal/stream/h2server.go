@@ -70,19 +70,26 @@ func (c *ServerConn) left() {
 	pool := &srv.Pools[m.r.Index]
 	if m.dying || m.Draining() || m.Available() == 0 || c.HungUp() || srv.Deleted() || srv.Down() || c.mux.w.Stopping.Load() ||
 		set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) || set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse ||
-		c.reuse == ReuseNever || c.private || pool.Len() > 0 && srv.Spare() {
+		c.keptPrivate() && (!c.owner.IsOpen() || c.owner.priv != nil) || !c.keptPrivate() && pool.Len() > 0 && srv.Spare() {
 		m.drain()
 		m.flush()
 		c.closeMux()
 		return
 	}
 	pool.End(c)
-	c.owner = nil
 	c.idle = true
 	srv.Used.Add(-1)
 	srv.Idle.Add(1)
+	if c.keptPrivate() {
+		c.owner.priv = c
+		return
+	}
+	c.owner = nil
 	pool.Put(c)
 }
+
+// keptPrivate tells whether only one client's requests may use the connection.
+func (c *ServerConn) keptPrivate() bool { return c.reuse == ReuseNever || c.private }
 
 // closeMux closes a connection of HTTP/2.
 func (c *ServerConn) closeMux() {
@@ -95,6 +102,9 @@ func (c *ServerConn) closeMux() {
 		c.idle = false
 		pool.Remove(c)
 		c.srv.Idle.Add(-1)
+		if c.owner != nil && c.owner.priv == c {
+			c.owner.priv = nil
+		}
 	} else {
 		pool.End(c)
 		c.srv.Used.Add(-1)

@@ -97,6 +97,9 @@ func (m *mux) NewStream(s *http2.Stream) *message.Request {
 	if m.sess == nil || m.dying {
 		return nil
 	}
+	if m.w.Stopping.Load() {
+		m.drain()
+	}
 	st := m.w.streams[m.r.Index].get()
 	st.W, st.R, st.Sess = m.w, m.r, m.sess
 	st.client = leg{st: st, m: m, s: s}
