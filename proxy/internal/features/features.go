@@ -10,6 +10,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/rule"
 	_ "github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
 	_ "github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	_ "github.com/forebay-lb/forebay/proxy/internal/ssl"
 	_ "github.com/forebay-lb/forebay/proxy/internal/stats"
 	_ "github.com/forebay-lb/forebay/proxy/internal/userlist"
 )

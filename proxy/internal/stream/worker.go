@@ -40,7 +40,19 @@ type Global struct {
 	H2MaxFrame, H2HeaderTable int
 	H2NoWebSocket             bool
 	H2LogErrors               string // of H2LogLevels
+	TLS                       TLSLimits
 	slots                     slots
+}
+
+// TLSLimits are the process's settings of TLS; 0 is no limit, or off.
+type TLSLimits struct {
+	MaxConn int // maxsslconn: connections under TLS, on both sides
+	MaxRate int // maxsslrate: connections accepted per second
+	// Capture is how many bytes of a ClientHello are kept.
+	Capture int
+	// HardMaxRecord is the most bytes that one record carries, MaxRecord the same
+	// for those at the beginning of a transfer.
+	HardMaxRecord, MaxRecord int
 }
 
 // ReactorCounters is one reactor's share of the process's statistics.
