@@ -73,7 +73,7 @@ func (m *Master) serve(s *stream.Session, set *runtimeapi.Set) {
 	s.SetIdle(nil)
 	s.Reactor().Go(func() {
 		defer func() {
-			s.FD.Close()
+			s.Conn.Close()
 			s.Listener.Cur.Add(-1)
 		}()
 		o := runtimeapi.Options{
@@ -86,7 +86,9 @@ func (m *Master) serve(s *stream.Session, set *runtimeapi.Set) {
 		if o.Level == 0 {
 			o.Level = runtimeapi.Admin
 		}
-		runtimeapi.Serve(&s.FD, set, o)
+		if s.Secure(s.Reactor().After(runtimeapi.DefaultTimeout)) == nil {
+			runtimeapi.Serve(&s.Conn, set, o)
+		}
 	})
 }
 

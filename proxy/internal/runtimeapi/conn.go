@@ -6,6 +6,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // Mode is how a connection reads commands (management.txt 9.3).
@@ -54,7 +55,7 @@ type Options struct {
 type Conn struct {
 	Options
 	R  *reactor.Reactor
-	FD *reactor.FD
+	FD *transport.Conn
 	// Payload is the payload of the command that runs, HasPayload whether there
 	// was one.
 	Payload    string

@@ -8,6 +8,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // What holds where the configuration says nothing (configuration.txt 3.1,
@@ -46,7 +47,7 @@ func handler(g *gate, timeout time.Duration) func(*stream.Session) {
 		r := s.Reactor()
 		r.Go(func() {
 			defer func() {
-				s.FD.Close()
+				s.Conn.Close()
 				s.Listener.Cur.Add(-1)
 			}()
 			if !g.enter(r) {
@@ -54,11 +55,14 @@ func handler(g *gate, timeout time.Duration) func(*stream.Session) {
 			}
 			defer g.leave()
 			w, b := s.Listener.Worker(), s.Listener.Bind.Load()
+			if s.Secure(r.After(timeout)) != nil {
+				return
+			}
 			o := Options{Worker: w, Level: Level(b.Level), Timeout: timeout, ExposeFD: b.ExposeFD, MaxLine: w.Snapshot().Global.BufSize}
 			if o.Level == 0 {
 				o.Level = Operator
 			}
-			Serve(&s.FD, Worker, o)
+			Serve(&s.Conn, Worker, o)
 		})
 	}
 }
@@ -67,8 +71,8 @@ func handler(g *gate, timeout time.Duration) func(*stream.Session) {
 // socket pair, in a coroutine of its own, and closes it at the end. done may be
 // nil. It must be called on r.
 func Attach(r *reactor.Reactor, n int, set *Set, o Options, done func()) error {
-	fd := &reactor.FD{}
-	if err := r.Open(fd, n, nil); err != nil {
+	fd := &transport.Conn{}
+	if err := r.Open(&fd.FD, n, nil); err != nil {
 		return err
 	}
 	r.Go(func() {

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // errTooBig ends a connection that sends more than it may.
@@ -15,7 +15,7 @@ var errTooBig = errors.New("too big")
 
 // Serve speaks with the client at fd until either side ends it. It must run in a
 // coroutine of fd's reactor. It does not close fd.
-func Serve(fd *reactor.FD, set *Set, o Options) {
+func Serve(fd *transport.Conn, set *Set, o Options) {
 	c := &Conn{Options: o, R: fd.Reactor(), FD: fd, set: set}
 	if c.MaxLine == 0 {
 		c.MaxLine = MaxLine

@@ -46,7 +46,14 @@ func (s *Session) establish() bool {
 		return true
 	}
 	s.busy = true
-	err := s.secure()
+	var deadline int64
+	if t := s.FE.handshakeTimeout(); t > 0 {
+		deadline = s.Accepted + int64(t)
+	}
+	if s.Listener.Bind.Load().TLS != nil {
+		s.Listener.worker.CurrTLS.Add(1)
+	}
+	err := s.Secure(deadline)
 	s.busy = false
 	if err != nil {
 		s.failed(err)
@@ -56,20 +63,16 @@ func (s *Session) establish() bool {
 	return true
 }
 
-// secure is the TLS handshake, if the listener asks for one.
-func (s *Session) secure() error {
+// Secure is the TLS handshake, if the listener asks for one, in a coroutine.
+// deadline is on the reactor's clock (0: none).
+func (s *Session) Secure(deadline int64) error {
 	b, r := s.Listener.Bind.Load(), s.Reactor()
 	if b.TLS == nil {
 		return nil
 	}
-	var deadline int64
-	if t := s.FE.handshakeTimeout(); t > 0 {
-		deadline = s.Accepted + int64(t)
-	}
 	s.Conn.Server(b.TLS)
 	w := s.Listener.worker
 	n := &w.Counters[r.Index]
-	w.CurrTLS.Add(1)
 	if err := s.Handshake(deadline); err != nil {
 		n.TLSFrontFailed.Add(1)
 		return err
