@@ -62,6 +62,9 @@ var scenarios = []scenario{
 	{name: "tls-resumed", what: "resumed TLS 1.3 handshake, one thread", threads: 1, target: 0.8, run: handshakes(ecdsaAt, true)},
 	{name: "p99", what: "99th percentile at 15,000 requests/s, 64 connections", threads: 1, target: 1.0, kind: latency, run: percentile},
 	{name: "idle", what: "idle keep-alive connection, 5,000 of them", threads: 1, target: 600, kind: bytesPerClient, run: idle, once: true},
+	{name: "idle-h2", what: "idle HTTP/2 connection in clear, 2,000 of them", threads: 1, target: 2500, kind: bytesPerClient, run: idleConns(2000, dialH2), once: true},
+	{name: "idle-tls", what: "idle connection under TLS, 2,000 of them", threads: 1, target: 10000, kind: bytesPerClient, run: idleConns(2000, dialTLS("http/1.1")), once: true},
+	{name: "idle-h2s", what: "idle HTTP/2 connection under TLS, 2,000 of them", threads: 1, target: 12000, kind: bytesPerClient, run: idleConns(2000, dialTLS("h2")), once: true},
 	{name: "burst", what: "connection, a minute after 9,000 requests at once", threads: 1, target: 2048, kind: bytesPerClient, run: burst, once: true},
 }
 
