@@ -66,7 +66,9 @@ var (
 	serverOptions = map[string]*ServerOption{}
 	sections      = map[string]*SectionParser{}
 	finishers     []func(*Ctx)
-	early         []func(*Ctx)
+
+	serverFinishers []func(*Ctx, *stream.Proxy, string, *stream.ServerSettings) error
+	early           []func(*Ctx)
 )
 
 // Register adds keywords. It panics on a name that is taken: a mistake of the
@@ -100,6 +102,14 @@ func RegisterServer(list ...ServerOption) {
 	}
 }
 
+// RegisterServerFinish adds a step that completes the settings of each server
+// when its line and all sections were parsed, before the steps of
+// [RegisterFinish]; for a server added at run time, when its words were. Its
+// error is reported at the line.
+func RegisterServerFinish(f func(c *Ctx, p *stream.Proxy, name string, s *stream.ServerSettings) error) {
+	serverFinishers = append(serverFinishers, f)
+}
+
 // RegisterSection adds a kind of section.
 func RegisterSection(p SectionParser) { sections[p.Kind] = &p }
 
@@ -120,6 +130,8 @@ type Ctx struct {
 	Proxy   *stream.Proxy // of proxy sections, nil in global
 	// InDefaults tells that the line is in a defaults section.
 	InDefaults bool
+	// Dynamic tells that a server is added at run time.
+	Dynamic bool
 
 	base *stream.Proxy // the section's settings before its first line
 }

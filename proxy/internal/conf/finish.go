@@ -23,6 +23,7 @@ func (l *Loading) finish() {
 		}
 	}
 	l.fullConn()
+	l.servers()
 	if r := Runtime.Global(g); r != nil {
 		for i, b := range r.Binds {
 			if b.ID == 0 {
@@ -30,6 +31,27 @@ func (l *Loading) finish() {
 			}
 		}
 	}
+}
+
+// servers runs the features' own steps for each server.
+func (l *Loading) servers() {
+	for _, p := range l.Snap.Proxies {
+		for _, s := range p.ServerLines {
+			c := &Ctx{Loading: l, Pos: s.Pos, Section: p.Kind, Proxy: p}
+			if err := c.finishServer(s.Name, s.Settings); err != nil {
+				l.Alert(s.Pos, "%s", err)
+			}
+		}
+	}
+}
+
+func (c *Ctx) finishServer(name string, set *stream.ServerSettings) error {
+	for _, f := range serverFinishers {
+		if err := f(c, c.Proxy, name, set); err != nil {
+			return say("'server %s/%s' : %w", c.Proxy.Name, name, err)
+		}
+	}
+	return nil
 }
 
 // number gives numbers to what has none as HAProxy does: each proxy, bind and

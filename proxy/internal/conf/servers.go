@@ -149,8 +149,12 @@ func defaultServerLine(c *Ctx) error {
 // so are names of hosts.
 func (c *Ctx) ParseServer(p *stream.Proxy, name string, words []string) (*stream.ServerSettings, error) {
 	d := *c
-	d.Proxy = p
-	return d.server(name, words, true)
+	d.Proxy, d.Dynamic = p, true
+	set, err := d.server(name, words, true)
+	if err == nil {
+		err = d.finishServer(name, set)
+	}
+	return set, err
 }
 
 // server reads what follows the name of a server: its address and options.

@@ -35,8 +35,10 @@ type Settings struct {
 	SlowStart      time.Duration
 
 	Check Check
-	// TLS secures the connections, nil: in clear.
+	// TLS secures the connections, nil: in clear. SSL is what the feature that
+	// made it knows of the line.
 	TLS Security
+	SSL any
 	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what TLS
 	// agrees on.
 	Proto string
@@ -57,6 +59,7 @@ type Check struct {
 	Inter, FastInter, DnInter time.Duration
 	Rise, Fall                int
 	TLS                       Security // nil: in clear
+	SNIAuto                   bool     // without another name, TLS asks for the one of the request
 	Proto                     string
 	Preamble                  Preamble
 }
@@ -70,6 +73,19 @@ type Security interface {
 	// Name is the name that a connection for subject asks for. subject is a
 	// *stream.Stream, or nil for a health check.
 	Name(subject any) string
+}
+
+// adopter is a Security that lives on: Adopt tells whether o says the same as it
+// does, and takes over from o what may differ.
+type adopter interface{ Adopt(o Security) bool }
+
+// carry gives what secures connections from now on: the old one if the new one
+// says the same, so that connections and sessions made with it are of use still.
+func carry(old, new Security) Security {
+	if a, ok := old.(adopter); ok && new != nil && old != new && a.Adopt(new) {
+		return old
+	}
+	return new
 }
 
 // Preamble is what a connection to a server begins with, before TLS: a PROXY
@@ -316,6 +332,9 @@ func (s *Server) SetAdmin(now time.Time, set, clear Admin, reason string) {
 // the configuration itself says something new.
 func (s *Server) Replace(now time.Time, set *Settings) {
 	old := s.settings.Load()
+	kept := *set
+	kept.TLS, kept.Check.TLS = carry(old.TLS, set.TLS), carry(old.Check.TLS, set.Check.TLS)
+	set = &kept
 	s.settings.Store(set)
 	s.Update(now, "configuration", func(st *State) {
 		if set.Weight != old.Weight || !st.WeightByUser {

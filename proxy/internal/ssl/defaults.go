@@ -59,18 +59,24 @@ const (
 
 var defaultsSlot = stream.NewSlot[Defaults]()
 
-// DefaultsOf gives what the global section says. It may be changed only while it
-// is parsed.
+// DefaultsOf gives what the global section says.
 func DefaultsOf(g *stream.Global) *Defaults {
 	if d := defaultsSlot.Global(g); d != nil {
 		return d
 	}
-	d := defaultsSlot.MakeGlobal(g)
-	*d = Defaults{
-		Bind: Options{}, Server: Options{Server: true},
-		Extra: ExtraAll, CacheSize: 20000, Lifetime: 300 * time.Second, CtxCacheSize: 1000,
+	return &Defaults{
+		Server: Options{Server: true},
+		Extra:  ExtraAll, CacheSize: 20000, Lifetime: 300 * time.Second, CtxCacheSize: 1000,
 	}
-	return d
+}
+
+// change gives the same while the global section is parsed, to be changed.
+func change(g *stream.Global) *Defaults {
+	if defaultsSlot.Global(g) == nil {
+		d := DefaultsOf(g)
+		*defaultsSlot.MakeGlobal(g) = *d
+	}
+	return defaultsSlot.Global(g)
 }
 
 // Path gives the name of a file that the configuration gives relative to a base,
@@ -85,7 +91,7 @@ func Path(base, name string) string {
 // global makes the keyword of a setting.
 func global(name string, max int, parse func(c *conf.Ctx, d *Defaults) error) conf.Keyword {
 	return conf.Keyword{Name: name, In: conf.Global, Max: max, Parse: func(c *conf.Ctx) error {
-		return parse(c, DefaultsOf(c.Snap.Global))
+		return parse(c, change(c.Snap.Global))
 	}}
 }
 

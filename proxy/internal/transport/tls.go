@@ -295,10 +295,11 @@ func (w *wire) release() {
 // Close implements net.Conn. The owner of the Conn closes it.
 func (w *wire) Close() error { return nil }
 
-// The addresses are of no use to crypto/tls, and deadlines are the owner's.
+// crypto/tls only asks for the address to find older sessions when there is no
+// name; whoever keeps them does not go by it. Deadlines are the owner's.
 
-func (w *wire) LocalAddr() net.Addr              { return nil }
-func (w *wire) RemoteAddr() net.Addr             { return nil }
+func (w *wire) LocalAddr() net.Addr              { return &net.UnixAddr{} }
+func (w *wire) RemoteAddr() net.Addr             { return &net.UnixAddr{} }
 func (w *wire) SetDeadline(time.Time) error      { return syscall.ENOTSUP }
 func (w *wire) SetReadDeadline(time.Time) error  { return syscall.ENOTSUP }
 func (w *wire) SetWriteDeadline(time.Time) error { return syscall.ENOTSUP }
