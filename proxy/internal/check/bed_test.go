@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/logs"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
@@ -81,7 +82,7 @@ func forget(backend string) {
 }
 
 func load(text string) (*stream.Snapshot, *config.Diagnostics) {
-	return snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Threads: 2, MaxConn: 100})
+	return snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Files: bundle.Disk{}, Threads: 2, MaxConn: 100})
 }
 
 func mustLoad(t *testing.T, text string) *stream.Snapshot {

@@ -316,7 +316,7 @@ func TestErrors(t *testing.T) {
 		{"http-check send uri \"/a b\"", "invalid character"},
 		{"http-check send uri /\n http-check send uri /", "'http-check send' : unable to add http-check send rule at step 2 (missing connect rule)."},
 		{"http-check send uri /\n http-check connect", "first step MUST also be a 'connect'"},
-		{"http-check connect ssl", "not supported by Forebay yet"},
+		{"http-check connect via-socks4", "not supported by Forebay yet"},
 		{"http-check connect port 0", "expects a port number"},
 		{"http-check send-state x", "cannot handle unexpected argument 'x'."},
 		{"http-check expect", "'http-check expect' : expects at least a matching pattern as arguments."},

@@ -1,9 +1,11 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
@@ -24,9 +27,16 @@ func init() {
 		conf.ServerOption{Name: "rise", Args: 1, Dynamic: true, Parse: count(func(k *server.Check) *int { return &k.Rise })},
 		conf.ServerOption{Name: "fall", Args: 1, Dynamic: true, Parse: count(func(k *server.Check) *int { return &k.Fall })},
 		conf.ServerOption{Name: "port", Args: 1, Dynamic: true, Parse: port},
+		conf.ServerOption{Name: "check-proto", Args: 1, Dynamic: true, Parse: protocol},
 		conf.ServerOption{Name: "addr", Args: 1, Dynamic: true, Parse: addr},
 	)
 	conf.RegisterFinish(finish)
+	conf.RegisterServerFinish(func(c *conf.Ctx, p *stream.Proxy, _ string, s *stream.ServerSettings) error {
+		if !c.Dynamic {
+			return nil // the rules are not known yet: see finish
+		}
+		return secure(c, p, s, rules.Of(p))
+	})
 }
 
 // say makes an error of a message that users of HAProxy know.
@@ -103,6 +113,83 @@ func addr(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
 	return 2, nil
 }
 
+// protocol is "check-proto".
+func protocol(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
+	if len(words) < 2 {
+		return 0, say("'check-proto' : missing value")
+	}
+	switch words[1] {
+	case "h1":
+		s.Check.Proto = "h1"
+	case "none":
+		s.Check.Proto = ""
+	case "h2":
+		return 0, errH2
+	case "fcgi", "quic", "qmux", "spop":
+		return 0, conf.NotYet("option", "check-proto "+words[1])
+	default:
+		return 0, say("'check-proto' :  unknown MUX protocol '%s'.", words[1])
+	}
+	return 2, nil
+}
+
+// errH2 refuses checks over HTTP/2.
+var errH2 = errors.New("health checks speak HTTP/1 only: use 'check-alpn http/1.1', or a check without 'option httpchk'")
+
+// secure prepares TLS for the connections of a server's HTTP checks: those of
+// the server line, and those of rules that say something of it.
+func secure(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, own *settings) (err error) {
+	k := &s.Check
+	if !k.Enabled || own == nil || !own.on {
+		return nil
+	}
+	name, alpn := "", []string(nil)
+	if u, ok := k.TLS.(*ssl.Upstream); ok {
+		name, alpn = u.Name(nil), u.Offers()
+		if k.TLS, err = spoken(c, p, s, name, alpn); err != nil {
+			return err
+		}
+	}
+	for i := range own.sequence {
+		st := &own.sequence[i]
+		inherits := st.defaults && k.TLS != nil
+		if st.kind != connect || !st.secure && (!inherits || st.sni == "" && st.alpn == nil) {
+			continue
+		}
+		ask, offer := st.sni, st.alpn
+		if inherits {
+			ask = cmp.Or(ask, name)
+			if offer == nil {
+				offer = alpn
+			}
+		}
+		if k.RuleTLS == nil {
+			k.RuleTLS = make(map[int]server.Security)
+		}
+		if k.RuleTLS[i], err = spoken(c, p, s, ask, offer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spoken gives what secures a check without offering protocols that checks do
+// not speak.
+func spoken(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, name string, alpn []string) (server.Security, error) {
+	u, err := ssl.ForCheck(c, p, s, name, alpn)
+	if err != nil {
+		return nil, err
+	}
+	list := slices.DeleteFunc(slices.Clone(u.Offers()), func(p string) bool { return p == "h2" })
+	switch {
+	case len(list) == len(u.Offers()):
+		return u, nil
+	case len(list) == 0:
+		return nil, errH2
+	}
+	return ssl.ForCheck(c, p, s, name, list)
+}
+
 // finish looks at what goes together once all sections are known.
 func finish(c *conf.Ctx) {
 	for _, p := range c.Snap.Proxies {
@@ -120,6 +207,9 @@ func finish(c *conf.Ctx) {
 		}
 		for _, l := range p.ServerLines {
 			k := &l.Settings.Check
+			if err := secure(c, p, l.Settings, own); err != nil {
+				c.Alert(l.Pos, "'server %s/%s' : %s", p.Name, l.Name, err)
+			}
 			if !k.Enabled || !l.Settings.MapPort || k.Port != 0 || own.names() {
 				continue
 			}

@@ -10,7 +10,9 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/message"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // outcome is how a check ended, in the terms of the statistics (manual of the
@@ -48,7 +50,7 @@ type probe struct {
 	set      *server.Settings
 	own      *settings
 	node     string
-	fd       reactor.FD
+	conn     transport.Conn
 	deadline int64
 	linger   bool
 
@@ -69,8 +71,11 @@ func (p *probe) Readable() {}
 func (p *probe) run() (out outcome, killed bool) {
 	defer p.close()
 	if p.own == nil || !p.own.on {
-		if out, killed = p.connect(&step{kind: connect}); out.status != "" || killed {
+		if out, killed = p.connect(&step{kind: connect, defaults: true}, 0); out.status != "" || killed {
 			return out, killed
+		}
+		if p.conn.TLS != nil {
+			return outcome{status: "L6OK"}, false
 		}
 		return outcome{status: "L4OK"}, false
 	}
@@ -80,7 +85,7 @@ func (p *probe) run() (out outcome, killed bool) {
 		st := &p.own.sequence[i]
 		switch st.kind {
 		case connect:
-			out, killed = p.connect(st)
+			out, killed = p.connect(st, i)
 		case send:
 			out, killed = p.send(st)
 		default:
@@ -102,9 +107,9 @@ func (p *probe) run() (out outcome, killed bool) {
 // server learns at once that nothing else comes, and no TIME_WAIT stays behind.
 func (p *probe) close() {
 	if p.linger {
-		p.fd.Close()
+		p.conn.Close()
 	} else {
-		p.fd.Abort()
+		p.conn.Abort()
 	}
 }
 
@@ -128,8 +133,9 @@ func (p *probe) target(st *step) reactor.Addr {
 	return to
 }
 
-func (p *probe) connect(st *step) (outcome, bool) {
-	if p.fd.IsOpen() {
+// connect opens the connection of a step, number i of the sequence.
+func (p *probe) connect(st *step, i int) (outcome, bool) {
+	if p.conn.IsOpen() {
 		p.close()
 	}
 	p.linger = st.linger
@@ -144,11 +150,11 @@ func (p *probe) connect(st *step) (outcome, bool) {
 	if limit.Check > 0 && limit.Connect > 0 {
 		p.deadline = min(p.deadline, now+int64(limit.Connect))
 	}
-	if err := stream.Dial(p.r, &p.fd, p, to, p.set.Source); err != nil {
+	if err := stream.Dial(p.r, &p.conn.FD, p, to, p.set.Source); err != nil {
 		return notConnected(err), false
 	}
-	for !p.fd.CanWrite() {
-		err := p.fd.WaitWrite(p.deadline)
+	for !p.conn.CanWrite() {
+		err := p.conn.WaitWrite(p.deadline)
 		switch {
 		case err == reactor.ErrKilled:
 			return outcome{}, true
@@ -158,13 +164,60 @@ func (p *probe) connect(st *step) (outcome, bool) {
 			return notConnected(err), false
 		}
 	}
-	if err := stream.Connected(&p.fd); err != nil {
+	if err := stream.Connected(&p.conn.FD); err != nil {
 		return notConnected(err), false
+	}
+	if st.defaults && p.set.Check.Preamble != nil {
+		if out, killed := p.write(p.set.Check.Preamble.Append(nil, nil), "L4TOUT"); out.status != "" || killed {
+			return out, killed
+		}
+	}
+	if s := p.security(st, i); s != nil {
+		if out, killed := p.secure(s, st); out.status != "" || killed {
+			return out, killed
+		}
 	}
 	if limit.Check > 0 {
 		p.deadline = p.r.Now() + int64(limit.Check)
 	}
 	return outcome{}, false
+}
+
+// security is how the connection of a step is secured, nil: in clear.
+func (p *probe) security(st *step, i int) server.Security {
+	if s := p.set.Check.RuleTLS[i]; s != nil {
+		return s
+	}
+	if st.defaults {
+		return p.set.Check.TLS
+	}
+	return nil
+}
+
+// secure makes the connection secure.
+func (p *probe) secure(s server.Security, st *step) (outcome, bool) {
+	name := s.Name(nil)
+	if name == "" && p.set.Check.SNIAuto && st.host != "" {
+		name = st.host
+	}
+	p.conn.Client(s.Config(name))
+	err := p.conn.Handshake(p.deadline)
+	var bad *ssl.VerifyError
+	switch {
+	case err == nil:
+		return outcome{}, false
+	case err == reactor.ErrKilled:
+		return outcome{}, true
+	case err == reactor.ErrTimeout:
+		return outcome{status: "L6TOUT"}, false
+	case errors.As(err, &bad) && bad.WrongName() && name != "":
+		return outcome{status: "L6RSP", info: "Server presented an SSL certificate different from the expected one"}, false
+	case errors.As(err, &bad) && bad.WrongName():
+		return outcome{status: "L6RSP", info: "Server presented an SSL certificate different from the configured one"}, false
+	case err == io.EOF:
+		return outcome{status: "L6RSP", info: "SSL handshake failure (the server closed the connection)"}, false
+	}
+	return outcome{status: "L6RSP", info: "SSL handshake failure (" + err.Error() + ")"}, false
 }
 
 // notConnected is the outcome of a connection that failed. What the machine
@@ -194,17 +247,28 @@ func (p *probe) send(st *step) (outcome, bool) {
 	p.n, p.head, p.received, p.ended = 0, 0, false, false
 	p.method = message.MethodOf([]byte(st.method))
 	req := st.request.bytes(state)
-	for len(req) > 0 {
-		n, err := p.fd.TryWrite(req, 0)
-		req = req[n:]
-		if err == nil && len(req) > 0 {
-			err = p.fd.WaitWrite(p.deadline)
+	return p.write(req, "L7TOUT")
+}
+
+// write sends all of b; late is the status when time is up.
+func (p *probe) write(b []byte, late string) (outcome, bool) {
+	for {
+		n, err := p.conn.TryWrite(b, 0)
+		b = b[n:]
+		done := false
+		if err == nil && len(b) == 0 {
+			done, err = p.conn.Flushed()
+		}
+		if err == nil && !done {
+			err = p.conn.WaitWrite(p.deadline)
 		}
 		if err != nil {
-			return p.broken(err, "L7TOUT")
+			return p.broken(err, late)
+		}
+		if done {
+			return outcome{}, false
 		}
 	}
-	return outcome{}, false
 }
 
 // broken is the outcome of an error after the connection was made.
@@ -241,7 +305,7 @@ func (p *probe) expect(st *step) (outcome, bool) {
 		if p.ended {
 			return outcome{status: "L7RSP"}, false
 		}
-		n, err := p.fd.Read(p.buf[p.n:], p.deadline)
+		n, err := p.conn.Read(p.buf[p.n:], p.deadline)
 		p.n += n
 		switch {
 		case err == io.EOF:

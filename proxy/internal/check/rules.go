@@ -10,6 +10,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
@@ -48,9 +49,14 @@ type step struct {
 	kind    stepKind
 	comment string
 	// connect
-	addr   netip.Addr
-	port   int
-	linger bool
+	addr     netip.Addr
+	port     int
+	linger   bool
+	defaults bool // as the server line says
+	secure   bool
+	sni      string
+	alpn     []string
+	host     string // of the first request, when no rule says how to connect
 	request
 	expect
 }
@@ -231,6 +237,25 @@ func connectRule(c *conf.Ctx) error {
 		value := word(c.Args, i+1)
 		switch a {
 		case "default":
+			st.defaults = true
+		case "ssl":
+			st.secure = true
+		case "sni":
+			if value == "" {
+				return say("'http-check connect' : 'sni' expects a string as argument.")
+			}
+			st.sni = value
+			i++
+		case "alpn":
+			if value == "" {
+				return say("'http-check connect' : 'alpn' expects a string as argument.")
+			}
+			list, err := ssl.Protocols("alpn", value)
+			if err != nil {
+				return say("'http-check connect' : %w", err)
+			}
+			st.alpn = list
+			i++
 		case "linger":
 			st.linger = true
 		case "comment":
@@ -253,7 +278,7 @@ func connectRule(c *conf.Ctx) error {
 			}
 			st.addr = ip
 			i++
-		case "send-proxy", "via-socks4", "ssl", "sni", "alpn", "proto":
+		case "send-proxy", "via-socks4", "proto":
 			return conf.NotYet("option", "http-check connect "+a)
 		default:
 			return say("'http-check connect' : expects 'comment', 'port', 'addr', 'send-proxy', 'ssl', 'sni', 'alpn' or 'via-socks4', 'linger', 'default' but got '%s' as argument.", a)
@@ -331,14 +356,18 @@ func (s *settings) finish() error {
 		return nil
 	}
 	list := slices.Clone(s.steps)
-	if len(list) == 0 || list[0].kind != connect {
-		list = slices.Insert(list, 0, step{kind: connect})
+	implicit := len(list) == 0 || list[0].kind != connect
+	if implicit {
+		list = slices.Insert(list, 0, step{kind: connect, defaults: true})
 	}
 	// The request of "option httpchk" is the base of the first one sent.
 	if len(list) == 1 || list[1].kind != send {
 		list = slices.Insert(list, 1, step{kind: send, request: s.line})
 	} else {
 		list[1].request = s.line.with(list[1].request)
+	}
+	if implicit {
+		list[0].host = list[1].request.host()
 	}
 	for i := range list {
 		st := &list[i]
@@ -372,6 +401,17 @@ func (r request) with(o request) request {
 		r.body = o.body
 	}
 	return r
+}
+
+// host is the name in the Host field without its port, "" if there is none.
+func (r *request) host() string {
+	for _, f := range r.fields {
+		if string(f.Name) == "host" {
+			name, _, _ := strings.Cut(string(f.Value), ":")
+			return name
+		}
+	}
+	return ""
 }
 
 // bytes gives the request as it is sent. state is the value of the state header,

@@ -60,6 +60,9 @@ type Check struct {
 	Rise, Fall                int
 	TLS                       Security // nil: in clear
 	SNIAuto                   bool     // without another name, TLS asks for the one of the request
+	// RuleTLS secures connections that the rules of a check open, by the number of
+	// the step.
+	RuleTLS map[int]Security
 	Proto                     string
 	Preamble                  Preamble
 }

@@ -232,7 +232,7 @@ func finishServer(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, warn f
 	// it inherits nothing (manual, "check").
 	inherits := l.on && s.Check.Port == 0 && !s.Check.Addr.IsValid() && !c.Dynamic
 	if l.check || inherits && !l.noCheck {
-		s.Check.TLS = up.forChecks(&l)
+		s.Check.TLS = up.forChecks(l.checkSNI, l.checkALPN)
 		s.Check.SNIAuto = !l.checkNoAuto && l.checkSNI == ""
 	}
 	return nil

@@ -75,6 +75,9 @@ func (e *VerifyError) Error() string {
 
 func (e *VerifyError) Unwrap() error { return e.Err }
 
+// WrongName tells that the certificate is good, but another host's.
+func (e *VerifyError) WrongName() bool { return e.Code == vHostMismatch }
+
 func newVerifier(c *conf.Ctx, d *Defaults, l *serverLine, p *Params) (*verifier, error) {
 	if l.ca == "" {
 		return nil, errors.New("verify is enabled by default but no CA file specified. If you're running on a LAN where you're certain to trust the server's certificate, please set an explicit 'verify none' statement on the 'server' line, or use 'ssl-server-verify none' in the global section to disable server-side verifications by default.")

@@ -98,27 +98,34 @@ func newUpstream(c *conf.Ctx, p *stream.Proxy, l *serverLine, warn func(string, 
 	return u, nil
 }
 
-// forChecks gives the same for health checks, which ask for a name and a
-// protocol of their own.
-func (u *Upstream) forChecks(l *serverLine) *Upstream {
+// forChecks gives the same for health checks, which ask for a name of their own,
+// and for other protocols unless alpn is nil.
+func (u *Upstream) forChecks(name string, alpn []string) *Upstream {
 	k := &Upstream{base: u.base.Clone(), ver: u.ver}
-	if l.checkALPN != nil {
-		k.base.NextProtos = l.checkALPN
+	if alpn != nil {
+		k.base.NextProtos = alpn
 	}
-	k.sni.Store(&naming{fixed: l.checkSNI})
-	k.key = fmt.Sprintf("%s|check %q %q", u.key, l.checkSNI, l.checkALPN)
+	k.sni.Store(&naming{fixed: name})
+	k.key = fmt.Sprintf("%s|check %q %q", u.key, name, alpn)
 	k.targets.Store(&map[string]*target{})
 	return k
 }
 
-// Protocols gives a form of u that offers other protocols by ALPN, for health
-// checks.
-func (u *Upstream) WithProtocols(list []string) server.Security {
-	k := &Upstream{base: u.base.Clone(), ver: u.ver, key: fmt.Sprintf("%s|alpn %q", u.key, list)}
-	k.base.NextProtos = list
-	k.sni.Store(u.sni.Load())
-	k.targets.Store(&map[string]*target{})
-	return k
+// Offers gives the protocols that connections offer by ALPN.
+func (u *Upstream) Offers() []string { return u.base.NextProtos }
+
+// ForCheck gives what secures a connection for health checks that offers alpn,
+// nil: what the server line says. name is the name to ask for.
+func ForCheck(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, name string, alpn []string) (*Upstream, error) {
+	l := *lineOf(s)
+	if l.built == nil {
+		up, err := newUpstream(c, p, &l, nil)
+		if err != nil {
+			return nil, err
+		}
+		l.built = up
+	}
+	return l.built.forChecks(name, alpn), nil
 }
 
 // Adopt tells whether o says the same as u. If it does, u goes on in its place

@@ -1,0 +1,133 @@
+package check
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+)
+
+// tlsPeer is a server under TLS that answers requests with the name and protocol
+// that it was asked for.
+func tlsPeer(t *testing.T, cfg *tls.Config) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				s := tls.Server(c, cfg)
+				if s.Handshake() != nil {
+					return
+				}
+				if _, err := bufio.NewReader(s).ReadString('\n'); err != nil {
+					return
+				}
+				st := s.ConnectionState()
+				fmt.Fprintf(s, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len("name=/alpn=.")+len(st.ServerName)+len(st.NegotiatedProtocol))
+				fmt.Fprintf(s, "name=%s/alpn=%s.", st.ServerName, st.NegotiatedProtocol)
+				io.Copy(io.Discard, s)
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
+func TestTLSOutcomes(t *testing.T) {
+	const (
+		passed = "succeeded, reason: %s, check duration: Nms, status: 2/2 UP."
+		failed = "failed, reason: %s, check duration: Nms, status: 0/2 DOWN."
+	)
+	dir := t.TempDir()
+	ca := certtest.NewCA(t, "ca")
+	other := certtest.NewCA(t, "other")
+	leaf := ca.Issue(t, "app.example")
+	client := ca.Issue(t, "client", certtest.Client())
+	caFile := certtest.Write(t, dir, "ca.pem", ca.CertPEM())
+	otherFile := certtest.Write(t, dir, "other.pem", other.CertPEM())
+	crlFile := certtest.Write(t, dir, "crl.pem", ca.CRL(t, leaf))
+	crt := certtest.Write(t, dir, "client.pem", client.PEM(t))
+	server := &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}, NextProtos: []string{"h2", "http/1.1"}}
+	plain := &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}, MaxVersion: tls.VersionTLS12}
+	mutual := &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(), MaxVersion: tls.VersionTLS12}
+	verified := "ssl ca-file " + caFile
+	content := func(text string) string { return "option httpchk\n http-check expect string " + text }
+	for i, c := range []struct {
+		rules, options string
+		peer           *tls.Config // nil: a server in clear
+		want, how      string
+	}{
+		{"", "ssl verify none", server, "Layer6 check passed", passed},
+		{"", verified, server, "Layer6 check passed", passed},
+		{"", verified + " verifyhost app.example", server, "Layer6 check passed", passed},
+		{"", verified + " verifyhost x.example", server, `Layer6 invalid response, info: "Server presented an SSL certificate different from the configured one"`, failed},
+		{"", verified + " check-sni x.example", server, `Layer6 invalid response, info: "Server presented an SSL certificate different from the expected one"`, failed},
+		{"", "ssl ca-file " + otherFile, server, `Layer6 invalid response, info: "SSL handshake failure (certificate verify failed (unable to get local issuer certificate))"`, failed},
+		{"", verified + " crl-file " + crlFile, server, `Layer6 invalid response, info: "SSL handshake failure (certificate verify failed (certificate revoked))"`, failed},
+		{"", "ssl verify none force-tlsv13", plain, `Layer6 invalid response, info: "SSL handshake failure (remote error: tls: protocol version not supported)"`, failed},
+		{"", "ssl verify none", nil, `Layer6 invalid response, info: "SSL handshake failure (tls: first record does not look like a TLS handshake)"`, failed},
+		{"", "ssl verify none no-check-ssl", nil, "Layer4 check passed", passed},
+		{"", "check-ssl verify none", server, "Layer6 check passed", passed},
+		{"", "ssl verify none", mutual, `Layer6 invalid response, info: "SSL handshake failure (remote error: tls: handshake failure)"`, failed},
+		{"", "ssl verify none crt " + crt, mutual, "Layer6 check passed", passed},
+		{"option httpchk", "ssl verify none", server, "Layer7 check passed, code: 200", passed},
+		{content("name=a.example/alpn=."), "ssl verify none check-sni a.example", server, "Layer7 check passed, code: 200", passed},
+		{content("/alpn=http/1.1."), "ssl verify none alpn h2,http/1.1", server, "Layer7 check passed, code: 200", passed},
+		{content("/alpn=."), "ssl verify none alpn h2 check-alpn http/1.0", plain, "Layer7 check passed, code: 200", passed},
+		{"option httpchk\n http-check send hdr host app.example:443\n http-check expect string name=app.example/", verified, server, "Layer7 check passed, code: 200", passed},
+		{"option httpchk\n http-check send hdr host app.example:443\n http-check expect string name=/", verified + " no-check-sni-auto", server, "Layer7 check passed, code: 200", passed},
+		{"http-check connect ssl sni r.example alpn http/1.1\n " + content("name=r.example/alpn=http/1.1."), "verify none", server, "Layer7 check passed, code: 200", passed},
+		{"http-check connect default sni r.example\n " + content("name=r.example/alpn=http/1.1."), "ssl verify none alpn http/1.1", server, "Layer7 check passed, code: 200", passed},
+		{"http-check connect default\n " + content("name=/"), "ssl verify none", server, "Layer7 check passed, code: 200", passed},
+		{"http-check connect\n option httpchk", "ssl verify none", nil, "Layer7 check passed, code: 200", passed},
+	} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			var addr string
+			if c.peer != nil {
+				addr = tlsPeer(t, c.peer)
+			} else {
+				addr = newPeer(t, says(ok200)).addr
+			}
+			name := fmt.Sprintf("tls%d", i)
+			start(t, defaults+"backend "+name+"\n option log-health-checks\n "+c.rules+"\n server s "+addr+" check "+c.options+"\n")
+			checkLines(t, await(t, name, 1), []string{"notice Health check for server " + name + "/s " + fmt.Sprintf(c.how, c.want)})
+		})
+	}
+}
+
+func TestTLSTimeout(t *testing.T) {
+	p := newPeer(t, silent)
+	start(t, defaults+"backend tlslate\n option log-health-checks\n timeout connect 100ms\n server s "+p.addr+" check ssl verify none\n")
+	checkLines(t, await(t, "tlslate", 1), []string{"notice Health check for server tlslate/s failed, reason: Layer6 timeout, check duration: Nms, status: 0/2 DOWN."})
+}
+
+func TestTLSErrors(t *testing.T) {
+	for options, want := range map[string]string{
+		"ssl verify none check-proto h2": "'server b/s' : health checks speak HTTP/1 only",
+		"ssl verify none alpn h2":        "'server b/s' : health checks speak HTTP/1 only",
+		"check-proto foo":                "'check-proto' :  unknown MUX protocol 'foo'.",
+	} {
+		s, d := load(defaults + "backend b\n option httpchk\n server s 127.0.0.1:1 check " + options + "\n")
+		if text := fmt.Sprint(d.All()); s != nil || !strings.Contains(text, want) {
+			t.Errorf("%s: %s", options, text)
+		}
+	}
+	if s, d := load(defaults + "backend b\n server s 127.0.0.1:1 check ssl verify none alpn h2\n"); s == nil {
+		t.Error(d.All())
+	}
+}
