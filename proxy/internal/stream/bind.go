@@ -38,6 +38,10 @@ type Bind struct {
 	// knows of the line.
 	TLS *tls.Config
 	SSL any
+	// Greeting is what clients have to say first. CIPMagic is the number that the
+	// one of NetScaler begins with.
+	Greeting Greeting
+	CIPMagic uint32
 	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what the
 	// connection itself says.
 	Proto string

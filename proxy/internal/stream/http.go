@@ -99,8 +99,8 @@ func (s *Session) serveHTTP() {
 		return
 	}
 	st := s.attach()
-	if s.TLS != nil && s.Requests == 0 {
-		// The handshake need not be followed by a request at once.
+	if (s.TLS != nil || s.Proxied != nil) && s.Requests == 0 {
+		// What came first need not be followed by a request at once.
 		if n, err := st.in.read(&s.Conn); n == 0 && err == nil {
 			s.detach()
 			s.armRequest()

@@ -357,7 +357,7 @@ func over(cur, limit *atomic.Int64) bool {
 
 // accepted begins a session.
 func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n int, src reactor.Addr) {
-	s := &Session{Listener: l, FE: p, Src: src, Accepted: r.Now()}
+	s := &Session{Listener: l, FE: p, Src: src, Accepted: r.Now(), greeting: b.Greeting}
 	if err := r.Open(&s.FD, n, s); err != nil {
 		r.Sys.Close(n)
 		return
@@ -370,15 +370,10 @@ func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n 
 	}
 	s.counted = true
 	s.front = p.FE
-	if p.RateLimit > 0 {
-		p.FE.limiter.count(r.Now())
-	}
 	w.Curr.Add(1)
 	w.Counters[r.Index].Conns.Add(1)
-	w.Counters[r.Index].Sessions.Add(1)
 	st := p.FE
 	counter.Max(&st.Max, st.Cur.Add(1))
 	st.Counters[r.Index].Conns.Add(1)
-	st.Counters[r.Index].Sessions.Add(1)
 	s.begin()
 }

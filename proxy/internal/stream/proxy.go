@@ -127,6 +127,7 @@ type Proxy struct {
 	ErrorFiles  map[int]*Reply
 
 	Binds          []*Bind
+	ConnRules      []Rule // tcp-request connection
 	RequestRules   []Rule
 	ResponseRules  []Rule
 	AfterRules     []Rule // http-after-response
@@ -156,6 +157,7 @@ func (p *Proxy) Has(o Option) bool { return p.Options&o != 0 }
 // Clone copies p's settings for a section that is made from it.
 func (p *Proxy) Clone() *Proxy {
 	q := *p
+	q.ConnRules = append([]Rule(nil), p.ConnRules...)
 	q.RequestRules = append([]Rule(nil), p.RequestRules...)
 	q.ResponseRules = append([]Rule(nil), p.ResponseRules...)
 	q.AfterRules = append([]Rule(nil), p.AfterRules...)

@@ -11,16 +11,46 @@ import (
 // the first byte without a coroutine or a buffer.
 func (s *Session) begin() {
 	s.timer.Fire = (*sessionTimer)(s)
+	if len(s.FE.ConnRules) > 0 {
+		s.busy = true
+		s.Reactor().Start(s)
+		return
+	}
+	s.admission()
 	if s.FE.Mode == TCP {
 		s.Reactor().Start(s)
 		return
 	}
-	if s.Listener.Bind.Load().TLS != nil {
-		s.arm(s.FE.handshakeTimeout())
-		return
+	s.await()
+}
+
+// admission is what follows when no rule is against the connection.
+func (s *Session) admission() {
+	s.admitted = true
+	if s.FE.RateLimit > 0 {
+		s.front.limiter.count(s.Reactor().Now())
 	}
+	if s.greeting == 0 && s.Listener.Bind.Load().TLS == nil {
+		s.established()
+	}
+}
+
+// established makes a session of the connection: what comes before requests is
+// done.
+func (s *Session) established() {
 	s.ready = true
-	s.armRequest()
+	i := s.Reactor().Index
+	s.Listener.worker.Counters[i].Sessions.Add(1)
+	s.front.Counters[i].Sessions.Add(1)
+}
+
+// await sets the time that the client has to begin.
+func (s *Session) await() {
+	if s.ready {
+		s.armRequest()
+	} else {
+		s.arm(s.FE.handshakeTimeout())
+	}
 }
 
 // armRequest sets the time until which the first request must begin.
@@ -40,7 +70,8 @@ func (p *Proxy) handshakeTimeout() time.Duration {
 	return p.Timeouts.Client
 }
 
-// establish does what comes before the first request: the TLS handshake.
+// establish does what comes before the first request: the greeting and the TLS
+// handshake.
 func (s *Session) establish() bool {
 	if s.ready {
 		return true
@@ -59,13 +90,17 @@ func (s *Session) establish() bool {
 		s.failed(err)
 		return false
 	}
-	s.ready = true
+	s.established()
 	return true
 }
 
-// Secure is the TLS handshake, if the listener asks for one, in a coroutine.
-// deadline is on the reactor's clock (0: none).
+// Secure is what comes before the first request, in a coroutine: the client's
+// greeting and the TLS handshake, as far as the listener asks for them. deadline
+// is on the reactor's clock (0: none).
 func (s *Session) Secure(deadline int64) error {
+	if err := s.greet(deadline); err != nil {
+		return err
+	}
 	b, r := s.Listener.Bind.Load(), s.Reactor()
 	if b.TLS == nil {
 		return nil
@@ -117,6 +152,17 @@ func (s *Session) Readable() {
 // wait.
 func (s *Session) Run() {
 	s.timer.Unset()
+	if !s.admitted {
+		if !s.admit() {
+			return
+		}
+		s.busy = false
+		s.admission()
+		if s.FE.Mode == HTTP && !s.CanRead() {
+			s.await()
+			return
+		}
+	}
 	if !s.establish() {
 		return
 	}
@@ -156,7 +202,7 @@ func (t *sessionTimer) Fire() {
 		return
 	}
 	if !s.ready {
-		s.failed(reactor.ErrTimeout)
+		s.failed(s.late())
 		return
 	}
 	if s.Requests == 0 && s.counted {

@@ -76,7 +76,8 @@ type Session struct {
 	// FE is the frontend's name's newest form; it is refreshed from the snapshot
 	// at each exchange.
 	FE       *Proxy
-	Src      reactor.Addr
+	Src      reactor.Addr // the client: as a PROXY protocol header has it, if there was one
+	Proxied  *Proxied     // what another proxy told, nil: nothing
 	Accepted int64 // reactor time
 	Requests int32 // exchanges begun on it
 	st       *Stream
@@ -86,12 +87,8 @@ type Session struct {
 	busy     bool        // a coroutine has it although there is no stream
 	counted  bool        // in the numbers of connections
 	ready    bool        // established: what comes before requests is done
-}
-
-// Dst is the local address of the connection: a system call.
-func (s *Session) Dst() reactor.Addr {
-	a, _ := s.Reactor().Sys.Getsockname(s.Fd())
-	return a
+	greeting Greeting    // what the client has to say first, and did not yet
+	admitted bool        // the rules on new connections were run, or there are none
 }
 
 // AcceptDate is the time of day when the connection was accepted.
