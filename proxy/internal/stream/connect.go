@@ -370,7 +370,12 @@ func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64)
 		cfg = cfg.Clone()
 		cfg.NextProtos = []string{"http/1.1"}
 	}
+	if err := st.W.mayTLS(); err != nil {
+		st.ErrText = err.Error()
+		return err
+	}
 	c.Client(cfg)
+	st.W.beginTLS(c.TLS)
 	n := &st.W.Counters[r.Index]
 	if err := c.Handshake(deadline); err != nil {
 		n.TLSBackFailed.Add(1)

@@ -327,6 +327,12 @@ func (s *socket) Readable() {
 				r.Set(&s.timer, r.Now()+retryDelay)
 				return
 			}
+			if b.TLS != nil {
+				if wait := w.waitTLS(r.Now()); wait > 0 {
+					r.Set(&s.timer, r.Now()+wait)
+					return
+				}
+			}
 			if p.RateLimit > 0 {
 				if wait := st.limiter.wait(r.Now(), p.RateLimit); wait > 0 {
 					r.Set(&s.timer, r.Now()+wait)

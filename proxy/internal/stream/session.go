@@ -27,6 +27,9 @@ func (s *Session) begin() {
 // admission is what follows when no rule is against the connection.
 func (s *Session) admission() {
 	s.admitted = true
+	if w := s.Listener.worker; s.Listener.Bind.Load().TLS != nil && w.tlsLimits().MaxRate > 0 {
+		w.tlsRate.count(s.Reactor().Now())
+	}
 	if s.FE.RateLimit > 0 {
 		s.front.limiter.count(s.Reactor().Now())
 	}
@@ -81,9 +84,6 @@ func (s *Session) establish() bool {
 	if t := s.FE.handshakeTimeout(); t > 0 {
 		deadline = s.Accepted + int64(t)
 	}
-	if s.Listener.Bind.Load().TLS != nil {
-		s.Listener.worker.CurrTLS.Add(1)
-	}
 	err := s.Secure(deadline)
 	s.busy = false
 	if err != nil {
@@ -105,8 +105,12 @@ func (s *Session) Secure(deadline int64) error {
 	if b.TLS == nil {
 		return nil
 	}
-	s.Conn.Server(b.TLS)
 	w := s.Listener.worker
+	if err := w.mayTLS(); err != nil {
+		return err
+	}
+	s.Conn.Server(b.TLS)
+	w.beginTLS(s.TLS)
 	n := &w.Counters[r.Index]
 	if err := s.Handshake(deadline); err != nil {
 		n.TLSFrontFailed.Add(1)
@@ -263,9 +267,6 @@ func (s *Session) close() {
 	}
 	r := s.Reactor()
 	w := s.Listener.worker
-	if s.TLS != nil {
-		w.CurrTLS.Add(-1)
-	}
 	if s.mux != nil {
 		s.mux.closed()
 	}

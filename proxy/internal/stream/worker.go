@@ -80,8 +80,10 @@ type Worker struct {
 	// Curr is the number of client connections, counted against MaxConn.
 	Curr    atomic.Int64
 	MaxConn atomic.Int64
-	// CurrTLS is how many client connections are under TLS.
+	// CurrTLS is how many connections are under TLS, with clients and servers.
 	CurrTLS atomic.Int64
+	// tlsRate counts connections accepted for TLS ("maxsslrate").
+	tlsRate limiter
 	// Stopping is set when the worker only finishes what it has.
 	Stopping atomic.Bool
 	// Confined is set when the process has no file system any more: paths cannot

@@ -217,6 +217,7 @@ func (c *Conn) Close() {
 			t.sayGoodbye()
 		}
 		t.wire.release()
+		t.uncount()
 	}
 	c.FD.Close()
 }
@@ -226,6 +227,7 @@ func (c *Conn) Abort() {
 	c.ResetOnClose()
 	if c.TLS != nil {
 		c.TLS.wire.release()
+		c.TLS.uncount()
 	}
 	c.FD.Close()
 }

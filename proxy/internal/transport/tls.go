@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,6 +19,9 @@ type TLS struct {
 	// Capture is how many bytes of the ClientHello are to be kept; it is set
 	// before the handshake.
 	Capture int
+	// HardMaxRecord is the most bytes that one record carries, MaxRecord the same
+	// for those at the beginning of a transfer; 0: as many as there is room for.
+	HardMaxRecord, MaxRecord int
 
 	conn     *tls.Conn
 	wire     wire
@@ -29,6 +33,22 @@ type TLS struct {
 	done     bool // the handshake is complete
 	dry      bool // the last read found nothing
 	bye      bool // close_notify was sent
+	written  int  // bytes since the transfer began
+	wrote    int64
+	count    *atomic.Int64
+}
+
+// Count adds the connection to n until it is closed.
+func (t *TLS) Count(n *atomic.Int64) {
+	n.Add(1)
+	t.count = n
+}
+
+func (t *TLS) uncount() {
+	if t.count != nil {
+		t.count.Add(-1)
+		t.count = nil
+	}
 }
 
 // State is what was negotiated, nil before the handshake is complete. It is
@@ -115,16 +135,18 @@ func (t *TLS) tryWrite(p []byte, flags int) (int, error) {
 	sent := 0
 	for {
 		part := p[sent:]
-		more := len(part) > encryptAtOnce
+		limit := t.record()
+		most := min(encryptAtOnce, limit*recordsAtOnce)
+		more := len(part) > most
 		if more {
-			part = part[:encryptAtOnce]
+			part = part[:most]
 		}
-		w.gather = len(part) > maxRecord
+		w.gather = len(part) > limit
 		w.flags = flags
 		if more {
 			w.flags |= reactor.More
 		}
-		n, err := t.conn.Write(part)
+		n, err := t.encrypt(part, limit)
 		w.gather = false
 		sent += n
 		if err != nil {
@@ -140,6 +162,56 @@ func (t *TLS) tryWrite(p []byte, flags int) (int, error) {
 
 // maxRecord is the most bytes that one record carries (RFC 8446 5.1).
 const maxRecord = 16 << 10
+
+// recordsAtOnce bounds how many records are made before the socket is asked to
+// take them: each is some bytes longer than what it carries.
+const recordsAtOnce = 1024
+
+// A transfer is at its beginning for so many bytes, and begins anew after so
+// many nanoseconds without any ("tune.ssl.maxrecord").
+const (
+	beginning = 64 << 10
+	pause     = 1e9
+)
+
+// record is the most bytes that the next record may carry.
+func (t *TLS) record() int {
+	n := maxRecord
+	if t.HardMaxRecord > 0 {
+		n = min(n, t.HardMaxRecord)
+	}
+	if t.MaxRecord > 0 {
+		now := int64(0)
+		if r := t.wire.c.Reactor(); r != nil {
+			now = r.Now()
+		}
+		if now-t.wrote > pause {
+			t.written = 0
+		}
+		t.wrote = now
+		if t.written < beginning {
+			n = min(n, t.MaxRecord)
+		}
+	}
+	return n
+}
+
+// encrypt makes records of at most limit bytes out of p.
+func (t *TLS) encrypt(p []byte, limit int) (int, error) {
+	sent := 0
+	for {
+		part := p[sent:]
+		if limit < maxRecord && len(part) > limit {
+			part = part[:limit]
+		}
+		n, err := t.conn.Write(part)
+		sent += n
+		t.written += n
+		if err != nil || sent == len(p) {
+			return sent, err
+		}
+	}
+}
 
 // sayGoodbye sends a close_notify, once.
 func (t *TLS) sayGoodbye() {
