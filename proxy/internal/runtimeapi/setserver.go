@@ -67,13 +67,35 @@ func setServer(c *Conn, args []string) error {
 		}
 		return Errorf("set server <b>/<s> fqdn failed because no resolution is configured.\n")
 	case "ssl":
-		return Errorf("'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n")
+		return setTLS(c, p, s, arg(2))
 	case "agent", "agent-send":
 		return Errorf("agent checks are not enabled on this server.\n")
 	case "agent-addr", "agent-port":
 		return Errorf("agent checks are not enabled on this server\n")
 	}
 	return Errorf("usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | check-port | fqdn | health | ssl | state | weight\n")
+}
+
+// setTLS switches TLS on or off for the traffic of a server whose line says how it
+// is secured; its checks go on as they were.
+func setTLS(c *Conn, p *stream.Proxy, s *server.Server, how string) error {
+	l, _ := s.Settings().SSL.(interface{ Security() server.Security })
+	if l == nil || l.Security() == nil {
+		return Errorf("'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n")
+	}
+	if how != "on" && how != "off" {
+		return Errorf("'set server <srv> ssl' expects 'on' or 'off'.\n")
+	}
+	c.Worker.Mu.Lock()
+	set := *s.Settings()
+	set.TLS, set.TLSByUser = nil, true
+	if how == "on" {
+		set.TLS = l.Security()
+	}
+	s.Replace(c.R.Wall(), &set)
+	c.Worker.Mu.Unlock()
+	tell(changed, c.Worker, p, s)
+	return c.Printf("server ssl setting updated.\n")
 }
 
 func setWeight(c *Conn, args []string) error {

@@ -39,6 +39,8 @@ type Settings struct {
 	// made it knows of the line.
 	TLS Security
 	SSL any
+	// TLSByUser tells that TLS was switched on or off at run time.
+	TLSByUser bool
 	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what TLS
 	// agrees on.
 	Proto string
@@ -62,9 +64,9 @@ type Check struct {
 	SNIAuto                   bool     // without another name, TLS asks for the one of the request
 	// RuleTLS secures connections that the rules of a check open, by the number of
 	// the step.
-	RuleTLS map[int]Security
-	Proto                     string
-	Preamble                  Preamble
+	RuleTLS  map[int]Security
+	Proto    string
+	Preamble Preamble
 }
 
 // Security tells how connections to a server are secured. Any reactor may use
@@ -89,6 +91,30 @@ func carry(old, new Security) Security {
 		return old
 	}
 	return new
+}
+
+// switchable is what a server line says of TLS: how connections are secured if
+// they are, and whether they are to be.
+type switchable interface {
+	Security() Security
+	On() bool
+}
+
+// switchTLS keeps TLS switched as it was at run time, unless the configuration
+// says something new about it.
+func (s *Settings) switchTLS(old *Settings) {
+	was, _ := old.SSL.(switchable)
+	is, _ := s.SSL.(switchable)
+	if s.TLSByUser || !old.TLSByUser || was == nil || is == nil || was.On() != is.On() || is.Security() == nil {
+		return
+	}
+	s.TLSByUser = true
+	switch {
+	case old.TLS == nil:
+		s.TLS = nil
+	case s.TLS == nil:
+		s.TLS = carry(old.TLS, is.Security())
+	}
 }
 
 // Preamble is what a connection to a server begins with, before TLS: a PROXY
@@ -337,6 +363,7 @@ func (s *Server) Replace(now time.Time, set *Settings) {
 	old := s.settings.Load()
 	kept := *set
 	kept.TLS, kept.Check.TLS = carry(old.TLS, set.TLS), carry(old.Check.TLS, set.Check.TLS)
+	kept.switchTLS(old)
 	set = &kept
 	s.settings.Store(set)
 	s.Update(now, "configuration", func(st *State) {

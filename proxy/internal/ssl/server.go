@@ -7,6 +7,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
@@ -33,6 +34,18 @@ type serverLine struct {
 	// built is how connections are secured if they are.
 	built *Upstream
 }
+
+// Security is how connections are secured if they are, nil if the line does not
+// say it.
+func (l *serverLine) Security() server.Security {
+	if l.built == nil {
+		return nil
+	}
+	return l.built
+}
+
+// On tells whether the line asks for TLS.
+func (l *serverLine) On() bool { return l.on }
 
 type verifyMode uint8
 

@@ -1,6 +1,7 @@
 package ssl
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"maps"
@@ -169,10 +170,11 @@ func (u *Upstream) Name(subject any) string {
 // hostOf is the name of the Host field without its port.
 func hostOf(st *stream.Stream) []byte {
 	h := st.Req.Get("host")
-	for i, c := range h {
-		if c == ':' {
-			return h[:i] // of an IPv6 literal "[" stays, which is no name
-		}
+	if len(h) > 0 && h[0] == '[' {
+		return nil // an IPv6 address is no name
+	}
+	if i := bytes.IndexByte(h, ':'); i >= 0 {
+		return h[:i]
 	}
 	return h
 }

@@ -1,0 +1,384 @@
+package ssl_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+	_ "github.com/forebay-lb/forebay/proxy/internal/features"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+func load(text string) (*stream.Snapshot, string) {
+	s, d := snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Files: bundle.Disk{}, Threads: 2, MaxConn: 100})
+	var lines []string
+	for _, x := range d.All() {
+		lines = append(lines, x.Text)
+	}
+	return s, strings.Join(lines, "\n")
+}
+
+// bed is a proxy with one frontend in clear.
+type bed struct {
+	w      *stream.Worker
+	client *http.Client
+	head   string
+}
+
+// newBed starts one; backend is what backend b says.
+func newBed(t *testing.T, global, backend string) *bed {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "front.sock")
+	b := &bed{head: "global\n" + global + "\ndefaults\n mode http\n timeout connect 20s\n timeout server 20s\n timeout client 20s\n retries 0\nfrontend f\n bind " + path + "\n default_backend b\nbackend b\n"}
+	snap, errs := load(b.head + backend)
+	if snap == nil {
+		t.Fatal(errs)
+	}
+	var rs []*reactor.Reactor
+	for i := range 2 {
+		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs = append(rs, r)
+	}
+	b.w = stream.NewWorker(rs)
+	b.w.Init()
+	if err := snapshot.Start(b.w, snap, nil); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for _, r := range rs {
+		wg.Go(r.Run)
+	}
+	b.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
+	t.Cleanup(func() {
+		b.client.CloseIdleConnections()
+		for _, r := range rs {
+			r.Stop()
+		}
+		wg.Wait()
+		for _, r := range rs {
+			if n := r.Panics.Load(); n > 0 {
+				t.Errorf("%d panics", n)
+			}
+			r.Close()
+		}
+	})
+	return b
+}
+
+func (b *bed) apply(t *testing.T, backend string) {
+	t.Helper()
+	snap, errs := load(b.head + backend)
+	if snap == nil {
+		t.Fatal(errs)
+	}
+	if changes, err := snapshot.Apply(b.w, snap); err != nil {
+		t.Fatal(err, changes)
+	}
+}
+
+// get gives the status and body for a request with a Host field. Each is made
+// on a connection of its own.
+func (b *bed) get(t *testing.T, host string) (int, string) {
+	t.Helper()
+	req, _ := http.NewRequest("GET", "http://"+host+"/", nil)
+	req.Close = true
+	res, err := b.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	return res.StatusCode, string(body)
+}
+
+// origin is a server under TLS whose answers say what it was asked for.
+func origin(t *testing.T, cfg *tls.Config) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{TLSConfig: cfg, ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		client := ""
+		if len(r.TLS.PeerCertificates) > 0 {
+			client = r.TLS.PeerCertificates[0].Subject.CommonName
+		}
+		w.Header().Set("Connection", "close") // a handshake for each request
+		fmt.Fprintf(w, "sni=%s resumed=%v alpn=%s client=%s", r.TLS.ServerName, r.TLS.DidResume, r.TLS.NegotiatedProtocol, client)
+	})}
+	s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
+	s.SetKeepAlivesEnabled(false)
+	go s.Serve(tls.NewListener(l, cfg))
+	t.Cleanup(func() { s.Close() })
+	return l.Addr().String()
+}
+
+func TestServerNames(t *testing.T) {
+	leaf := certtest.SelfSigned(t, "app.example")
+	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}, NextProtos: []string{"http/1.1"}})
+	for _, c := range []struct{ options, host, want string }{
+		{"", "one.example", "sni=one.example"},
+		{"", "one.example:8080", "sni=one.example"},
+		{"", "[::1]:8080", "sni= "},
+		{"no-sni-auto", "one.example", "sni= "},
+		{"no-sni-auto sni-auto", "one.example", "sni=one.example"},
+		{"sni str(fixed.example)", "one.example", "sni=fixed.example"},
+		{"sni req.hdr(x-none)", "one.example", "sni= "},
+		{"sni req.hdr(host),lower,field(1,:)", "ONE.example:1", "sni=one.example"},
+		{"alpn http/1.1", "one.example", "alpn=http/1.1"},
+	} {
+		b := newBed(t, "", " server s "+addr+" ssl verify none "+c.options+"\n")
+		if code, body := b.get(t, c.host); code != 200 || !strings.Contains(body+" ", c.want) {
+			t.Errorf("%s, %s: %d %s", c.options, c.host, code, body)
+		}
+	}
+}
+
+func TestServerVerify(t *testing.T) {
+	dir := t.TempDir()
+	ca, other := certtest.NewCA(t, "ca"), certtest.NewCA(t, "other")
+	mid := ca.CA(t, "mid")
+	leaf, wild, old := mid.Issue(t, "app.example"), mid.Issue(t, "*.example"), mid.Issue(t, "app.example", certtest.Expired())
+	nameless := ca.Issue(t, "cn.example", certtest.Names())
+	purpose := ca.Issue(t, "app.example", certtest.Client())
+	small := ca.Issue(t, "app.example", certtest.RSA(2048))
+	caFile := certtest.Write(t, dir, "ca.pem", ca.CertPEM())
+	both := certtest.Write(t, dir, "both.pem", append(other.CertPEM(), ca.CertPEM()...))
+	wrong := certtest.Write(t, dir, "other.pem", other.CertPEM())
+	revoked := certtest.Write(t, dir, "revoked.pem", append(ca.CRL(t), mid.CRL(t, leaf)...))
+	clean := certtest.Write(t, dir, "clean.pem", append(ca.CRL(t), mid.CRL(t, old)...))
+	half := certtest.Write(t, dir, "half.pem", mid.CRL(t))
+	for _, c := range []struct {
+		pair    *certtest.Pair
+		options string
+		host    string
+		want    int
+	}{
+		{leaf, "ca-file " + caFile, "app.example", 200},
+		{leaf, "ca-file " + both, "app.example", 200},
+		{leaf, "ca-file " + wrong, "app.example", 503},
+		{leaf, "ca-file " + wrong + " verify none", "app.example", 200},
+		{leaf, "ca-file " + caFile, "evil.example", 503},
+		{leaf, "ca-file " + caFile + " no-sni-auto", "evil.example", 200},
+		{leaf, "ca-file " + caFile + " no-sni-auto verifyhost app.example", "evil.example", 200},
+		{leaf, "ca-file " + caFile + " no-sni-auto verifyhost evil.example", "app.example", 503},
+		{leaf, "ca-file " + caFile + " no-sni-auto verifyhost evil.example no-verifyhost", "app.example", 200},
+		{leaf, "ca-file " + caFile + " sni str(app.example) verifyhost other", "evil.example", 200},
+		{wild, "ca-file " + caFile, "any.example", 200},
+		{wild, "ca-file " + caFile, "a.b.example", 503},
+		{old, "ca-file " + caFile, "app.example", 503},
+		{nameless, "ca-file " + caFile, "cn.example", 200},
+		{purpose, "ca-file " + caFile, "app.example", 503},
+		{leaf, "ca-file " + caFile + " crl-file " + revoked, "app.example", 503},
+		{leaf, "ca-file " + caFile + " crl-file " + clean, "app.example", 200},
+		{leaf, "ca-file " + caFile + " crl-file " + half, "app.example", 503},
+		{small, "ca-file " + caFile, "app.example", 200},
+		{small, "ca-file " + caFile + " ciphers HIGH:@SECLEVEL=3", "app.example", 503},
+	} {
+		addr := origin(t, &tls.Config{Certificates: []tls.Certificate{c.pair.TLS()}})
+		b := newBed(t, "", " server s "+addr+" ssl "+c.options+"\n")
+		for range 2 { // the second time with what was learned from the first
+			if code, body := b.get(t, c.host); code != c.want {
+				t.Errorf("%s, %s: %d %s", c.options, c.host, code, body)
+			}
+		}
+	}
+}
+
+func TestServerClientCertificate(t *testing.T) {
+	ca := certtest.NewCA(t, "ca")
+	leaf, client := ca.Issue(t, "app.example"), ca.Issue(t, "me", certtest.Client())
+	crt := certtest.Write(t, t.TempDir(), "client.pem", client.PEM(t))
+	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()})
+	b := newBed(t, " crt-base "+filepath.Dir(crt), " server s "+addr+" ssl verify none crt client.pem\n")
+	if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, "client=me") {
+		t.Errorf("%d %s", code, body)
+	}
+}
+
+// Sessions are resumed by every reactor and through applied configurations.
+func TestServerResumption(t *testing.T) {
+	leaf := certtest.SelfSigned(t, "app.example")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		addr := origin(t, &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}, MaxVersion: version})
+		line := " server s " + addr + " ssl verify none"
+		b := newBed(t, "", line+"\n")
+		want := func(resumed bool) {
+			t.Helper()
+			if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, fmt.Sprintf("resumed=%v", resumed)) {
+				t.Errorf("%s: %d %s", tls.VersionName(version), code, body)
+			}
+		}
+		want(false)
+		for range 8 {
+			want(true)
+		}
+		b.apply(t, line+" weight 7\n server other 127.0.0.1:1 disabled\n")
+		want(true)
+		b.apply(t, line+" alpn http/1.1\n")
+		want(false) // its sessions belong to other settings
+		want(true)
+		b.apply(t, line+" alpn http/1.1 no-ssl-reuse\n")
+		want(false)
+		want(false)
+	}
+}
+
+// An SNI expression that changes is in force at once, the sessions stay.
+func TestServerExpressionChanges(t *testing.T) {
+	leaf := certtest.SelfSigned(t, "app.example")
+	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}})
+	b := newBed(t, "", " server s "+addr+" ssl verify none sni str(a.example)\n")
+	b.get(t, "x")
+	b.apply(t, " server s "+addr+" ssl verify none sni str(b.example)\n")
+	if _, body := b.get(t, "x"); !strings.Contains(body, "sni=b.example resumed=false") {
+		t.Error(body)
+	}
+	b.apply(t, " server s "+addr+" ssl verify none sni str(a.example)\n")
+	if _, body := b.get(t, "x"); !strings.Contains(body, "sni=a.example resumed=true") {
+		t.Error(body)
+	}
+}
+
+// Names may come from clients: what is kept of them is bounded.
+func TestServerNamesAreBounded(t *testing.T) {
+	snap, errs := load("defaults\n mode http\n timeout connect 1s\n timeout server 1s\n timeout client 1s\nbackend b\n server s 127.0.0.1:1 ssl verify none\n")
+	if snap == nil {
+		t.Fatal(errs)
+	}
+	sec := snap.Backends["b"].ServerLines[0].Settings.TLS
+	first := sec.Config("n0.example")
+	if sec.Config("n0.example") != first {
+		t.Error("made twice")
+	}
+	for i := range 5000 {
+		sec.Config(fmt.Sprintf("n%d.example", i))
+	}
+	if sec.Config("n0.example") == first {
+		t.Error("kept for ever")
+	}
+}
+
+// What of the settings is said again is adopted, what is not is not.
+func TestServerAdopts(t *testing.T) {
+	security := func(options string) server.Security {
+		snap, errs := load("defaults\n mode http\n timeout connect 1s\n timeout server 1s\n timeout client 1s\nbackend b\n server s 127.0.0.1:1 ssl verify none " + options + "\n")
+		if snap == nil {
+			t.Fatal(errs)
+		}
+		return snap.Backends["b"].ServerLines[0].Settings.TLS
+	}
+	type adopter interface{ Adopt(server.Security) bool }
+	base := security("").(adopter)
+	for options, same := range map[string]bool{
+		"": true, "weight 3": true, "sni str(x)": true, "ssl-min-ver TLSv1.2": false, "ciphers HIGH": false, "curves X25519": false,
+		"alpn h2": false, "verifyhost x": false, "no-ssl-reuse": false, "no-tls-tickets": false,
+	} {
+		if base.Adopt(security(options)) != same {
+			t.Errorf("%s: not %v", options, same)
+		}
+	}
+}
+
+func TestServerErrors(t *testing.T) {
+	for _, c := range []struct{ options, want string }{
+		{"ssl", "'server b/s' : verify is enabled by default but no CA file specified."},
+		{"ssl verify required", "'server b/s' : verify is enabled by default but no CA file specified."},
+		{"check-ssl check", "'server b/s' : verify is enabled by default but no CA file specified."},
+		{"ssl verify", "'server b/s' : 'verify' : missing verify method."},
+		{"ssl verify optional", "'server b/s' : 'verify' : unknown verify method 'optional', only 'none' and 'required' are supported."},
+		{"ssl ca-file", "'server b/s' : 'ca-file' : missing CAfile path."},
+		{"ssl ca-file /nope.pem", "'ca-file' : unable to load /nope.pem"},
+		{"ssl verify none crt /nope.pem", "'server b/s' : unable to stat SSL certificate from file '/nope.pem'"},
+		{"ssl verify none ciphers foo", "'server b/s' : unable to set SSL cipher list to 'foo'"},
+		{"ssl verify none ciphersuites foo", "'server b/s' : unable to set TLS 1.3 cipher suites to 'foo'"},
+		{"ssl verify none sni", "'server b/s' : 'sni' : missing sni expression."},
+		{"ssl verify none sni foo", "'server b/s' : error detected while parsing sni expression : unknown fetch method 'foo'."},
+		{"ssl verify none check-sni", "'server b/s' : 'check-sni' : missing SNI."},
+		{"ssl verify none alpn", "'server b/s' : 'alpn' : missing the comma-delimited ALPN protocol suite."},
+		{"ssl verify none verifyhost", "'server b/s' : 'verifyhost' : missing hostname to verify against."},
+		{"ssl verify none ssl-min-ver foo", "'server b/s' : 'foo' : unknown ssl/tls version."},
+		{"ssl verify none force-sslv3", "'server b/s' : all SSL/TLS versions are disabled"},
+		{"ssl verify none ssl-min-ver TLSv1.3 ssl-max-ver TLSv1.2", "'server b/s' : all SSL/TLS versions are disabled."},
+		{"ssl verify none ws foo", "'server b/s' : 'ws' has to be 'auto', 'h1' or 'h2'."},
+	} {
+		text := "defaults\n mode http\n timeout connect 1s\n timeout server 1s\n timeout client 1s\nbackend b\n server s 127.0.0.1:1 " + c.options + "\n"
+		if snap, errs := load(text); snap != nil || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: %s", c.options, errs)
+		}
+		if !refuses(t, text) {
+			t.Errorf("%s: haproxy takes it", c.options)
+		}
+	}
+	// These are refused here alone: crypto/tls has nothing of the kind.
+	for options, want := range map[string]string{
+		"npn h2":          "NPN is not available",
+		"allow-0rtt":      "early data is not available",
+		"renegotiate":     "renegotiation is not available",
+		"ktls on":         "TLS in the kernel is not available",
+		"sigalgs ed25519": "cannot refuse signatures of a peer",
+	} {
+		if snap, errs := load("backend b\n server s 127.0.0.1:1 ssl verify none " + options + "\n"); snap != nil || !strings.Contains(errs, want) {
+			t.Errorf("%s: %s", options, errs)
+		}
+	}
+}
+
+func TestServerAccepted(t *testing.T) {
+	crt := certtest.Write(t, t.TempDir(), "c.pem", certtest.SelfSigned(t, "x").PEM(t))
+	for _, options := range []string{
+		"ssl verify none", "ssl verify none alpn h2,http/1.1", "ssl verify none alpn h2,,http/1.1", "sni req.hdr(host)", "verifyhost foo",
+		"ssl verify none crt " + crt, "ssl ca-file @system-ca", "ssl ca-file " + crt, "check-ssl no-check-ssl", "ssl verify none no-ssl",
+		"ssl verify none no-ssl-reuse", "ssl verify none no-ssl-reuse ssl-reuse", "ssl verify none no-tls-tickets tls-tickets", "ssl verify none check check-ssl check-sni foo check-alpn http/1.1",
+		"ssl verify none ssl-max-ver TLSv1.2", "ssl verify none no-sslv3 no-tlsv10 no-tlsv11", "ssl verify none ciphers HIGH:!aNULL", "ssl verify none force-tlsv12",
+	} {
+		text := "defaults\n mode http\n timeout connect 1s\n timeout server 1s\n timeout client 1s\nbackend b\n server s 127.0.0.1:1 " + options + "\n"
+		if snap, errs := load(text); snap == nil || errs != "" {
+			t.Errorf("%s: %s", options, errs)
+		}
+		if refuses(t, text) {
+			t.Errorf("%s: haproxy refuses it", options)
+		}
+	}
+	// The global section decides for lines that say nothing.
+	if snap, errs := load("global\n ssl-server-verify none\nbackend b\n default-server ssl\n server s 127.0.0.1:1\n server-template t 2 127.0.0.1:2 no-ssl\n"); snap == nil {
+		t.Error(errs)
+	} else {
+		lines := snap.Backends["b"].ServerLines
+		if lines[0].Settings.TLS == nil || lines[1].Settings.TLS != nil {
+			t.Error("default-server ssl, no-ssl")
+		}
+	}
+}
+
+// refuses tells whether haproxy does not take a configuration.
+func refuses(t *testing.T, text string) bool {
+	t.Helper()
+	dir := t.TempDir()
+	text += "frontend f\n bind " + filepath.Join(dir, "f.sock") + "\n default_backend b\n"
+	if !strings.Contains(text, "mode http") {
+		text = "defaults\n mode http\n" + text
+	}
+	file := certtest.Write(t, dir, "t.cfg", []byte(text))
+	return exec.Command("haproxy", "-c", "-q", "-f", file).Run() != nil
+}
