@@ -1,13 +1,16 @@
 package ssl_test
 
 import (
+	"bufio"
 	"context"
+	"crypto/elliptic"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -381,4 +384,71 @@ func refuses(t *testing.T, text string) bool {
 	}
 	file := certtest.Write(t, dir, "t.cfg", []byte(text))
 	return exec.Command("haproxy", "-c", "-q", "-f", file).Run() != nil
+}
+
+// The example of the manual page loads.
+func TestManualPage(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := ""
+	for line := range strings.Lines(string(page)) {
+		if strings.HasPrefix(line, "    ") || example != "" && line == "\n" {
+			example += line
+		} else if example != "" {
+			break
+		}
+	}
+	if snap, errs := load("defaults\n timeout connect 1s\n timeout server 1s\n timeout client 1s\n" + example); snap == nil || errs != "" {
+		t.Errorf("%s\n%s", example, errs)
+	}
+}
+
+// With openssl s_server as the server: both versions, keys of both kinds, a
+// certificate of our own, and resumption.
+func TestServerBesideOpenSSL(t *testing.T) {
+	dir := t.TempDir()
+	ca := certtest.NewCA(t, "ca")
+	caFile := certtest.Write(t, dir, "ca.pem", ca.CertPEM())
+	crt := certtest.Write(t, dir, "client.pem", ca.Issue(t, "me", certtest.Client()).PEM(t))
+	for i, key := range []certtest.Option{certtest.ECDSA(elliptic.P256()), certtest.RSA(2048), certtest.Ed25519()} {
+		leaf := certtest.Write(t, dir, fmt.Sprintf("leaf%d.pem", i), ca.Issue(t, "app.example", key).PEM(t))
+		for _, version := range []string{"-tls1_2", "-tls1_3"} {
+			addr := opensslServer(t, "-cert", leaf, "-key", leaf, "-www", version, "-Verify", "1", "-verify_return_error", "-CAfile", caFile)
+			b := newBed(t, "", " server s "+addr+" ssl ca-file "+caFile+" crt "+crt+"\n")
+			for n, want := range []string{"New, ", "Reused, ", "Reused, "} {
+				if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, want) {
+					t.Errorf("key %d, %s, request %d: %d %s", i, version, n, code, body)
+				}
+			}
+		}
+	}
+}
+
+// opensslServer runs openssl s_server and gives its address.
+func opensslServer(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("openssl", append([]string{"s_server", "-accept", "127.0.0.1:0"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); in.Close(); cmd.Wait() })
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if addr, ok := strings.CutPrefix(lines.Text(), "ACCEPT "); ok {
+			go io.Copy(io.Discard, out)
+			return addr
+		}
+	}
+	t.Fatal("openssl s_server did not begin")
+	return ""
 }
