@@ -16,6 +16,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,6 +36,9 @@ type Disk struct{}
 // Open opens a file.
 func (Disk) Open(name string) (fs.File, error) { return os.Open(name) }
 
+// ReadDir lists a folder, sorted by name.
+func (Disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
 // File is one file of a bundle.
 type File struct {
 	Name string
@@ -46,6 +50,32 @@ type File struct {
 type Bundle struct {
 	Sources []File
 	Named   []File
+	Folders []Folder
+}
+
+// Folder is the list of a folder that the configuration names.
+type Folder struct {
+	Name  string
+	Files []string // sorted; folders in it are left out
+}
+
+// ReadDir lists a named folder.
+func (b *Bundle) ReadDir(name string) ([]fs.DirEntry, error) {
+	for _, f := range b.Folders {
+		if f.Name == name {
+			return Entries(f.Files), nil
+		}
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// Entries makes the list of a folder out of the names of its files.
+func Entries(names []string) []fs.DirEntry {
+	var list []fs.DirEntry
+	for _, n := range names {
+		list = append(list, fs.FileInfoToDirEntry(info{&file{Reader: bytes.NewReader(nil), name: n}}))
+	}
+	return list
 }
 
 // Open opens a named file.
@@ -86,10 +116,35 @@ func Decode(r io.Reader, v any) error { return gob.NewDecoder(r).Decode(v) }
 type Recorder struct {
 	From fs.FS
 
-	mu    sync.Mutex
-	files map[string][]byte
-	gone  map[string]error
-	total int
+	mu      sync.Mutex
+	files   map[string][]byte
+	folders map[string][]string
+	gone    map[string]error
+	total   int
+}
+
+// ReadDir lists a folder; it has what it had the first time.
+func (r *Recorder) ReadDir(name string) ([]fs.DirEntry, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if list, ok := r.folders[name]; ok {
+		return Entries(list), nil
+	}
+	list, err := fs.ReadDir(r.From, name)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for _, e := range list {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	if r.folders == nil {
+		r.folders = make(map[string][]string)
+	}
+	r.folders[name] = names
+	return Entries(names), nil
 }
 
 // Open opens a file.
@@ -147,6 +202,10 @@ func (r *Recorder) Bundle(sources []*config.File) *Bundle {
 	for name, data := range r.files {
 		b.Named = append(b.Named, File{name, data})
 	}
+	for name, files := range r.folders {
+		b.Folders = append(b.Folders, Folder{name, files})
+	}
+	slices.SortFunc(b.Folders, func(x, y Folder) int { return strings.Compare(x.Name, y.Name) })
 	slices.SortFunc(b.Named, func(x, y File) int { return byName(x, y.Name) })
 	return b
 }

@@ -62,3 +62,36 @@ func TestRecorderKeepsWhatItRead(t *testing.T) {
 		t.Errorf("sources: %+v", p)
 	}
 }
+
+func TestRecorderKeepsFolders(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "b.pem"), nil, 0o600)
+	os.WriteFile(filepath.Join(dir, "a.pem"), nil, 0o600)
+	os.Mkdir(filepath.Join(dir, "inner"), 0o700)
+	rec := &bundle.Recorder{From: bundle.Disk{}}
+	names := func(fsys fs.FS) string {
+		t.Helper()
+		list, err := fs.ReadDir(fsys, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := ""
+		for _, e := range list {
+			text += e.Name() + " "
+		}
+		return text
+	}
+	if got := names(rec); got != "a.pem b.pem " {
+		t.Fatalf("the folder has %q", got)
+	}
+	os.WriteFile(filepath.Join(dir, "c.pem"), nil, 0o600)
+	if got := names(rec); got != "a.pem b.pem " {
+		t.Errorf("a file came into being between two reads: %q", got)
+	}
+	if got := names(rec.Bundle(nil)); got != "a.pem b.pem " {
+		t.Errorf("the bundle has %q", got)
+	}
+	if _, err := fs.ReadDir(rec.Bundle(nil), "/etc"); err == nil {
+		t.Error("the bundle lists the disk")
+	}
+}

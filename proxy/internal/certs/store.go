@@ -41,6 +41,17 @@ func (s *Store) TryLock() bool { return s.busy.TryLock() }
 // Unlock ends what [Store.TryLock] began.
 func (s *Store) Unlock() { s.busy.Unlock() }
 
+// changing orders changes of values, of all stores: they are rare.
+var changing sync.Mutex
+
+// Change runs f while nothing else changes values: for users that change what
+// they make of entries by themselves. It must not be called on a reactor.
+func Change(f func() error) error {
+	changing.Lock()
+	defer changing.Unlock()
+	return f()
+}
+
 // User is what is made with an entry and must be made anew when it changes: the
 // contexts of a bind line, the security of a server.
 type User interface {
@@ -91,8 +102,8 @@ func (e *Entry[T]) Users() []User {
 // transaction, for all users: that is how an OCSP response is renewed. change
 // returns nil to leave it. It must not be called on a reactor.
 func (e *Entry[T]) Update(change func(*T) *T) error {
-	e.kind.change.Lock()
-	defer e.kind.change.Unlock()
+	changing.Lock()
+	defer changing.Unlock()
 	next := change(e.Load())
 	if next == nil {
 		return nil
@@ -101,7 +112,8 @@ func (e *Entry[T]) Update(change func(*T) *T) error {
 }
 
 // publish gives e a value, with all that its users make of it. It is all or
-// nothing. The caller holds kind.change.
+// nothing. The caller holds
+// changing.
 func (e *Entry[T]) publish(next *T, step func()) error {
 	var all []func()
 	for _, u := range e.Users() {
@@ -124,8 +136,7 @@ func (e *Entry[T]) publish(next *T, step func()) error {
 // Kind is all entries of one kind, with at most one transaction open among them.
 // Its zero value is empty.
 type Kind[T any] struct {
-	mu     sync.Mutex // for the fields; held for moments
-	change sync.Mutex // orders changes of values
+	mu     sync.Mutex // for the fields and the users; held for moments
 	byName map[string]*Entry[T]
 	open   *Entry[T] // whose transaction is open
 	next   *T        // its value to be
@@ -218,8 +229,8 @@ func (k *Kind[T]) Transaction() (e *Entry[T], next *T) {
 // tells that it was opened. The error is [ErrUnknown], an [*OtherError], or what
 // change returns.
 func (k *Kind[T]) Set(name string, change func(*T) (*T, error)) (created bool, err error) {
-	k.change.Lock()
-	defer k.change.Unlock()
+	changing.Lock()
+	defer changing.Unlock()
 	e, next := k.Transaction()
 	switch {
 	case e != nil && e.Name != name:
@@ -244,8 +255,8 @@ func (k *Kind[T]) Set(name string, change func(*T) (*T, error)) (created bool, e
 // error nothing has changed and the transaction stays open. It may take long:
 // do not call it on a reactor.
 func (k *Kind[T]) Commit(name string, step func()) error {
-	k.change.Lock()
-	defer k.change.Unlock()
+	changing.Lock()
+	defer changing.Unlock()
 	e, next := k.Transaction()
 	switch {
 	case e == nil:
@@ -263,8 +274,8 @@ func (k *Kind[T]) Commit(name string, step func()) error {
 // Abort forgets the open transaction. The error is [ErrNoTransaction] or an
 // [*OtherError].
 func (k *Kind[T]) Abort(name string) error {
-	k.change.Lock()
-	defer k.change.Unlock()
+	changing.Lock()
+	defer changing.Unlock()
 	e, _ := k.Transaction()
 	switch {
 	case e == nil:

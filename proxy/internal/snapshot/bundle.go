@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	packed "github.com/forebay-lb/forebay/proxy/internal/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -195,6 +197,23 @@ func (m memory) Open(name string) (fs.File, error) {
 		}
 	}
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w in the configuration that was sent", fs.ErrNotExist)}
+}
+
+// ReadDir lists the files that were sent of a folder.
+func (m memory) ReadDir(name string) ([]fs.DirEntry, error) {
+	var names []string
+	for _, files := range m {
+		for path := range files {
+			if rest, ok := strings.CutPrefix(path, strings.TrimSuffix(name, "/")+"/"); ok && !strings.Contains(rest, "/") {
+				names = append(names, rest)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w in the configuration that was sent", fs.ErrNotExist)}
+	}
+	slices.Sort(names)
+	return packed.Entries(names), nil
 }
 
 type memoryFile struct {

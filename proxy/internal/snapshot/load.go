@@ -3,6 +3,7 @@ package snapshot
 import (
 	"crypto/sha256"
 	"hash"
+	"io"
 	"io/fs"
 	"sync"
 
@@ -77,6 +78,25 @@ func (r *recorder) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	return &recording{File: f, r: r, name: name, sum: sha256.New()}, nil
+}
+
+// ReadDir lists a folder and notes what is in it.
+func (r *recorder) ReadDir(name string) ([]fs.DirEntry, error) {
+	if r.fs == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	list, err := fs.ReadDir(r.fs, name)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	for _, e := range list {
+		io.WriteString(sum, e.Name()+"\n")
+	}
+	r.mu.Lock()
+	r.sums[name] = [sha256.Size]byte(sum.Sum(nil))
+	r.mu.Unlock()
+	return list, nil
 }
 
 // recording is a file whose content is summed up while it is read.
