@@ -168,7 +168,9 @@ func (p *probe) connect(st *step, i int) (outcome, bool) {
 		return notConnected(err), false
 	}
 	if st.defaults && p.set.Check.Preamble != nil {
-		if out, killed := p.write(p.set.Check.Preamble.Append(nil, nil), "L4TOUT"); out.status != "" || killed {
+		from, _ := p.r.Sys.Getsockname(p.conn.Fd())
+		header := p.set.Check.Preamble.Append(nil, server.Own{Src: from, Dst: to})
+		if out, killed := p.write(header, "L4TOUT"); out.status != "" || killed {
 			return out, killed
 		}
 	}

@@ -45,11 +45,13 @@ type BindOption struct {
 }
 
 // ServerOption is a word of a "server", "default-server" or "server-template"
-// line, see [BindOption]. Dynamic tells whether "add server" takes it too.
+// line, see [BindOption]. Dynamic tells whether "add server" takes it too, Paren
+// that the name is followed by an argument in parentheses.
 type ServerOption struct {
 	Name    string
 	Args    int
 	Dynamic bool
+	Paren   bool
 	Parse   func(c *Ctx, s *stream.ServerSettings, words []string) (int, error)
 }
 

@@ -240,9 +240,10 @@ func (e unknownOptionError) Error() string { return string(e) }
 // options reads options of a server line into set.
 func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) error {
 	for len(words) > 0 {
-		o := serverOptions[words[0]]
+		option, _, paren := strings.Cut(words[0], "(")
+		o := serverOptions[option]
 		switch {
-		case o == nil:
+		case o == nil || o.Paren != paren:
 			return unknownServerOption(words[0])
 		case dynamic && !o.Dynamic:
 			return say("'%s' option is not accepted for dynamic server", words[0])

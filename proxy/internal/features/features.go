@@ -7,6 +7,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/acl"
 	_ "github.com/forebay-lb/forebay/proxy/internal/check"
 	_ "github.com/forebay-lb/forebay/proxy/internal/logs"
+	_ "github.com/forebay-lb/forebay/proxy/internal/proxyproto"
 	_ "github.com/forebay-lb/forebay/proxy/internal/rule"
 	_ "github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
 	_ "github.com/forebay-lb/forebay/proxy/internal/snapshot"

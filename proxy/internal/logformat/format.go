@@ -26,6 +26,8 @@ type Options struct {
 	Where int
 	// Plain is for formats that are not log lines: blanks are kept as written.
 	Plain bool
+	// Raw is for formats of any bytes: no value is encoded. It implies Plain.
+	Raw bool
 }
 
 // node is one piece. Exactly one of its fields is set.
@@ -41,6 +43,7 @@ type node struct {
 type Format struct {
 	nodes []node
 	plain bool
+	raw   bool
 	// Constant is the whole text when nothing in it varies.
 	constant []byte
 	fixed    bool
@@ -60,7 +63,8 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 	if o.Where == 0 {
 		o.Where = sample.Logs
 	}
-	f := &Format{plain: o.Plain}
+	o.Plain = o.Plain || o.Raw
+	f := &Format{plain: o.Plain, raw: o.Raw}
 	var global flags
 	var lit []byte
 	flush := func() {
@@ -240,6 +244,9 @@ func (f *Format) sample(dst []byte, st *stream.Stream, n *node) []byte {
 		return appendMissing(dst, n.flags, f.plain)
 	}
 	at := len(dst)
+	if f.raw {
+		return v.Append(dst)
+	}
 	if f.plain {
 		return encodeControls(v.Append(dst), at, n.flags, '%')
 	}

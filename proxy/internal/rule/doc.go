@@ -1,6 +1,6 @@
-// Package rule is the actions of "http-request", "http-response" and
-// "http-after-response" rules, "redirect" and "use_backend" (chapters 4.3 and
-// 4.4 of the manual).
+// Package rule is the actions of "http-request", "http-response",
+// "http-after-response" and "tcp-request connection" rules, "redirect" and
+// "use_backend" (chapters 4.3 and 4.4 of the manual).
 //
 // An action registers its name and a parser with [RegisterAction]; the parser
 // returns what is run for each exchange, which must not allocate: computed

@@ -14,7 +14,7 @@ import (
 func init() {
 	RegisterAction(
 		Action{"deny", Request | Response, deny},
-		Action{"silent-drop", Request | Response, silentDrop},
+		Action{"silent-drop", Request | Response | Connection, silentDrop},
 		Action{"return", Request | Response, ret},
 		Action{"redirect", Request | Response, redirect},
 	)
@@ -278,17 +278,6 @@ func deny(l *Line) (Exec, error) {
 			}
 		}
 		return answered(st, 'P', phase)
-	}, nil
-}
-
-func silentDrop(l *Line) (Exec, error) {
-	phase := l.Phase
-	if w := l.Peek(); w != "" {
-		return nil, fmt.Errorf("argument '%s' of silent-drop is not supported by Forebay yet", w)
-	}
-	return func(st *stream.Stream) stream.Verdict {
-		answered(st, 'P', phase)
-		return stream.Drop
 	}, nil
 }
 

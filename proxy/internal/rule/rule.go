@@ -21,9 +21,13 @@ const (
 	Request Phase = 1 << iota
 	Response
 	AfterResponse
+	Connection
 )
 
-var phaseNames = map[Phase]string{Request: "http-request", Response: "http-response", AfterResponse: "http-after-response"}
+var phaseNames = map[Phase]string{
+	Request: "http-request", Response: "http-response", AfterResponse: "http-after-response",
+	Connection: "tcp-request connection",
+}
 
 // Exec runs an action.
 type Exec func(st *stream.Stream) stream.Verdict
@@ -69,6 +73,8 @@ func (l *Line) take(what string) (string, error) {
 func place(p *stream.Proxy, phase Phase) (where int, title string) {
 	front := p == nil || p.Frontend || !p.Backend
 	switch {
+	case phase == Connection:
+		return sample.FrontConnection, "frontend tcp-request connection rule"
 	case phase == Request && front:
 		return sample.FrontRequest, "frontend http-request header rule"
 	case phase == Request:

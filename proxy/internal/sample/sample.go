@@ -162,12 +162,14 @@ type Fetch struct {
 
 // Positions in [Fetch.Where].
 const (
-	FrontRequest  = 3
-	UseBackend    = 5
-	BackRequest   = 7
-	BackResponse  = 12
-	FrontResponse = 16
-	Logs          = 18
+	FrontConnection = 0
+	FrontRequest    = 3
+	UseBackend      = 5
+	BackRequest     = 7
+	SourceSelection = 10
+	BackResponse    = 12
+	FrontResponse   = 16
+	Logs            = 18
 )
 
 // Matrices of the usual kinds of fetches.

@@ -120,9 +120,13 @@ func (s *Settings) switchTLS(old *Settings) {
 // Preamble is what a connection to a server begins with, before TLS: a PROXY
 // protocol header.
 type Preamble interface {
-	// Append appends it. subject is a *stream.Stream, or nil for a health check.
+	// Append appends it. subject is the *stream.Stream that the connection is made
+	// for, or the [Own] of a health check's.
 	Append(dst []byte, subject any) []byte
 }
+
+// Own are the addresses of a connection that is made for nobody else.
+type Own struct{ Src, Dst reactor.Addr }
 
 // Admin flags, with the values that "show servers state" gives them.
 type Admin uint8

@@ -151,7 +151,6 @@ func (s *Session) admit() bool {
 	case Continue, Stop:
 		return true
 	}
-	s.FE.FE.Counters[s.Reactor().Index].DeniedConn.Add(1)
 	s.close()
 	return false
 }

@@ -78,8 +78,8 @@ type Session struct {
 	FE       *Proxy
 	Src      reactor.Addr // the client: as a PROXY protocol header has it, if there was one
 	Proxied  *Proxied     // what another proxy told, nil: nothing
-	Accepted int64 // reactor time
-	Requests int32 // exchanges begun on it
+	Accepted int64        // reactor time
+	Requests int32        // exchanges begun on it
 	st       *Stream
 	front    *FrontState // where it is counted
 	mux      *mux        // of HTTP/2, nil otherwise

@@ -1,0 +1,83 @@
+package proxyproto
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// types are the names that fc_pp_tlv knows (manual).
+var types = map[string]byte{
+	"ALPN": typeALPN, "AUTHORITY": typeAuthority, "CRC32": typeCRC32C, "NETNS": typeNetNS, "NOOP": typeNoop, "SSL": typeSSL,
+	"SSL_CIPHER": subCipher, "SSL_CN": subCN, "SSL_KEY_ALG": subKeyAlg, "SSL_SIG_ALG": subSigAlg, "SSL_VERSION": subVersion,
+	"UNIQUE_ID": typeUniqueID,
+}
+
+const tlvPlaces = ".YYYYYYYYYYYYYYYYYY..."
+
+func init() {
+	sample.RegisterFetch(
+		sample.Fetch{Name: "fc_rcvd_proxy", Out: sample.Bool, Where: sample.Connection, Compile: one(func(st *stream.Stream, v *sample.Value) bool {
+			p := st.Sess.Proxied
+			return v.SetBool(p != nil && p.Version != 0)
+		})},
+		sample.Fetch{Name: "fc_pp_authority", Out: sample.Str, Where: sample.Connection, Compile: first(typeAuthority)},
+		sample.Fetch{Name: "fc_pp_unique_id", Out: sample.Str, Where: sample.Connection, Compile: first(typeUniqueID)},
+		sample.Fetch{Name: "fc_pp_tlv", Args: "string", Out: sample.Str, Where: tlvPlaces, Compile: tlv},
+
+		address("fc_src", func(s *stream.Session) reactor.Addr { return s.Peer() }),
+		port("fc_src_port", func(s *stream.Session) reactor.Addr { return s.Peer() }),
+		address("fc_dst", func(s *stream.Session) reactor.Addr { return s.Local() }),
+		port("fc_dst_port", func(s *stream.Session) reactor.Addr { return s.Local() }),
+	)
+}
+
+func one(f func(st *stream.Stream, v *sample.Value) bool) func(*conf.Ctx, []string) (sample.Func, error) {
+	get := func(st *stream.Stream, v *sample.Value, n int) bool { return n <= 0 && f(st, v) }
+	return func(*conf.Ctx, []string) (sample.Func, error) { return get, nil }
+}
+
+func address(name string, of func(*stream.Session) reactor.Addr) sample.Fetch {
+	return sample.Fetch{Name: name, Out: sample.Addr, Where: sample.Connection, Compile: one(func(st *stream.Stream, v *sample.Value) bool {
+		a := of(st.Sess)
+		return a.IP.IsValid() && v.SetAddr(a.IP)
+	})}
+}
+
+func port(name string, of func(*stream.Session) reactor.Addr) sample.Fetch {
+	return sample.Fetch{Name: name, Out: sample.Int, Where: sample.Connection, Compile: one(func(st *stream.Stream, v *sample.Value) bool {
+		a := of(st.Sess)
+		return a.IP.IsValid() && v.SetInt(int64(a.Port))
+	})}
+}
+
+// first makes a fetch of the first field of a type.
+func first(typ byte) func(*conf.Ctx, []string) (sample.Func, error) {
+	return one(func(st *stream.Stream, v *sample.Value) bool { return field(st, v, typ, 0) })
+}
+
+// tlv compiles fc_pp_tlv(<id>): all fields of a type, one after the other.
+func tlv(_ *conf.Ctx, args []string) (sample.Func, error) {
+	typ, ok := types[args[0]]
+	if !ok {
+		n, err := strconv.ParseUint(args[0], 0, 8)
+		if err != nil {
+			return nil, fmt.Errorf("expects a number between 0 and 255 or the name of a type of the PROXY protocol, got '%s'", args[0])
+		}
+		typ = byte(n)
+	}
+	return func(st *stream.Stream, v *sample.Value, n int) bool { return field(st, v, typ, max(n, 0)) }, nil
+}
+
+func field(st *stream.Stream, v *sample.Value, typ byte, n int) bool {
+	p := st.Sess.Proxied
+	if p == nil {
+		return false
+	}
+	b, ok := find(p.TLVs, typ, n)
+	return ok && v.SetStr(b)
+}

@@ -1,0 +1,190 @@
+package proxyproto
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+
+	"github.com/forebay-lb/forebay/proxy/internal/logformat"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
+)
+
+// option is what "proxy-v2-options" and the names of the keywords ask for.
+type option uint16
+
+const (
+	optV1 option = 1 << iota
+	optV2
+	optSSL
+	optCN
+	optCipher
+	optSigAlg
+	optKeyAlg
+	optAuthority
+	optCRC32C
+	optUniqueID
+)
+
+// sender makes the headers for one server. It is a [server.Preamble], and never
+// changed once the configuration is loaded.
+type sender struct {
+	opts option
+	tlvs []custom
+	// check is check-send-proxy.
+	check bool
+	// neverLocal is the global pp2-never-send-local.
+	neverLocal bool
+	cipher     *sample.Expr
+	sigAlg     *sample.Expr
+	verify     *sample.Expr
+}
+
+// custom is a field of "set-proxy-v2-tlv-fmt".
+type custom struct {
+	typ    byte
+	format *logformat.Format
+}
+
+// Append appends the header, see [server.Preamble].
+func (s *sender) Append(dst []byte, subject any) []byte {
+	st, ok := subject.(*stream.Stream)
+	if !ok {
+		own, _ := subject.(server.Own)
+		return s.own(dst, own.Src, own.Dst)
+	}
+	src, to := st.Sess.Src, st.Sess.Dst()
+	if s.opts&optV2 == 0 {
+		return AppendV1(dst, src, to)
+	}
+	w := beginV2(dst, src, to, false)
+	for _, c := range s.tlvs {
+		at := w.open(c.typ)
+		w.b = c.format.Append(w.b, st)
+		w.close(at)
+	}
+	if s.opts&optCRC32C != 0 {
+		w.checksum()
+	}
+	layer := st.Sess.TLS
+	if layer != nil {
+		if p := layer.Protocol(); p != "" {
+			w.field(typeALPN, p)
+		}
+	}
+	if s.opts&optAuthority != 0 && layer != nil {
+		if state := layer.State(); state != nil && state.ServerName != "" {
+			w.field(typeAuthority, state.ServerName)
+		}
+	}
+	if s.opts&optSSL != 0 {
+		s.ssl(w, st, layer)
+	}
+	return w.end()
+}
+
+// own appends the header of a connection that is made for nobody else.
+func (s *sender) own(dst []byte, src, to reactor.Addr) []byte {
+	if s.opts&optV2 == 0 {
+		return AppendV1(dst, src, to)
+	}
+	w := beginV2(dst, src, to, !s.neverLocal)
+	if s.opts&optCRC32C != 0 {
+		w.checksum()
+	}
+	if s.opts&optSSL != 0 {
+		w.close(w.openSSL(0, 0))
+	}
+	return w.end()
+}
+
+func (w *builder) openSSL(client byte, verify uint32) int {
+	at := w.open(typeSSL)
+	w.b = append(w.b, client)
+	w.b = binary.BigEndian.AppendUint32(w.b, verify)
+	return at
+}
+
+// ssl appends what is known of the client's TLS (specification 2.2.6); in clear,
+// that there is none.
+func (s *sender) ssl(w *builder, st *stream.Stream, layer *transport.TLS) {
+	var state *tls.ConnectionState
+	if layer != nil {
+		state = layer.State()
+	}
+	if state == nil {
+		w.close(w.openSSL(0, 0))
+		return
+	}
+	client := byte(clientSSL)
+	cn := ""
+	verify := uint32(0)
+	if len(state.PeerCertificates) > 0 {
+		client |= clientCertSess
+		if !layer.Resumed() {
+			client |= clientCertConn
+		}
+		cn = state.PeerCertificates[0].Subject.CommonName
+		verify = uint32(number(s.verify, st))
+	}
+	at := w.openSSL(client, verify)
+	w.field(subVersion, version(state.Version))
+	if s.opts&optCN != 0 && cn != "" {
+		w.field(subCN, cn)
+	}
+	if s.opts&optKeyAlg != 0 {
+		if name := keyAlg(served(layer)); name != "" {
+			w.field(subKeyAlg, name)
+		}
+	}
+	if s.opts&optSigAlg != 0 {
+		w.sample(subSigAlg, s.sigAlg, st)
+	}
+	if s.opts&optCipher != 0 {
+		w.sample(subCipher, s.cipher, st)
+	}
+	w.close(at)
+}
+
+// sample appends a field with the value of an expression, none without a value.
+func (w *builder) sample(typ byte, e *sample.Expr, st *stream.Stream) {
+	v := sample.Borrow(st)
+	if e.Eval(st, v) {
+		at := w.open(typ)
+		w.b = v.Append(w.b)
+		w.close(at)
+	}
+	v.Return(st)
+}
+
+func number(e *sample.Expr, st *stream.Stream) (n int64) {
+	v := sample.Borrow(st)
+	if e.Eval(st, v) {
+		n, _ = v.Number()
+	}
+	v.Return(st)
+	return n
+}
+
+func version(v uint16) string {
+	switch v {
+	case tls.VersionTLS10:
+		return "TLSv1"
+	case tls.VersionTLS11:
+		return "TLSv1.1"
+	case tls.VersionTLS12:
+		return "TLSv1.2"
+	}
+	return "TLSv1.3"
+}
+
+// served is the certificate that the client was shown, nil if it is not known.
+func served(layer *transport.TLS) *x509.Certificate {
+	if n, ok := layer.Note.(interface{ Served() *x509.Certificate }); ok {
+		return n.Served()
+	}
+	return nil
+}
