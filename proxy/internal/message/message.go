@@ -143,6 +143,14 @@ func (h *Header) Grow(n int) {
 	}
 }
 
+// Arena gives the message's own memory to a parser that appends to it many
+// times, and hands it back with [Header.SetArena]. Slices of it stay good when
+// an append moves it.
+func (h *Header) Arena() []byte { return h.arena }
+
+// SetArena takes back what [Header.Arena] gave, with what was appended.
+func (h *Header) SetArena(b []byte) { h.arena = b }
+
 // Get returns the value of the first field of that name (lower case), nil if
 // there is none.
 func (h *Header) Get(name string) []byte {
