@@ -31,11 +31,11 @@ func init() {
 		conf.ServerOption{Name: "addr", Args: 1, Dynamic: true, Parse: addr},
 	)
 	conf.RegisterFinish(finish)
-	conf.RegisterServerFinish(func(c *conf.Ctx, p *stream.Proxy, _ string, s *stream.ServerSettings) error {
+	conf.RegisterServerFinish(func(c *conf.Ctx, p *stream.Proxy, name string, s *stream.ServerSettings) error {
 		if !c.Dynamic {
 			return nil // the rules are not known yet: see finish
 		}
-		return secure(c, p, s, rules.Of(p))
+		return secure(c, p, name, s, rules.Of(p))
 	})
 }
 
@@ -138,7 +138,7 @@ var errH2 = errors.New("health checks speak HTTP/1 only: use 'check-alpn http/1.
 
 // secure prepares TLS for the connections of a server's HTTP checks: those of
 // the server line, and those of rules that say something of it.
-func secure(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, own *settings) (err error) {
+func secure(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, own *settings) (err error) {
 	k := &s.Check
 	if !k.Enabled || own == nil || !own.on {
 		return nil
@@ -146,7 +146,7 @@ func secure(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, own *setting
 	name, alpn := "", []string(nil)
 	if u, ok := k.TLS.(*ssl.Upstream); ok {
 		name, alpn = u.Name(nil), u.Offers()
-		if k.TLS, err = spoken(c, p, s, name, alpn); err != nil {
+		if k.TLS, err = spoken(c, p, srv, s, name, alpn); err != nil {
 			return err
 		}
 	}
@@ -166,7 +166,7 @@ func secure(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, own *setting
 		if k.RuleTLS == nil {
 			k.RuleTLS = make(map[int]server.Security)
 		}
-		if k.RuleTLS[i], err = spoken(c, p, s, ask, offer); err != nil {
+		if k.RuleTLS[i], err = spoken(c, p, srv, s, ask, offer); err != nil {
 			return err
 		}
 	}
@@ -175,8 +175,8 @@ func secure(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, own *setting
 
 // spoken gives what secures a check without offering protocols that checks do
 // not speak.
-func spoken(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, name string, alpn []string) (server.Security, error) {
-	u, err := ssl.ForCheck(c, p, s, name, alpn)
+func spoken(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, name string, alpn []string) (server.Security, error) {
+	u, err := ssl.ForCheck(c, p, srv, s, name, alpn)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func spoken(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, name string,
 	case len(list) == 0:
 		return nil, errH2
 	}
-	return ssl.ForCheck(c, p, s, name, list)
+	return ssl.ForCheck(c, p, srv, s, name, list)
 }
 
 // finish looks at what goes together once all sections are known.
@@ -207,7 +207,7 @@ func finish(c *conf.Ctx) {
 		}
 		for _, l := range p.ServerLines {
 			k := &l.Settings.Check
-			if err := secure(c, p, l.Settings, own); err != nil {
+			if err := secure(c, p, l.Name, l.Settings, own); err != nil {
 				c.Alert(l.Pos, "'server %s/%s' : %s", p.Name, l.Name, err)
 			}
 			if !k.Enabled || !l.Settings.MapPort || k.Port != 0 || own.names() {

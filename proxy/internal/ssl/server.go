@@ -221,7 +221,7 @@ func setSNI(c *conf.Ctx, l *serverLine, value string) error {
 
 // finishServer completes the settings of one server, once all that its line
 // says is known.
-func finishServer(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, warn func(string, ...any)) error {
+func finishServer(c *conf.Ctx, p *stream.Proxy, name string, s *stream.ServerSettings, warn func(string, ...any)) error {
 	s.TLS, s.Check.TLS = nil, nil
 	given, ok := s.SSL.(*serverLine)
 	if !ok {
@@ -233,7 +233,7 @@ func finishServer(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, warn f
 	if !l.on && !l.off && !l.check {
 		return nil
 	}
-	up, err := newUpstream(c, p, &l, warn)
+	up, err := newUpstream(c, p, name, &l, warn)
 	if err != nil {
 		return err
 	}
@@ -253,7 +253,7 @@ func finishServer(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, warn f
 
 func init() {
 	conf.RegisterServerFinish(func(c *conf.Ctx, p *stream.Proxy, name string, s *stream.ServerSettings) error {
-		return finishServer(c, p, s, func(format string, args ...any) {
+		return finishServer(c, p, name, s, func(format string, args ...any) {
 			WarnOnce(c, fmt.Sprintf("'server %s/%s'", p.Name, name), fmt.Sprintf(format, args...))
 		})
 	})

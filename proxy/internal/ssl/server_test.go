@@ -19,11 +19,13 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
 	_ "github.com/forebay-lb/forebay/proxy/internal/features"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
@@ -451,4 +453,51 @@ func opensslServer(t *testing.T, args ...string) string {
 	}
 	t.Fatal("openssl s_server did not begin")
 	return ""
+}
+
+// What a transaction of the Runtime socket commits is in force for the next
+// handshake, until a configuration is applied.
+func TestServerFilesChange(t *testing.T) {
+	dir := t.TempDir()
+	ca, other := certtest.NewCA(t, "ca"), certtest.NewCA(t, "other")
+	caFile := certtest.Write(t, dir, "ca.pem", ca.CertPEM())
+	crt := certtest.Write(t, dir, "client.pem", ca.Issue(t, "first", certtest.Client()).PEM(t))
+	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "app.example").TLS()}, ClientAuth: tls.RequireAnyClientCert})
+	line := " server s " + addr + " ssl ca-file " + caFile + " crt " + crt + " no-ssl-reuse"
+	b := newBed(t, "", line+"\n")
+	if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, "client=first") {
+		t.Fatalf("%d %s", code, body)
+	}
+	for range 2 { // and once more in the store of an applied configuration
+		store := ssl.StoreOf(b.w.Snapshot().Global)
+		if _, err := store.Certs.Set(crt, func(p *certs.Pair) (*certs.Pair, error) {
+			return p.With("", ca.Issue(t, "second", certtest.Client()).PEM(t))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Certs.Commit(crt, nil); err != nil {
+			t.Fatal(err)
+		}
+		if users := store.Cert(crt).Users(); len(users) == 0 || users[0].Title() != "server b/s" {
+			t.Errorf("users %v", users)
+		}
+		replace := func(by *certtest.Pair) {
+			store.CAs.Set(caFile, func(*certs.CA) (*certs.CA, error) { return certs.ParseCA(by.CertPEM()) })
+			if err := store.CAs.Commit(caFile, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		replace(other)
+		if code, body := b.get(t, "app.example"); code != 503 {
+			t.Errorf("not trusted any more: %d %s", code, body)
+		}
+		replace(ca)
+		if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, "client=second") {
+			t.Errorf("%d %s", code, body)
+		}
+		b.apply(t, line+"\n") // the files are what counts now
+		if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, "client=first") {
+			t.Errorf("%d %s", code, body)
+		}
+	}
 }

@@ -2,75 +2,128 @@ package ssl
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 
+	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
-// systemCA stands for the authorities that the system trusts.
-const systemCA = "@system-ca"
+// serverFiles are the files that a server's security is made of. What they hold
+// is looked up at each handshake, so that there is nothing to be made anew when
+// one changes.
+type serverFiles struct {
+	title string
+	ca    *certs.CAFile  // nil: servers are not verified
+	crl   *certs.CRLFile // nil: revocation is not looked at
+	crt   *certs.Cert    // nil: there is no certificate to show
+	// signs are the algorithms that the certificate may sign with, nil: any.
+	signs []tls.SignatureScheme
+	own   atomic.Pointer[ownCertificate]
+}
 
-// authorities gives the certificates of a ca-file, as they are at the time of
-// the call.
-func authorities(c *conf.Ctx, name string) (func() *x509.CertPool, error) {
-	if name == systemCA {
-		pool, err := x509.SystemCertPool()
+// ownCertificate is a certificate in the form that crypto/tls takes.
+type ownCertificate struct {
+	of   *certs.Pair
+	cert *tls.Certificate
+}
+
+// loadServerFiles loads what a line names. verify tells whether the authorities
+// are needed.
+func loadServerFiles(c *conf.Ctx, l *serverLine, d *Defaults, p *Params, verify bool, title string) (*serverFiles, error) {
+	f := &serverFiles{title: title, signs: p.Signatures}
+	load, err := loaderOf(c)
+	if err != nil {
+		return nil, err
+	}
+	if l.ca != "" {
+		ca, err := load.LoadCA(Path(d.CABase, l.ca))
 		if err != nil {
-			return nil, fmt.Errorf("'ca-file' : unable to load %s : %w.", name, err)
+			return nil, fmt.Errorf("'ca-file' : %w.", err)
 		}
-		return func() *x509.CertPool { return pool }, nil
+		if verify {
+			f.ca = ca
+			ca.Use(f)
+		}
 	}
-	data, err := c.ReadFile(name)
-	pool := x509.NewCertPool()
-	if err == nil && !pool.AppendCertsFromPEM(data) {
-		err = errors.New("no certificate or crl found")
+	if l.crl != "" {
+		crl, err := load.LoadCRL(Path(d.CABase, l.crl))
+		if err != nil {
+			return nil, fmt.Errorf("'crl-file' : %w.", err)
+		}
+		if verify {
+			f.crl = crl
+			crl.Use(f)
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("'ca-file' : unable to load %s : %w.", name, err)
+	if l.crt != "" {
+		name := Path(d.CrtBase, l.crt)
+		list, err := load.Load(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s.", strings.TrimSuffix(err.Error(), "."))
+		}
+		if len(list) > 1 {
+			return nil, fmt.Errorf("'crt' : '%s' is a bundle, which is for bind lines only.", name)
+		}
+		f.crt = list[0]
+		f.crt.Use(f)
 	}
-	return func() *x509.CertPool { return pool }, nil
+	return f, nil
 }
 
-// revocationList gives what a crl-file says, as it is at the time of the call.
-func revocationList(c *conf.Ctx, name string) (func() *revocations, error) {
-	data, err := c.ReadFile(name)
-	var lists []*x509.RevocationList
-	for err == nil {
-		var b *pem.Block
-		if b, data = pem.Decode(data); b == nil {
-			break
-		}
-		if b.Type == "X509 CRL" {
-			var l *x509.RevocationList
-			if l, err = x509.ParseRevocationList(b.Bytes); err == nil {
-				lists = append(lists, l)
-			}
+// Renew implements [certs.User].
+func (f *serverFiles) Renew(_, next any) (func(), error) {
+	if p, ok := next.(*certs.Pair); ok {
+		if err := p.Check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.title, err)
 		}
 	}
-	if err == nil && len(lists) == 0 {
-		err = errors.New("no certificate or crl found")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("'crl-file' : unable to load %s : %w.", name, err)
-	}
-	r := newRevocations(lists)
-	return func() *revocations { return r }, nil
+	return func() {}, nil
 }
 
-// clientCertificate gives the callback that shows a certificate to a server, as
-// it is at the time of the handshake.
-func clientCertificate(c *conf.Ctx, name string, p *Params) (func(*tls.CertificateRequestInfo) (*tls.Certificate, error), error) {
-	data, err := c.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("unable to stat SSL certificate from file '%s' : %w.", name, err)
+// Title implements [certs.User].
+func (f *serverFiles) Title() string { return f.title }
+
+// drop gives up the files of a server that is gone.
+func (f *serverFiles) drop() {
+	if f.ca != nil {
+		f.ca.Drop(f)
 	}
-	cert, err := tls.X509KeyPair(data, data)
-	if err != nil {
-		return nil, fmt.Errorf("unable to load certificate from file '%s': %w.", name, err)
+	if f.crl != nil {
+		f.crl.Drop(f)
 	}
-	cert.SupportedSignatureAlgorithms = p.Signatures
-	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }, nil
+	if f.crt != nil {
+		f.crt.Drop(f)
+	}
+}
+
+func init() {
+	runtimeapi.OnServerRemoved(func(_ *stream.Worker, _ *stream.Proxy, s *server.Server) {
+		if l, ok := s.Settings().SSL.(*serverLine); ok && l.built != nil {
+			l.built.files.Load().drop()
+		}
+	})
+}
+
+// certificate is the one to show to a server. Without one it is empty: that says
+// so.
+func (f *serverFiles) certificate() (*tls.Certificate, error) {
+	if f.crt == nil {
+		return new(tls.Certificate), nil
+	}
+	p := f.crt.Load()
+	if p == nil {
+		return new(tls.Certificate), nil
+	}
+	if o := f.own.Load(); o != nil && o.of == p {
+		return o.cert, nil
+	}
+	cert := p.TLS(false)
+	cert.SupportedSignatureAlgorithms = f.signs
+	f.own.Store(&ownCertificate{p, cert})
+	return cert, nil
 }

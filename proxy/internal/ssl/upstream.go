@@ -19,10 +19,13 @@ import (
 // It lives as long as the server, through applied configurations that say the
 // same of it, and with it the sessions to resume.
 type Upstream struct {
-	key  string // all that is said, but for the SNI expression
-	base *tls.Config
-	ver  *verifier // nil: servers are not verified
-	sni  atomic.Pointer[naming]
+	key    string // all that is said, but for the SNI expression
+	base   *tls.Config
+	params *Params
+	verify bool
+	host   string // verifyhost
+	sni    atomic.Pointer[naming]
+	files  atomic.Pointer[serverFiles]
 
 	mu      sync.Mutex
 	targets atomic.Pointer[map[string]*target] // by name; copied to be changed
@@ -49,14 +52,14 @@ const maxTargets = 1024
 const maxName = 255
 
 // newUpstream makes what a line asks for; l.opts gets the defaults.
-func newUpstream(c *conf.Ctx, p *stream.Proxy, l *serverLine, warn func(string, ...any)) (*Upstream, error) {
+func newUpstream(c *conf.Ctx, p *stream.Proxy, name string, l *serverLine, warn func(string, ...any)) (*Upstream, error) {
 	d := DefaultsOf(c.Snap.Global)
 	l.opts.Merge(&d.Server)
 	params, err := l.opts.Resolve(warn)
 	if err != nil {
 		return nil, fmt.Errorf("%w.", err)
 	}
-	u := &Upstream{base: &tls.Config{
+	u := &Upstream{params: params, base: &tls.Config{
 		// Verified by us: OpenSSL's rules are not those of crypto/x509.
 		InsecureSkipVerify: true,
 		NextProtos:         l.alpn,
@@ -72,18 +75,15 @@ func newUpstream(c *conf.Ctx, p *stream.Proxy, l *serverLine, warn func(string, 
 			mode = verifyNone
 		}
 	}
-	if mode == verifyRequired {
-		if u.ver, err = newVerifier(c, d, l, params); err != nil {
-			return nil, err
-		}
+	u.verify, u.host = mode == verifyRequired, l.host
+	if u.verify && l.ca == "" {
+		return nil, errNoAuthorities
 	}
-	if l.crt != "" {
-		own, err := clientCertificate(c, Path(d.CrtBase, l.crt), params)
-		if err != nil {
-			return nil, err
-		}
-		u.base.GetClientCertificate = own
+	f, err := loadServerFiles(c, l, d, params, u.verify, "server "+p.Name+"/"+name)
+	if err != nil {
+		return nil, err
 	}
+	u.files.Store(f)
 	n := &naming{}
 	switch {
 	case l.sni != nil:
@@ -102,7 +102,8 @@ func newUpstream(c *conf.Ctx, p *stream.Proxy, l *serverLine, warn func(string, 
 // forChecks gives the same for health checks, which ask for a name of their own,
 // and for other protocols unless alpn is nil.
 func (u *Upstream) forChecks(name string, alpn []string) *Upstream {
-	k := &Upstream{base: u.base.Clone(), ver: u.ver}
+	k := &Upstream{base: u.base.Clone(), params: u.params, verify: u.verify, host: u.host}
+	k.files.Store(u.files.Load())
 	if alpn != nil {
 		k.base.NextProtos = alpn
 	}
@@ -115,12 +116,12 @@ func (u *Upstream) forChecks(name string, alpn []string) *Upstream {
 // Offers gives the protocols that connections offer by ALPN.
 func (u *Upstream) Offers() []string { return u.base.NextProtos }
 
-// ForCheck gives what secures a connection for health checks that offers alpn,
-// nil: what the server line says. name is the name to ask for.
-func ForCheck(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, name string, alpn []string) (*Upstream, error) {
+// ForCheck gives what secures a connection for health checks of a server: it
+// offers alpn, or if that is nil what the server line says, and asks for name.
+func ForCheck(c *conf.Ctx, p *stream.Proxy, server string, s *stream.ServerSettings, name string, alpn []string) (*Upstream, error) {
 	l := *lineOf(s)
 	if l.built == nil {
-		up, err := newUpstream(c, p, &l, nil)
+		up, err := newUpstream(c, p, server, &l, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -130,13 +131,14 @@ func ForCheck(c *conf.Ctx, p *stream.Proxy, s *stream.ServerSettings, name strin
 }
 
 // Adopt tells whether o says the same as u. If it does, u goes on in its place
-// and finds names as o does.
+// and finds names and files as o does.
 func (u *Upstream) Adopt(o server.Security) bool {
 	n, ok := o.(*Upstream)
 	if !ok || n.key != u.key {
 		return false
 	}
 	u.sni.Store(n.sni.Load())
+	u.files.Store(n.files.Load())
 	return true
 }
 
@@ -195,8 +197,9 @@ func (u *Upstream) Config(name string) *tls.Config {
 	if !u.base.SessionTicketsDisabled {
 		t.cfg.ClientSessionCache = t
 	}
-	if u.ver != nil {
-		t.cfg.VerifyConnection = u.ver.forName(t.name)
+	t.cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return u.files.Load().certificate() }
+	if u.verify {
+		t.cfg.VerifyConnection = u.verifier(t.name)
 	}
 	all := make(map[string]*target, len(old)+1)
 	if len(old) < maxTargets {
