@@ -40,7 +40,9 @@ func (b *body) startH2(h *message.Header, l *leg) {
 	b.framing, b.left, b.leg = h.Framing, h.ContentLength, l
 	b.fd, b.in = l.m.conn, &noInput
 	b.trailers = b.trailers[:0]
-	b.done = l.s.RecvEnd()
+	if b.done = l.s.RecvEnd(); b.done {
+		b.trailers = append(b.trailers, l.s.Trailers...)
+	}
 }
 
 // noInput stands for the buffer that a body over HTTP/2 has not.

@@ -68,6 +68,7 @@ func (w *Worker) h2config(r *reactor.Reactor, server bool) *http2.Config {
 			MaxHead:         r.BufSize() - g.MaxRewrite,
 			MaxTotal:        set.MaxTotal,
 			MaxRst:          set.MaxRst,
+			MaxFrames:       set.MaxFrames,
 			Glitches:        set.Glitches,
 			ExtendedConnect: server && !g.H2NoWebSocket,
 		}
@@ -166,9 +167,12 @@ func (m *mux) readable() {
 		}
 		n, err := m.conn.TryRead(r.Scratch)
 		if n > 0 && !m.dying {
-			err = m.Feed(r.Scratch[:n])
-			if err != nil {
+			if err = m.Feed(r.Scratch[:n]); err != nil {
 				m.die(err)
+			}
+			if m.Crowded() {
+				r.Set(&m.timer, r.Now()+1e6) // others first
+				break
 			}
 			continue
 		}

@@ -1,0 +1,375 @@
+package stream_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// over names a way that an exchange goes: which version on which side, and
+// whether under TLS.
+type over struct{ front, back string }
+
+var ways = []over{{"h2", "h1"}, {"h1", "h2"}, {"h2", "h2"}, {"h2s", "h1"}, {"h1", "h2s"}, {"h2s", "h2s"}, {"h2", "h2s"}, {"h2s", "h2"}}
+
+func (o over) String() string { return o.front + "-" + o.back }
+
+// h2origin is a server of the kind that o says.
+func (o over) origin(t *testing.T, h http.Handler) (addr string, opt bedOption) {
+	s := httptest.NewUnstartedServer(h)
+	s.Config.Protocols = new(http.Protocols)
+	set := func(*server.Settings) {}
+	switch o.back {
+	case "h1":
+		s.Config.Protocols.SetHTTP1(true)
+		s.Start()
+	case "h2":
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+		set = func(x *server.Settings) { x.Proto = "h2" }
+		s.Start()
+	case "h2s":
+		s.Config.Protocols.SetHTTP2(true)
+		s.EnableHTTP2 = true
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{selfSigned()}, NextProtos: []string{"h2"}}
+		s.StartTLS()
+		cfg := clientTLS()
+		cfg.NextProtos = []string{"h2"}
+		sec := &security{cfg}
+		set = func(x *server.Settings) { x.TLS = sec }
+	}
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String(), func(b *bed) {
+		for _, srv := range b.be.BE.Servers() {
+			x := *srv.Settings()
+			set(&x)
+			srv.Replace(time.Now(), &x)
+		}
+	}
+}
+
+// bed is a proxy in front of it, and a client of the kind that o says.
+func (o over) bed(t *testing.T, h http.Handler, opts ...bedOption) (*bed, *http.Client, string) {
+	addr, opt := o.origin(t, h)
+	opts = append(opts, opt)
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	scheme := "http"
+	switch o.front {
+	case "h1":
+		tr.Protocols.SetHTTP1(true)
+	case "h2":
+		tr.Protocols.SetUnencryptedHTTP2(true)
+	case "h2s":
+		tr.Protocols.SetHTTP2(true)
+		tr.TLSClientConfig = clientTLS()
+		scheme = "https"
+		opts = append(opts, func(b *bed) {
+			b.tls = &tls.Config{Certificates: []tls.Certificate{selfSigned()}, NextProtos: []string{"h2", "http/1.1"}}
+		})
+	}
+	b := newBed(t, stream.HTTP, []string{addr}, opts...)
+	t.Cleanup(tr.CloseIdleConnections)
+	return b, &http.Client{Transport: tr, Timeout: 20 * time.Second}, scheme + "://" + b.addr
+}
+
+func TestVersions(t *testing.T) {
+	for _, o := range ways {
+		t.Run(o.String(), func(t *testing.T) {
+			var front, back atomic.Value
+			b, c, url := o.bed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				back.Store(r.Proto)
+				w.Header().Set("X-Host", r.Host)
+				w.Header().Set("X-Path", r.URL.RequestURI())
+				w.Header().Set("X-Cookie", strings.Join(r.Header["Cookie"], "|"))
+				if r.Method == "POST" {
+					body, _ := io.ReadAll(r.Body)
+					w.Header().Set("X-Trailer", r.Trailer.Get("Sum"))
+					w.Write(body)
+				}
+			}), func(b *bed) { b.fe.Log = func(st *stream.Stream) { front.Store(st.Req.Version.String()) } })
+			for _, size := range []int{0, 1, 1000, 16384, 70_000, 3 << 20} {
+				for _, known := range []bool{true, false} {
+					body := bytes.Repeat([]byte("x"), size)
+					req, _ := http.NewRequest("POST", url+"/a/b?c=d", bytes.NewReader(body))
+					if !known {
+						req.ContentLength = -1
+						req.Body = io.NopCloser(bytes.NewReader(body))
+						req.Trailer = http.Header{"Sum": {"42"}}
+					}
+					req.Host = "example.com"
+					req.Header["Cookie"] = []string{"a=1; b=2"}
+					res, err := c.Do(req)
+					if err != nil {
+						t.Fatalf("%d bytes: %v", size, err)
+					}
+					got, err := io.ReadAll(res.Body)
+					res.Body.Close()
+					if err != nil || !bytes.Equal(got, body) {
+						t.Fatalf("%d of %d bytes: %v", len(got), size, err)
+					}
+					if h := res.Header; h.Get("X-Host") != "example.com" || h.Get("X-Path") != "/a/b?c=d" || h.Get("X-Cookie") != "a=1; b=2" {
+						t.Errorf("%v", h)
+					}
+					if tr := res.Header.Get("X-Trailer"); !known && tr != "42" {
+						t.Errorf("%d bytes: trailer %q", size, tr)
+					}
+				}
+			}
+			res, err := c.Head(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if v := front.Load(); v == nil || (v == "HTTP/2.0") != strings.HasPrefix(o.front, "h2") {
+				t.Errorf("the client spoke %v", v)
+			}
+			if v := back.Load(); (v == "HTTP/2.0") != strings.HasPrefix(o.back, "h2") {
+				t.Errorf("the server was spoken to in %v", v)
+			}
+			_ = b
+		})
+	}
+}
+
+// Hundreds of requests at once come back to who asked, whatever shares a
+// connection with what.
+func TestManyStreams(t *testing.T) {
+	for _, o := range ways {
+		t.Run(o.String(), func(t *testing.T) {
+			_, c, url := o.bed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, r.URL.Path, strings.Repeat(".", 20_000))
+			}), func(b *bed) { b.be.Reuse = stream.ReuseAlways })
+			var wg sync.WaitGroup
+			for i := range 300 {
+				wg.Go(func() {
+					path := fmt.Sprintf("/%d", i)
+					res, err := c.Get(url + path)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer res.Body.Close()
+					got, err := io.ReadAll(res.Body)
+					if err != nil || string(got) != path+strings.Repeat(".", 20_000) {
+						t.Errorf("%s: %d bytes, %v", path, len(got), err)
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+func TestInterimAndTrailers(t *testing.T) {
+	for _, o := range append(ways, over{"h1", "h1"}) {
+		t.Run(o.String(), func(t *testing.T) {
+			_, c, url := o.bed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Link", "</a.css>")
+				w.WriteHeader(103)
+				w.Header().Set("Trailer", "Sum")
+				fmt.Fprint(w, "body")
+				w.(http.Flusher).Flush()
+				w.Header().Set("Sum", "7")
+			}))
+			hints := 0
+			ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+				if code == 103 && h.Get("Link") == "</a.css>" {
+					hints++
+				}
+				return nil
+			}})
+			req, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
+			res, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if err != nil || string(got) != "body" || hints != 1 || res.Trailer.Get("Sum") != "7" {
+				t.Errorf("%q %v, %d hints, trailers %v", got, err, hints, res.Trailer)
+			}
+		})
+	}
+}
+
+// A client that gives up ends its stream alone, and the server is told.
+func TestClientGivesUp(t *testing.T) {
+	for _, o := range ways {
+		t.Run(o.String(), func(t *testing.T) {
+			told := make(chan struct{})
+			begun, over := make(chan struct{}), make(chan struct{})
+			defer close(over)
+			_, c, url := o.bed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/" {
+					fmt.Fprint(w, "fine")
+					return
+				}
+				fmt.Fprint(w, "some")
+				w.(http.Flusher).Flush()
+				close(begun)
+				select {
+				case <-r.Context().Done():
+					close(told)
+				case <-over:
+				}
+			}))
+			ctx, cancel := context.WithCancel(context.Background())
+			req, _ := http.NewRequestWithContext(ctx, "GET", url+"/slow", nil)
+			res, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-begun
+			if res2, err := c.Get(url + "/"); err != nil {
+				t.Error(err)
+			} else {
+				io.Copy(io.Discard, res2.Body)
+				res2.Body.Close()
+			}
+			cancel()
+			res.Body.Close()
+			if o.front == "h1" {
+				return // its server is not told before bytes are to be sent
+			}
+			select {
+			case <-told:
+			case <-time.After(10 * time.Second):
+				t.Error("the server was not told")
+			}
+		})
+	}
+}
+
+// A response that breaks off is not mistaken for a complete one.
+func TestBrokenResponse(t *testing.T) {
+	for _, o := range ways {
+		t.Run(o.String(), func(t *testing.T) {
+			_, c, url := o.bed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, "some")
+				w.(http.Flusher).Flush()
+				panic(http.ErrAbortHandler)
+			}))
+			res, err := c.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if got, err := io.ReadAll(res.Body); err == nil {
+				t.Errorf("%q, and no error", got)
+			}
+		})
+	}
+}
+
+// A server that is down makes a 503, over HTTP/2 as well.
+func TestH2Errors(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	b := newBed(t, stream.HTTP, []string{addr}, func(b *bed) { b.be.Retries = 0 })
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	defer tr.CloseIdleConnections()
+	for range 3 {
+		res, err := (&http.Client{Transport: tr}).Get("http://" + b.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		if res.StatusCode != 503 || !strings.Contains(string(body), "503 Service Unavailable") {
+			t.Errorf("%d %q", res.StatusCode, body)
+		}
+	}
+}
+
+// h2c by Upgrade (RFC 7540 3.2): the first answer comes on stream 1.
+func TestUpgradeToH2(t *testing.T) {
+	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" || r.Header.Get("Http2-Settings") != "" {
+			t.Errorf("the server got %v", r.Header)
+		}
+		fmt.Fprint(w, "hello")
+	})
+	b := newBed(t, stream.HTTP, []string{o})
+	c, err := net.Dial("tcp", b.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n")
+	r := bufio.NewReader(c)
+	line, err := r.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "HTTP/1.1 101 ") {
+		t.Fatalf("%q %v", line, err)
+	}
+	for line != "\r\n" && err == nil {
+		line, err = r.ReadString('\n')
+	}
+	fmt.Fprintf(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	var all []byte
+	buf := make([]byte, 4096)
+	for !bytes.Contains(all, []byte("hello")) {
+		n, err := r.Read(buf)
+		if err != nil {
+			t.Fatalf("%q %v", all, err)
+		}
+		all = append(all, buf[:n]...)
+	}
+}
+
+// A stop lets requests end and tells clients of HTTP/2 to go elsewhere.
+func TestSoftStopH2(t *testing.T) {
+	begun, end := make(chan struct{}), make(chan struct{})
+	o := over{"h2", "h1"}
+	b, c, url := o.bed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-end
+		fmt.Fprint(w, "done")
+	}))
+	drained := make(chan struct{})
+	b.w.OnDrained = sync.OnceFunc(func() { close(drained) })
+	got := make(chan error)
+	go func() {
+		res, err := c.Get(url)
+		if err == nil {
+			var body []byte
+			body, err = io.ReadAll(res.Body)
+			res.Body.Close()
+			if string(body) != "done" {
+				err = errors.Join(err, fmt.Errorf("%q", body))
+			}
+		}
+		got <- err
+	}()
+	<-begun
+	b.w.SoftStop()
+	close(end)
+	if err := <-got; err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-drained:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection stayed")
+	}
+}
