@@ -8,6 +8,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/proxyproto"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/ssl"
@@ -167,10 +168,9 @@ func (p *probe) connect(st *step, i int) (outcome, bool) {
 	if err := stream.Connected(&p.conn.FD); err != nil {
 		return notConnected(err), false
 	}
-	if st.defaults && p.set.Check.Preamble != nil {
+	if pre := p.preamble(st); pre != nil {
 		from, _ := p.r.Sys.Getsockname(p.conn.Fd())
-		header := p.set.Check.Preamble.Append(nil, server.Own{Src: from, Dst: to})
-		if out, killed := p.write(header, "L4TOUT"); out.status != "" || killed {
+		if out, killed := p.write(pre.Append(nil, server.Own{Src: from, Dst: to}), "L4TOUT"); out.status != "" || killed {
 			return out, killed
 		}
 	}
@@ -220,6 +220,19 @@ func (p *probe) secure(s server.Security, st *step) (outcome, bool) {
 		return outcome{status: "L6RSP", info: "SSL handshake failure (the server closed the connection)"}, false
 	}
 	return outcome{status: "L6RSP", info: "SSL handshake failure (" + err.Error() + ")"}, false
+}
+
+// preamble is what the connection begins with, nil: nothing.
+func (p *probe) preamble(st *step) server.Preamble {
+	switch {
+	case st.defaults && p.set.Check.Preamble != nil:
+		return p.set.Check.Preamble
+	case !st.proxy:
+		return nil
+	case p.set.Preamble != nil:
+		return p.set.Preamble
+	}
+	return proxyproto.V1
 }
 
 // notConnected is the outcome of a connection that failed. What the machine

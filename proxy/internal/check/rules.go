@@ -52,6 +52,7 @@ type step struct {
 	addr     netip.Addr
 	port     int
 	linger   bool
+	proxy    bool // send-proxy
 	defaults bool // as the server line says
 	secure   bool
 	sni      string
@@ -278,7 +279,9 @@ func connectRule(c *conf.Ctx) error {
 			}
 			st.addr = ip
 			i++
-		case "send-proxy", "via-socks4", "proto":
+		case "send-proxy":
+			st.proxy = true
+		case "via-socks4", "proto":
 			return conf.NotYet("option", "http-check connect "+a)
 		default:
 			return say("'http-check connect' : expects 'comment', 'port', 'addr', 'send-proxy', 'ssl', 'sni', 'alpn' or 'via-socks4', 'linger', 'default' but got '%s' as argument.", a)

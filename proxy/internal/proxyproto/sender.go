@@ -43,6 +43,9 @@ type sender struct {
 	verify     *sample.Expr
 }
 
+// V1 makes headers of version 1, for what needs no setting.
+var V1 server.Preamble = &sender{opts: optV1}
+
 // custom is a field of "set-proxy-v2-tlv-fmt".
 type custom struct {
 	typ    byte
