@@ -1,12 +1,10 @@
 package stream
 
 import (
-	"errors"
-
 	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
-var errTooManyTLS = errors.New("too many connections under TLS (maxsslconn)")
+var errTooManyTLS = &ConnError{27, "SSL_TOO_MANY", "Too many SSL connections"}
 
 // tlsLimits are the process's settings of TLS. A master has none.
 func (w *Worker) tlsLimits() TLSLimits {
