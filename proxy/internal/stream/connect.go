@@ -172,9 +172,14 @@ func (st *Stream) assign(avoid *server.Server) bool {
 		t = st.BE.Timeouts.Connect
 	}
 	client := &st.Sess.Conn
-	client.Watch(st.co)
+	watch := !st.client.on() // with HTTP/2 the connection is not the stream's to watch
+	if watch {
+		client.Watch(st.co)
+	}
 	s, ahead, err := b.Queue.Wait(st.R, st.R.After(t), func() bool { return st.aborts() && client.HungUp() && st.clientGone() })
-	client.Watch(nil)
+	if watch {
+		client.Watch(nil)
+	}
 	st.BackQueue = ahead + 1
 	if err != nil {
 		if err == queue.ErrGone {
@@ -322,7 +327,11 @@ func (st *Stream) dial() error {
 			c.Conn.Close()
 			return errClientLeft
 		}
-		err = c.WaitWriteOr(&s.FD, deadline)
+		if st.client.on() {
+			err = c.FD.WaitWrite(deadline)
+		} else {
+			err = c.WaitWriteOr(&s.FD, deadline)
+		}
 		if err == nil && !c.CanWrite() {
 			continue
 		}
