@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
@@ -119,12 +118,10 @@ func protocol(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error
 		return 0, say("'check-proto' : missing value")
 	}
 	switch words[1] {
-	case "h1":
-		s.Check.Proto = "h1"
+	case "h1", "h2":
+		s.Check.Proto = words[1]
 	case "none":
 		s.Check.Proto = ""
-	case "h2":
-		return 0, errH2
 	case "fcgi", "quic", "qmux", "spop":
 		return 0, conf.NotYet("option", "check-proto "+words[1])
 	default:
@@ -133,61 +130,40 @@ func protocol(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error
 	return 2, nil
 }
 
-// errH2 refuses checks over HTTP/2.
-var errH2 = errors.New("health checks speak HTTP/1 only: use 'check-alpn http/1.1', or a check without 'option httpchk'")
-
-// secure prepares TLS for the connections of a server's HTTP checks: those of
-// the server line, and those of rules that say something of it.
-func secure(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, own *settings) (err error) {
+// secure prepares TLS for the connections that the rules of a server's checks
+// open, where they say something of it.
+func secure(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, own *settings) error {
 	k := &s.Check
 	if !k.Enabled || own == nil || !own.on {
+		if k.Enabled && k.Proto != "" {
+			return say("uses an incompatible MUX protocol for the selected check type")
+		}
 		return nil
 	}
-	name, alpn := "", []string(nil)
-	if u, ok := k.TLS.(*ssl.Upstream); ok {
-		name, alpn = u.Name(nil), u.Offers()
-		if k.TLS, err = spoken(c, p, srv, s, name, alpn); err != nil {
-			return err
-		}
-	}
+	line, inherited := k.TLS.(*ssl.Upstream)
 	for i := range own.sequence {
 		st := &own.sequence[i]
-		inherits := st.defaults && k.TLS != nil
+		inherits := st.defaults && inherited
 		if st.kind != connect || !st.secure && (!inherits || st.sni == "" && st.alpn == nil) {
 			continue
 		}
-		ask, offer := st.sni, st.alpn
+		name, alpn := st.sni, st.alpn
 		if inherits {
-			ask = cmp.Or(ask, name)
-			if offer == nil {
-				offer = alpn
+			name = cmp.Or(name, line.Name(nil))
+			if alpn == nil {
+				alpn = line.Offers()
 			}
+		}
+		u, err := ssl.ForCheck(c, p, srv, s, name, alpn)
+		if err != nil {
+			return err
 		}
 		if k.RuleTLS == nil {
 			k.RuleTLS = make(map[int]server.Security)
 		}
-		if k.RuleTLS[i], err = spoken(c, p, srv, s, ask, offer); err != nil {
-			return err
-		}
+		k.RuleTLS[i] = u
 	}
 	return nil
-}
-
-// spoken gives what secures a check without offering protocols that checks do
-// not speak.
-func spoken(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, name string, alpn []string) (server.Security, error) {
-	u, err := ssl.ForCheck(c, p, srv, s, name, alpn)
-	if err != nil {
-		return nil, err
-	}
-	list := slices.DeleteFunc(slices.Clone(u.Offers()), func(p string) bool { return p == "h2" })
-	switch {
-	case len(list) == len(u.Offers()):
-		return u, nil
-	case len(list) == 0:
-		return nil, errH2
-	}
-	return ssl.ForCheck(c, p, srv, s, name, list)
 }
 
 // finish looks at what goes together once all sections are known.

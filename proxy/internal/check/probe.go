@@ -62,6 +62,7 @@ type probe struct {
 	ended    bool
 	method   message.Method
 	received bool // a response was read since the last request
+	h2       *h2  // of a connection that speaks HTTP/2
 }
 
 // Readable is not called: a coroutine always waits, or nothing matters.
@@ -107,6 +108,8 @@ func (p *probe) run() (out outcome, killed bool) {
 // close ends the connection, with a RST unless the rule says to linger: the
 // server learns at once that nothing else comes, and no TIME_WAIT stays behind.
 func (p *probe) close() {
+	p.h2.free()
+	p.h2 = nil
 	if p.linger {
 		p.conn.Close()
 	} else {
@@ -262,6 +265,9 @@ func (p *probe) send(st *step) (outcome, bool) {
 	p.n, p.head, p.received, p.ended = 0, 0, false, false
 	p.method = message.MethodOf([]byte(st.method))
 	req := st.request.bytes(state)
+	if p.speaksH2() {
+		return p.sendH2(req, len(req)-len(st.request.body))
+	}
 	return p.write(req, "L7TOUT")
 }
 
@@ -320,8 +326,7 @@ func (p *probe) expect(st *step) (outcome, bool) {
 		if p.ended {
 			return outcome{status: "L7RSP"}, false
 		}
-		n, err := p.conn.Read(p.buf[p.n:], p.deadline)
-		p.n += n
+		err = p.receive()
 		switch {
 		case err == io.EOF:
 			p.ended = true
@@ -329,6 +334,16 @@ func (p *probe) expect(st *step) (outcome, bool) {
 			return p.broken(err, late)
 		}
 	}
+}
+
+// receive reads more of the response.
+func (p *probe) receive() error {
+	if p.h2 != nil {
+		return p.receiveH2()
+	}
+	n, err := p.conn.Read(p.buf[p.n:], p.deadline)
+	p.n += n
+	return err
 }
 
 // judge evaluates the rule on what was received so far. An outcome without a
@@ -375,6 +390,9 @@ func (p *probe) refused(st *step, out outcome) outcome {
 // parse reads the head once it is complete, and gives the body as far as it was
 // received.
 func (p *probe) parse() (content []byte, err error) {
+	if p.h2 != nil {
+		return p.parseH2()
+	}
 	for p.head == 0 {
 		n, err := http1.ParseResponse(p.buf[:p.n], &p.res, p.method, nil)
 		switch {

@@ -5,7 +5,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -87,7 +90,7 @@ func TestTLSOutcomes(t *testing.T) {
 		{"", "ssl verify none crt " + crt, mutual, "Layer6 check passed", passed},
 		{"option httpchk", "ssl verify none", server, "Layer7 check passed, code: 200", passed},
 		{content("name=a.example/alpn=."), "ssl verify none check-sni a.example", server, "Layer7 check passed, code: 200", passed},
-		{content("/alpn=http/1.1."), "ssl verify none alpn h2,http/1.1", server, "Layer7 check passed, code: 200", passed},
+		{content("/alpn=http/1.1."), "ssl verify none alpn http/1.1", server, "Layer7 check passed, code: 200", passed},
 		{content("/alpn=."), "ssl verify none alpn h2 check-alpn http/1.0", plain, "Layer7 check passed, code: 200", passed},
 		{"option httpchk\n http-check send hdr host app.example:443\n http-check expect string name=app.example/", verified, server, "Layer7 check passed, code: 200", passed},
 		{"option httpchk\n http-check send hdr host app.example:443\n http-check expect string name=/", verified + " no-check-sni-auto", server, "Layer7 check passed, code: 200", passed},
@@ -116,18 +119,79 @@ func TestTLSTimeout(t *testing.T) {
 	checkLines(t, await(t, "tlslate", 1), []string{"notice Health check for server tlslate/s failed, reason: Layer6 timeout, check duration: Nms, status: 0/2 DOWN."})
 }
 
+// Checks speak HTTP/2 where TLS agreed on it or "proto" and "check-proto" say so.
+func TestH2Outcomes(t *testing.T) {
+	const passed = "succeeded, reason: Layer7 check passed, code: 200, check duration: Nms, status: 2/2 UP."
+	leaf := certtest.SelfSigned(t, "app.example")
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch r.URL.Path {
+		case "/none":
+			w.WriteHeader(404)
+		case "/reset":
+			panic(http.ErrAbortHandler)
+		case "/early":
+			w.WriteHeader(103)
+		}
+		fmt.Fprintf(w, "%s %s host=%s x=%s body=%d", r.Proto, r.Method, r.Host, r.Header.Get("x-test"), len(body))
+		if r.URL.Path == "/long" {
+			w.Write(make([]byte, 100_000))
+		}
+	})
+	serve := func(secure bool) string {
+		s := httptest.NewUnstartedServer(handler)
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.Config.Protocols = new(http.Protocols)
+		s.Config.Protocols.SetHTTP1(true)
+		s.Config.Protocols.SetHTTP2(true)
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+		t.Cleanup(s.Close)
+		if !secure {
+			s.Start()
+			return s.Listener.Addr().String()
+		}
+		s.EnableHTTP2 = true
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}}
+		s.StartTLS()
+		return s.Listener.Addr().String()
+	}
+	clear, secure := serve(false), serve(true)
+	big := strings.Repeat("x", 100_000)
+	for i, c := range []struct{ addr, rules, options, want string }{
+		{secure, "http-check expect string HTTP/2.0", "ssl verify none alpn h2,http/1.1", passed},
+		{secure, "http-check expect string HTTP/2.0", "ssl verify none check-alpn h2", passed},
+		{secure, "http-check expect string HTTP/1.0", "ssl verify none alpn h2 check-alpn http/1.1", passed},
+		{clear, "http-check expect string HTTP/2.0", "proto h2", passed},
+		{clear, "http-check expect string HTTP/2.0", "check-proto h2", passed},
+		{clear, "http-check expect string HTTP/1.0", "proto h2 check-proto h1", passed},
+		{clear, "http-check send meth POST hdr host app.example hdr X-Test yes body hello\n http-check expect string \"POST host=app.example x=yes body=5\"", "proto h2", passed},
+		{clear, "http-check send meth POST body " + big + "\n http-check expect string body=100000", "proto h2", passed},
+		{clear, "http-check send uri /early\n http-check expect status 200", "proto h2", passed},
+		{clear, "http-check send uri /long\n http-check expect status 200", "proto h2", passed},
+		{clear, "http-check send uri /none\n http-check expect status 200", "proto h2", `failed, reason: Layer7 wrong status, code: 404, check duration: Nms, status: 0/2 DOWN.`},
+		{clear, "http-check send uri /reset\n http-check expect status 200", "proto h2", `failed, reason: Layer7 invalid response, check duration: Nms, status: 0/2 DOWN.`},
+		{clear, "http-check connect default\n http-check send uri /a\n http-check expect string HTTP/2.0\n http-check connect default\n http-check send uri /b\n http-check expect status 404", "proto h2", `failed, reason: Layer7 wrong status, code: 200, check duration: Nms, status: 0/2 DOWN.`},
+		{newPeer(t, says(ok200)).addr, "http-check expect status 200", "proto h2", `failed, reason: Layer7 invalid response, check duration: Nms, status: 0/2 DOWN.`},
+	} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			name := fmt.Sprintf("h2c%d", i)
+			start(t, defaults+"backend "+name+"\n option log-health-checks\n option httpchk\n "+c.rules+"\n server s "+c.addr+" check "+c.options+"\n")
+			checkLines(t, await(t, name, 1), []string{"notice Health check for server " + name + "/s " + c.want})
+		})
+	}
+}
+
 func TestTLSErrors(t *testing.T) {
 	for options, want := range map[string]string{
-		"ssl verify none check-proto h2": "'server b/s' : health checks speak HTTP/1 only",
-		"ssl verify none alpn h2":        "'server b/s' : health checks speak HTTP/1 only",
-		"check-proto foo":                "'check-proto' :  unknown MUX protocol 'foo'.",
+		"check-proto foo": "'check-proto' :  unknown MUX protocol 'foo'.",
+		"check-proto":     "'check-proto' : missing value",
 	} {
 		s, d := load(defaults + "backend b\n option httpchk\n server s 127.0.0.1:1 check " + options + "\n")
 		if text := fmt.Sprint(d.All()); s != nil || !strings.Contains(text, want) {
 			t.Errorf("%s: %s", options, text)
 		}
 	}
-	if s, d := load(defaults + "backend b\n server s 127.0.0.1:1 check ssl verify none alpn h2\n"); s == nil {
+	if s, d := load(defaults + "backend b\n server s 127.0.0.1:1 check check-proto h2\n"); s != nil || !strings.Contains(fmt.Sprint(d.All()), "uses an incompatible MUX protocol for the selected check type") {
 		t.Error(d.All())
 	}
 }
