@@ -297,7 +297,7 @@ func (st *Stream) take(c *ServerConn) {
 	c.uses++
 	c.srv.Idle.Add(-1)
 	c.srv.Use()
-	st.up = c
+	st.up, st.last = c, c
 	st.Reused = true
 	st.serverCounters().Reuses.Add(1)
 	st.BE.BE.Counters[st.R.Index].Reuses.Add(1)
@@ -313,6 +313,7 @@ func (st *Stream) dial() error {
 		to.Port = uint16(int(st.Sess.Dst().Port) + set.PortOffset)
 	}
 	c := &ServerConn{srv: srv, addr: addr, uses: 1}
+	st.last = c
 	if err := Dial(r, &c.FD, c, to, set.Source); err != nil {
 		return err
 	}

@@ -62,17 +62,6 @@ func (s *Session) armIdle() {
 	s.arm(t)
 }
 
-// H2 tells whether the client's connection speaks HTTP/2.
-func (s *Session) H2() bool { return s.mux != nil }
-
-// Glitches is how many odd things the client's HTTP/2 connection saw.
-func (s *Session) Glitches() int {
-	if s.mux == nil {
-		return 0
-	}
-	return s.mux.Glitches()
-}
-
 // Run is the life of an exchange over HTTP/2, in a coroutine of its own.
 func (st *Stream) Run() {
 	s := st.Sess
@@ -378,17 +367,6 @@ func (st *Stream) awaitServerH2(timeout int64) error {
 
 // serverH2 tells whether the server's connection speaks HTTP/2.
 func (st *Stream) serverH2() bool { return st.up != nil && st.up.mux != nil }
-
-// ServerH2 tells whether the server's connection speaks HTTP/2.
-func (st *Stream) ServerH2() bool { return st.serverH2() }
-
-// ServerGlitches is how many odd things the server's HTTP/2 connection saw.
-func (st *Stream) ServerGlitches() int {
-	if !st.serverH2() {
-		return 0
-	}
-	return st.up.mux.Glitches()
-}
 
 // forwardH2 is the phase "forward" to a client that speaks HTTP/2.
 func (st *Stream) forwardH2(b *body) (complete bool) {

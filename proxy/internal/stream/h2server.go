@@ -49,7 +49,7 @@ func (st *Stream) shareMux(any bool) bool {
 			continue
 		}
 		c.uses++
-		st.up = c
+		st.up, st.last = c, c
 		st.Reused = true
 		st.serverCounters().Reuses.Add(1)
 		st.BE.BE.Counters[st.R.Index].Reuses.Add(1)

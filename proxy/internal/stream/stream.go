@@ -87,8 +87,11 @@ type Session struct {
 	busy     bool        // a coroutine has it although there is no stream
 	counted  bool        // in the numbers of connections
 	ready    bool        // established: what comes before requests is done
-	greeting Greeting    // what the client has to say first, and did not yet
-	admitted bool        // the rules on new connections were run, or there are none
+	// ErrID is the number of the error that the connection ended with before its
+	// first request (fc_err), 0 for none.
+	ErrID    uint8
+	greeting Greeting // what the client has to say first, and did not yet
+	admitted bool     // the rules on new connections were run, or there are none
 }
 
 // AcceptDate is the time of day when the connection was accepted.
