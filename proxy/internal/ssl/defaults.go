@@ -19,6 +19,8 @@ import (
 type Defaults struct {
 	// Bind and Server are what lines take that do not say it themselves.
 	Bind, Server Options
+	// StrictSNI is for bind lines that say nothing of it.
+	StrictSNI bool
 	// VerifyNone is "ssl-server-verify none".
 	VerifyNone bool
 	// CABase, CrtBase and KeyBase are where relative names of files begin, ""
@@ -220,6 +222,8 @@ func defaultOptions(c *conf.Ctx, o *Options) error {
 		case words[0] == "no-renegotiate":
 		case words[0] == "renegotiate":
 			err = errRenegotiate
+		case !o.Server && words[0] == "strict-sni":
+			change(c.Snap.Global).StrictSNI, known = true, true
 		case listWord[words[0]]:
 			known = false
 		default:

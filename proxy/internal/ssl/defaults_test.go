@@ -17,7 +17,9 @@ func TestGlobalKeywords(t *testing.T) {
 	}{
 		{line: "ssl-default-bind-options", want: "global statement 'ssl-default-bind-options' expects an option as an argument."},
 		{line: "ssl-default-bind-options foo", want: "unknown option 'foo' on global statement 'ssl-default-bind-options'."},
-		{line: "ssl-default-bind-options strict-sni", want: "unknown option 'strict-sni' on global statement 'ssl-default-bind-options'."},
+		{line: "ssl-default-bind-options strict-sni", ours: true},
+		{line: "ssl-default-bind-options no-renegotiate", want: "unknown option 'no-renegotiate' on global statement 'ssl-default-bind-options'."},
+		{line: "ssl-default-server-options strict-sni", want: "unknown option 'strict-sni' on global statement 'ssl-default-server-options'."},
 		{line: "ssl-default-bind-options ssl-min-ver", want: "'ssl-min-ver' : missing the ssl/tls version on global statement 'ssl-default-bind-options'."},
 		{line: "ssl-default-bind-options ssl-min-ver foo", want: "'foo' : unknown ssl/tls version on global statement 'ssl-default-bind-options'."},
 		{line: "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets prefer-client-ciphers"},
