@@ -19,7 +19,7 @@ var onlyNamed = []string{"acl", "http-after-response", "http-request", "http-res
 
 // fatal are keywords that are an error where they do not belong; others are
 // ignored there with a warning.
-var fatal = []string{"server", "server-template", "default-server"}
+var fatal = []string{"server", "server-template", "default-server", "tcp-request connection"}
 
 var hints = map[string]string{
 	"maxconn":  " Maybe you want 'fullconn' instead ?",

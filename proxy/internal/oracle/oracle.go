@@ -3,6 +3,7 @@ package oracle
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,18 +56,24 @@ func HAProxy(t *testing.T) string {
 func Run(t *testing.T, text string) [2]*Side {
 	t.Helper()
 	origin := Origin(t)
-	var out [2]*Side
-	for i, name := range []string{"forebay", "haproxy"} {
-		s := &Side{Name: name, t: t, ports: map[string]string{"origin": origin}, logs: map[string]*net.UDPConn{}}
-		mine := s.fill(text)
-		if i == 0 {
-			s.here(mine)
-		} else {
-			s.there(mine)
-		}
-		out[i] = s
+	return [2]*Side{run(t, "forebay", text, origin), run(t, "haproxy", text, origin)}
+}
+
+// RunOne starts one of the programs, "forebay" or "haproxy".
+func RunOne(t *testing.T, program, text string) *Side {
+	t.Helper()
+	return run(t, program, text, Origin(t))
+}
+
+func run(t *testing.T, program, text, origin string) *Side {
+	t.Helper()
+	s := &Side{Name: program, t: t, ports: map[string]string{"origin": origin}, logs: map[string]*net.UDPConn{}}
+	if text = s.fill(text); program == "forebay" {
+		s.here(text)
+	} else {
+		s.there(text)
 	}
-	return out
+	return s
 }
 
 var name = regexp.MustCompile(`\{([a-z]+[0-9]*)\}`)
@@ -192,6 +200,9 @@ func (s *Side) there(text string) {
 func (s *Side) Exchange(frontend, request string) string {
 	s.t.Helper()
 	c, err := net.Dial("tcp", s.ports[frontend])
+	if errors.Is(err, syscall.ECONNRESET) {
+		return "" // refused as soon as it was accepted
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}

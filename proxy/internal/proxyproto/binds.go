@@ -18,8 +18,8 @@ func init() {
 		}},
 		conf.BindOption{Name: "accept-netscaler-cip", Args: 1, Parse: acceptCIP},
 	)
-	stream.RegisterGreeter(stream.Greeter{Greeting: stream.ProxyHeader, Read: readProxy, Timeout: errTimeout})
 	stream.RegisterGreeter(stream.Greeter{Greeting: stream.ClientIP, Read: readCIP, Timeout: errCIPTimeout})
+	stream.RegisterGreeter(stream.Greeter{Greeting: stream.ProxyHeader, Read: readProxy, Timeout: errTimeout})
 }
 
 func acceptCIP(_ *conf.Ctx, b *stream.Bind, words []string) (int, error) {

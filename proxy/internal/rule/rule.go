@@ -196,6 +196,9 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 	}
 	l := &Line{Ctx: c, Phase: phase, words: words[1:]}
 	exec, err := a.Parse(l)
+	if err != nil && phase == Connection {
+		return nil, fmt.Errorf("'%s %s' %s in %s", name, word, sentence(err), where(c))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : %s.", where(c), name, word, sentence(err))
 	}

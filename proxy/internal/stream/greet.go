@@ -10,10 +10,10 @@ type Greeting uint8
 
 // Greetings, in the order in which they come when there are several.
 const (
-	// ProxyHeader is a header of the PROXY protocol, version 1 or 2.
-	ProxyHeader Greeting = 1 << iota
 	// ClientIP is a NetScaler Client IP header.
-	ClientIP
+	ClientIP Greeting = 1 << iota
+	// ProxyHeader is a header of the PROXY protocol, version 1 or 2.
+	ProxyHeader
 )
 
 // Greeter reads one kind of greeting.
@@ -110,11 +110,8 @@ func (s *Session) greet(deadline int64) error {
 
 // proxied puts what was told in force.
 func (s *Session) proxied(p *Proxied) {
-	if old := s.Proxied; old != nil { // two greetings: the last address counts
+	if old := s.Proxied; old != nil { // the second greeting: it tells more
 		p.Peer = old.Peer
-		if p.TLVs == nil {
-			p.Version, p.TLVs = old.Version, old.TLVs
-		}
 		if !p.Relayed {
 			p.Relayed, p.Src, p.Dst = old.Relayed, old.Src, old.Dst
 		}
