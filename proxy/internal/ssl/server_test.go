@@ -22,6 +22,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
 	_ "github.com/forebay-lb/forebay/proxy/internal/features"
+	"github.com/forebay-lb/forebay/proxy/internal/message"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
@@ -43,13 +44,30 @@ type bed struct {
 	w      *stream.Worker
 	client *http.Client
 	head   string
+	admin  string // path of the Runtime socket
+}
+
+// command gives the answer to a command of the Runtime socket.
+func (b *bed) command(t *testing.T, line string) string {
+	t.Helper()
+	c, err := net.Dial("unix", b.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintln(c, line)
+	out, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // newBed starts one; backend is what backend b says.
 func newBed(t *testing.T, global, backend string) *bed {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "front.sock")
-	b := &bed{head: "global\n" + global + "\ndefaults\n mode http\n timeout connect 20s\n timeout server 20s\n timeout client 20s\n retries 0\nfrontend f\n bind " + path + "\n default_backend b\nbackend b\n"}
+	b := &bed{admin: path + ".admin", head: "global\n stats socket " + path + ".admin level admin\n" + global + "\ndefaults\n mode http\n timeout connect 20s\n timeout server 20s\n timeout client 20s\n retries 0\nfrontend f\n bind " + path + "\n default_backend b\nbackend b\n"}
 	snap, errs := load(b.head + backend)
 	if snap == nil {
 		t.Fatal(errs)
@@ -284,6 +302,21 @@ func TestServerNamesAreBounded(t *testing.T) {
 	}
 }
 
+// Each request asks for the name: for one that is known nothing is allocated.
+func TestServerNameAllocatesNothing(t *testing.T) {
+	snap, errs := load("defaults\n mode http\n timeout connect 1s\n timeout server 1s\n timeout client 1s\nbackend b\n server s 127.0.0.1:1 ssl verify none\n")
+	if snap == nil {
+		t.Fatal(errs)
+	}
+	sec := snap.Backends["b"].ServerLines[0].Settings.TLS
+	st := &stream.Stream{}
+	st.Req.Fields = []message.Field{{Name: []byte("host"), Value: []byte("app.example:443")}}
+	sec.Config(sec.Name(st))
+	if n := testing.AllocsPerRun(100, func() { sec.Config(sec.Name(st)) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // What of the settings is said again is adopted, what is not is not.
 func TestServerAdopts(t *testing.T) {
 	security := func(options string) server.Security {
@@ -501,3 +534,52 @@ func TestServerFilesChange(t *testing.T) {
 		}
 	}
 }
+
+func TestServerAtRunTime(t *testing.T) {
+	dir := t.TempDir()
+	ca := certtest.NewCA(t, "ca")
+	caFile := certtest.Write(t, dir, "ca.pem", ca.CertPEM())
+	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "app.example").TLS()}})
+	b := newBed(t, "", " server s "+addr+" ssl ca-file "+caFile+" disabled\n server plain "+addr+" disabled\n")
+	command := func(line, want string) {
+		t.Helper()
+		if got := b.command(t, line); got != want {
+			t.Errorf("%s: %s", line, got)
+		}
+	}
+	// Files that the configuration has can be used, others cannot.
+	command("add server b/d "+addr+" ssl ca-file "+caFile, "New server registered.")
+	command("add server b/e "+addr+" ssl ca-file /none.pem", "'ca-file' : unable to load /none.pem (No such file or directory).")
+	command("add server b/e "+addr+" ssl", strings.TrimPrefix(errNoAuthorities, "'server b/e' : "))
+	command("enable server b/d", "")
+	for host, want := range map[string]int{"app.example": 200, "other.example": 503} {
+		if code, body := b.get(t, host); code != want {
+			t.Errorf("%s: %d %s", host, code, body)
+		}
+	}
+	users := func() int { return len(ssl.StoreOf(b.w.Snapshot().Global).CA(caFile).Users()) }
+	before := users()
+	command("disable server b/d", "")
+	command("del server b/d", "Server deleted.")
+	if n := users(); n != before-1 {
+		t.Errorf("%d users of the file, there were %d", n, before)
+	}
+
+	command("enable server b/s", "")
+	command("set server b/plain ssl on", "'set server <srv> ssl' cannot be set.  default-server should define ssl settings")
+	command("set server b/s ssl", "'set server <srv> ssl' expects 'on' or 'off'.")
+	command("set server b/s ssl off", "server ssl setting updated.")
+	if code, _ := b.get(t, "app.example"); code == 200 {
+		t.Error("in clear to a server under TLS")
+	}
+	b.apply(t, " server s "+addr+" ssl ca-file "+caFile+" weight 2\n") // what was set stays
+	if code, _ := b.get(t, "app.example"); code == 200 {
+		t.Error("in clear to a server under TLS")
+	}
+	command("set server b/s ssl on", "server ssl setting updated.")
+	if code, body := b.get(t, "app.example"); code != 200 {
+		t.Errorf("%d %s", code, body)
+	}
+}
+
+const errNoAuthorities = "verify is enabled by default but no CA file specified. If you're running on a LAN where you're certain to trust the server's certificate, please set an explicit 'verify none' statement on the 'server' line, or use 'ssl-server-verify none' in the global section to disable server-side verifications by default."
