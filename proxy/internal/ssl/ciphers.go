@@ -30,24 +30,24 @@ var preferred = []uint16{
 }
 
 var suites = map[uint16]suite{
-	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:       cipher("ECDHE-ECDSA-AES128-GCM-SHA256"),
-	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:         cipher("ECDHE-RSA-AES128-GCM-SHA256"),
-	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:       cipher("ECDHE-ECDSA-AES256-GCM-SHA384"),
-	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:         cipher("ECDHE-RSA-AES256-GCM-SHA384"),
-	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: cipher("ECDHE-ECDSA-CHACHA20-POLY1305"),
-	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256:   cipher("ECDHE-RSA-CHACHA20-POLY1305"),
-	tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA:          cipher("ECDHE-ECDSA-AES128-SHA"),
-	tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA:            cipher("ECDHE-RSA-AES128-SHA"),
-	tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA:          cipher("ECDHE-ECDSA-AES256-SHA"),
-	tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA:            cipher("ECDHE-RSA-AES256-SHA"),
-	tls.TLS_RSA_WITH_AES_128_GCM_SHA256:               cipher("AES128-GCM-SHA256"),
-	tls.TLS_RSA_WITH_AES_256_GCM_SHA384:               cipher("AES256-GCM-SHA384"),
-	tls.TLS_RSA_WITH_AES_128_CBC_SHA:                  cipher("AES128-SHA"),
-	tls.TLS_RSA_WITH_AES_256_CBC_SHA:                  cipher("AES256-SHA"),
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:       newSuite("ECDHE-ECDSA-AES128-GCM-SHA256"),
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:         newSuite("ECDHE-RSA-AES128-GCM-SHA256"),
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:       newSuite("ECDHE-ECDSA-AES256-GCM-SHA384"),
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:         newSuite("ECDHE-RSA-AES256-GCM-SHA384"),
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: newSuite("ECDHE-ECDSA-CHACHA20-POLY1305"),
+	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256:   newSuite("ECDHE-RSA-CHACHA20-POLY1305"),
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA:          newSuite("ECDHE-ECDSA-AES128-SHA"),
+	tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA:            newSuite("ECDHE-RSA-AES128-SHA"),
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA:          newSuite("ECDHE-ECDSA-AES256-SHA"),
+	tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA:            newSuite("ECDHE-RSA-AES256-SHA"),
+	tls.TLS_RSA_WITH_AES_128_GCM_SHA256:               newSuite("AES128-GCM-SHA256"),
+	tls.TLS_RSA_WITH_AES_256_GCM_SHA384:               newSuite("AES256-GCM-SHA384"),
+	tls.TLS_RSA_WITH_AES_128_CBC_SHA:                  newSuite("AES128-SHA"),
+	tls.TLS_RSA_WITH_AES_256_CBC_SHA:                  newSuite("AES256-SHA"),
 }
 
-// cipher derives the groups of a suite from its name.
-func cipher(name string) suite {
+// newSuite derives the groups of a suite from its name.
+func newSuite(name string) suite {
 	w := []string{"ALL", "HIGH", "DEFAULT"}
 	kx, au, rest := "RSA", "RSA", name
 	if r, ok := strings.CutPrefix(name, "ECDHE-"); ok {
