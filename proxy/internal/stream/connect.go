@@ -461,7 +461,7 @@ func (st *Stream) dropServerConn() {
 	if c := st.up; c != nil {
 		st.up = nil
 		if c.mux != nil {
-			st.server.close()
+			st.leaveServer(c)
 			return
 		}
 		c.in.release(st.R)
@@ -479,7 +479,7 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	}
 	if c.mux != nil {
 		st.up = nil
-		st.server.close()
+		st.leaveServer(c)
 		return
 	}
 	srv, be := st.Srv, st.BE

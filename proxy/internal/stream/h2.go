@@ -246,6 +246,9 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 	if st.Req.Upgrade != nil && !st.webSocket() {
 		st.Req.Upgrade = nil // HTTP/2 has no other upgrades
 	}
+	if st.Req.Upgrade != nil && !st.awaitConnect(up) {
+		return false, false
+	}
 	whole := st.Req.Framing == message.NoBody && st.Req.Upgrade == nil
 	st.Res.Reset()
 	hs, err := up.mux.Open(&st.Req, &st.Res, &st.server, whole)
@@ -262,6 +265,28 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 	st.bodyStarted = true
 	st.upload.start(st)
 	return false, true
+}
+
+// awaitConnect waits for the server's settings, and tells whether they allow an
+// extended CONNECT.
+func (st *Stream) awaitConnect(up *ServerConn) bool {
+	m := up.mux
+	deadline := deadlineIn(st.R, int64(st.BE.Timeouts.Connect))
+	for !m.PeerSettings() && !m.Draining() {
+		m.flush()
+		m.unsettled = append(m.unsettled, &st.server)
+		if st.server.read.Wait(st.R, deadline) != nil {
+			break
+		}
+	}
+	if m.PeerExtendedConnect() && !m.Draining() {
+		return true
+	}
+	if st.Term.Cause == 0 {
+		st.ErrText = "the server does not take WebSockets over HTTP/2"
+		st.fail(502, 'S', 'H')
+	}
+	return false
 }
 
 // countRetry counts one more attempt.

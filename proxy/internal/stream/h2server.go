@@ -58,6 +58,15 @@ func (st *Stream) shareMux(any bool) bool {
 	return false
 }
 
+// leaveServer ends the stream's part of a connection of HTTP/2.
+func (st *Stream) leaveServer(c *ServerConn) {
+	if st.server.on() {
+		st.server.close()
+	} else {
+		c.left() // no stream was opened
+	}
+}
+
 // left is told that one of the connection's streams has ended: after the last
 // one it is idle, or of no more use.
 func (c *ServerConn) left() {

@@ -25,6 +25,8 @@ type bed struct {
 	fe, be *stream.Proxy
 	addr   string
 	tls    *tls.Config
+	// webSockets makes extended CONNECT be announced.
+	webSockets bool
 }
 
 type bedOption func(*bed)
@@ -65,6 +67,7 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 		Frontends: map[string]*stream.Proxy{"web": b.fe},
 		Backends:  map[string]*stream.Proxy{"app": b.be},
 	}
+	snap.Global.H2NoWebSocket = !b.webSockets
 	w.SetSnapshot(snap)
 	bind := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1, TLS: b.tls}
 	if threads > 1 {

@@ -19,9 +19,11 @@ type mux struct {
 	sess  *Session    // of a client's connection
 	up    *ServerConn // of a server's
 	timer reactor.Timer
-	dirty bool // in the list of those to be flushed
-	dying bool // nothing but the end is awaited
-	gone  bool // the connection is closed
+	// unsettled wait for the peer's settings.
+	unsettled []*leg
+	dirty     bool // in the list of those to be flushed
+	dying     bool // nothing but the end is awaited
+	gone      bool // the connection is closed
 }
 
 // muxes is one reactor's connections that have something to send.
@@ -170,6 +172,7 @@ func (m *mux) readable() {
 			if err = m.Feed(r.Scratch[:n]); err != nil {
 				m.die(err)
 			}
+			m.settle()
 			if m.Crowded() {
 				r.Set(&m.timer, r.Now()+1e6) // others first
 				break
@@ -185,6 +188,17 @@ func (m *mux) readable() {
 	}
 	r.Hold(was)
 	m.touch()
+}
+
+// settle tells those who wait for it that the peer's settings have come, or never
+// will.
+func (m *mux) settle() {
+	if len(m.unsettled) > 0 && (m.PeerSettings() || m.Draining()) {
+		for _, l := range m.unsettled {
+			l.read.Notify()
+		}
+		m.unsettled = nil
+	}
 }
 
 // feed takes bytes that were read before the connection was known to speak
@@ -308,6 +322,7 @@ func (m *mux) closed() {
 	m.r.Remove(&m.timer)
 	was := m.r.Hold(true)
 	m.Abort(reactor.ErrClosed)
+	m.settle()
 	m.r.Hold(was)
 	if m.Streams() == 0 {
 		m.Free()

@@ -1,0 +1,280 @@
+package stream_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// rawH2 is one end of a connection of HTTP/2, frame by frame.
+type rawH2 struct {
+	t    *testing.T
+	conn net.Conn
+	*http2.Framer
+	enc  *hpack.Encoder
+	head bytes.Buffer
+}
+
+func newRawH2(t *testing.T, c net.Conn) *rawH2 {
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	h := &rawH2{t: t, conn: c, Framer: http2.NewFramer(c, c)}
+	h.enc = hpack.NewEncoder(&h.head)
+	h.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	return h
+}
+
+// dialH2 begins HTTP/2 with the proxy.
+func dialH2(t *testing.T, addr string) *rawH2 {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	io.WriteString(c, http2.ClientPreface)
+	h := newRawH2(t, c)
+	h.WriteSettings()
+	return h
+}
+
+// headers sends a head: names and values.
+func (h *rawH2) headers(id uint32, end bool, fields ...string) {
+	h.head.Reset()
+	for i := 0; i < len(fields); i += 2 {
+		h.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
+	h.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: h.head.Bytes(), EndHeaders: true, EndStream: end})
+}
+
+// next gives the next frame of a stream, answering what is of the connection.
+func (h *rawH2) next() http2.Frame {
+	h.t.Helper()
+	for {
+		f, err := h.ReadFrame()
+		if err != nil {
+			h.t.Errorf("no frame: %v", err)
+			return nil
+		}
+		switch f := f.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				h.WriteSettingsAck()
+			}
+		case *http2.WindowUpdateFrame, *http2.PingFrame:
+		default:
+			return f
+		}
+	}
+}
+
+func field(f http2.Frame, name string) string {
+	m, ok := f.(*http2.MetaHeadersFrame)
+	if !ok {
+		return fmt.Sprintf("%T", f)
+	}
+	if strings.HasPrefix(name, ":") {
+		return m.PseudoValue(name[1:])
+	}
+	for _, x := range m.RegularFields() {
+		if x.Name == name {
+			return x.Value
+		}
+	}
+	return ""
+}
+
+// echoing answers an upgrade in HTTP/1 and sends back what it gets.
+func echoing(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				r := bufio.NewReader(c)
+				req, err := http.ReadRequest(r)
+				if err != nil {
+					return
+				}
+				if req.Method != "GET" || !strings.EqualFold(req.Header.Get("Upgrade"), "websocket") || len(req.Header.Get("Sec-Websocket-Key")) != 24 || req.Header.Get("Sec-Websocket-Version") != "13" {
+					fmt.Fprintf(c, "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\nX-Why: %s %v\r\n\r\n", req.Method, req.Header)
+					return
+				}
+				fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Path: "+req.URL.Path+"\r\n\r\n")
+				io.Copy(c, r)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// echoingH2 accepts extended CONNECTs and sends back what it gets. connect tells
+// whether it announces RFC 8441.
+func echoingH2(t *testing.T, connect bool) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+				h := newRawH2(t, c)
+				if connect {
+					h.WriteSettings(http2.Setting{ID: 8, Val: 1})
+				} else {
+					h.WriteSettings()
+				}
+				for {
+					f, err := h.ReadFrame()
+					if err != nil {
+						return
+					}
+					switch f := f.(type) {
+					case *http2.SettingsFrame:
+						if !f.IsAck() {
+							h.WriteSettingsAck()
+						}
+					case *http2.MetaHeadersFrame:
+						if field(f, ":method") != "CONNECT" || field(f, ":protocol") != "websocket" || field(f, "upgrade") != "" || field(f, "sec-websocket-key") != "" {
+							h.headers(f.StreamID, true, ":status", "400")
+						} else {
+							h.headers(f.StreamID, false, ":status", "200", "x-path", field(f, ":path"))
+						}
+					case *http2.DataFrame:
+						h.WriteData(f.StreamID, f.StreamEnded(), f.Data())
+					}
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func toH2(b *bed) {
+	for _, srv := range b.be.BE.Servers() {
+		x := *srv.Settings()
+		x.Proto = "h2"
+		srv.Replace(time.Now(), &x)
+	}
+}
+
+func webSockets(b *bed) { b.webSockets = true }
+
+// A WebSocket goes through whatever the versions are.
+func TestWebSocket(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		server string
+		opts   []bedOption
+	}{{"h1", echoing(t), nil}, {"h2", echoingH2(t, true), []bedOption{toH2}}} {
+		b := newBed(t, stream.HTTP, []string{c.server}, append(c.opts, webSockets)...)
+		t.Run("h2 to "+c.name, func(t *testing.T) {
+			h := dialH2(t, b.addr)
+			h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/chat", ":authority", "h", "sec-websocket-version", "13")
+			f := h.next()
+			if field(f, ":status") != "200" || field(f, "x-path") != "/chat" || field(f, "upgrade") != "" || field(f, "sec-websocket-accept") != "" {
+				t.Fatalf("%v", f)
+			}
+			for _, text := range []string{"hello", "again"} {
+				h.WriteData(1, false, []byte(text))
+				d, ok := h.next().(*http2.DataFrame)
+				if !ok || string(d.Data()) != text {
+					t.Fatalf("%v", d)
+				}
+			}
+			h.WriteData(1, true, nil)
+			if d, ok := h.next().(*http2.DataFrame); !ok || !d.StreamEnded() {
+				t.Errorf("%v", d)
+			}
+		})
+		t.Run("h1 to "+c.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", b.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(10 * time.Second))
+			fmt.Fprint(conn, "GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+			r := bufio.NewReader(conn)
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.StatusCode != 101 || res.Header.Get("X-Path") != "/chat" || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") {
+				t.Fatalf("%v", res)
+			}
+			if got := res.Header.Get("Sec-Websocket-Accept"); c.name == "h2" && got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" { // of RFC 6455 1.3
+				t.Errorf("accepted with %q", got)
+			}
+			fmt.Fprint(conn, "hello")
+			buf := make([]byte, 5)
+			if _, err := io.ReadFull(r, buf); err != nil || string(buf) != "hello" {
+				t.Errorf("%q %v", buf, err)
+			}
+			conn.(*net.TCPConn).CloseWrite()
+			if _, err := r.ReadByte(); err != io.EOF {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Without RFC 8441 at the server, or announced by us, there is no WebSocket over
+// HTTP/2; and the server's "ws h1" makes one go over HTTP/1.
+func TestWebSocketRefused(t *testing.T) {
+	t.Run("by the server", func(t *testing.T) {
+		b := newBed(t, stream.HTTP, []string{echoingH2(t, false)}, toH2, webSockets)
+		h := dialH2(t, b.addr)
+		h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/chat", ":authority", "h")
+		if f := h.next(); field(f, ":status") != "502" {
+			t.Errorf("%v", f)
+		}
+	})
+	t.Run("by us", func(t *testing.T) {
+		b := newBed(t, stream.HTTP, []string{echoing(t)})
+		h := dialH2(t, b.addr)
+		h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/chat", ":authority", "h")
+		if f, ok := h.next().(*http2.RSTStreamFrame); !ok || f.ErrCode != http2.ErrCodeProtocol {
+			t.Errorf("%v", f)
+		}
+	})
+	t.Run("ws h1", func(t *testing.T) {
+		b := newBed(t, stream.HTTP, []string{echoing(t)}, toH2, webSockets, func(b *bed) {
+			for _, srv := range b.be.BE.Servers() {
+				x := *srv.Settings()
+				x.WS = "h1"
+				srv.Replace(time.Now(), &x)
+			}
+		})
+		h := dialH2(t, b.addr)
+		h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/chat", ":authority", "h")
+		if f := h.next(); field(f, ":status") != "200" {
+			t.Errorf("%v", f)
+		}
+	})
+}
