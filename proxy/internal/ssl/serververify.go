@@ -68,6 +68,9 @@ func (e *VerifyError) Error() string {
 
 func (e *VerifyError) Unwrap() error { return e.Err }
 
+// Verdict implements [tlserr.Verdict].
+func (e *VerifyError) Verdict() (code, depth int) { return e.Code, e.Depth }
+
 // WrongName tells that the certificate is good, but another host's.
 func (e *VerifyError) WrongName() bool { return e.Code == hostMismatch }
 
