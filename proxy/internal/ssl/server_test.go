@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -583,3 +584,40 @@ func TestServerAtRunTime(t *testing.T) {
 }
 
 const errNoAuthorities = "verify is enabled by default but no CA file specified. If you're running on a LAN where you're certain to trust the server's certificate, please set an explicit 'verify none' statement on the 'server' line, or use 'ssl-server-verify none' in the global section to disable server-side verifications by default."
+
+// What an applied configuration says of a difference, and that a file which has
+// changed is in force.
+func TestServerDiff(t *testing.T) {
+	dir := t.TempDir()
+	ca, other := certtest.NewCA(t, "ca"), certtest.NewCA(t, "other")
+	caFile := certtest.Write(t, dir, "ca.pem", ca.CertPEM())
+	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "app.example").TLS()}})
+	line := " server s " + addr + " ssl ca-file " + caFile
+	b := newBed(t, "", line+"\n")
+	apply := func(text string, want ...string) {
+		t.Helper()
+		snap, errs := load(b.head + text)
+		if snap == nil {
+			t.Fatal(errs)
+		}
+		changes, err := snapshot.Apply(b.w, snap)
+		var got []string
+		for _, c := range changes {
+			got = append(got, c.String())
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v, %q, want %q", err, got, want)
+		}
+	}
+	apply(line + "\n")
+	apply(line+" ssl-min-ver TLSv1.3\n", "~ server b/s: unset -> ssl-min-ver TLSv1.3")
+	apply(line+" ssl-min-ver TLSv1.2\n", "~ server b/s: ssl-min-ver TLSv1.3 -> ssl-min-ver TLSv1.2")
+	if code, body := b.get(t, "app.example"); code != 200 {
+		t.Errorf("%d %s", code, body)
+	}
+	certtest.Write(t, dir, "ca.pem", other.CertPEM())
+	apply(line+" ssl-min-ver TLSv1.2\n", "~ file "+caFile)
+	if code, body := b.get(t, "app.example"); code != 503 {
+		t.Errorf("%d %s", code, body)
+	}
+}
