@@ -11,13 +11,6 @@ func ContentLength(value []byte, have int64) (n int64, one []byte, why string) {
 	return s.length, value, why
 }
 
-// SameAuthority compares the authority of a request with its host field, which
-// may differ in case and in the scheme's default port. An empty scheme stands
-// for http and https.
-func SameAuthority(scheme, authority, host []byte) bool {
-	return sameAuthority(scheme, authority, host)
-}
-
 // ForbiddenInHost tells whether a host has characters that would make it
 // something else when it is put into a URI.
 func ForbiddenInHost(host []byte) bool { return forbiddenInHost(host) }

@@ -22,15 +22,14 @@ type head struct {
 	buf    []byte // of the message's memory: names and values are kept here
 	kept   int    // how much of buf is in use, once nothing more is kept
 	left   int    // bytes that may still come, as [Config.MaxHead] counts
-	lines  int    // fields that may still come
+	lines  int    // fields that may still come, but for cookies
+	most   int    // cookies that may come: they are one field in pieces
 	why    string // what is wrong with the message; nothing more is kept then
-	large  bool   // that is its size
 
 	pseudo  [status + 1][]byte
 	host    []byte
 	regular bool // a field that is no pseudo-field has come
 	cookies int  // how many
-	crumbs  int  // bytes of their values
 	length  int64
 	expect  bool
 }
@@ -39,6 +38,7 @@ type head struct {
 func (h *head) begin(k kind, m *message.Header, cfg *Config) {
 	h.kind, h.fields, h.buf = k, m.Fields, m.Arena()
 	h.left, h.lines, h.length = cfg.maxHead(), cfg.maxHeaders(), -1
+	h.most = h.lines
 	if k == request {
 		h.fields = append(h.fields, message.Field{}) // for the host
 	}
@@ -57,12 +57,12 @@ func (h *head) dropping() bool { return h.why != "" }
 
 // add takes in the field that buf has from start on, whose name has n bytes.
 func (h *head) add(start, n int, c class) {
-	if c == plain || c > status {
+	if c == plain || c > status && c != cookie {
 		h.lines--
 	}
 	h.left -= len(h.buf) - start + 4
 	if h.lines < 0 || h.left < 0 {
-		h.why, h.kept, h.large = "head too large", start, true
+		h.why, h.kept = "head too large", start
 		return
 	}
 	name, value := h.buf[start:start+n:start+n], h.buf[start+n:len(h.buf):len(h.buf)]
@@ -113,17 +113,15 @@ func (h *head) special(name, value []byte, c class) string {
 	switch c {
 	case host:
 		if h.kind == request {
-			switch {
-			case h.host == nil:
+			if h.host == nil {
 				h.host = value
-			case !http1.SameAuthority(nil, h.host, value):
-				return "different host fields"
 			}
 			return ""
 		}
 	case cookie:
-		h.cookies++
-		h.crumbs += len(value) + 2
+		if h.cookies++; h.cookies > h.most {
+			return "too many cookies"
+		}
 	case contentLength:
 		first := h.length < 0
 		var why string
@@ -134,7 +132,7 @@ func (h *head) special(name, value []byte, c class) string {
 			return ""
 		}
 	case te:
-		if h.kind == request && !message.EqualFold(value, "trailers") {
+		if h.kind == request && string(value) != "trailers" {
 			return "te other than trailers"
 		}
 	case expect:
@@ -186,7 +184,10 @@ func (h *head) request(req *message.Request, first int, end bool, cfg *Config) (
 	if !http1.ValidToken(p[method]) {
 		return "no valid method"
 	}
-	if len(auth) > 0 && http1.ForbiddenInHost(auth) || http1.ForbiddenInHost(h.host) {
+	if len(auth) > 0 || h.host == nil {
+		h.host = auth // and the host field is of no account
+	}
+	if http1.ForbiddenInHost(h.host) {
 		return "invalid character in the host"
 	}
 	if req.Method == message.Connect && p[protocol] == nil {
@@ -206,17 +207,9 @@ func (h *head) request(req *message.Request, first int, end bool, cfg *Config) (
 		req.Target = p[path]
 	}
 
-	switch {
-	case len(auth) > 0:
-		if h.host != nil && !http1.SameAuthority(p[scheme], auth, h.host) {
-			return "host differs from the authority"
-		}
-		req.Host = auth
-	case h.host != nil:
-		req.Host = h.host
-	}
-	if req.Host != nil {
-		h.fields[first] = message.Field{Name: hostName, Value: req.Host}
+	req.Host = h.host
+	if h.host != nil {
+		h.fields[first] = message.Field{Name: hostName, Value: h.host}
 	} else {
 		h.fields = append(h.fields[:first], h.fields[first+1:]...)
 	}
@@ -290,7 +283,7 @@ func validPath(p []byte, m message.Method, fragment bool) bool {
 		return len(p) == 1 && p[0] == '*' && m == message.Options
 	}
 	for _, c := range p {
-		if c <= ' ' || c >= 0x7f || c == '#' && !fragment {
+		if c <= ' ' || c == 0x7f || c == '#' && !fragment {
 			return false
 		}
 	}

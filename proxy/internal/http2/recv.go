@@ -297,7 +297,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 		return c.err
 	}
 	if h.why != "" {
-		return c.malformed(s, &h)
+		return c.malformed(s)
 	}
 	s.Scheme, s.Protocol = h.pseudo[scheme], h.pseudo[protocol]
 	s.headOnly = s.Req.Method == message.Head
@@ -315,13 +315,9 @@ func (c *Conn) headers(f *frame, block []byte) error {
 
 // malformed resets a stream whose request is malformed, and gives it to its
 // owner to be closed.
-func (c *Conn) malformed(s *Stream, h *head) error {
-	code := ProtocolError
-	if h.large {
-		code = EnhanceYourCalm
-	}
-	c.reset(s.ID, code)
-	c.setErr(s, resetError(code, false))
+func (c *Conn) malformed(s *Stream) error {
+	c.reset(s.ID, ProtocolError)
+	c.setErr(s, resetError(ProtocolError, false))
 	c.o.Request(s)
 	if err := c.givenUp(); err != nil {
 		return err
@@ -422,8 +418,6 @@ func (c *Conn) response(s *Stream, f *frame, block []byte) error {
 	switch {
 	case why != "":
 		return c.fail(Compression, why)
-	case h.large:
-		return c.streamError(s, EnhanceYourCalm)
 	case h.why != "":
 		return c.streamError(s, ProtocolError)
 	}
