@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/youmark/pkcs8"
 )
 
 // Pair is a certificate with its key and what is sent along with it. It is
@@ -124,7 +126,10 @@ const maxChain = 100
 // Parse reads a certificate, its chain and its key from PEM, in any order but for
 // the certificate, which is the first one. The key may be missing. Parameters of
 // Diffie-Hellman and curves are skipped.
-func Parse(data []byte) (*Pair, error) {
+func Parse(data []byte) (*Pair, error) { return ParseEncrypted(data, "") }
+
+// ParseEncrypted is [Parse] for a key under a passphrase; "" is none.
+func ParseEncrypted(data []byte, pass string) (*Pair, error) {
 	p := &Pair{}
 	for len(data) > 0 {
 		var b *pem.Block
@@ -150,7 +155,7 @@ func Parse(data []byte) (*Pair, error) {
 			if p.Key != nil {
 				continue // the first one counts
 			}
-			key, err := parseKey(b)
+			key, err := parseKey(b, pass)
 			if err != nil {
 				return nil, err
 			}
@@ -164,7 +169,10 @@ func Parse(data []byte) (*Pair, error) {
 }
 
 // ParseKey reads the first key of a PEM file.
-func ParseKey(data []byte) (crypto.Signer, error) {
+func ParseKey(data []byte) (crypto.Signer, error) { return ParseKeyEncrypted(data, "") }
+
+// ParseKeyEncrypted is [ParseKey] for a key under a passphrase.
+func ParseKeyEncrypted(data []byte, pass string) (crypto.Signer, error) {
 	for {
 		var b *pem.Block
 		if b, data = pem.Decode(data); b == nil {
@@ -172,7 +180,7 @@ func ParseKey(data []byte) (crypto.Signer, error) {
 		}
 		switch b.Type {
 		case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
-			return parseKey(b)
+			return parseKey(b, pass)
 		}
 	}
 }
@@ -180,18 +188,28 @@ func ParseKey(data []byte) (crypto.Signer, error) {
 // errEncrypted: the proxy asks nobody for a passphrase.
 var errEncrypted = errors.New("it is encrypted")
 
-func parseKey(b *pem.Block) (crypto.Signer, error) {
+func parseKey(b *pem.Block, pass string) (crypto.Signer, error) {
 	var key any
 	var err error
+	der := b.Bytes
+	encrypted := b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["Proc-Type"] != ""
 	switch {
-	case b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["Proc-Type"] != "":
+	case encrypted && pass == "":
 		err = errEncrypted
+	case b.Type == "ENCRYPTED PRIVATE KEY":
+		key, err = pkcs8.ParsePKCS8PrivateKey(der, []byte(pass))
+	case encrypted:
+		//lint:ignore SA1019 the form is weak, but files in it are what users have
+		der, err = x509.DecryptPEMBlock(b, []byte(pass))
+	}
+	switch {
+	case err != nil || key != nil:
 	case b.Type == "RSA PRIVATE KEY":
-		key, err = x509.ParsePKCS1PrivateKey(b.Bytes)
+		key, err = x509.ParsePKCS1PrivateKey(der)
 	case b.Type == "EC PRIVATE KEY":
-		key, err = x509.ParseECPrivateKey(b.Bytes)
+		key, err = x509.ParseECPrivateKey(der)
 	default:
-		key, err = x509.ParsePKCS8PrivateKey(b.Bytes)
+		key, err = x509.ParsePKCS8PrivateKey(der)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)

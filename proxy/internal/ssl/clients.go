@@ -1,0 +1,138 @@
+package ssl
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/certs"
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+)
+
+// clients verifies certificates of clients (manual 5.1, "verify").
+type clients struct {
+	required bool
+	names    *certs.CA // sent to clients
+	roots    *certs.CA
+	crl      *certs.CRL
+	bits     *Params
+
+	crtIgnore, caIgnore *ignored
+}
+
+// loadClients reads the files that settings name, so that [Bind.newClients] finds
+// them.
+func loadClients(c *conf.Ctx, set *Settings) error {
+	loader, err := loaderOf(c)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct{ word, name string }{{"ca-file", set.CAFile}, {"ca-verify-file", set.CAVerifyFile}, {"crl-file", set.CRLFile}} {
+		switch {
+		case f.name == "":
+		case f.word == "crl-file":
+			_, err = loader.LoadCRL(f.name)
+		default:
+			_, err = loader.LoadCA(f.name)
+		}
+		if err != nil {
+			return fmt.Errorf("'%s' : %w", f.word, err)
+		}
+	}
+	return nil
+}
+
+// newClients makes the verification that settings ask for.
+func (b *Bind) newClients(set *Settings, bits *Params, p pending, ix *index) *clients {
+	v := &clients{bits: bits, required: set.Verify == VerifyRequired, crtIgnore: &b.crtIgnore, caIgnore: &b.caIgnore}
+	if e := b.store.CA(set.CAFile); e != nil {
+		ix.uses[e] = true
+		v.names = value(p, e)
+	}
+	v.roots = v.names
+	if e := b.store.CA(set.CAVerifyFile); e != nil {
+		ix.uses[e] = true
+		v.roots = value(p, e).Add(v.names)
+	}
+	if e := b.store.CRL(set.CRLFile); e != nil {
+		ix.uses[e] = true
+		v.crl = value(p, e)
+	}
+	return v
+}
+
+// digest writes what makes one verification different from another.
+func (v *clients) digest(w io.Writer) {
+	if v.roots != nil {
+		w.Write(v.roots.Sum[:])
+	}
+	if v.crl != nil {
+		w.Write(v.crl.Sum[:])
+	}
+}
+
+// into sets what asks for a certificate. It is verified by VerifyConnection, not
+// by crypto/tls: some errors may be ignored.
+func (v *clients) into(c *tls.Config, set *Settings) {
+	c.ClientAuth = tls.RequestClientCert
+	if v.required {
+		c.ClientAuth = tls.RequireAnyClientCert
+	}
+	if v.names != nil && !set.NoCANames {
+		c.ClientCAs = v.names.Pool
+	}
+}
+
+// verify judges the client of a handshake. The results of a resumed session were
+// in its ticket.
+func (v *clients) verify(s *tls.ConnectionState, info *Info, now time.Time) error {
+	if s.DidResume {
+		return nil
+	}
+	info.CErr, info.CAErr, info.CADepth = 0, 0, 0
+	if len(s.PeerCertificates) == 0 {
+		return nil
+	}
+	depth := 0
+	check := certs.Verification{Roots: v.roots, CRLs: v.crl, Usage: x509.ExtKeyUsageClientAuth, Now: now}
+	problem := func(code, at int) bool {
+		depth = at
+		if at > 0 {
+			if info.CAErr == 0 {
+				info.CAErr, info.CADepth = code, at
+			}
+			return v.caIgnore.has(code)
+		}
+		if info.CErr == 0 {
+			info.CErr = code
+		}
+		return v.crtIgnore.has(code)
+	}
+	code := check.Verify(s.PeerCertificates, problem)
+	if code == certs.OK && !keyFits(s.PeerCertificates[0], v.bits) && !problem(keyTooSmall, 0) {
+		code = keyTooSmall
+	}
+	if code != certs.OK {
+		return &VerifyError{Code: code, Depth: depth}
+	}
+	return nil
+}
+
+// results are what a session keeps of the verification: see [Info.restore].
+func (i *Info) results() []byte {
+	b := make([]byte, 0, 8)
+	b = append(b, 'v', byte(i.CErr), byte(i.CAErr))
+	return binary.BigEndian.AppendUint32(b, uint32(i.CADepth))
+}
+
+// restore takes the results of a resumed session.
+func (i *Info) restore(extra [][]byte) {
+	for _, b := range extra {
+		if len(b) == 7 && b[0] == 'v' {
+			i.CErr, i.CAErr, i.CADepth = int(b[1]), int(b[2]), int(binary.BigEndian.Uint32(b[3:]))
+		}
+	}
+}
