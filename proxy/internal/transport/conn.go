@@ -26,7 +26,7 @@ func (c *Conn) Server(cfg *tls.Config) {
 func (c *Conn) Client(cfg *tls.Config) {
 	t := &TLS{}
 	t.wire.c = c
-	t.conn = tls.Client(&t.wire, cfg)
+	t.conn = tls.Client(&t.wire, t.keepSecrets(cfg))
 	c.TLS = t
 }
 

@@ -26,6 +26,7 @@ type TLS struct {
 	conn     *tls.Conn
 	wire     wire
 	state    *tls.ConnectionState
+	secrets  *secrets // nil: not kept
 	err      error
 	protocol string
 	server   bool
