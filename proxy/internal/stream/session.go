@@ -41,6 +41,7 @@ func (s *Session) admission() {
 // established makes a session of the connection: what comes before requests is
 // done.
 func (s *Session) established() {
+	s.HandshakeMs = int32((s.Reactor().Now() - s.Accepted) / 1e6)
 	s.ready = true
 	i := s.Reactor().Index
 	s.Listener.worker.Counters[i].Sessions.Add(1)

@@ -80,13 +80,15 @@ type Session struct {
 	Proxied  *Proxied     // what another proxy told, nil: nothing
 	Accepted int64        // reactor time
 	Requests int32        // exchanges begun on it
-	st       *Stream
-	front    *FrontState // where it is counted
-	mux      *mux        // of HTTP/2, nil otherwise
-	priv     *ServerConn // idle server connection of http-reuse never
-	busy     bool        // a coroutine has it although there is no stream
-	counted  bool        // in the numbers of connections
-	ready    bool        // established: what comes before requests is done
+	// HandshakeMs is how many milliseconds passed until it was established.
+	HandshakeMs int32
+	st          *Stream
+	front       *FrontState // where it is counted
+	mux         *mux        // of HTTP/2, nil otherwise
+	priv        *ServerConn // idle server connection of http-reuse never
+	busy        bool        // a coroutine has it although there is no stream
+	counted     bool        // in the numbers of connections
+	ready       bool        // established: what comes before requests is done
 	// ErrID is the number of the error that the connection ended with before its
 	// first request (fc_err), 0 for none.
 	ErrID    uint8

@@ -12,7 +12,8 @@ import (
 func (s *Session) serveTCP() {
 	st := s.attach()
 	r, fe := st.R, st.FE
-	st.Time.Begin, st.Time.Request = s.Accepted, s.Accepted
+	st.Time.Begin = s.Accepted
+	st.Time.Request = s.Accepted + int64(s.HandshakeMs)*1e6
 	s.Requests++
 	st.number()
 	if fe.LogBegin != nil {
