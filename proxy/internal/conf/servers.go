@@ -243,7 +243,9 @@ func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) 
 		option, _, paren := strings.Cut(words[0], "(")
 		o := serverOptions[option]
 		switch {
-		case o == nil || o.Paren != paren:
+		case o != nil && o.Paren && !paren:
+			return say("'%s' : expects an argument in parentheses", words[0])
+		case o == nil || paren && !o.Paren:
 			return unknownServerOption(words[0])
 		case dynamic && !o.Dynamic:
 			return say("'%s' option is not accepted for dynamic server", words[0])

@@ -13,5 +13,6 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	_ "github.com/forebay-lb/forebay/proxy/internal/ssl"
 	_ "github.com/forebay-lb/forebay/proxy/internal/stats"
+	_ "github.com/forebay-lb/forebay/proxy/internal/uniqueid"
 	_ "github.com/forebay-lb/forebay/proxy/internal/userlist"
 )

@@ -15,7 +15,6 @@ type alias = func(dst []byte, st *stream.Stream, f flags) []byte
 
 // notYet are aliases of the manual that need a feature that there is not.
 var notYet = map[string]string{
-	"ID":   "unique-id-format",
 	"sslc": "TLS", "sslv": "TLS", "Tg": "request body timing",
 }
 
@@ -364,6 +363,7 @@ func init() {
 			}
 			return raw(dst, st.ReqLine, f)
 		},
+		"ID": uniqueID,
 		"HM": func(dst []byte, st *stream.Stream, f flags) []byte { return raw(dst, requestPart(st.ReqLine, 0), f) },
 		"HU": func(dst []byte, st *stream.Stream, f flags) []byte { return raw(dst, requestPart(st.ReqLine, 1), f) },
 		"HV": func(dst []byte, st *stream.Stream, f flags) []byte { return raw(dst, requestPart(st.ReqLine, 2), f) },

@@ -250,15 +250,23 @@ func (f *Format) sample(dst []byte, st *stream.Stream, n *node) []byte {
 	if f.plain {
 		return encodeControls(v.Append(dst), at, n.flags, '%')
 	}
-	if n.flags&quoted != 0 {
-		dst = append(dst, '"')
-		at++
+	if n.flags&quoted == 0 {
+		return encodeControls(v.Append(dst), at, n.flags, '#') // no more than that, as in HAProxy: it may be JSON
 	}
-	dst = encodeControls(v.Append(dst), at, n.flags, '#') // no more than that, as in HAProxy: it may be JSON
-	if n.flags&quoted != 0 {
-		dst = append(dst, '"')
+	return append(encodeControls(v.Append(append(dst, '"')), at+1, n.flags, '#'), '"')
+}
+
+// uniqueID is %ID, with no more encoding than the value of an expression.
+func uniqueID(dst []byte, st *stream.Stream, f flags) []byte {
+	id := st.UniqueID()
+	at := len(dst)
+	switch {
+	case len(id) == 0:
+		return appendMissing(dst, f, false)
+	case f&quoted == 0:
+		return encodeControls(append(dst, id...), at, f, '#')
 	}
-	return dst
+	return append(encodeControls(append(append(dst, '"'), id...), at+1, f, '#'), '"')
 }
 
 // encodeControls writes control characters of dst[at:] as two hexadecimal digits

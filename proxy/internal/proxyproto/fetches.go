@@ -3,6 +3,7 @@ package proxyproto
 import (
 	"fmt"
 	"strconv"
+	"syscall"
 
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
@@ -33,6 +34,10 @@ func init() {
 		port("fc_src_port", func(s *stream.Session) reactor.Addr { return s.Peer() }),
 		address("fc_dst", func(s *stream.Session) reactor.Addr { return s.Local() }),
 		port("fc_dst_port", func(s *stream.Session) reactor.Addr { return s.Local() }),
+		ours("src_is_local", func(s *stream.Session) reactor.Addr { return s.Src }),
+		ours("dst_is_local", func(s *stream.Session) reactor.Addr { return s.Dst() }),
+		ours("fc_src_is_local", func(s *stream.Session) reactor.Addr { return s.Peer() }),
+		ours("fc_dst_is_local", func(s *stream.Session) reactor.Addr { return s.Local() }),
 	)
 }
 
@@ -53,6 +58,31 @@ func port(name string, of func(*stream.Session) reactor.Addr) sample.Fetch {
 		a := of(st.Sess)
 		return a.IP.IsValid() && v.SetInt(int64(a.Port))
 	})}
+}
+
+// ours makes a fetch that tells whether an address is one of this machine's.
+func ours(name string, of func(*stream.Session) reactor.Addr) sample.Fetch {
+	return sample.Fetch{Name: name, Out: sample.Bool, Where: sample.Connection, Compile: one(func(st *stream.Stream, v *sample.Value) bool {
+		return v.SetBool(isLocal(st.R.Sys, of(st.Sess)))
+	})}
+}
+
+// isLocal tries to bind to the address, as the kernel knows best. UNIX addresses
+// are local.
+func isLocal(sys reactor.Sys, a reactor.Addr) bool {
+	if !a.IP.IsValid() || a.IP.IsLoopback() {
+		return true
+	}
+	domain := syscall.AF_INET
+	if a.IP.Is6() {
+		domain = syscall.AF_INET6
+	}
+	fd, e := sys.Socket(domain, syscall.SOCK_DGRAM, 0)
+	if e != 0 {
+		return false
+	}
+	defer sys.Close(fd)
+	return sys.Bind(fd, reactor.Addr{IP: a.IP}) == 0
 }
 
 // first makes a fetch of the first field of a type.

@@ -11,9 +11,6 @@ import (
 // keyAlg names the kind and size of a certificate's key as HAProxy does
 // ("RSA2048", "EC256"), "" for what it has no name for.
 func keyAlg(c *x509.Certificate) string {
-	if c == nil {
-		return ""
-	}
 	switch k := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		return "RSA" + strconv.Itoa(k.N.BitLen())

@@ -2,13 +2,13 @@ package proxyproto
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 
 	"github.com/forebay-lb/forebay/proxy/internal/logformat"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/sample"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
+	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
@@ -40,7 +40,6 @@ type sender struct {
 	neverLocal bool
 	cipher     *sample.Expr
 	sigAlg     *sample.Expr
-	verify     *sample.Expr
 }
 
 // V1 makes headers of version 1, for what needs no setting.
@@ -81,6 +80,11 @@ func (s *sender) Append(dst []byte, subject any) []byte {
 	if s.opts&optAuthority != 0 && layer != nil {
 		if state := layer.State(); state != nil && state.ServerName != "" {
 			w.field(typeAuthority, state.ServerName)
+		}
+	}
+	if s.opts&optUniqueID != 0 {
+		if id := st.UniqueID(); len(id) > 0 {
+			w.field(typeUniqueID, string(id[:min(len(id), maxUniqueID)]))
 		}
 	}
 	if s.opts&optSSL != 0 {
@@ -125,13 +129,14 @@ func (s *sender) ssl(w *builder, st *stream.Stream, layer *transport.TLS) {
 	client := byte(clientSSL)
 	cn := ""
 	verify := uint32(0)
+	info := ssl.InfoOf(layer)
 	if len(state.PeerCertificates) > 0 {
 		client |= clientCertSess
 		if !layer.Resumed() {
 			client |= clientCertConn
 		}
 		cn = state.PeerCertificates[0].Subject.CommonName
-		verify = uint32(number(s.verify, st))
+		verify = verified(info)
 	}
 	at := w.openSSL(client, verify)
 	w.field(subVersion, version(state.Version))
@@ -139,8 +144,8 @@ func (s *sender) ssl(w *builder, st *stream.Stream, layer *transport.TLS) {
 		w.field(subCN, cn)
 	}
 	if s.opts&optKeyAlg != 0 {
-		if name := keyAlg(served(layer)); name != "" {
-			w.field(subKeyAlg, name)
+		if info != nil && info.Cert != nil {
+			w.field(subKeyAlg, keyAlg(info.Cert.Leaf))
 		}
 	}
 	if s.opts&optSigAlg != 0 {
@@ -163,31 +168,22 @@ func (w *builder) sample(typ byte, e *sample.Expr, st *stream.Stream) {
 	v.Return(st)
 }
 
-func number(e *sample.Expr, st *stream.Stream) (n int64) {
-	v := sample.Borrow(st)
-	if e.Eval(st, v) {
-		n, _ = v.Number()
-	}
-	v.Return(st)
-	return n
-}
-
+// version names a version as OpenSSL does.
 func version(v uint16) string {
-	switch v {
-	case tls.VersionTLS10:
+	if v == tls.VersionTLS10 {
 		return "TLSv1"
-	case tls.VersionTLS11:
-		return "TLSv1.1"
-	case tls.VersionTLS12:
-		return "TLSv1.2"
 	}
-	return "TLSv1.3"
+	return ssl.VersionName(v)
 }
 
-// served is the certificate that the client was shown, nil if it is not known.
-func served(layer *transport.TLS) *x509.Certificate {
-	if n, ok := layer.Note.(interface{ Served() *x509.Certificate }); ok {
-		return n.Served()
+// verified is the error of the client's certificate that was let pass, in
+// OpenSSL's numbers.
+func verified(info *ssl.Info) uint32 {
+	switch {
+	case info == nil:
+		return 0
+	case info.CErr != 0:
+		return uint32(info.CErr)
 	}
-	return nil
+	return uint32(info.CAErr)
 }

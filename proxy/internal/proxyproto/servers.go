@@ -150,7 +150,6 @@ func (s *sender) compile(c *conf.Ctx) (err error) {
 		fetch string
 		expr  **sample.Expr
 	}{
-		{optSSL, "ssl_c_verify", &s.verify},
 		{optCipher, "ssl_fc_cipher", &s.cipher},
 		{optSigAlg, "ssl_f_sig_alg", &s.sigAlg},
 	} {

@@ -35,7 +35,8 @@ type private struct {
 	reqBody    body
 	resBody    body
 	upload     upload
-	bodies     bool // one of the three was used
+	uniqueID   []byte // empty: not made
+	bodies     bool   // one of the three was used
 	limits     http1.Limits
 	prev, next *Stream
 }
@@ -74,6 +75,7 @@ func (st *Stream) reset() {
 	st.Retries, st.Redispatch = 0, false
 	st.SrvQueue, st.BackQueue = 0, 0
 	st.ReqLine = st.ReqLine[:0]
+	st.uniqueID = st.uniqueID[:0]
 	st.ErrText = ""
 	st.exchangeState = exchangeState{}
 	if st.client.st != nil {
@@ -398,6 +400,9 @@ func (st *Stream) route() bool {
 	if be != st.FE && len(be.RequestRules) > 0 && !st.run(be.RequestRules) {
 		st.intercepted(be)
 		return false
+	}
+	if st.FE.UniqueIDHeader != "" {
+		st.addUniqueID()
 	}
 	if f := be.ForwardFor; f != nil || st.FE.ForwardFor != nil {
 		if f == nil {

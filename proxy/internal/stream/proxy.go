@@ -136,6 +136,11 @@ type Proxy struct {
 	DefaultBackend *Proxy
 	ServerLines    []*ServerLine
 
+	// UniqueID, if set, appends the exchange's unique ID; see [Stream.UniqueID].
+	// UniqueIDHeader is the field that tells it to servers, in lower case.
+	UniqueID       func(dst []byte, st *Stream) []byte
+	UniqueIDHeader string
+
 	// Log, if set, is called when a stream that began at this frontend ends.
 	Log func(*Stream)
 	// LogBegin, if set, is called when a request, or a connection of mode tcp,
