@@ -15,6 +15,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/console"
+	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/worker"
 )
 
@@ -47,6 +48,7 @@ type Master struct {
 	path    string      // of the program
 	image   unix.Stat_t // of the file that it was started from
 	exits   chan *process
+	secret  []byte // see worker.Order
 
 	reloading sync.Mutex // one reload at a time
 
@@ -63,7 +65,7 @@ const maxLog = 1 << 20
 
 // Run is the master; it returns the exit code.
 func Run(o Options) int {
-	m := &Master{o: o, started: time.Now(), exits: make(chan *process, 16)}
+	m := &Master{o: o, started: time.Now(), exits: make(chan *process, 16), secret: ssl.NewSecret()}
 	if m.path, _ = os.Executable(); m.path != "" {
 		if unix.Stat("/proc/self/exe", &m.image) != nil {
 			m.path = ""

@@ -39,7 +39,7 @@ func (m *Master) spawn(b *bundle.Bundle, fds map[string]int, sockets []worker.So
 			f.Close()
 		}
 	}()
-	o := worker.Order{Settings: m.o.Settings, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal)}
+	o := worker.Order{Settings: m.o.Settings, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal), Secret: m.secret}
 	for key, fd := range fds {
 		if n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
 			unix.CloseOnExec(fd)

@@ -60,6 +60,9 @@ func lineOfBind(c *conf.Ctx, b *stream.Bind) *bindLine {
 // bindOption makes an option of bind lines out of what it does to the line.
 func bindOption(name string, args int, lacks string, set func(c *conf.Ctx, l *bindLine, value string) error) conf.BindOption {
 	return conf.BindOption{Name: name, Args: args, Parse: func(c *conf.Ctx, b *stream.Bind, words []string) (int, error) {
+		if c.Snap == nil {
+			return 0, errNoTLS(name)
+		}
 		value := ""
 		if args > 0 {
 			if len(words) < 2 || words[1] == "" {
@@ -69,6 +72,12 @@ func bindOption(name string, args int, lacks string, set func(c *conf.Ctx, l *bi
 		}
 		return 1 + args, set(c, lineOfBind(c, b), value)
 	}}
+}
+
+// errNoTLS refuses an option where there is no configuration that its files could
+// belong to: the master's socket.
+func errNoTLS(name string) error {
+	return fmt.Errorf("'%s' : TLS is not available on the master's socket", name)
 }
 
 func init() {
@@ -113,6 +122,9 @@ func init() {
 			args = n
 		}
 		list = append(list, conf.BindOption{Name: word, Args: args, Parse: func(c *conf.Ctx, b *stream.Bind, words []string) (int, error) {
+			if c.Snap == nil {
+				return 0, errNoTLS(word)
+			}
 			n, _, err := lineOfBind(c, b).parse(DefaultsOf(c.Snap.Global), words)
 			return n, err
 		}})

@@ -8,6 +8,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/console"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 )
 
 // Variable is what tells the program that it is a worker of a master. Its
@@ -31,6 +32,9 @@ type Order struct {
 	NoSandbox bool
 	Old       []int
 	OldSignal int
+	// Secret is what keys of session tickets are made of: the same for all
+	// workers of a master, so that clients resume their sessions with the next one.
+	Secret []byte
 }
 
 // Child is the worker as a child of the master: it takes everything that it
@@ -55,6 +59,10 @@ func Child() int {
 	}
 	f.Close()
 	con.Quiet = o.Quiet
+	if len(o.Secret) > 0 {
+		ssl.SetSecret(o.Secret)
+		o.Secret = nil
+	}
 	var list []Socket
 	for i, key := range o.Sockets {
 		syscall.CloseOnExec(SocketsFD + i)
