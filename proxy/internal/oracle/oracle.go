@@ -157,6 +157,9 @@ type disk struct{}
 
 func (disk) Open(name string) (fs.File, error) { return os.Open(name) }
 
+// ReadDir lists a folder.
+func (disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
 // there runs the configuration in HAProxy.
 func (s *Side) there(text string) {
 	t := s.t
