@@ -106,6 +106,16 @@ func (v *Verification) build(peer []*x509.Certificate) (chain []*x509.Certificat
 	return chain, trusted, ChainTooLong
 }
 
+// Root gives the authority that the path of a verified peer ends with, nil if
+// there is none.
+func (v *Verification) Root(peer []*x509.Certificate) *x509.Certificate {
+	chain, trusted, _ := v.build(peer)
+	if !trusted {
+		return nil
+	}
+	return chain[len(chain)-1]
+}
+
 func selfIssued(c *x509.Certificate) bool {
 	return bytes.Equal(c.RawSubject, c.RawIssuer) && issued(c, c)
 }

@@ -3,6 +3,7 @@ package ssl
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -51,6 +52,8 @@ type Info struct {
 	// crt-list, or stands for "crt".
 	Cert *certs.Pair
 	Line *Line
+	// Name is the certificate's in the store.
+	Name string
 	// SNI is the name that the client asked for, as it wrote it.
 	SNI string
 	// CErr is OpenSSL's number of the first error in the client's own certificate,
@@ -58,8 +61,12 @@ type Info struct {
 	// resumed sessions.
 	CErr, CAErr, CADepth int
 	// Secrets are those of the connection in the form of NSS's key log, kept for
-	// "tune.ssl.keylog on" only.
+	// "tune.ssl.keylog on" and fetches that need them.
 	Secrets []byte
+
+	hello   *hello            // nil: nothing was captured
+	clients *clients          // who verifies the client, nil: nobody
+	root    *x509.Certificate // see clientRoot
 }
 
 // InfoOf gives what is remembered of a client's connection, nil in clear.
@@ -75,7 +82,7 @@ func InfoOf(t *transport.TLS) *Info {
 func newBind(c *conf.Ctx, l *bindLine) (*Bind, error) {
 	d := DefaultsOf(c.Snap.Global)
 	b := &Bind{
-		Where: l.addr, on: l.on, store: StoreOf(c.Snap.Global), keyLog: d.KeyLog, crtIgnore: l.crtIgnore, caIgnore: l.caIgnore, skipRoot: d.SkipSelfIssuedCA,
+		Where: l.addr, on: l.on, store: StoreOf(c.Snap.Global), keyLog: d.KeyLog || d.KeepSecrets, crtIgnore: l.crtIgnore, caIgnore: l.caIgnore, skipRoot: d.SkipSelfIssuedCA,
 		Strict: l.strict > 0 || l.strict == 0 && d.StrictSNI,
 		warn:   func(format string, args ...any) { WarnOnce(c, l.where, fmt.Sprintf(format, args...)) },
 	}
@@ -383,6 +390,9 @@ func (b *Bind) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	info := &Info{Bind: b, SNI: hello.ServerName}
 	if t := transport.Of(hello.Conn); t != nil {
 		t.Note = info
+		if t.Capture > 0 {
+			info.hello = capture(hello, t, t.Capture)
+		}
 	}
 	ix := b.index.Load()
 	s := ix.find(hello)
@@ -396,7 +406,10 @@ func (b *Bind) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		// Without a certificate crypto/tls says "unrecognized_name".
 		return b.refuse, nil
 	}
-	info.Cert, info.Line = s.Pair, s.Line
+	info.Cert, info.Line, info.clients = s.Pair, s.Line, s.plan.client
+	if s.Cert != nil {
+		info.Name = s.Cert.Name
+	}
 	form := 0
 	if alpn := s.plan.set.ALPN; len(alpn) > 0 && len(hello.SupportedProtos) > 0 && !overlap(alpn, hello.SupportedProtos) {
 		form |= noALPN // OpenSSL goes on without

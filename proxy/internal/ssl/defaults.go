@@ -43,6 +43,9 @@ type Defaults struct {
 	CtxCacheSize int
 	// KeyLog is "tune.ssl.keylog".
 	KeyLog bool
+	// KeepSecrets tells that something asks for the secrets of connections without
+	// it.
+	KeepSecrets bool
 }
 
 // Extra is a set of files that are looked for beside a certificate.

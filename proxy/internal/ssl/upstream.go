@@ -13,6 +13,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/sample"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // Upstream is how connections to one server are secured (a [server.Security]).
@@ -67,6 +68,9 @@ func newUpstream(c *conf.Ctx, p *stream.Proxy, name string, l *serverLine, warn 
 		DynamicRecordSizingDisabled: true,
 	}}
 	params.Apply(u.base)
+	if d.KeyLog || d.KeepSecrets {
+		u.base.KeyLogWriter = transport.Keep
+	}
 	u.base.SessionTicketsDisabled = l.noReuse || params.NoTickets
 	mode := l.verify
 	if mode == verifyDefault {
@@ -94,7 +98,7 @@ func newUpstream(c *conf.Ctx, p *stream.Proxy, name string, l *serverLine, warn 
 	u.sni.Store(n)
 	// The policy of the frontends that use it may differ: the key has all.
 	o := l.opts
-	u.key = fmt.Sprintf("%+v|%v|%q|%q|%q|%q|%q|%v", o, mode, l.host, Path(d.CABase, l.ca), Path(d.CABase, l.crl), Path(d.CrtBase, l.crt), l.alpn, l.noReuse)
+	u.key = fmt.Sprintf("%+v|%v|%v|%q|%q|%q|%q|%q|%v", o, u.base.KeyLogWriter != nil, mode, l.host, Path(d.CABase, l.ca), Path(d.CABase, l.crl), Path(d.CrtBase, l.crt), l.alpn, l.noReuse)
 	u.targets.Store(&map[string]*target{})
 	return u, nil
 }

@@ -1,0 +1,90 @@
+package ssl
+
+import (
+	"bytes"
+	"encoding/hex"
+
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
+)
+
+// secrets gives the key log of a connection, nil if none is kept.
+func secrets(t *transport.TLS) []byte {
+	switch i := InfoOf(t); {
+	case t == nil:
+		return nil
+	case i != nil:
+		return i.Secrets
+	}
+	return t.Secrets()
+}
+
+// secret finds the secret of a label in a key log, and the random number of the
+// client that stands in every line; both hexadecimal, nil if there is none. Any
+// line is good if label is "".
+func secret(log []byte, label string) (value, random []byte) {
+	for len(log) > 0 {
+		line, rest, _ := bytes.Cut(log, []byte{'\n'})
+		log = rest
+		name, values, _ := bytes.Cut(line, []byte{' '})
+		if random, value, ok := bytes.Cut(values, []byte{' '}); ok && (label == "" || string(name) == label) {
+			return value, random
+		}
+	}
+	return nil, nil
+}
+
+// masterLabel is the line of the master secret, up to TLS 1.2.
+const masterLabel = "CLIENT_RANDOM"
+
+func init() {
+	for prefix, of := range map[string]func(*stream.Stream) *transport.TLS{"ssl_fc_": clientTLS, "ssl_bc_": (*stream.Stream).ServerTLS} {
+		for name, label := range map[string]string{
+			"client_early_traffic_secret":     "CLIENT_EARLY_TRAFFIC_SECRET",
+			"client_handshake_traffic_secret": "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+			"server_handshake_traffic_secret": "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+			"client_traffic_secret_0":         "CLIENT_TRAFFIC_SECRET_0",
+			"server_traffic_secret_0":         "SERVER_TRAFFIC_SECRET_0",
+			"exporter_secret":                 "EXPORTER_SECRET",
+			"early_exporter_secret":           "EARLY_EXPORTER_SECRET",
+		} {
+			sample.RegisterFetch(sample.Fetch{Name: prefix + name, Out: sample.Str, Where: sample.SessionWide, Compile: func(c *conf.Ctx, _ []string) (sample.Func, error) {
+				on := DefaultsOf(c.Snap.Global).KeyLog
+				return func(st *stream.Stream, v *sample.Value, n int) bool {
+					if !on || n > 0 {
+						return false
+					}
+					b, _ := secret(secrets(of(st)), label)
+					return b != nil && v.SetStr(b)
+				}, nil
+			}})
+		}
+		where := sample.SessionWide
+		if prefix == "ssl_bc_" {
+			where = sample.Response
+		}
+		// These are there without "tune.ssl.keylog"; connections keep what they need
+		// if anything asks for it.
+		for name, get := range map[string]func(log []byte) []byte{
+			"client_random": func(log []byte) []byte { _, r := secret(log, ""); return r },
+			"session_key":   func(log []byte) []byte { k, _ := secret(log, masterLabel); return k },
+		} {
+			sample.RegisterFetch(sample.Fetch{Name: prefix + name, Out: sample.Bin, Where: where, Compile: func(c *conf.Ctx, _ []string) (sample.Func, error) {
+				if c.Values != nil { // not at run time
+					change(c.Snap.Global).KeepSecrets = true
+				}
+				return func(st *stream.Stream, v *sample.Value, n int) bool {
+					text := get(secrets(of(st)))
+					if n > 0 || text == nil {
+						return false
+					}
+					b := st.Req.Copy(text)
+					k, err := hex.Decode(b, b)
+					return err == nil && bin(v, b[:k])
+				}, nil
+			}})
+		}
+	}
+}
