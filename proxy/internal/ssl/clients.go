@@ -55,7 +55,7 @@ func (b *Bind) newClients(set *Settings, bits *Params, p pending, ix *index) *cl
 	v.roots = v.names
 	if e := b.store.CA(set.CAVerifyFile); e != nil {
 		ix.uses[e] = true
-		v.roots = value(p, e).Add(v.names)
+		v.roots = v.names.Add(value(p, e))
 	}
 	if e := b.store.CRL(set.CRLFile); e != nil {
 		ix.uses[e] = true

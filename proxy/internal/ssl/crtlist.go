@@ -178,6 +178,8 @@ func splitLine(text string) (words []string, open, end int, err error) {
 	switch {
 	case len(words) == 0:
 		return nil, 0, 0, errors.New("file must start with a cert")
+	case len(words) > maxListWords:
+		return nil, 0, 0, errors.New("too many args")
 	case open > 0 && end == 0:
 		return nil, 0, 0, errors.New("missing ']'")
 	}
@@ -197,7 +199,7 @@ func (l *Line) options(d *Defaults) error {
 			said = true
 			n, _, err = set.parse(d, words)
 		}
-		if n > len(words) || err != nil && len(words) < 2 {
+		if err != nil && len(words) < 2 && (settingArgs[words[0]] > 0 || WordArgs(words[0]) > 0) {
 			return fmt.Errorf("ssl args out of '[]' for %s", words[0])
 		}
 		if err != nil {
