@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net/netip"
@@ -317,7 +318,12 @@ func Parse(c *conf.Ctx, text string) (*Expr, error) {
 // cast makes the input of a converter what it expects.
 func cast(in Type, conv Convert) Convert {
 	switch in {
-	case Str, Bin:
+	case Bin:
+		return func(st *stream.Stream, v *Value) bool {
+			v.binary(st)
+			return conv(st, v)
+		}
+	case Str:
 		return func(st *stream.Stream, v *Value) bool {
 			if v.Type != Str && v.Type != Bin {
 				v.Bytes = v.Text(st)
@@ -347,6 +353,19 @@ func cast(in Type, conv Convert) Convert {
 		}
 	}
 	return conv
+}
+
+// binary makes v bytes: a number or a boolean is eight of them, the highest
+// first, an address those on the wire.
+func (v *Value) binary(st *stream.Stream) {
+	switch v.Type {
+	case Int, Bool:
+		n, _ := v.Number()
+		v.Bytes = st.Req.Copy(binary.BigEndian.AppendUint64(v.text[:0], uint64(n)))
+	case Addr:
+		v.Bytes = st.Req.Copy(v.Addr.AsSlice())
+	}
+	v.Type = Bin
 }
 
 // call cuts "name(a,b)" off the front of s. Arguments may be quoted.

@@ -96,6 +96,7 @@ func (st *Stream) connectServer() bool {
 			return true
 		}
 		err := st.dial()
+		st.dialErr = err
 		if err == nil {
 			st.Time.Connected = st.R.Now()
 			return true

@@ -19,6 +19,10 @@ func (s *Session) StreamsNow() int { return s.mux.streams() }
 // was given back.
 func (st *Stream) HasServer() bool { return st.last != nil }
 
+// DialErr is why the last attempt to connect to a server failed, nil if it did
+// not.
+func (st *Stream) DialErr() error { return st.dialErr }
+
 // ServerTLS is the secure layer of the connection to the server, nil in clear
 // and without one.
 func (st *Stream) ServerTLS() *transport.TLS {

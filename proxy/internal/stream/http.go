@@ -47,6 +47,7 @@ type exchangeState struct {
 	side        *reactor.Coro // second coroutine of a tunnel
 	up          *ServerConn
 	last        *ServerConn // what up was last: it goes back to the pool before the log line is made
+	dialErr     error       // why the last attempt to make up failed
 	activity    int64
 	slot        bool // a slot of Srv is held
 	routed      bool // counted at the backend
