@@ -364,6 +364,8 @@ func (v *Value) binary(st *stream.Stream) {
 		v.Bytes = st.Req.Copy(binary.BigEndian.AppendUint64(v.text[:0], uint64(n)))
 	case Addr:
 		v.Bytes = st.Req.Copy(v.Addr.AsSlice())
+	default:
+		return // text is its bytes, and stays text
 	}
 	v.Type = Bin
 }
