@@ -191,3 +191,24 @@ func TestTLSTunnel(t *testing.T) {
 		t.Errorf("%d of %d bytes: %v", len(got), len(data), err)
 	}
 }
+
+// A client that says goodbye and keeps the connection is let go at once.
+func TestTLSGoodbye(t *testing.T) {
+	b := newBed(t, stream.HTTP, nil, secured(0))
+	for range 20 {
+		raw, err := net.Dial("tcp", b.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := tls.Client(raw, clientTLS())
+		if err := c.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		c.CloseWrite()
+		raw.SetReadDeadline(time.Now().Add(3 * time.Second)) // the client's timeout is 5 s
+		if _, err := io.Copy(io.Discard, raw); err != nil {
+			t.Fatal(err)
+		}
+		raw.Close()
+	}
+}

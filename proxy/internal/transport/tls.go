@@ -112,6 +112,7 @@ func (t *TLS) tryRead(p []byte) (int, error) {
 		t.dry = true
 		return 0, nil
 	}
+	t.dry = false // the end, or an error: whoever reads again is told again
 	return 0, err
 }
 
