@@ -259,7 +259,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 	if most := c.cfg.MaxTotal; most > 0 {
 		c.total++
 		switch {
-		case c.total >= most+c.cfg.maxStreams():
+		case c.total > most+c.cfg.maxStreams():
 			return c.fail(EnhanceYourCalm, "too many streams")
 		case c.total >= most:
 			c.leaveSoon()
