@@ -131,26 +131,26 @@ func ParseCRL(data []byte) (*CRL, error) {
 	return r, nil
 }
 
-// Judge tells what the lists say of a certificate that ca issued: 0, or the
-// number that OpenSSL has for it.
-func (r *CRL) Judge(c, ca *x509.Certificate, now time.Time) int {
+// judge tells what the lists have against a certificate that ca issued.
+func (r *CRL) judge(c, ca *x509.Certificate, now time.Time) (codes []int) {
 	one := r.byIssuer[string(c.RawIssuer)]
 	if one == nil {
-		return NoCRL
+		return []int{NoCRL}
 	}
 	if one.signer.Load() != ca {
 		if one.list.CheckSignatureFrom(ca) != nil {
-			return BadCRLSignature
+			return []int{BadCRLSignature}
 		}
 		one.signer.Store(ca)
 	}
-	switch {
-	case now.Before(one.list.ThisUpdate):
-		return CRLNotYetValid
-	case !one.list.NextUpdate.IsZero() && now.After(one.list.NextUpdate):
-		return CRLExpired
-	case one.revoked[string(c.SerialNumber.Bytes())]:
-		return Revoked
+	if now.Before(one.list.ThisUpdate) {
+		codes = append(codes, CRLNotYetValid)
 	}
-	return 0
+	if !one.list.NextUpdate.IsZero() && now.After(one.list.NextUpdate) {
+		codes = append(codes, CRLExpired)
+	}
+	if one.revoked[string(c.SerialNumber.Bytes())] {
+		codes = append(codes, Revoked)
+	}
+	return codes
 }

@@ -27,6 +27,7 @@ const (
 	Revoked            = 23
 	PathTooLong        = 25
 	BadPurpose         = 26
+	NoCertSign         = 32
 	UnhandledExtension = 34
 	PermittedViolation = 47
 	InvalidCA          = 79
@@ -149,19 +150,19 @@ func (ca *CA) issuer(c *x509.Certificate, now time.Time) *x509.Certificate {
 func (v *Verification) uses(chain []*x509.Certificate, _ bool, problem func(code, depth int) bool) int {
 	below := 0 // authorities below, without those that issued themselves
 	for i, c := range chain {
-		code := OK
-		switch {
-		case len(c.UnhandledCriticalExtensions) > 0:
-			code = UnhandledExtension
-		case i > 0 && !isAuthority(c):
-			code = InvalidCA
-		case !hasUsage(c, v.Usage):
-			code = BadPurpose
-		case i > 0 && c.BasicConstraintsValid && (c.MaxPathLen > 0 || c.MaxPathLenZero) && below > c.MaxPathLen:
-			code = PathTooLong
-		}
-		if code != OK && !problem(code, i) {
-			return code
+		ca := i == 0 || isAuthority(c)
+		for _, x := range []struct {
+			bad  bool
+			code int
+		}{
+			{len(c.UnhandledCriticalExtensions) > 0, UnhandledExtension},
+			{!ca, InvalidCA},
+			{!ca || !hasUsage(c, v.Usage), BadPurpose},
+			{i > 0 && c.BasicConstraintsValid && (c.MaxPathLen > 0 || c.MaxPathLenZero) && below > c.MaxPathLen, PathTooLong},
+		} {
+			if x.bad && !problem(x.code, i) {
+				return x.code
+			}
 		}
 		if i > 0 && !selfIssued(c) {
 			below++
@@ -196,8 +197,10 @@ func (v *Verification) revoked(chain []*x509.Certificate, _ bool, problem func(c
 	}
 	for i, c := range chain {
 		ca := chain[min(i+1, len(chain)-1)]
-		if code := v.CRLs.Judge(c, ca, v.Now); code != OK && !problem(code, i) {
-			return code
+		for _, code := range v.CRLs.judge(c, ca, v.Now) {
+			if !problem(code, i) {
+				return code
+			}
 		}
 	}
 	return OK
@@ -212,6 +215,9 @@ func (v *Verification) signatures(chain []*x509.Certificate, trusted bool, probl
 	for i := top; i >= 0; i-- {
 		c := chain[i]
 		if i < top {
+			if u := chain[i+1].KeyUsage; u != 0 && u&x509.KeyUsageCertSign == 0 && !problem(NoCertSign, i+1) {
+				return NoCertSign
+			}
 			if err := chain[i+1].CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil && !problem(BadSignature, i) {
 				return BadSignature
 			}
