@@ -11,7 +11,11 @@ import (
 // sessions are those of clients that are not given tickets with the session in
 // it ("no-tls-tickets"): the ticket is a number only. They are shared by all
 // threads and kept through applied configurations, but not by a new process.
-var sessions = &sessionCache{byID: map[[sessionID]byte]*list.Element{}}
+var sessions = newSessionCache()
+
+func newSessionCache() *sessionCache {
+	return &sessionCache{byID: map[[sessionID]byte]*list.Element{}}
+}
 
 const sessionID = 32
 
