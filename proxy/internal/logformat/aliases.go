@@ -8,6 +8,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/sample"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
@@ -15,7 +16,7 @@ type alias = func(dst []byte, st *stream.Stream, f flags) []byte
 
 // notYet are aliases of the manual that need a feature that there is not.
 var notYet = map[string]string{
-	"sslc": "TLS", "sslv": "TLS", "Tg": "request body timing",
+	"Tg": "request body timing",
 }
 
 // httpOnly are the aliases that say nothing in mode tcp (8.2.6).
@@ -27,6 +28,9 @@ var httpOnly = map[string]bool{
 func names() []string {
 	var out []string
 	for n := range aliases {
+		out = append(out, n)
+	}
+	for n := range tlsAliases {
 		out = append(out, n)
 	}
 	sort.Strings(out)
@@ -267,8 +271,42 @@ func indexByte(b []byte, c byte) int {
 	return -1
 }
 
+// secure tells whether the client's connection is under TLS, or was to be.
+func secure(st *stream.Stream) bool { return st.Sess.Listener.Bind.Load().TLS != nil }
+
+// handshake is how long it took to establish the connection, in milliseconds: of
+// its first exchange only, those after it did not wait for it.
+func handshake(st *stream.Stream) int64 {
+	if st.Time.Accept != st.Sess.Accepted {
+		return 0
+	}
+	return int64(st.Sess.HandshakeMs)
+}
+
+// tlsAliases are short for fetches of the client's connection; none is what
+// stands for the value while the handshake is not complete.
+var tlsAliases = map[string]struct{ fetch, none string }{
+	"sslc": {"ssl_fc_cipher", "(NONE)"},
+	"sslv": {"ssl_fc_protocol", "TLSv1.3"},
+}
+
+// ofTLS makes one of tlsAliases.
+func ofTLS(e *sample.Expr, none string) alias {
+	return func(dst []byte, st *stream.Stream, f flags) []byte {
+		if !secure(st) {
+			return appendMissing(dst, f, false)
+		}
+		v := sample.Borrow(st)
+		defer v.Return(st)
+		if !e.Eval(st, v) {
+			return text(dst, none, f)
+		}
+		return raw(dst, v.Bytes, f)
+	}
+}
+
 func status(st *stream.Stream) int64 {
-	if st.Status == 0 && st.FE.Mode == stream.HTTP {
+	if st.Status == 0 && st.FE.Mode == stream.HTTP && st.Sess.ErrID == 0 {
 		return -1
 	}
 	return int64(st.Status)
@@ -302,9 +340,22 @@ func init() {
 		"fi": ip(front), "fp": port(front),
 		"si": ip(serverAddr), "sp": port(serverAddr),
 		"bi": ip(backSource), "bp": port(backSource),
-		"f":  str(func(st *stream.Stream) string { return st.FE.Name }),
-		"ft": str(func(st *stream.Stream) string { return st.FE.Name }),
-		"b":  str(backendName), "s": str(serverName),
+		"f": str(func(st *stream.Stream) string { return st.FE.Name }),
+		"ft": func(dst []byte, st *stream.Stream, f flags) []byte {
+			if !secure(st) {
+				return text(dst, st.FE.Name, f)
+			}
+			if f&quoted != 0 {
+				dst = append(dst, '"')
+			}
+			at := len(dst)
+			dst = encode(append(append(dst, st.FE.Name...), '~'), at, f)
+			if f&quoted != 0 {
+				dst = append(dst, '"')
+			}
+			return dst
+		},
+		"b": str(backendName), "s": str(serverName),
 		"B":  num(func(st *stream.Stream) int64 { return st.BytesOut }),
 		"U":  num(func(st *stream.Stream) int64 { return st.BytesIn }),
 		"ST": num(status),
@@ -313,8 +364,13 @@ func init() {
 		"trg": when(begin, utcZone), "trl": when(begin, localZone),
 		"Ts": hexNum(func(st *stream.Stream) int64 { return moment(st, st.Time.Accept).Unix() }),
 		"ms": func(dst []byte, st *stream.Stream, _ flags) []byte { return millis(dst, moment(st, st.Time.Accept)) },
-		"Th": num(func(*stream.Stream) int64 { return 0 }),
-		"Ti": part(accept, begin),
+		"Th": num(handshake),
+		"Ti": num(func(st *stream.Stream) int64 {
+			if st.Time.Begin == 0 || st.Time.Accept == 0 {
+				return -1
+			}
+			return max((st.Time.Begin-st.Time.Accept)/1e6-handshake(st), 0)
+		}),
 		"TR": part(begin, request), "Tq": part(accept, request),
 		"Tw": part(request, queued), "Tc": part(queued, connected), "Tr": part(connected, response),
 		"Ta": part(begin, ended), "Tt": part(accept, ended), "Tu": part(begin, ended),

@@ -144,6 +144,13 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 			continue
 		}
 		a, ok := aliases[name]
+		if t, short := tlsAliases[name]; short {
+			e, err := sample.Parse(c, t.fetch)
+			if err != nil {
+				return nil, fmt.Errorf("failed to parse log-format : %w", err)
+			}
+			a, ok = ofTLS(e, t.none), true
+		}
 		if ok && !o.Plain && httpOnly[name] && c.Proxy != nil && c.Proxy.Mode == stream.TCP {
 			return nil, fmt.Errorf("failed to parse log-format : format alias '%s' is reserved for HTTP mode", name)
 		}

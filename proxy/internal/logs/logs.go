@@ -33,6 +33,7 @@ type settings struct {
 	text    string // log-format
 	textPos config.Pos
 	httplog bool
+	https   bool // option httpslog
 	tcplog  bool
 	clf     bool
 	sd      string
@@ -60,11 +61,12 @@ var (
 	slot    = stream.NewSlot[settings]()
 )
 
-// The standard formats (chapters 8.2.2, 8.2.3).
+// The standard formats (chapters 8.2.2 to 8.2.4).
 const (
-	httpFormat = `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`
-	tcpFormat  = `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`
-	clfFormat  = `%{+Q}o %{-Q}ci - - [%{-Q}trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
+	httpFormat  = `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`
+	httpsFormat = httpFormat + ` %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc`
+	tcpFormat   = `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`
+	clfFormat   = `%{+Q}o %{-Q}ci - - [%{-Q}trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
 )
 
 func init() {
@@ -89,7 +91,7 @@ func init() {
 		}},
 		conf.Keyword{Name: "log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
 			s := slot.Make(c.Proxy)
-			s.text, s.httplog, s.tcplog, s.clf = c.Args[0], false, false, false
+			s.choose(c.Args[0])
 			s.textPos = c.Pos
 			return nil
 		}},
@@ -103,7 +105,8 @@ func init() {
 		}},
 		conf.Keyword{Name: "option httplog", In: conf.Defaults | conf.Frontend, Max: 1, Parse: func(c *conf.Ctx) error {
 			s := slot.Make(c.Proxy)
-			s.text, s.httplog, s.tcplog, s.clf = "", true, false, false
+			s.choose("")
+			s.httplog = true
 			if len(c.Args) > 0 {
 				if c.Args[0] != "clf" {
 					return fmt.Errorf("keyword '%s' only supports option 'clf'.", c.Keyword)
@@ -117,7 +120,14 @@ func init() {
 				return conf.NotYet("argument", "option tcplog "+c.Args[0])
 			}
 			s := slot.Make(c.Proxy)
-			s.text, s.httplog, s.tcplog, s.clf = "", false, true, false
+			s.choose("")
+			s.tcplog = true
+			return nil
+		}},
+		conf.Keyword{Name: "option httpslog", In: conf.Defaults | conf.Frontend, Max: 0, Parse: func(c *conf.Ctx) error {
+			s := slot.Make(c.Proxy)
+			s.choose("")
+			s.httplog, s.https = true, true
 			return nil
 		}},
 	)
@@ -126,6 +136,11 @@ func init() {
 	snapshot.RegisterApply("logs", apply)
 	snapshot.AllowGlobal("log", "log-tag", "log-send-hostname")
 	snapshot.RegisterObstacle(unreachable)
+}
+
+// choose takes the place of what was said of the format before. text may be "".
+func (s *settings) choose(text string) {
+	s.text, s.httplog, s.https, s.tcplog, s.clf = text, false, false, false, false
 }
 
 func logLine(c *conf.Ctx) error {
@@ -192,11 +207,17 @@ func finish(c *conf.Ctx) {
 		switch {
 		case s.clf:
 			text = clfFormat
+		case s.https && p.Mode == stream.HTTP:
+			text = httpsFormat
 		case s.httplog && p.Mode == stream.HTTP:
 			text = httpFormat
 		case s.httplog:
 			if p.Frontend {
-				c.Diags.Warn(p.Pos, "'option httplog' not usable with proxy '%s' (needs 'mode http'). Falling back to 'option tcplog'.", p.Name)
+				option := "httplog"
+				if s.https {
+					option = "httpslog"
+				}
+				c.Diags.Warn(p.Pos, "'option %s' not usable with proxy '%s' (needs 'mode http'). Falling back to 'option tcplog'.", option, p.Name)
 			}
 			text = tcpFormat
 		case s.tcplog:
@@ -224,6 +245,9 @@ func finish(c *conf.Ctx) {
 				continue
 			}
 			s.errFmt = f
+		}
+		if !silent && (text != "" || s.errFmt != nil) {
+			p.LogFail = s.failures(p)
 		}
 		if text == "" {
 			p.LogBegin = s.connected(p)

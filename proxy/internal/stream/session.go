@@ -124,6 +124,18 @@ func (s *Session) Secure(deadline int64) error {
 	return nil
 }
 
+// AsStream shows the connection to f as a stream that never began to be served,
+// for log lines.
+func (s *Session) AsStream(f func(*Stream)) {
+	st := s.attach()
+	st.number()
+	st.Term = Termination{'P', 'R'}
+	st.Time.Begin = s.Accepted + int64(s.HandshakeMs)*1e6
+	st.Time.End = st.R.Now()
+	f(st)
+	s.detach()
+}
+
 // failed ends a connection that was not established.
 func (s *Session) failed(err error) {
 	if s.FE.LogFail != nil && err != reactor.ErrKilled {
