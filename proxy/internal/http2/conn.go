@@ -401,7 +401,10 @@ func (c *Conn) settingsFrame(b []byte) error {
 		if n := int64(c.cfg.window()); n != c.recvInit {
 			delta := n - c.recvInit
 			c.recvInit = n
-			c.each(func(s *Stream) { s.recvWin += delta })
+			c.each(func(s *Stream) {
+				s.recvWin += delta
+				s.grant() // it may be below 0, and all consumed
+			})
 		}
 		return nil
 	}

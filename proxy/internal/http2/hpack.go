@@ -89,7 +89,9 @@ func (d *decoder) decode(block []byte, h *head) string {
 			return badIndex
 		case n > staticLen:
 			e := d.at(n - staticLen - 1)
-			h.buf = d.appendBytes(h.buf, uint32(e.off), uint32(e.name))
+			if !h.dropping() || prefix == 6 {
+				h.buf = d.appendBytes(h.buf, uint32(e.off), uint32(e.name))
+			}
 			c = e.class &^ badValue
 		case n > 0:
 			h.buf = append(h.buf, static[n].name...)

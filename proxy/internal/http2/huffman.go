@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"golang.org/x/net/http2/hpack"
@@ -52,38 +53,38 @@ func appendHuffman(dst, src []byte) ([]byte, bool) {
 	dst = slices.Grow(dst, len(src)*8/5+1)
 	var acc uint64 // the next bits, from the top
 	var have uint
-	i := 0
 	for {
-		for have <= 56 && i < len(src) {
-			acc |= uint64(src[i]) << (56 - have)
-			have += 8
-			i++
+		if have < maxLong {
+			if len(src) >= 8 {
+				acc |= binary.BigEndian.Uint64(src) >> have // more than are counted, which is of no harm
+				n := (63 - have) / 8
+				have += n * 8
+				src = src[n:]
+			} else {
+				for ; have <= 56 && len(src) > 0; src = src[1:] {
+					acc |= uint64(src[0]) << (56 - have)
+					have += 8
+				}
+			}
 		}
 		s := huffRoot[acc>>(64-rootBits)]
-		if n := uint(s.bits); n != 0 {
-			if n > have {
-				break
-			}
-			dst = append(dst, s.char)
-			acc <<= n
-			have -= n
-			continue
+		if s.bits == 0 {
+			s.char, s.bits = longSymbol(acc)
 		}
-		c, n := longSymbol(acc)
-		if n == 0 || n > have {
+		if s.bits == 0 || uint(s.bits) > have {
 			break
 		}
-		dst = append(dst, c)
-		acc <<= n
-		have -= n
+		dst = append(dst, s.char)
+		acc <<= s.bits
+		have -= uint(s.bits)
 	}
-	return dst, have < 8 && acc>>(64-have) == 1<<have-1 && i == len(src)
+	return dst, have < 8 && acc>>(64-have) == 1<<have-1 && len(src) == 0
 }
 
 // longSymbol finds the code at the top of acc among the long ones; n is 0 when
 // there is none.
-func longSymbol(acc uint64) (c byte, n uint) {
-	for n := uint(minLong); n <= maxLong; n++ {
+func longSymbol(acc uint64) (c, n uint8) {
+	for n := uint8(minLong); n <= maxLong; n++ {
 		l := &huffLong[n]
 		if i := uint32(acc>>(64-n)) - l.first; i < uint32(len(l.chars)) {
 			return l.chars[i], n

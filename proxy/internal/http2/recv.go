@@ -267,7 +267,11 @@ func (c *Conn) headers(f *frame, block []byte) error {
 	} else {
 		c.total = 1
 	}
-	if c.streams-c.complete >= c.cfg.maxStreams() {
+	most := c.cfg.maxStreams()
+	if !c.acked {
+		most = max(most, 100) // the client may not know of our limit yet
+	}
+	if c.streams-c.complete >= most {
 		return c.refuse(f.id, block)
 	}
 	s := c.newStream(f.id)
