@@ -22,6 +22,13 @@ func (w *World) checkStep() {
 		for i := range v.Pools {
 			pooled += v.Pools[i].Len()
 		}
+		shared := 0
+		for i := range v.Pools {
+			shared += v.Pools[i].Shared()
+		}
+		if int64(shared) > used {
+			w.failf("server %s: %d connections carry streams, %d are in use", v.Name, shared, used)
+		}
 		if int64(pooled) > idle {
 			w.failf("server %s: %d connections in the pools, %d counted", v.Name, pooled, idle)
 		}
@@ -90,6 +97,11 @@ func (w *World) checkEnd() {
 		w.failf("%d descriptors are left", w.opened)
 	}
 	for _, v := range w.scene.servers {
+		for i := range v.Pools {
+			if n := v.Pools[i].Shared() + v.Pools[i].Len(); n != 0 {
+				w.failf("server %s at the end: %d connections in the pool of reactor %d", v.Name, n, i)
+			}
+		}
 		if c, i, u := v.Cur.Load(), v.Idle.Load(), v.Used.Load(); c != 0 || i != 0 || u != 0 {
 			w.failf("server %s at the end: cur %d, idle %d, used %d", v.Name, c, i, u)
 		}

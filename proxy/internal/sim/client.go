@@ -8,54 +8,6 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 )
 
-// Salts of contents.
-const (
-	saltRequest = 1 + iota
-	saltResponse
-	saltUp
-	saltDown
-)
-
-// truth is all that is known of a request: what the client meant, what servers
-// saw, and what became of it.
-type truth struct {
-	id       int
-	method   string
-	v10      bool
-	keep     bool
-	bodyLen  int
-	chunked  bool
-	trailer  bool
-	expect   bool
-	upgrade  bool
-	upLen    int // of a tunnel
-	downLen  int
-	bad      bool // malformed
-	backend  int
-	attempts []attempt
-	answered bool
-	logs     int
-}
-
-// attempt is one time that a server saw the head of a request.
-type attempt struct {
-	conn   int64
-	first  bool // it was the first on its connection
-	nonce  int
-	length int  // of the response's body
-	short  bool // it ended early, in a way that looks like the end
-}
-
-// idempotent tells which requests may be sent again.
-func (t *truth) idempotent() bool { return t.method != "POST" && t.method != "PATCH" }
-
-func (w *World) newTruth() *truth {
-	t := &truth{id: len(w.truths)}
-	w.truths = append(w.truths, t)
-	w.Requests++
-	return t
-}
-
 // client is a simulated HTTP client: one connection with some requests.
 type client struct {
 	w     *World
@@ -112,6 +64,9 @@ func (w *World) startClient() {
 		c.dead = w.now + 600e9
 	}
 	c.e = w.dial(s.fronts[rnd.IntN(len(s.fronts))].addr, c)
+	for _, t := range c.reqs {
+		t.client = c.e.c.id
+	}
 	w.at(c.dead, func() {
 		if !c.ended {
 			c.finish("gave up")
@@ -122,39 +77,17 @@ func (w *World) startClient() {
 // invent makes a random request.
 func (c *client) invent() *truth {
 	rnd := c.rnd
-	t := c.w.newTruth()
-	t.method = []string{"GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}[rnd.IntN(10)]
-	t.v10 = rnd.IntN(6) == 0
+	t := c.w.invent(rnd)
+	t.v10 = !t.upgrade && rnd.IntN(6) == 0
 	t.keep = rnd.IntN(8) != 0
-	t.backend = rnd.IntN(8)
-	if t.method == "POST" || t.method == "PUT" || t.method == "PATCH" {
-		t.bodyLen = size(rnd)
-		t.chunked = !t.v10 && rnd.IntN(2) == 0
-		t.trailer = t.chunked && rnd.IntN(3) == 0
-		t.expect = !t.v10 && rnd.IntN(6) == 0
-	} else if t.method == "GET" && !t.v10 && rnd.IntN(12) == 0 {
-		t.upgrade = true
-		t.upLen, t.downLen = size(rnd), size(rnd)
+	if t.v10 {
+		t.chunked, t.trailer, t.expect = false, false, false
 	}
+	t.webSocket = t.upgrade && rnd.IntN(2) == 0
 	if !c.w.calm && rnd.IntN(25) == 0 {
 		t.bad, t.method, t.upgrade = true, "GET", false
 	}
 	return t
-}
-
-// size is a random length of a body.
-func size(rnd *rand.Rand) int {
-	switch rnd.IntN(12) {
-	case 0, 1:
-		return 0
-	case 2, 3, 4, 5:
-		return rnd.IntN(200)
-	case 6, 7, 8:
-		return rnd.IntN(5000)
-	case 9, 10:
-		return rnd.IntN(40000)
-	}
-	return rnd.IntN(300000)
 }
 
 // text gives the bytes of a request: the head, and the body.
@@ -181,6 +114,8 @@ func (c *client) text(t *truth) (h, b []byte) {
 	}
 	s := fmt.Sprintf("%s /b%d/%d %s\r\nhost: sim\r\nx-id: %d\r\n", t.method, t.backend, t.id, version, t.id)
 	switch {
+	case t.webSocket:
+		s += "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: " + webSocketKey + "\r\n"
 	case t.upgrade:
 		s += "connection: upgrade\r\nupgrade: echo\r\n"
 	case !t.keep && !t.v10:
@@ -456,33 +391,15 @@ func (c *client) begin() error {
 		c.r.head = nil
 		return nil
 	}
-	if h.fields["x-id"] == "" {
-		if t.bad {
-			return nil
-		}
-		switch h.status {
-		case 400, 408, 502, 503, 504, 500:
-		default:
-			return fmt.Errorf("request %d: a %d that no server sent", t.id, h.status)
-		}
-		if c.w.calm {
-			return fmt.Errorf("request %d: a %d although nothing went wrong", t.id, h.status)
-		}
-		return nil
-	}
-	if h.num("x-id") != t.id {
-		return fmt.Errorf("request %d got the answer to %d", t.id, h.num("x-id"))
-	}
-	ok := false
-	for _, a := range t.attempts {
-		ok = ok || a.nonce == h.num("x-nonce")
-	}
-	if !ok {
-		return fmt.Errorf("request %d: an answer that no server sent", t.id)
+	if err := c.w.answerBegins(t, h); err != nil || h.fields["x-id"] == "" {
+		return err
 	}
 	if h.status == 101 {
 		if !t.upgrade {
 			return fmt.Errorf("request %d: 101 without an upgrade", t.id)
+		}
+		if a := h.fields["sec-websocket-accept"]; t.webSocket && a != webSocketAccept {
+			return fmt.Errorf("request %d: sec-websocket-accept %q", t.id, a)
 		}
 		c.first++
 		t.answered = true
@@ -500,23 +417,8 @@ func (c *client) begin() error {
 // complete is the end of an answer.
 func (c *client) complete() error {
 	h, t := c.r.head, c.reqs[c.first]
-	if h.fields["x-id"] != "" {
-		want := h.num("x-len")
-		if t.method == "HEAD" || h.status == 204 || h.status == 304 {
-			want = 0
-		}
-		short := false
-		for _, a := range t.attempts {
-			short = short || a.short && a.nonce == h.num("x-nonce")
-		}
-		if c.r.got != want && !(short && c.r.got < want) {
-			return fmt.Errorf("request %d: %d of %d bytes arrived, and the answer looks complete", t.id, c.r.got, want)
-		}
-		if c.r.trailer != "" && c.r.trailer != fmt.Sprintf("x-t: %d", t.id) {
-			return fmt.Errorf("request %d: trailer %q", t.id, c.r.trailer)
-		}
-		t.answered = true
-		c.w.Answered++
+	if err := c.w.answerEnds(t, h, c.r.got, c.r.trailer); err != nil {
+		return err
 	}
 	c.first++
 	last := c.r.framing == byClose || strings.Contains(h.fields["connection"], "close") || (t.v10 && !strings.Contains(strings.ToLower(h.fields["connection"]), "keep-alive"))

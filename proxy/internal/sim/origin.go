@@ -6,24 +6,37 @@ import (
 	"strconv"
 
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
 // origin is a simulated server.
 type origin struct {
-	w     *World
-	addr  reactor.Addr
-	tcp   bool
-	down  bool // refuses connections
-	hole  bool // swallows them
-	conns []*originConn
-	limit int // maxconn of the server line, 0: none
+	w       *World
+	addr    reactor.Addr
+	tcp     bool
+	h2      bool // is spoken to in HTTP/2
+	ws1     bool // but in HTTP/1 for WebSockets
+	b       *stream.BackState
+	down    bool // refuses connections
+	hole    bool // swallows them
+	conns   []*originConn
+	h2conns []*h2originConn
+	limit   int // maxconn of the server line, 0: none
 }
 
 func (o *origin) refuses() bool { return o.down }
 func (o *origin) silent() bool  { return o.hole }
 
 func (o *origin) accept(e *end) actor {
-	c := &originConn{o: o, w: o.w, e: e, rnd: rand.New(rand.NewPCG(o.w.Seed64+1, uint64(e.c.id)))}
+	rnd := rand.New(rand.NewPCG(o.w.Seed64+1, uint64(e.c.id)))
+	if o.h2 {
+		return o.acceptH2(e, rnd)
+	}
+	return o.acceptH1(e, rnd)
+}
+
+func (o *origin) acceptH1(e *end, rnd *rand.Rand) *originConn {
+	c := &originConn{o: o, w: o.w, e: e, rnd: rnd}
 	o.conns = append(o.conns, c)
 	if c.rnd.IntN(6) == 0 {
 		c.readPace = 64 << c.rnd.IntN(11)
@@ -51,6 +64,21 @@ func (o *origin) active() int {
 	return n
 }
 
+// arrives looks at what a request's head says besides its number. client is
+// whose requests the connection carries.
+func (o *origin) arrives(t *truth, h *head, client *int64) error {
+	if *client == 0 {
+		*client = t.client
+	}
+	if *client != t.client && !o.w.scene.mixes[o.b] {
+		return fmt.Errorf("request %d of conn %d comes on a connection of conn %d, http-reuse is never", t.id, t.client, *client)
+	}
+	if v := h.fields["cookie"]; v != "" && v != fmt.Sprintf("a=1; b=%d", t.id) {
+		return fmt.Errorf("request %d: cookie %q", t.id, v)
+	}
+	return checkFill(h, t.id)
+}
+
 func idPrefix(id int) []byte { return fmt.Appendf(nil, "%08d", id) }
 
 // originConn is a server's part in a connection.
@@ -62,7 +90,9 @@ type originConn struct {
 	r   reader
 
 	readPace, writePace   int
-	seen                  int // requests
+	seen                  int   // requests
+	client                int64 // whose was the first
+	socketsOnly           bool  // the server's other requests come over HTTP/2
 	cur                   *serving
 	out                   []byte
 	waking, ended, paused bool
@@ -103,11 +133,7 @@ func (c *originConn) finish(rst bool) {
 	if s == nil || !s.byClose || s.written || rst {
 		return
 	}
-	for i := range s.t.attempts { // nobody can tell that from the end
-		if a := &s.t.attempts[i]; a.nonce == s.a.nonce {
-			a.short = true
-		}
-	}
+	s.t.try(s.a.nonce).short = true // nobody can tell that from the end
 }
 
 func (c *originConn) run() {
@@ -245,14 +271,22 @@ func (c *originConn) begin() error {
 	}
 	c.seen++
 	rnd := c.rnd
-	c.w.nonces++
-	a := attempt{conn: c.e.c.id, first: c.seen == 1, nonce: c.w.nonces}
 	c.w.note("server %s conn %d: request %d, number %d", c.o.addr, c.e.c.id, id, c.seen)
-	if n := len(t.attempts); n > 0 {
-		last := t.attempts[n-1]
-		if !t.idempotent() || last.first {
-			return fmt.Errorf("request %d (%s) was sent again, which is not allowed; before it went to conn %d (first there: %v)", id, t.method, last.conn, last.first)
-		}
+	a, err := c.w.reaches(t, c.e.c.id, c.seen == 1)
+	if err != nil {
+		return err
+	}
+	if err := c.o.arrives(t, h, &c.client); err != nil {
+		return err
+	}
+	if want := t.upgradesTo(); h.fields["upgrade"] != want {
+		return fmt.Errorf("request %d: upgrade %q", t.id, h.fields["upgrade"])
+	}
+	if c.socketsOnly && !t.webSocket {
+		return fmt.Errorf("request %d comes over HTTP/1", id)
+	}
+	if t.webSocket && (h.fields["sec-websocket-key"] == "" || h.fields["sec-websocket-version"] != "13") {
+		return fmt.Errorf("request %d: no key of a WebSocket: %v", t.id, h.fields)
 	}
 	s := &serving{t: t, cutAt: -1}
 	c.cur = s
@@ -260,8 +294,7 @@ func (c *originConn) begin() error {
 		return fmt.Errorf("%d exchanges, maxconn is %d", n, c.o.limit)
 	}
 	a.length = size(rnd)
-	s.a = a
-	t.attempts = append(t.attempts, a)
+	s.a = *a
 	if !c.w.calm {
 		if !a.first && rnd.IntN(8) == 0 {
 			c.finish(rnd.IntN(2) == 0) // closed right when it was used again
@@ -311,7 +344,11 @@ func (c *originConn) answer() {
 	s.started = true
 	if t.upgrade && rnd.IntN(3) > 0 {
 		s.upgraded = true
-		head := fmt.Sprintf("HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: echo\r\nx-id: %d\r\nx-nonce: %d\r\n\r\n", t.id, s.a.nonce)
+		how := "echo"
+		if t.webSocket {
+			how = "websocket\r\nsec-websocket-accept: " + webSocketAccept
+		}
+		head := fmt.Sprintf("HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: "+how+"\r\nx-id: %d\r\nx-nonce: %d\r\n\r\n", t.id, s.a.nonce)
 		rest := c.r.buf
 		c.startTunnel(t, rest)
 		c.e.actor.(*duplex).prefix = []byte(head)

@@ -25,6 +25,8 @@ type scene struct {
 	highest  map[*server.Server]int64
 	limits   map[*stream.FrontState]int64
 	modes    map[*stream.BackState]stream.Mode
+	mixes    map[*stream.BackState]bool // clients may share its servers' connections
+	h2       int                        // how much of HTTP/2 there is: none, some, or all
 	threads  int
 }
 
@@ -70,6 +72,7 @@ func (w *World) build() {
 	s := &scene{
 		w: w, threads: threads, highest: make(map[*server.Server]int64),
 		limits: make(map[*stream.FrontState]int64), modes: make(map[*stream.BackState]stream.Mode),
+		mixes: make(map[*stream.BackState]bool), h2: rnd.IntN(4),
 	}
 	w.scene = s
 	no := w.faults
@@ -116,9 +119,12 @@ func (w *World) build() {
 	span := int64(2e9) + rnd.Int64N(20e9)
 	for range 3 + rnd.IntN(30) {
 		w.at(w.now+rnd.Int64N(span), func() {
-			if s.hasTCP && w.rnd.IntN(4) == 0 {
+			switch {
+			case s.hasTCP && w.rnd.IntN(4) == 0:
 				w.startTCP()
-			} else {
+			case s.speaksH2():
+				w.startH2Client()
+			default:
 				w.startClient()
 			}
 		})
@@ -132,6 +138,17 @@ func (w *World) build() {
 		stop = w.now + span/2 + rnd.Int64N(span) // while clients are there
 	}
 	w.at(stop, w.tryStop)
+}
+
+// speaksH2 tells whether the next peer speaks HTTP/2.
+func (s *scene) speaksH2() bool {
+	switch s.h2 {
+	case 0:
+		return false
+	case 1:
+		return true
+	}
+	return s.w.rnd.IntN(2) == 0
 }
 
 // tryStop is the soft stop, which comes when all clients have ended in calm
@@ -163,7 +180,7 @@ func (s *scene) addBackend(name string, mode stream.Mode) {
 func (s *scene) addServer(b *stream.BackState) {
 	w, rnd := s.w, s.w.rnd
 	s.origins++
-	o := &origin{w: w, addr: reactor.Addr{IP: netip.AddrFrom4([4]byte{10, 2, 0, byte(s.origins)}), Port: 8080}, tcp: s.modes[b] == stream.TCP}
+	o := &origin{w: w, addr: reactor.Addr{IP: netip.AddrFrom4([4]byte{10, 2, 0, byte(s.origins)}), Port: 8080}, tcp: s.modes[b] == stream.TCP, b: b}
 	w.origins[o.addr] = o
 	set := &server.Settings{Addr: o.addr, Weight: 1 + rnd.IntN(3), PoolMaxConn: -1, MaxReuse: -1}
 	switch rnd.IntN(6) {
@@ -186,6 +203,12 @@ func (s *scene) addServer(b *stream.BackState) {
 	if !w.calm {
 		o.down = rnd.IntN(10) == 0
 		o.hole = rnd.IntN(20) == 0
+	}
+	if !o.tcp && s.speaksH2() {
+		o.h2, set.Proto = true, "h2"
+		if rnd.IntN(4) == 0 {
+			o.ws1, set.WS = true, "h1"
+		}
 	}
 	id := b.NextID()
 	v := server.New(b.Name, fmt.Sprintf("s%d", s.origins), id, s.threads, set, w.Wall())
@@ -246,11 +269,13 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 	if rnd.IntN(3) == 0 {
 		snap.Global.MaxAccept = 1 + rnd.IntN(3)
 	}
+	s.drawH2(snap.Global)
 	var web []*stream.Proxy
 	for _, b := range s.backends {
 		p := &stream.Proxy{Name: b.Name, Backend: true, Mode: s.modes[b], Timeouts: times(), BE: b}
 		p.Options, p.NoOptions = options()
 		p.Reuse = stream.Reuse(rnd.IntN(4))
+		s.mixes[b] = s.mixes[b] || p.Reuse != stream.ReuseNever
 		p.Retries = rnd.IntN(4)
 		p.Redispatch = []int{0, -1, 1, 2}[rnd.IntN(4)]
 		if w.calm {
@@ -270,7 +295,7 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 		} else {
 			p.DefaultBackend = web[0]
 			p.Switching = []stream.SwitchRule{{Name: func(st *stream.Stream) string {
-				word, _, _ := strings.Cut(strings.TrimPrefix(string(st.Req.Target), "/"), "/")
+				word, _, _ := strings.Cut(strings.TrimPrefix(string(st.Req.PathQuery()), "/"), "/")
 				return word
 			}}}
 		}
@@ -278,6 +303,28 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 		snap.Proxies = append(snap.Proxies, p)
 	}
 	return snap
+}
+
+// drawH2 draws the settings of HTTP/2.
+func (s *scene) drawH2(g *stream.Global) {
+	rnd := s.w.rnd
+	draw := func() stream.H2 {
+		h := stream.H2{
+			InitialWindow: []int{0, 0, 1, 1000, 65536, 1 << 20}[rnd.IntN(6)],
+			RxBuf:         []int{0, 0, 100_000, 1_638_400}[rnd.IntN(4)],
+			MaxStreams:    []int{0, 0, 1, 3, 20}[rnd.IntN(5)],
+			MaxFrames:     []int{0, 1, 10}[rnd.IntN(3)],
+			MaxRst:        []int{0, 1}[rnd.IntN(2)],
+		}
+		if !s.w.calm {
+			h.Glitches = []int{0, 0, 5, 100}[rnd.IntN(4)]
+		}
+		return h
+	}
+	g.H2Front, g.H2Back = draw(), draw()
+	g.H2Front.MaxTotal = []int{0, 0, 1, 5, 50}[rnd.IntN(5)]
+	g.H2HeaderTable = []int{0, 0, 128, 65536}[rnd.IntN(4)]
+	g.H2MaxFrame = []int{0, 0, 16384}[rnd.IntN(3)]
 }
 
 // change is what an administrator does.
@@ -339,6 +386,11 @@ func (s *scene) change(all []*front) {
 						c.finish(c.rnd.IntN(2) == 0)
 					}
 				}
+				for _, c := range o.h2conns {
+					if c.rnd.IntN(2) == 0 {
+						c.finish(c.rnd.IntN(2) == 0)
+					}
+				}
 			}
 		}
 	case 9:
@@ -392,7 +444,8 @@ func (w *World) log(st *stream.Stream) {
 	}
 	var b, id int
 	var method string
-	if n, _ := fmt.Sscanf(string(st.ReqLine), "%s /b%d/%d HTTP/1", &method, &b, &id); n == 3 && id < len(w.truths) {
+	line := strings.Replace(string(st.ReqLine), " http://sim/", " /", 1)
+	if n, _ := fmt.Sscanf(line, "%s /b%d/%d HTTP/", &method, &b, &id); n == 3 && id < len(w.truths) {
 		t := w.truths[id]
 		if t.logs++; t.logs > 1 {
 			w.failf("request %d was logged twice", id)
