@@ -21,9 +21,10 @@ type mux struct {
 	timer reactor.Timer
 	// unsettled wait for the peer's settings.
 	unsettled []*leg
-	dirty     bool // in the list of those to be flushed
-	dying     bool // nothing but the end is awaited
-	gone      bool // the connection is closed
+	dirty     bool  // in the list of those to be flushed
+	dying     bool  // nothing but the end is awaited
+	until     int64 // for how long, on the reactor's clock
+	gone      bool  // the connection is closed
 }
 
 // muxes is one reactor's connections that have something to send.
@@ -186,6 +187,9 @@ func (m *mux) readable() {
 			break
 		}
 	}
+	if m.dying && !m.gone && !m.timer.IsSet() {
+		r.Set(&m.timer, m.until)
+	}
 	r.Hold(was)
 	m.touch()
 }
@@ -215,7 +219,7 @@ func (m *mux) feed(p []byte) {
 // Fire is the timer: there is more to read, or the connection took too long to
 // end.
 func (m *mux) Fire() {
-	if m.dying {
+	if m.dying && m.r.Now() >= m.until {
 		m.close()
 		return
 	}
@@ -255,6 +259,11 @@ func (m *mux) flush() {
 		switch {
 		case m.dying:
 			m.conn.CloseWrite() // the peer reads the GOAWAY before the connection is reset
+		case m.Draining() && m.sess != nil && !m.conn.HungUp() && !m.sess.FE.Has(NoLinger):
+			// The client still says what it has read: were the connection closed now,
+			// that would reset it, and destroy the end of the last answer.
+			m.linger()
+			m.conn.CloseWrite()
 		case m.Draining():
 			m.close()
 		}
@@ -266,13 +275,19 @@ func (m *mux) die(err error) {
 	if m.dying {
 		return
 	}
-	m.dying = true
 	if m.sess != nil && m.sess.FE.LogFail != nil && m.Streams() == 0 {
 		m.sess.FE.LogFail(m.sess, err)
 	}
-	m.r.Set(&m.timer, m.r.Now()+lingering)
+	m.linger()
 	m.Abort(err)
 	m.touch()
+}
+
+// linger gives the peer some time to read the rest and to close.
+func (m *mux) linger() {
+	m.dying = true
+	m.until = m.r.Now() + lingering
+	m.r.Set(&m.timer, m.until)
 }
 
 // lost ends a connection that the peer closed or that broke.

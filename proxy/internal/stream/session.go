@@ -211,10 +211,11 @@ func (t *sessionTimer) Fire() {
 		return
 	}
 	if m := s.mux; m != nil {
-		if m.Streams() == 0 {
+		if m.Streams() == 0 && !m.dying {
 			m.drain()
-			m.flush() // closes it
-			s.close()
+			if m.flush(); !m.dying {
+				s.close()
+			}
 		}
 		return
 	}
