@@ -179,11 +179,8 @@ func version(v uint16) string {
 // verified is the error of the client's certificate that was let pass, in
 // OpenSSL's numbers.
 func verified(info *ssl.Info) uint32 {
-	switch {
-	case info == nil:
+	if info == nil {
 		return 0
-	case info.CErr != 0:
-		return uint32(info.CErr)
 	}
-	return uint32(info.CAErr)
+	return uint32(info.Verify)
 }

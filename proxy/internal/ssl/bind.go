@@ -57,9 +57,9 @@ type Info struct {
 	// SNI is the name that the client asked for, as it wrote it.
 	SNI string
 	// CErr is OpenSSL's number of the first error in the client's own certificate,
-	// CAErr of the first one above it, at the depth CADepth. They are kept by
-	// resumed sessions.
-	CErr, CAErr, CADepth int
+	// CAErr of the first one above it, at the depth CADepth, Verify of the last one
+	// of all. They are kept by resumed sessions.
+	CErr, CAErr, CADepth, Verify int
 	// Secrets are those of the connection in the form of NSS's key log, kept for
 	// "tune.ssl.keylog on" and fetches that need them.
 	Secrets []byte

@@ -3,7 +3,6 @@ package ssl
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"time"
@@ -92,14 +91,14 @@ func (v *clients) verify(s *tls.ConnectionState, info *Info, now time.Time) erro
 	if s.DidResume {
 		return nil
 	}
-	info.CErr, info.CAErr, info.CADepth = 0, 0, 0
+	info.CErr, info.CAErr, info.CADepth, info.Verify = 0, 0, 0, 0
 	if len(s.PeerCertificates) == 0 {
 		return nil
 	}
 	depth := 0
 	check := certs.Verification{Roots: v.roots, CRLs: v.crl, Usage: x509.ExtKeyUsageClientAuth, Now: now}
 	problem := func(code, at int) bool {
-		depth = at
+		depth, info.Verify = at, code
 		if at > 0 {
 			if info.CAErr == 0 {
 				info.CAErr, info.CADepth = code, at
@@ -123,16 +122,14 @@ func (v *clients) verify(s *tls.ConnectionState, info *Info, now time.Time) erro
 
 // results are what a session keeps of the verification: see [Info.restore].
 func (i *Info) results() []byte {
-	b := make([]byte, 0, 8)
-	b = append(b, 'v', byte(i.CErr), byte(i.CAErr))
-	return binary.BigEndian.AppendUint32(b, uint32(i.CADepth))
+	return []byte{'v', byte(i.CErr), byte(i.CAErr), byte(i.CADepth), byte(i.Verify)}
 }
 
 // restore takes the results of a resumed session.
 func (i *Info) restore(extra [][]byte) {
 	for _, b := range extra {
-		if len(b) == 7 && b[0] == 'v' {
-			i.CErr, i.CAErr, i.CADepth = int(b[1]), int(b[2]), int(binary.BigEndian.Uint32(b[3:]))
+		if len(b) == 5 && b[0] == 'v' {
+			i.CErr, i.CAErr, i.CADepth, i.Verify = int(b[1]), int(b[2]), int(b[3]), int(b[4])
 		}
 	}
 }

@@ -114,8 +114,8 @@ func init() {
 	})
 	certOf(clientRoot).addDN("ssl_c_r_dn", func(c *x509.Certificate) []byte { return c.RawSubject })
 
-	addChain("ssl_c_chain_der", clientTLS)
-	addChain("ssl_s_chain_der", (*stream.Stream).ServerTLS)
+	addChain("ssl_c_chain_der", clientTLS, 1) // OpenSSL leaves the client's own out
+	addChain("ssl_s_chain_der", (*stream.Stream).ServerTLS, 0)
 
 	results := side{"ssl_c", sample.SessionWide, clientTLS}
 	results.add(
@@ -131,11 +131,7 @@ func init() {
 			return v.SetInt(int64(InfoOf(t).result().depth))
 		}},
 		fetch{"_verify", sample.Int, func(_ *stream.Stream, t *transport.TLS, v *sample.Value) bool {
-			r := InfoOf(t).result()
-			if r.own == 0 { // the client's own certificate is judged last
-				r.own = r.above
-			}
-			return t.Done() && v.SetInt(int64(r.own))
+			return t.Done() && v.SetInt(int64(InfoOf(t).result().last))
 		}},
 	)
 	sample.RegisterConverter(sample.Converter{Name: "x509_v_err_str", In: sample.Int, Out: sample.Str, Compile: func(*conf.Ctx, []string) (sample.Convert, error) {
@@ -144,13 +140,13 @@ func init() {
 }
 
 // result is what the verification of a client found wrong and ignored.
-type result struct{ own, above, depth int }
+type result struct{ own, above, depth, last int }
 
 func (i *Info) result() result {
 	if i == nil {
 		return result{}
 	}
-	return result{i.CErr, i.CAErr, i.CADepth}
+	return result{i.CErr, i.CAErr, i.CADepth, i.Verify}
 }
 
 // constants are the names of errors by number.
@@ -171,8 +167,9 @@ func errorName(st *stream.Stream, v *sample.Value) bool {
 	return v.SetStr(st.Req.Copy(strconv.AppendInt(buf[:0], v.Int, 10)))
 }
 
-// addChain registers a fetch of all certificates that the other side sent.
-func addChain(name string, of func(*stream.Stream) *transport.TLS) {
+// addChain registers a fetch of the certificates that the other side sent, from
+// one on.
+func addChain(name string, of func(*stream.Stream) *transport.TLS, from int) {
 	sample.RegisterFetch(sample.Fetch{Name: name, Out: sample.Bin, Where: sample.SessionWide, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
 		return func(st *stream.Stream, v *sample.Value, n int) bool {
 			t := of(st)
@@ -180,6 +177,7 @@ func addChain(name string, of func(*stream.Stream) *transport.TLS) {
 				return false
 			}
 			list, size := peer(t), 0
+			list = list[min(from, len(list)):]
 			for _, c := range list {
 				size += len(c.Raw)
 			}
