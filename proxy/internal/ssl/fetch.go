@@ -44,6 +44,13 @@ func (s side) add(list ...fetch) {
 	}
 }
 
+// is registers a fetch that is false in clear.
+func (s side) is(name string, get func(t *transport.TLS) bool) {
+	sample.RegisterFetch(sample.Fetch{Name: s.prefix + name, Out: sample.Bool, Where: s.where, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
+		return func(st *stream.Stream, v *sample.Value, n int) bool { return n <= 0 && v.SetBool(get(s.of(st))) }, nil
+	}})
+}
+
 // refuse registers fetches that there is no way to serve.
 func (s side) refuse(why string, out sample.Type, list ...string) {
 	for _, name := range list {
@@ -71,9 +78,8 @@ func never(*stream.Stream, *transport.TLS, *sample.Value) bool { return false }
 
 func init() {
 	for _, s := range []side{front, back} {
-		sample.RegisterFetch(sample.Fetch{Name: s.prefix, Out: sample.Bool, Where: s.where, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
-			return func(st *stream.Stream, v *sample.Value, n int) bool { return n <= 0 && v.SetBool(s.of(st) != nil) }, nil
-		}})
+		s.is("", func(t *transport.TLS) bool { return t != nil })
+		s.is("_is_resumed", func(t *transport.TLS) bool { return t != nil && t.Resumed() })
 		s.add(
 			fetch{"_alg_keysize", sample.Int, done(keySize)},
 			fetch{"_use_keysize", sample.Int, done(keySize)},
@@ -91,7 +97,6 @@ func init() {
 			})},
 			fetch{"_alpn", sample.Str, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool { return str(st, v, t.Protocol()) }},
 			fetch{"_npn", sample.Str, never},
-			fetch{"_is_resumed", sample.Bool, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool { return v.SetBool(t.Resumed()) }},
 			fetch{"_unique_id", sample.Bin, done(func(st *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool {
 				return len(s.TLSUnique) > 0 && bin(v, s.TLSUnique)
 			})},
@@ -110,8 +115,8 @@ func init() {
 		s.refuse("Go's crypto/tls does not tell the identifier of a session", sample.Bin, "_session_id")
 		s.refuse("Go's crypto/tls does not tell the server's random number", sample.Bin, "_server_random")
 	}
+	front.is("_has_sni", func(t *transport.TLS) bool { return sni(t) != "" })
 	front.add(
-		fetch{"_has_sni", sample.Bool, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool { return v.SetBool(sni(t) != "") }},
 		fetch{"_sni", sample.Str, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool { return str(st, v, sni(t)) }},
 		fetch{"_has_crt", sample.Bool, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool {
 			s := t.State()
