@@ -50,7 +50,13 @@ func serve(t *testing.T, text string, args ...string) *proxy {
 
 func serveWith(t *testing.T, path, text string, args ...string) *proxy {
 	t.Helper()
-	p := &proxy{dir: scratch(t)}
+	return serveIn(t, path, scratch(t), text, args...)
+}
+
+// serveIn is serveWith in a folder that has files already.
+func serveIn(t *testing.T, path, dir, text string, args ...string) *proxy {
+	t.Helper()
+	p := &proxy{dir: dir}
 	p.file = configure(t, p.dir, text)
 	p.stats, p.master = filepath.Join(p.dir, "s"), filepath.Join(p.dir, "m")
 	args = append([]string{"-f", p.file}, args...)
