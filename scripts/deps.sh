@@ -5,7 +5,7 @@ set -euo pipefail
 
 declare -A package=(
 	[haproxy]=haproxy [wrk]=wrk [curl]=curl [socat]=socat [jq]=jq
-	[openssl]=openssl [strace]=strace [gcc]=gcc
+	[openssl]=openssl [h2load]=nghttp2-client [nghttp]=nghttp2-client [strace]=strace [gcc]=gcc
 )
 
 missing=()
