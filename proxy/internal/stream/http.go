@@ -828,7 +828,8 @@ func (st *Stream) forward() (keep bool) {
 	}
 	st.BytesOut += int64(n)
 	up.in.base = 0 // the head has gone: the whole buffer is free for the body
-	if !b.done {
+	// A body over HTTP/2 may have ended already; its end in chunks is still to be said.
+	if !b.done || out.chunked && !st.headOnly {
 		rerr, werr := st.pump(b, &out, int64(be.Timeouts.Server))
 		st.BytesOut += out.sent
 		if rerr != nil || werr != nil {
