@@ -51,6 +51,7 @@ type pipe struct {
 type poller struct {
 	w     *World
 	ready []*file
+	again bool // the last wait had events: their reactor turns again before it sleeps
 }
 
 // NewPoller makes a poller.
@@ -105,6 +106,7 @@ func (p *poller) Wait(out []reactor.Ready, _ int64) int {
 		}
 	}
 	p.ready = append(p.ready[:0], p.ready[used:]...)
+	p.again = n > 0
 	return n
 }
 

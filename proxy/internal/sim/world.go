@@ -170,7 +170,7 @@ func (w *World) step() {
 	var next int64
 	for i, r := range w.rs {
 		t := r.NextTimer()
-		if r.Pending() || len(w.pollers[i].ready) > 0 || t != 0 && t <= w.now {
+		if r.Pending() || w.pollers[i].again || len(w.pollers[i].ready) > 0 || t != 0 && t <= w.now {
 			busy = append(busy, r)
 		}
 		if t != 0 && (next == 0 || t < next) {
