@@ -1,6 +1,8 @@
 package http2
 
 import (
+	"errors"
+
 	"sync"
 
 	"github.com/forebay-lb/forebay/proxy/internal/message"
@@ -159,6 +161,13 @@ func (c *Conn) ended(s *Stream) {
 // Err tells why the stream ended before its time: a *[ResetError], or the error
 // of the connection; nil while all is well, and after a good end.
 func (s *Stream) Err() error { return s.err }
+
+// Malformed tells whether the stream ended because of what the peer sent on it,
+// and not because the peer reset it.
+func (s *Stream) Malformed() bool {
+	var re *ResetError
+	return !s.peerReset && errors.As(s.err, &re)
+}
 
 // EndReceived tells whether the end of the peer's message has come. Bytes may
 // still wait to be consumed.

@@ -73,13 +73,26 @@ func (st *Stream) Run() {
 	st.Time.Accept, st.Time.Begin, st.Time.Request = now, now, now
 	st.enter()
 	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders}
-	if st.client.s.Err() == nil {
+	switch {
+	case st.client.s.Err() == nil:
 		st.received()
 		if !st.serve() {
 			st.client.s.Reset(http2.Cancel) // of no effect on what is complete
 		}
+	case st.client.s.Malformed():
+		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+		if level := st.Snap.Global.H2LogErrors; level == "" || level == "stream" {
+			s.logH2(st.client.s.Err())
+		}
 	}
 	st.leaveH2()
+}
+
+// logH2 has a violation of HTTP/2 logged (tune.h2.log-errors).
+func (s *Session) logH2(err error) {
+	if s.FE.LogFail != nil {
+		s.FE.LogFail(s, err)
+	}
 }
 
 // received turns the head as HTTP/2 has it into what rules and logs expect.

@@ -275,8 +275,8 @@ func (m *mux) die(err error) {
 	if m.dying {
 		return
 	}
-	if m.sess != nil && m.sess.FE.LogFail != nil && m.Streams() == 0 {
-		m.sess.FE.LogFail(m.sess, err)
+	if m.sess != nil && m.w.Snapshot().Global.H2LogErrors != "none" {
+		m.sess.logH2(err)
 	}
 	m.linger()
 	m.Abort(err)
