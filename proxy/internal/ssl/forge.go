@@ -1,6 +1,7 @@
 package ssl
 
 import (
+	"bytes"
 	"container/list"
 	"crypto"
 	"crypto/ecdsa"
@@ -67,6 +68,9 @@ func newForge(c *conf.Ctx, file, pass string, max int) (*forge, error) {
 
 // serve gives a certificate for a name in lower case, nil if none can be made.
 func (f *forge) serve(b *Bind, ix *index, name string) *Served {
+	if len(name) > maxName || !isHost(name) {
+		return nil
+	}
 	f.mu.Lock()
 	if e := f.byName[name]; e != nil {
 		f.order.MoveToFront(e)
@@ -94,6 +98,16 @@ func (f *forge) serve(b *Bind, ix *index, name string) *Served {
 		}
 	}
 	return s
+}
+
+// isHost tells whether a name in lower case can be that of a host.
+func isHost(name string) bool {
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
 }
 
 // make signs a certificate.
@@ -126,10 +140,9 @@ func (f *forge) make(name string, now time.Time) (*certs.Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The authority itself is not sent: clients have it. What is between it and
-	// its root is.
+	// A root is not sent: clients have it. What is below it is.
 	p := &certs.Pair{Leaf: leaf, Key: f.key}
-	if len(f.ca.Chain) > 0 {
+	if !bytes.Equal(f.ca.Leaf.RawSubject, f.ca.Leaf.RawIssuer) {
 		p.Chain = append([]*x509.Certificate{f.ca.Leaf}, f.ca.Chain...)
 	}
 	return p, nil
