@@ -656,7 +656,9 @@ func (c *Conn) broken(s *Stream, err error) {
 	c.o.Changed(s)
 }
 
-// setErr ends a stream: nothing is sent or received any more.
+// setErr ends a stream: nothing is sent or received any more. Of what was
+// received only a response is kept that was complete when the connection was
+// lost; what is thrown away must not look complete to its reader.
 func (c *Conn) setErr(s *Stream, err error) {
 	if s.over() {
 		c.complete-- // it counts again, until the owner has closed it
@@ -664,7 +666,10 @@ func (c *Conn) setErr(s *Stream, err error) {
 	s.err = err
 	s.blocked = false
 	s.notReceiving()
-	s.discard()
+	if s.queued > 0 && !(c.aborted && !c.cfg.Server && s.recvEnd) {
+		s.discard()
+		s.recvEnd = false
+	}
 	c.leaveQueue(s)
 	if c.data == s {
 		c.data = nil

@@ -17,8 +17,7 @@ func (c *Conn) beginData() error {
 		return c.fail(FrameSize, "DATA of wrong size")
 	}
 	if n == 0 && !f.has(flagEndStream) {
-		c.useless++
-		if err := c.glitch(); err != nil {
+		if err := c.emptyData(); err != nil {
 			return err
 		}
 	}
@@ -51,6 +50,12 @@ func (c *Conn) beginData() error {
 	return nil
 }
 
+// emptyData counts a DATA frame that brings nothing.
+func (c *Conn) emptyData() error {
+	c.useless++
+	return c.glitch()
+}
+
 // takeData takes bytes of a DATA frame's payload. Those of nobody are given back
 // to the connection's window at once.
 func (c *Conn) takeData(p []byte) error {
@@ -62,6 +67,11 @@ func (c *Conn) takeData(p []byte) error {
 		c.pad = uint32(p[0])
 		if c.pad >= c.f.len {
 			return c.fail(ProtocolError, "more padding than payload")
+		}
+		if c.pad == c.f.len-1 && !c.f.has(flagEndStream) {
+			if err := c.emptyData(); err != nil {
+				return err
+			}
 		}
 		c.consumed(1)
 		p = p[1:]
@@ -251,6 +261,9 @@ func (c *Conn) headers(f *frame, block []byte) error {
 	if c.goneAway && f.id > c.goAwayID {
 		// It will be sent again elsewhere.
 		c.remember(f.id | ours)
+		if err := c.givenUp(); err != nil {
+			return err
+		}
 		if err := c.glitch(); err != nil {
 			return err
 		}

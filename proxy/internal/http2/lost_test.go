@@ -1,0 +1,70 @@
+package http2
+
+import (
+	"io"
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/message"
+)
+
+// A response that was complete when the connection was lost can still be read. A
+// request, or part of a response, is of no use any more, and does not look
+// complete.
+func TestLostWithQueuedData(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		cl, sv := pair(t, Config{}, Config{})
+		var got *Stream
+		sv.request = func(s *Stream) { got = s }
+		q := get("/")
+		q.Method, q.MethodName, q.Framing = message.Post, []byte("POST"), message.Chunked
+		s, err := cl.c.Open(q, new(message.Response), nil, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.SendData([]byte("the body"), true)
+		settle(t, cl, sv, 0)
+		got.SendHead(answer(200, message.Chunked, -1), false)
+		got.SendData([]byte("hello"), whole)
+		settle(t, cl, sv, 0)
+
+		cl.c.Abort(io.EOF)
+		sv.c.Abort(io.EOF)
+		if got.EndReceived() || got.Queued() != 0 || got.Err() != io.EOF {
+			t.Error("what is left of the request looks like all of it")
+		}
+		if s.Err() != io.EOF || s.EndReceived() != whole {
+			t.Errorf("whole: %v: end: %v, %v", whole, s.EndReceived(), s.Err())
+		}
+		if body := all(s); body != "hello" && whole || body != "" && !whole {
+			t.Errorf("whole: %v: %q", whole, body)
+		}
+		s.Close()
+		sv.close(got)
+		if cl.lent != 0 || sv.lent != 0 {
+			t.Error("buffers are kept", cl.lent, sv.lent)
+		}
+	}
+}
+
+// A request that was complete and then reset, before all of it was taken, does
+// not look complete either.
+func TestResetWithQueuedData(t *testing.T) {
+	cl, sv := pair(t, Config{}, Config{})
+	var got *Stream
+	sv.request = func(s *Stream) { got = s }
+	q := get("/")
+	q.Method, q.MethodName, q.Framing = message.Post, []byte("POST"), message.Chunked
+	s, err := cl.c.Open(q, new(message.Response), nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SendData([]byte("the body"), true)
+	settle(t, cl, sv, 0)
+	s.Reset(Cancel)
+	settle(t, cl, sv, 0)
+	if got.EndReceived() || got.RecvEnd() || got.Err() == nil {
+		t.Error("it looks complete")
+	}
+	s.Close()
+	sv.close(got)
+}
