@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Files is where files are read from.
@@ -37,6 +38,8 @@ type Loader struct {
 	Extra Extra
 	// Chains are those of issuers-chain-path.
 	Chains Chains
+	// Warn, unless nil, is told what is wrong with files that are left out.
+	Warn func(format string, args ...any)
 }
 
 // BundleExtensions end the names of the certificates of a bundle, in the order in
@@ -208,6 +211,14 @@ func (l *Loader) finish(name, file string, p *Pair, files Paths) (*Cert, error) 
 		}
 		if x.ext == ".ocsp" && p.Authority() == nil {
 			return nil, fmt.Errorf("'%s' is present and activates OCSP but it is impossible to compute the OCSP certificate ID (maybe the issuer could not be found).", x.file)
+		}
+	}
+	if p.OCSP != nil {
+		if err := p.CheckOCSP(p.OCSP, time.Now()); err != nil {
+			if l.Warn != nil {
+				l.Warn("Loading '%s': %s. Content will be ignored.", files.OCSP, err)
+			}
+			p = p.WithOCSP(nil)
 		}
 	}
 	c, err := l.Store.Certs.New(name, p)

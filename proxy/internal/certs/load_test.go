@@ -1,6 +1,8 @@
 package certs_test
 
 import (
+	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,7 +39,11 @@ func TestLoad(t *testing.T) {
 	write("full.pem", a.PEM(t))
 	write("full.pem.issuer", ca.CertPEM())
 	write("full.pem.sctl", []byte("\x00\x05\x00\x03abc"))
-	write("full.pem.ocsp", []byte("response"))
+	response := a.OCSP(t)
+	write("full.pem.ocsp", response)
+	write("stale.pem", a.PEM(t))
+	write("stale.pem.issuer", ca.CertPEM())
+	write("stale.pem.ocsp", r.OCSP(t))
 	write("wrong.pem", a.PEM(t))
 	write("wrong.pem.issuer", a.CertPEM())
 	write("broken.pem", append(a.CertPEM(), r.KeyPEM(t)...))
@@ -82,8 +88,14 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := list[0].Load()
-	if p.Authority() == nil || len(p.SCTs) != 1 || string(p.OCSP) != "response" || !p.Stapled {
+	if p.Authority() == nil || len(p.SCTs) != 1 || !bytes.Equal(p.OCSP, response) || !p.Stapled {
 		t.Errorf("what is beside it was not loaded: %+v", p)
+	}
+	l = loader()
+	warned := ""
+	l.Warn = func(format string, args ...any) { warned += fmt.Sprintf(format, args...) }
+	if list, err = l.Load(filepath.Join(dir, "stale.pem")); err != nil || list[0].Load().OCSP != nil || !list[0].Load().Stapled || !strings.HasSuffix(warned, "does not match certificate and issuer. Content will be ignored.") {
+		t.Errorf("a response for another certificate: %v, %s", err, warned)
 	}
 	l = loader()
 	l.Extra = certs.Extra{}

@@ -259,7 +259,7 @@ func (p *Pair) With(ext string, data []byte) (*Pair, error) {
 	case "", ".crt":
 		var in *Pair
 		if in, err = Parse(data); err == nil {
-			n.Leaf, n.Chain, n.Key, n.Completed = in.Leaf, in.Chain, in.Key, false
+			n = *in // what belongs to the old certificate says nothing of the new one
 		}
 	case ".key":
 		n.Key, err = ParseKey(data)

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ocsp"
 )
 
 // Pair is a certificate with its key.
@@ -259,4 +261,23 @@ func Write(t testing.TB, dir, name string, data []byte) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// OCSP is a response about p by its issuer, in DER, that is good for a day around
+// now: change may make it another one.
+func (p *Pair) OCSP(t testing.TB, change ...func(*ocsp.Response)) []byte {
+	t.Helper()
+	r := ocsp.Response{
+		Status: ocsp.Good, SerialNumber: p.Cert.SerialNumber, IssuerHash: crypto.SHA1,
+		ThisUpdate: time.Now().Add(-24 * time.Hour), NextUpdate: time.Now().Add(24 * time.Hour),
+	}
+
+	for _, f := range change {
+		f(&r)
+	}
+	der, err := ocsp.CreateResponse(p.Issuer.Cert, p.Issuer.Cert, r, p.Issuer.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }

@@ -25,11 +25,12 @@ func loaderOf(c *conf.Ctx) (*certs.Loader, error) {
 		return &certs.Loader{Files: files{c}, Store: StoreOf(c.Snap.Global)}, nil
 	}
 	if l, ok := c.Values["ssl loader"].(*certs.Loader); ok {
+		l.Warn = c.Warn // of the present line
 		return l, nil
 	}
 	d := DefaultsOf(c.Snap.Global)
 	l := &certs.Loader{
-		Files: files{c}, Store: storeSlot.MakeGlobal(c.Snap.Global),
+		Files: files{c}, Store: storeSlot.MakeGlobal(c.Snap.Global), Warn: c.Warn,
 		Extra: certs.Extra{
 			Bundle: d.Extra&ExtraBundle != 0, Key: d.Extra&ExtraKey != 0, OCSP: d.Extra&ExtraOCSP != 0,
 			Issuer: d.Extra&ExtraIssuer != 0, SCTL: d.Extra&ExtraSCTL != 0, ReplaceExtension: d.ExtraDelExt,
