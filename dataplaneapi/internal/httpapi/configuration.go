@@ -26,7 +26,7 @@ func place(r *request, f *config.File) (*resource.Place, error) {
 	if r.route.Resource.Section != "" {
 		return r.route.Resource.Sections(f), nil
 	}
-	return r.route.Resource.In(f, r.route.Parent.Section, r.params["parent_name"])
+	return r.route.Resource.In(f, r.route.Parent.Section, r.params[r.route.Parent.Param()])
 }
 
 func (s *Server) read(_ context.Context, r *request) (int, any, error) {

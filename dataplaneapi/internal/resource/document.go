@@ -88,6 +88,14 @@ func (api *API) Document() (*openapi3.T, []Route, error) {
 	return t, routes, nil
 }
 
+// Param is the parameter of a path that names the section, empty when there is only one.
+func (p Parent) Param() string {
+	if names := pathParams(p.Path); len(names) > 0 {
+		return names[0]
+	}
+	return ""
+}
+
 // Param is the parameter of a path that names one object.
 func (r *Resource) Param() string {
 	switch {

@@ -17,6 +17,7 @@ type Line struct {
 	optionSet string
 	options   []*Property
 	byFirst   map[string][]*Property // options by the word that they begin with
+	loose     []*Property            // options that begin with a word that has a value in it
 	fields    *fields
 	union     string
 	linked    bool
@@ -88,10 +89,17 @@ func (l *Line) single() (on, off any, is bool) {
 func (l *Line) pieces(words []string, obj map[string]any) (out []piece) {
 next:
 	for i := 0; i < len(words); {
-		for _, p := range l.byFirst[words[i]] {
+		try := l.byFirst[words[i]]
+		if len(try) == 0 {
+			try = l.loose
+		}
+		for _, p := range try {
 			got := map[string]any{}
-			n, ok := match(p.group, l.fields, words, i, got)
+			n, ok := match(p.group, l.fieldsOf(p), words, i, got)
 			if ok && n > i {
+				if p.Type == "object" {
+					got = map[string]any{p.Name: got}
+				}
 				if on, _, is := p.toggle(); is {
 					got[p.Name] = on
 				}
@@ -115,6 +123,14 @@ next:
 		i++
 	}
 	return out
+}
+
+// fieldsOf finds the properties that the names in an option's pattern mean: an object's are its own.
+func (l *Line) fieldsOf(p *Property) *fields {
+	if p.Type == "object" {
+		return p.line.fields
+	}
+	return l.fields
 }
 
 // encode writes an object as words. What old, the line before, says in words that the description does not know is kept,
@@ -171,7 +187,10 @@ func (l *Line) option(p *Property, obj map[string]any) []string {
 	if p.Many {
 		return renderRepeat(node{nodes: nodes}, l.fields, obj)
 	}
-	words, _ := render(nodes, l.fields, obj)
+	if inner, ok := v.(map[string]any); ok {
+		obj = inner
+	}
+	words, _ := render(nodes, l.fieldsOf(p), obj)
 	return words
 }
 

@@ -280,6 +280,9 @@ func (api *API) property(name string, n *yaml.Node) (*Property, error) {
 	whole := p.Type == "object" || p.Many && len(p.itemProps) > 0 && p.itemProps[0].Name != ""
 	if whole {
 		p.line, err = api.newLine(&d.At, name, p.itemProps, d.Options, "", required)
+		if err == nil && !p.Many {
+			p.group = p.line.alts[0].nodes
+		}
 	} else {
 		self := *p
 		p.line, err = api.newLine(&d.At, name, []*Property{&self}, "", "", []string{name})
@@ -421,6 +424,15 @@ func (api *API) linkLine(l *Line) error {
 	for _, p := range l.props {
 		if p.group != nil && !named[p.Name] {
 			l.options = append(l.options, p)
+			if p.Type == "object" {
+				if err := api.linkLine(p.line); err != nil {
+					return err
+				}
+			}
+			if p.group[0].kind == word { // "name(argument)"
+				l.loose = append(l.loose, p)
+				continue
+			}
 			for _, nodes := range [][]node{p.group, p.negated} {
 				if len(nodes) == 0 {
 					continue

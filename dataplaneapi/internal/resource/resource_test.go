@@ -58,6 +58,10 @@ func TestLines(t *testing.T) {
 		{"server", "server s1 /run/app.sock no-check", `{"name":"s1","address":"/run/app.sock","check":"disabled"}`},
 		{"server", "server s1 [::1]:8080 proxy-v2-options ssl,crc32c", `{"name":"s1","address":"[::1]","port":8080,"proxy-v2-options":["ssl","crc32c"]}`},
 		{"server", "server s1 h:80 ssl verify none disabled", `{"name":"s1","address":"h","port":80,"ssl":"enabled","verify":"none","maintenance":"enabled"}`},
+		{"server", "server s1 h:443 ssl sni req.hdr(host) alpn h2 send-proxy-v2 set-proxy-v2-tlv-fmt(0x20) %[fc_pp_tlv(0x20)] no-verifyhost", `{"name":"s1","address":"h","port":443,"ssl":"enabled","sni":"req.hdr(host)","alpn":"h2","send-proxy-v2":"enabled","set-proxy-v2-tlv-fmt":{"id":"0x20","value":"%[fc_pp_tlv(0x20)]"},"no_verifyhost":"enabled"}`},
+		{"crt_load", "load crt site.pem key site.key alias site ocsp-update on domains a.example,b.example", `{"certificate":"site.pem","key":"site.key","alias":"site","ocsp_update":"enabled","domains":["a.example","b.example"]}`},
+		{"crt_load", "load alias x crt '/c/with blank.pem' ocsp-update off", `{"certificate":"/c/with blank.pem","alias":"x","ocsp_update":"disabled"}`},
+		{"ssl_front_use", "ssl-f-use crt a.pem alpn h2,http/1.1 verify required ca-file ca.pem no-ca-names", `{"certificate":"a.pem","alpn":"h2,http/1.1","verify":"required","ca_file":"ca.pem","no_ca_names":true}`},
 		{"server_template", "server-template srv 1-3 app.local:80 check", `{"prefix":"srv","num_or_range":"1-3","fqdn":"app.local","port":80,"check":"enabled"}`},
 		{"bind", "bind :8080 name web", `{"name":"web","port":8080}`},
 		{"bind", "bind *:8000-8010 name r accept-proxy", `{"name":"r","address":"*","port":8000,"port-range-end":8010,"accept_proxy":true}`},
@@ -318,5 +322,55 @@ func TestPlanDeclines(t *testing.T) {
 		if commands, ok := a.Plan(config.Parse("t", []byte(c.before)), config.Parse("t", []byte(c.after))); ok {
 			t.Errorf("%q to %q: %v", c.before, c.after, commands)
 		}
+	}
+}
+
+// The global settings of TLS, of HTTP/2 and of the certificate stores are properties, and come back as the same lines.
+func TestSecuritySettings(t *testing.T) {
+	const text = `global
+    ca-base /ca
+    crt-base /crt
+    issuers-chain-path /chain
+    ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
+    ssl-engine rdrand algo RSA
+    ssl-engine other
+    ssl-load-extra-files key ocsp
+    ssl-server-verify none
+    ssl-skip-self-issued-ca
+    tune.h2.be.glitches-threshold 5
+    tune.h2.fe.max-total-streams 1000
+    tune.h2.fe.rxbuf 1638400
+    tune.h2.zero-copy-fwd-send off
+    tune.ssl.cachesize 20000
+    tune.ssl.certificate-compression off
+    tune.ssl.lifetime 5m
+    tune.ssl.force-private-cache
+    ocsp-update.disable on
+    ocsp-update.httpproxy 127.0.0.1:3128
+    ocsp-update.mode on
+    httpclient.ssl.verify none
+`
+	f := config.Parse("t", []byte(text))
+	p := api(t).ByName["global"].Sections(f)
+	obj, err := p.Get("", 0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := parse(t, `{"ssl_options":{"ca_base":"/ca","crt_base":"/crt","issuers_chain_path":"/chain","default_bind_options":"ssl-min-ver TLSv1.2 no-tls-tickets",
+		"engines":[{"name":"rdrand","algorithms":"RSA"},{"name":"other"}],"load_extra_files":"key ocsp","server_verify":"none","skip_self_issued_ca":true},
+		"tune_options":{"h2_be_glitches_threshold":5,"h2_fe_max_total_streams":1000,"h2_fe_rxbuf":1638400,"h2_zero_copy_fwd_send":"disabled"},
+		"tune_ssl_options":{"cachesize":20000,"certificate_compression":"disabled","lifetime":300000,"force_private_cache":true},
+		"ocsp_update_options":{"disable":true,"httpproxy":{"address":"127.0.0.1","port":3128},"mode":"enabled"},
+		"http_client_options":{"ssl_verify":"none"}}`)
+	if !equal(obj, want) {
+		t.Errorf("%v", obj)
+	}
+	empty := config.Parse("t", []byte("global\n"))
+	if err := api(t).ByName["global"].Sections(empty).Replace("", 0, want, false); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := api(t).ByName["global"].Sections(empty).Get("", 0, false)
+	if !equal(again, want) {
+		t.Errorf("%v\n%s", again, empty.Bytes())
 	}
 }
