@@ -153,8 +153,8 @@ func (c *Conn) free() int64 {
 // for each. Whoever has a turn passes it on, used or not.
 func (c *Conn) wake() {
 	for c.waiting.head != nil && c.err == nil {
-		n := c.free() - int64(c.turns)*quota
-		if n < quota && (n <= 0 || c.turns > 0) {
+		promised := c.turns * quota
+		if maxQueue-c.pending-promised < quota || c.sendWin-int64(promised) < quota && (c.sendWin <= 0 || promised > 0) {
 			return
 		}
 		s := c.waiting.head
