@@ -1,6 +1,8 @@
 package stream_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"io"
 	"net"
 	"testing"
@@ -50,6 +52,50 @@ func TestNoAllocationPerRequest(t *testing.T) {
 		if want == 0 {
 			n, _ := c.Read(buf)
 			want = n
+			return
+		}
+		if _, err := io.ReadFull(c, buf[:want]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 200 {
+		one()
+	}
+	if n := testing.AllocsPerRun(500, one); n >= 0.5 {
+		t.Errorf("%v allocations per request", n)
+	}
+}
+
+func TestNoAllocationPerRequestH2(t *testing.T) {
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello"
+	b := newBed(t, stream.HTTP, []string{fixed(t, answer)})
+	c := b.dial()
+	buf := make([]byte, 4096)
+	io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	for n := 0; n < 9+9; { // until our settings were acknowledged, which is the last
+		k, err := c.Read(buf[n:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n += k; bytes.HasSuffix(buf[:n], []byte("\x00\x00\x00\x04\x01\x00\x00\x00\x00")) {
+			break
+		}
+	}
+	req := []byte("\x00\x00\x10\x01\x05\x00\x00\x00\x00\x82\x86\x84\x01\x0bexample.com")
+	id := uint32(1)
+	want := 0
+	one := func() {
+		binary.BigEndian.PutUint32(req[5:], id)
+		id += 2
+		c.Write(req)
+		if want == 0 {
+			for !bytes.HasSuffix(buf[:want], []byte("hello")) {
+				n, err := c.Read(buf[want:])
+				if err != nil {
+					t.Fatal(err)
+				}
+				want += n
+			}
 			return
 		}
 		if _, err := io.ReadFull(c, buf[:want]); err != nil {
