@@ -79,6 +79,15 @@ func never(*stream.Stream, *transport.TLS, *sample.Value) bool { return false }
 func init() {
 	for _, s := range []side{front, back} {
 		s.is("", func(t *transport.TLS) bool { return t != nil })
+		sample.RegisterFetch(sample.Fetch{Name: s.prefix + "_err", Out: sample.Int, Where: s.where, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
+			return func(st *stream.Stream, v *sample.Value, n int) bool {
+				t := s.of(st)
+				if n > 0 || t == nil && !s.silent(st) {
+					return false
+				}
+				return v.SetInt(int64(failure(t).Code))
+			}, nil
+		}})
 		s.is("_is_resumed", func(t *transport.TLS) bool { return t != nil && t.Resumed() })
 		s.add(
 			fetch{"_alg_keysize", sample.Int, done(keySize)},
@@ -100,9 +109,6 @@ func init() {
 			fetch{"_unique_id", sample.Bin, done(func(st *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool {
 				return len(s.TLSUnique) > 0 && bin(v, s.TLSUnique)
 			})},
-			fetch{"_err", sample.Int, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool {
-				return v.SetInt(int64(failure(t).Code))
-			}},
 			fetch{"_err_str", sample.Str, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool {
 				code := failure(t).Code
 				if code == 0 {
@@ -146,7 +152,18 @@ func str(st *stream.Stream, v *sample.Value, s string) bool {
 }
 
 // failure is why the handshake failed.
-func failure(t *transport.TLS) tlserr.Reason { return tlserr.Of(t.Err(), t.Note != nil) }
+func failure(t *transport.TLS) tlserr.Reason {
+	if t == nil {
+		return tlserr.Reason{}
+	}
+	return tlserr.Of(t.Err(), t.Note != nil)
+}
+
+// silent tells whether the client of a connection that is to be secure has not
+// said anything yet: its handshake begins with its first byte.
+func (s side) silent(st *stream.Stream) bool {
+	return s.prefix == front.prefix && st.Sess.Listener.Bind.Load().TLS != nil
+}
 
 func keySize(_ *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool {
 	n := cipherBits[s.CipherSuite]
