@@ -423,7 +423,7 @@ func (c *client) complete() error {
 	c.first++
 	last := c.r.framing == byClose || strings.Contains(h.fields["connection"], "close") || (t.v10 && !strings.Contains(strings.ToLower(h.fields["connection"]), "keep-alive"))
 	c.r = reader{buf: c.r.buf}
-	if last || c.body != nil { // or the answer came before the body was asked for
+	if last || c.body != nil && c.first == c.sent { // or the answer came before the body was asked for
 		c.noMore = true
 		if t.method == "HEAD" && (h.status == 400 || h.status == 408) {
 			c.r.buf = nil // the proxy may not have seen the method

@@ -364,10 +364,9 @@ func (c *h2client) head(s *strand, h *head, _ bool) error {
 	if err := c.w.answerBegins(t, h); err != nil {
 		return err
 	}
-	if s.tunnel = t.upgrade && h.status < 300; s.tunnel {
-		if h.fields["x-len"] != "" {
-			return fmt.Errorf("request %d: the proxy says that there is a tunnel, the server does not", t.id)
-		}
+	// A server of HTTP/1 may answer 200 instead of 101. The proxy passes it on, as
+	// HAProxy does, although it looks like a tunnel then.
+	if s.tunnel = t.upgrade && h.status < 300 && h.fields["x-len"] == ""; s.tunnel {
 		t.answered = true
 		c.w.Answered++
 		s.hold, s.fin = false, true

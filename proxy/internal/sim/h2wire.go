@@ -551,6 +551,9 @@ func (c *wire) headers(id uint32, end bool) error {
 	case s.gotEnd:
 		return fmt.Errorf("the stream has ended")
 	}
+	if !c.server && s.head == nil && h.status == 0 {
+		return fmt.Errorf("no status")
+	}
 	trailers := s.head != nil
 	if trailers && !end {
 		return fmt.Errorf("trailers that are not the end")
@@ -630,8 +633,6 @@ func (c *wire) decode(trailers bool) (*head, error) {
 		if h.status, err = strconv.Atoi(v); err != nil || c.server || h.status == 101 {
 			return nil, fmt.Errorf("status %q", v)
 		}
-	} else if !c.server && !trailers {
-		return nil, fmt.Errorf("no status")
 	}
 	return h, nil
 }
