@@ -667,7 +667,7 @@ func (c *Conn) setErr(s *Stream, err error) {
 	s.blocked = false
 	s.notReceiving()
 	if s.queued > 0 && !(c.aborted && !c.cfg.Server && s.recvEnd) {
-		s.discard()
+		s.forget()
 		s.recvEnd = false
 	}
 	c.leaveQueue(s)

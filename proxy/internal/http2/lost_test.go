@@ -46,6 +46,37 @@ func TestLostWithQueuedData(t *testing.T) {
 	}
 }
 
+// What the owner is in the middle of stays as it is when the stream fails: the
+// buffer is not given to others before the stream is closed.
+func TestDataOutlivesFailure(t *testing.T) {
+	cl, sv := pair(t, Config{}, Config{})
+	var got *Stream
+	sv.request = func(s *Stream) { got = s }
+	q := get("/")
+	q.Method, q.MethodName, q.Framing = message.Post, []byte("POST"), message.Chunked
+	s, err := cl.c.Open(q, new(message.Response), nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SendData([]byte("the body"), false)
+	settle(t, cl, sv, 0)
+	body, lent := got.Data(), sv.lent
+	s.Reset(Cancel)
+	settle(t, cl, sv, 0)
+	if got.Err() == nil || got.Data() != nil || got.Queued() != 0 {
+		t.Error("the stream goes on")
+	}
+	if sv.lent != lent {
+		t.Error("the buffer was given back")
+	}
+	got.Consume(len(body))
+	sv.close(got)
+	s.Close()
+	if sv.lent != 0 || cl.lent != 0 {
+		t.Error("buffers are kept", sv.lent, cl.lent)
+	}
+}
+
 // A request that was complete and then reset, before all of it was taken, does
 // not look complete either.
 func TestResetWithQueuedData(t *testing.T) {

@@ -148,12 +148,13 @@ func (s *Stream) store(p []byte) {
 }
 
 // Data gives received bytes from the front of the queue, nil when there are
-// none. They are good until they are consumed.
+// none. They are good until they are consumed or the stream is closed, also
+// when it fails meanwhile.
 func (s *Stream) Data() []byte {
-	switch n := len(s.bufs); n {
-	case 0:
+	switch {
+	case s.queued == 0:
 		return nil
-	case 1:
+	case len(s.bufs) == 1:
 		return s.bufs[0][s.from:s.to]
 	default:
 		return s.bufs[0][s.from:]
@@ -172,12 +173,12 @@ func (s *Stream) Consume(n int) {
 }
 
 func (s *Stream) take(n int) {
-	s.queued -= n
 	for n > 0 {
 		k := min(n, len(s.Data()))
 		s.from += k
+		s.queued -= k
 		n -= k
-		if len(s.Data()) == 0 {
+		if s.queued == 0 || s.from == len(s.bufs[0]) {
 			s.c.o.Release(s.bufs[0])
 			s.bufs = append(s.bufs[:0], s.bufs[1:]...)
 			s.from = 0
@@ -185,12 +186,23 @@ func (s *Stream) take(n int) {
 	}
 }
 
-// discard throws away what was received.
-func (s *Stream) discard() {
+// forget throws away what was received. The buffers stay until the stream is
+// closed: its owner may be in the middle of what Data gave.
+func (s *Stream) forget() {
 	if n := s.queued; n > 0 {
-		s.take(n)
+		s.queued = 0
 		s.c.consumed(int64(n))
 	}
+}
+
+// discard forgets what was received and gives the buffers back.
+func (s *Stream) discard() {
+	s.forget()
+	for _, b := range s.bufs {
+		s.c.o.Release(b)
+	}
+	clear(s.bufs)
+	s.bufs = s.bufs[:0]
 }
 
 func (s *Stream) notReceiving() {
