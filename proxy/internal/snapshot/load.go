@@ -105,18 +105,23 @@ type recording struct {
 	r    *recorder
 	name string
 	sum  hash.Hash
+	read bool
 }
 
 func (f *recording) Read(p []byte) (int, error) {
 	n, err := f.File.Read(p)
 	f.sum.Write(p[:n])
+	f.read = f.read || n > 0
 	return n, err
 }
 
-// Close notes the sum.
+// Close notes the sum. Who only looked whether the file is there says nothing of
+// what is in it.
 func (f *recording) Close() error {
 	f.r.mu.Lock()
-	f.r.sums[f.name] = [sha256.Size]byte(f.sum.Sum(nil))
+	if _, known := f.r.sums[f.name]; f.read || !known {
+		f.r.sums[f.name] = [sha256.Size]byte(f.sum.Sum(nil))
+	}
 	f.r.mu.Unlock()
 	return f.File.Close()
 }
