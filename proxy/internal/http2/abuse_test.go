@@ -631,6 +631,7 @@ func TestStreamViolations(t *testing.T) {
 			if got := p.hear(); got != fmt.Sprintf("RST_STREAM 1 %v\n", c.code) || (*l)[0].Err() == nil {
 				t.Errorf("%q", got)
 			}
+			p.o.close((*l)[0])
 			p.held(0)
 			p.get(3)
 			p.must()
