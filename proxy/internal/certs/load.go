@@ -38,6 +38,8 @@ type Loader struct {
 	Extra Extra
 	// Chains are those of issuers-chain-path.
 	Chains Chains
+
+	shared map[string]*x509.Certificate // those of chains, by their bytes
 	// Warn, unless nil, is told what is wrong with files that are left out.
 	Warn func(format string, args ...any)
 }
@@ -221,11 +223,27 @@ func (l *Loader) finish(name, file string, p *Pair, files Paths) (*Cert, error) 
 			p = p.WithOCSP(nil)
 		}
 	}
+	l.share(p.Chain)
 	c, err := l.Store.Certs.New(name, p)
 	if err != nil {
 		return nil, fmt.Errorf("certificate '%s' is already defined.", name)
 	}
 	return c, nil
+}
+
+// share puts one and the same in the place of equal certificates: thousands may
+// have the same chain.
+func (l *Loader) share(chain []*x509.Certificate) {
+	if l.shared == nil {
+		l.shared = make(map[string]*x509.Certificate)
+	}
+	for i, c := range chain {
+		if same := l.shared[string(c.Raw)]; same != nil {
+			chain[i] = same
+		} else {
+			l.shared[string(c.Raw)] = c
+		}
+	}
 }
 
 // loadError words an error of [Parse] as HAProxy does.
