@@ -196,6 +196,7 @@ type Counters struct {
 	SumQueue, SumConnect, SumResp, SumTotal counter.Int    // milliseconds
 	MaxQueue, MaxConnect, MaxResp, MaxTotal counter.Int    // the longest, milliseconds
 	Timed                                   counter.Int    // how many are in the sums
+	TLS                                     counter.TLS
 	_                                       [64]byte
 }
 

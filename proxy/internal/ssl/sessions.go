@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"sync"
 	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
 // sessions are those of clients that are not given tickets with the session in
@@ -66,10 +68,12 @@ func (c *sessionCache) get(id []byte, policy [sha256.Size]byte, now time.Time) [
 	if len(id) != sessionID {
 		return nil
 	}
+	stream.TLSCache.Lookups.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.byID[[sessionID]byte(id)]
 	if e == nil {
+		stream.TLSCache.Misses.Add(1)
 		return nil
 	}
 	s := e.Value.(*session)

@@ -116,6 +116,10 @@ const (
 	fH3Req
 	fProto
 	fPrivIdleCur
+	fModules
+	fSSLSess
+	fSSLReused
+	fSSLFailed
 	columnCount
 )
 
@@ -235,4 +239,8 @@ var columns = [columnCount]Field{
 	{"h3req", "HTTP/3 requests"},
 	{"proto", "Protocol of the listener"},
 	{"priv_idle_cur", "Idle connections that belong to a client"},
+	{"-", "What follows is of single features"},
+	{"ssl_sess", "TLS handshakes"},
+	{"ssl_reused_sess", "TLS handshakes that resumed a session"},
+	{"ssl_failed_handshake", "TLS handshakes that failed"},
 }

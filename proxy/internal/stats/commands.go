@@ -136,6 +136,10 @@ func clearCounters(c *runtimeapi.Conn, args []string) error {
 	}
 	w.ConnRate.Peak.Store(0)
 	w.SessRate.Peak.Store(0)
+	s := samplerOf(w)
+	for _, r := range []*counter.Rate{&s.tls, &s.frontKeys, &s.backKeys} {
+		r.Peak.Store(0)
+	}
 	w.Each(c.R, func(r *reactor.Reactor) {
 		for _, p := range snap.Proxies {
 			if p.BE != nil {
@@ -225,6 +229,8 @@ func zero(counters any) {
 			for j := range f {
 				f[j].Store(0)
 			}
+		case *counter.TLS:
+			zero(f)
 		}
 	}
 }

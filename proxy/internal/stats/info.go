@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/version"
 )
@@ -117,7 +118,7 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &nofile)
 	fds := int64(min(nofile.Cur, math.MaxInt32))
 	c := func(n int64) Value { return u32("MCPV", n) }
-	var conns, sessions, requests, streams, out, spliced, dropped, failed int64
+	var conns, sessions, requests, streams, out, spliced, dropped, failed, secured int64
 	for i := range w.Counters {
 		k := &w.Counters[i]
 		conns += k.Conns.Load()
@@ -128,11 +129,16 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 		spliced += k.SplicedBytes.Load()
 		dropped += k.DroppedLogs.Load()
 		failed += k.FailedConns.Load()
+		secured += k.TLSFront.Load() + k.TLSFrontFailed.Load() + k.TLSBack.Load() + k.TLSBackFailed.Load()
 	}
 	w.Mu.Lock()
 	listeners := int64(len(w.Listeners))
 	w.Mu.Unlock()
-	idle, bytesRate := samplerOf(w).process()
+	s := samplerOf(w)
+	idle, bytesRate := s.process()
+	perSecond := func(r *counter.Rate) Value {
+		return u32("MRPV", r.Cur.Load()).floated(float64(r.Cur.Load()), asFloat)
+	}
 	vals := []Value{
 		str("POSV", Name), str("POSV", Version), str("POSV", ReleaseDate),
 		setting(int64(len(w.Reactors))), setting(1), u32("KGPV", 1), u32("SGPV", int64(os.Getpid())),
@@ -140,12 +146,13 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 		limit(0), gauge(mem.total >> 20), gauge(mem.used >> 20), c(0),
 		limit(fds), limit(fds), limit(w.MaxConn.Load()), limit(int64(g.MaxConn)),
 		gauge(w.Curr.Load()), c(conns), c(requests),
-		u32("CLPV", 0), gauge(0), c(0),
+		u32("CLPV", int64(g.TLS.MaxConn)), gauge(w.CurrTLS.Load()), c(secured),
 		limit(int64(g.MaxPipes)), gauge(0), gauge(0),
 		u32("MRPV", w.ConnRate.Cur.Load()).floated(float64(w.ConnRate.Cur.Load()), asFloat), limit(0), peak(w.ConnRate.Peak.Load()),
 		u32("MRPV", w.SessRate.Cur.Load()).floated(float64(w.SessRate.Cur.Load()), asFloat), limit(0), peak(w.SessRate.Peak.Load()),
-		u32("MRPV", 0), limit(0), peak(0),
-		gauge(0), peak(0), gauge(0), u32("MRPV", 0), peak(0), c(0), c(0),
+		perSecond(&s.tls), limit(int64(g.TLS.MaxRate)), peak(s.tls.Peak.Load()),
+		gauge(s.frontKeys.Cur.Load()), peak(s.frontKeys.Peak.Load()), gauge(s.resumed.Load()),
+		u32("MRPV", s.backKeys.Cur.Load()), peak(s.backKeys.Peak.Load()), c(stream.TLSCache.Lookups.Load()), c(stream.TLSCache.Misses.Load()),
 		u32("MRPV", 0), u32("MRPV", 0), limit(0), {}, {},
 		gauge(streams + w.Curr.Load()), gauge(0), u32("MaPV", idle),
 		str("COSV", node(g)), {},

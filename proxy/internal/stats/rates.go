@@ -29,6 +29,10 @@ type sampler struct {
 	bytesOut int64
 	idle     atomic.Int64 // percent of the last second
 	outRate  atomic.Int64
+	// tls are handshakes with clients, begun; keys are complete ones that did not
+	// resume a session, with clients and with servers.
+	tls, frontKeys, backKeys counter.Rate
+	resumed                  atomic.Int64 // percent of those with clients
 
 	mu    sync.Mutex
 	times map[any]*times // by *stream.BackState or *server.Server
@@ -91,12 +95,16 @@ func (s *sampler) Fire() {
 func (s *sampler) sample(now int64) {
 	w := s.w
 	var idle, conns, sessions, out int64
+	var front, frontNew, backNew int64
 	for i, r := range w.Reactors {
 		idle += r.IdleNs.Load()
 		c := &w.Counters[i]
 		conns += c.Conns.Load()
 		sessions += c.Sessions.Load()
 		out += c.BytesOut.Load()
+		front += c.TLSFront.Load() + c.TLSFrontFailed.Load()
+		frontNew += c.TLSFront.Load() - c.TLSFrontReused.Load()
+		backNew += c.TLSBack.Load() - c.TLSBackReused.Load()
 	}
 	if span := (now - s.last) * int64(len(w.Reactors)); span > 0 {
 		s.idle.Store(min(max((idle-s.idleNs)*100/span, 0), 100))
@@ -105,6 +113,13 @@ func (s *sampler) sample(now int64) {
 	s.last, s.idleNs, s.bytesOut = now, idle, out
 	w.ConnRate.Tick(conns)
 	w.SessRate.Tick(sessions)
+	s.tls.Tick(front)
+	s.frontKeys.Tick(frontNew)
+	s.backKeys.Tick(backNew)
+	s.resumed.Store(0)
+	if all := s.tls.Cur.Load(); all > 0 {
+		s.resumed.Store(max(all-s.frontKeys.Cur.Load(), 0) * 100 / all)
+	}
 	snap := w.Snapshot()
 	if snap == nil {
 		return

@@ -128,10 +128,15 @@ func (b *builder) front(p *stream.Proxy) Row {
 		v[i] = total(0)
 	}
 	if p.Mode == stream.HTTP {
-		v[fH1Sess], v[fH1Req] = v[fStot], v[fReqTot]
+		h2Sess, h2Req := fe.Counters.Sum(func(c *c) *counter.Int { return &c.H2Sess }), fe.Counters.Sum(func(c *c) *counter.Int { return &c.H2Req })
+		v[fH2Sess], v[fH2Req] = total(h2Sess), total(h2Req)
+		v[fH1Sess] = total(max(fe.Counters.Sum(func(c *c) *counter.Int { return &c.Sessions })-h2Sess, 0))
+		v[fH1Req] = total(max(fe.Counters.Sum(func(c *c) *counter.Int { return &c.Requests })-h2Req, 0))
 	} else {
 		v[fSessOther], v[fReqOther] = v[fStot], v[fStot]
 	}
+	v[fSSLSess], v[fSSLReused] = sum(func(c *c) *counter.Int { return &c.TLS.Done }), sum(func(c *c) *counter.Int { return &c.TLS.Reused })
+	v[fSSLFailed] = sum(func(c *c) *counter.Int { return &c.TLS.Failed })
 	return r
 }
 
@@ -242,6 +247,8 @@ func (b *builder) server(p *stream.Proxy, s *server.Server, st server.State) Row
 	v[fUsedConnCur], v[fNeedConnEst] = gauge(s.Used.Load()), gauge(s.Used.Load())
 	v[fSrid] = u32("KGSV", 0)
 	v[fPrivIdleCur] = gauge(0)
+	v[fSSLSess], v[fSSLReused] = sum(func(c *c) *counter.Int { return &c.TLS.Done }), sum(func(c *c) *counter.Int { return &c.TLS.Reused })
+	v[fSSLFailed] = sum(func(c *c) *counter.Int { return &c.TLS.Failed })
 	return r
 }
 
@@ -325,6 +332,8 @@ func (b *builder) back(p *stream.Proxy) Row {
 	for i := fAggServerStatus; i <= fAggCheckStatus; i++ {
 		v[i] = gauge(0)
 	}
+	v[fSSLSess], v[fSSLReused] = sum(func(c *c) *counter.Int { return &c.TLS.Done }), sum(func(c *c) *counter.Int { return &c.TLS.Reused })
+	v[fSSLFailed] = sum(func(c *c) *counter.Int { return &c.TLS.Failed })
 	return r
 }
 

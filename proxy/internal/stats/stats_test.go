@@ -210,6 +210,8 @@ func TestClear(t *testing.T) {
 	fe.Counters[1].Requests.Add(4)
 	be.Counters[0].Status[5].Add(4)
 	be.Server("s").Counters[0].BytesIn.Add(4)
+	fe.Counters[1].TLS.Count(false, true)
+	fe.Counters[1].TLS.Count(true, false)
 	if got := ask(t, w, runtimeapi.User, "clear counters"); got != "Permission denied\n" {
 		t.Errorf("a user: %q", got)
 	}
@@ -223,6 +225,51 @@ func TestClear(t *testing.T) {
 	ask(t, w, runtimeapi.Admin, "clear counters all")
 	if fe.Counters[1].Requests.Load()+be.Counters[0].Status[5].Load()+be.Server("s").Counters[0].BytesIn.Load() != 0 {
 		t.Error("clear counters all")
+	}
+	if tls := &fe.Counters[1].TLS; tls.Done.Load()+tls.Reused.Load()+tls.Failed.Load() != 0 {
+		t.Error("clear counters all: handshakes")
+	}
+}
+
+// Handshakes show per object and per process, HTTP/2 apart from HTTP/1.
+func TestSecure(t *testing.T) {
+	w := newWorker(t)
+	fe := w.Snapshot().Frontends["f,e"].FE
+	w.Snapshot().Global.TLS = stream.TLSLimits{MaxConn: 7, MaxRate: 8}
+	c := &fe.Counters[0]
+	c.Sessions.Add(5)
+	c.H2Sess.Add(2)
+	c.Requests.Add(9)
+	c.H2Req.Add(6)
+	for i := range 4 {
+		c.TLS.Count(i == 0, i == 1)
+	}
+	n := &w.Counters[1]
+	n.TLSFront.Add(3)
+	n.TLSFrontReused.Add(1)
+	n.TLSFrontFailed.Add(1)
+	n.TLSBack.Add(2)
+	w.CurrTLS.Store(6)
+	s := &sampler{w: w, r: w.Reactors[0], times: map[any]*times{}}
+	samplers.Store(w, s) // it has no timer: nothing samples again meanwhile
+	s.sample(second)
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(ask(t, w, runtimeapi.User, "show stat"), "# "))).ReadAll()
+	if err != nil || len(rows) < 2 {
+		t.Fatal(err, rows)
+	}
+	for name, want := range map[string]string{"ssl_sess": "3", "ssl_reused_sess": "1", "ssl_failed_handshake": "1", "h1_sess": "3", "h2_sess": "2", "h1req": "3", "h2req": "6"} {
+		if i := slices.Index(rows[0], name); i < 0 || rows[1][i] != want {
+			t.Errorf("%s: %v", name, rows[1])
+		}
+	}
+	info := ask(t, w, runtimeapi.User, "show info")
+	for _, want := range []string{
+		"MaxSslConns: 7", "CurrSslConns: 6", "CumSslConns: 6", "SslRate: 4", "SslRateLimit: 8", "MaxSslRate: 4", "SslFrontendKeyRate: 2", "SslFrontendMaxKeyRate: 2",
+		"SslFrontendSessionReuse_pct: 50", "SslBackendKeyRate: 2", "SslBackendMaxKeyRate: 2",
+	} {
+		if !strings.Contains(info, want+"\n") {
+			t.Errorf("%s is not in\n%s", want, info)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type BackCounters struct {
 	SumQueue, SumConnect, SumResp, SumTotal counter.Int // milliseconds
 	MaxQueue, MaxConnect, MaxResp, MaxTotal counter.Int // the longest, milliseconds
 	Timed                                   counter.Int
+	TLS                                     counter.TLS
 	_                                       [64]byte
 }
 

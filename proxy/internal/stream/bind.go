@@ -69,7 +69,9 @@ type FrontCounters struct {
 	DeniedConn, DeniedSess           counter.Int
 	Intercepted, LogLines            counter.Int
 	FailedRewrites, Internal         counter.Int
+	H2Sess, H2Req                    counter.Int // over HTTP/2
 	Status                           [6]counter.Int
+	TLS                              counter.TLS
 	_                                [64]byte
 }
 

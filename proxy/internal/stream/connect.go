@@ -388,7 +388,10 @@ func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64)
 	c.Client(cfg)
 	st.W.beginTLS(c.TLS)
 	n := &st.W.Counters[r.Index]
-	if err := c.Handshake(deadline); err != nil {
+	err := c.Handshake(deadline)
+	st.serverCounters().TLS.Count(err != nil, c.TLS.Resumed())
+	st.BE.BE.Counters[r.Index].TLS.Count(err != nil, c.TLS.Resumed())
+	if err != nil {
 		n.TLSBackFailed.Add(1)
 		st.ErrText = err.Error()
 		return err

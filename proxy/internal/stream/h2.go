@@ -31,6 +31,7 @@ func (s *Session) mayUpgrade() bool {
 func (s *Session) startH2(read []byte) {
 	s.mux = newMux(s.Listener.worker, s.Reactor(), &s.Conn, true)
 	s.mux.sess = s
+	s.FE.FE.Counters[s.Reactor().Index].H2Sess.Add(1)
 	s.armRequest()
 	if len(read) > 0 {
 		s.mux.feed(read)
@@ -182,6 +183,7 @@ func (st *Stream) upgradeH2() bool {
 		return false
 	}
 	m := newMux(st.W, st.R, &s.Conn, true)
+	s.FE.FE.Counters[st.R.Index].H2Sess.Add(1)
 	m.sess = s
 	hs, err := m.Upgrade(settings, q, &st.client)
 	if err != nil {

@@ -197,6 +197,9 @@ func (st *Stream) serve() (keep bool) {
 	s.Requests++
 	fe := st.FE
 	fe.FE.Counters[r.Index].Requests.Add(1)
+	if st.client.on() {
+		fe.FE.Counters[r.Index].H2Req.Add(1)
+	}
 	st.W.Counters[r.Index].Requests.Add(1)
 	st.number()
 	if fe.LogBegin != nil {

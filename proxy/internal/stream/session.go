@@ -113,7 +113,11 @@ func (s *Session) Secure(deadline int64) error {
 	s.Conn.Server(b.TLS)
 	w.beginTLS(s.TLS)
 	n := &w.Counters[r.Index]
-	if err := s.Handshake(deadline); err != nil {
+	err := s.Handshake(deadline)
+	if s.front != nil { // no Runtime socket
+		s.front.Counters[r.Index].TLS.Count(err != nil, s.TLS.Resumed())
+	}
+	if err != nil {
 		n.TLSFrontFailed.Add(1)
 		return err
 	}

@@ -70,6 +70,9 @@ type ReactorCounters struct {
 	_                                        [64]byte
 }
 
+// TLSCache counts look-ups in the cache of sessions of clients.
+var TLSCache struct{ Lookups, Misses atomic.Int64 }
+
 // Worker is the process as the features see it.
 type Worker struct {
 	Reactors []*reactor.Reactor
