@@ -436,6 +436,11 @@ func TestManualPage(t *testing.T) {
 			break
 		}
 	}
+	dir := t.TempDir()
+	site := certtest.SelfSigned(t, "site")
+	certtest.Write(t, dir, "site.crt", site.CertPEM())
+	certtest.Write(t, dir, "site.key", site.KeyPEM(t))
+	example = strings.ReplaceAll(example, "/etc/forebay", dir)
 	if snap, errs := load("defaults\n timeout connect 1s\n timeout server 1s\n timeout client 1s\n" + example); snap == nil || errs != "" {
 		t.Errorf("%s\n%s", example, errs)
 	}
