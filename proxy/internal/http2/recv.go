@@ -24,10 +24,14 @@ func (c *Conn) beginData() error {
 	s := c.find(f.id)
 	switch {
 	case s == nil:
-		if byUs, _ := c.recall(f.id); byUs {
-			return nil
+		byUs, known := c.recall(f.id)
+		if byUs || !known && !c.cfg.Server {
+			return nil // it was on its way when we reset the stream
 		}
 		c.reset(f.id, StreamClosed)
+		if !known && c.forgot() {
+			return nil // as it may have been
+		}
 		return c.glitch()
 	case s.err != nil:
 		if s.peerReset {
@@ -256,7 +260,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 			// It was on its way when we reset the stream.
 		case known:
 			return c.fail(StreamClosed, "HEADERS on a closed stream")
-		case c.olds <= uint32(len(c.old)):
+		case !c.forgot():
 			return c.fail(ProtocolError, "stream that is older than others")
 		default:
 			c.reset(f.id, StreamClosed)

@@ -152,7 +152,7 @@ func (c *Conn) free() int64 {
 // wake gives their turn to streams that wait, as far as there is a quota of room
 // for each. Whoever has a turn passes it on, used or not.
 func (c *Conn) wake() {
-	for c.waiting.head != nil && c.err == nil {
+	for c.waiting.head != nil && c.err == nil && !c.walking {
 		promised := c.turns * quota
 		if maxQueue-c.pending-promised < quota || c.sendWin-int64(promised) < quota && (c.sendWin <= 0 || promised > 0) {
 			return

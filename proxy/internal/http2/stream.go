@@ -99,7 +99,10 @@ func (c *Conn) find(id uint32) *Stream {
 	return nil
 }
 
+// each calls f with every stream. f may close its own; nobody else is called
+// meanwhile.
 func (c *Conn) each(f func(*Stream)) {
+	c.walking = true
 	for _, s := range c.buckets {
 		for s != nil {
 			next := s.next
@@ -107,6 +110,8 @@ func (c *Conn) each(f func(*Stream)) {
 			s = next
 		}
 	}
+	c.walking = false
+	c.wake()
 }
 
 // remove takes a stream out.
@@ -147,6 +152,9 @@ func (c *Conn) recall(id uint32) (byUs, known bool) {
 
 // over tells whether both messages are complete.
 func (s *Stream) over() bool { return s.recvEnd && s.sentEnd }
+
+// forgot tells whether streams have ended of which recall knows nothing.
+func (c *Conn) forgot() bool { return c.olds > uint32(len(c.old)) }
 
 // ended counts a stream that ended well on both sides.
 func (c *Conn) ended(s *Stream) {
