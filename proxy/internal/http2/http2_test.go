@@ -41,10 +41,7 @@ func (o *side) Release(b []byte) {
 	}
 }
 
-type exchange struct {
-	req message.Request
-	res message.Response
-}
+type exchange struct{ req message.Request }
 
 func (o *side) NewStream(s *Stream) *message.Request {
 	if o.refuse {

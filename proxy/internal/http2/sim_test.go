@@ -270,8 +270,8 @@ func FuzzFeed(f *testing.F) {
 		if len(data) > 1<<17 {
 			return
 		}
-		a, aerr, aseen := feedAll(t, srv, data, 0)
-		b, berr, bseen := feedAll(t, srv, data, int(step))
+		a, aseen, aerr := feedAll(t, srv, data, 0)
+		b, bseen, berr := feedAll(t, srv, data, int(step))
 		if (aerr == nil) != (berr == nil) || aerr != nil && aerr.Error() != berr.Error() {
 			t.Fatalf("%v or %v", aerr, berr)
 		}
@@ -283,7 +283,7 @@ func FuzzFeed(f *testing.F) {
 
 // feedAll gives data to a connection and tells what it says and what its owner
 // saw.
-func feedAll(t *testing.T, srv bool, data []byte, step int) (said string, err error, seen string) {
+func feedAll(t *testing.T, srv bool, data []byte, step int) (said, seen string, err error) {
 	p := barePeer(t, Config{Server: srv, ExtendedConnect: srv})
 	o := p.o
 	var log bytes.Buffer
@@ -335,5 +335,5 @@ func feedAll(t *testing.T, srv bool, data []byte, step int) (said string, err er
 	if o.lent != 0 {
 		t.Fatalf("%d buffers are lost", o.lent)
 	}
-	return said, err, log.String()
+	return said, log.String(), err
 }

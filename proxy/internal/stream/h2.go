@@ -405,9 +405,6 @@ func (st *Stream) awaitServerH2(timeout int64) error {
 	}
 }
 
-// serverH2 tells whether the server's connection speaks HTTP/2.
-func (st *Stream) serverH2() bool { return st.up != nil && st.up.mux != nil }
-
 // forwardH2 is the phase "forward" to a client that speaks HTTP/2.
 func (st *Stream) forwardH2(b *body) (complete bool) {
 	up, be, res := st.up, st.BE, &st.Res
