@@ -16,24 +16,23 @@ import (
 // resolveTimeout bounds one look-up of a name while loading.
 const resolveTimeout = 5 * time.Second
 
-// hosts resolves names while a configuration is loaded, each once. The system's
-// files are read through the configuration's own file system, because the
-// process may have no other.
+// hosts resolves names while a configuration is loaded, each once.
 type hosts struct {
 	cache map[string][]netip.Addr
-	ready bool
+	names *Resolver
+}
+
+// Resolver finds addresses as the system's files say. They are read once, through
+// the configuration's own file system, because the process may have no other.
+type Resolver struct {
 	table map[string][]netip.Addr // /etc/hosts
 	dns   net.Resolver
 }
 
-func (l *Loading) prepareHosts() {
-	h := &l.host
-	if h.ready {
-		return
-	}
-	h.ready = true
-	h.cache, h.table = make(map[string][]netip.Addr), make(map[string][]netip.Addr)
-	if data, err := l.ReadFile("/etc/hosts"); err == nil {
+// NewResolver reads the files: /etc/hosts and /etc/resolv.conf.
+func NewResolver(read func(name string) ([]byte, error)) *Resolver {
+	h := &Resolver{table: make(map[string][]netip.Addr)}
+	if data, err := read("/etc/hosts"); err == nil {
 		for line := range bytes.Lines(data) {
 			text, _, _ := strings.Cut(string(line), "#")
 			f := strings.Fields(text)
@@ -51,7 +50,7 @@ func (l *Loading) prepareHosts() {
 		}
 	}
 	var servers []string
-	if data, err := l.ReadFile("/etc/resolv.conf"); err == nil {
+	if data, err := read("/etc/resolv.conf"); err == nil {
 		for line := range bytes.Lines(data) {
 			if f := strings.Fields(string(line)); len(f) > 1 && f[0] == "nameserver" {
 				servers = append(servers, net.JoinHostPort(f[1], "53"))
@@ -65,21 +64,53 @@ func (l *Loading) prepareHosts() {
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}}
+	return h
+}
+
+// Lookup gives the addresses of a name. It blocks: it is not for reactors.
+func (h *Resolver) Lookup(ctx context.Context, name string) ([]netip.Addr, error) {
+	if list := h.table[strings.ToLower(strings.TrimSuffix(name, "."))]; list != nil {
+		return list, nil
+	}
+	return h.dns.LookupNetIP(ctx, "ip", name)
+}
+
+// DialContext connects as net.Dialer does, with addresses of this resolver: to the
+// first one that answers.
+func (h *Resolver) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	list, err := h.Lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	for _, ip := range list {
+		var c net.Conn
+		if c, err = new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(ip.Unmap().String(), port)); err == nil {
+			return c, nil
+		}
+	}
+	return nil, err
 }
 
 // resolve gives the first address of a name in the family that is wanted
 // (config.FamilyHost: IPv4 before IPv6).
 func (l *Loading) resolve(name string, want config.Family) (netip.Addr, error) {
-	l.prepareHosts()
 	h := &l.host
+	if h.names == nil {
+		h.names, h.cache = NewResolver(l.ReadFile), make(map[string][]netip.Addr)
+	}
 	key := strings.ToLower(strings.TrimSuffix(name, "."))
 	list, known := h.cache[key]
 	if !known {
-		if list = h.table[key]; list == nil {
-			ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
-			list, _ = h.dns.LookupNetIP(ctx, "ip", name)
-			cancel()
-		}
+		ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+		list, _ = h.names.Lookup(ctx, name)
+		cancel()
 		h.cache[key] = list
 	}
 	for _, v6 := range []bool{false, true} {
