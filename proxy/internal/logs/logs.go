@@ -23,6 +23,8 @@ type global struct {
 	tag      string
 	sendHost bool
 	host     string
+
+	own *settings // for messages that belong to no proxy
 }
 
 // settings is a proxy's part.
@@ -182,6 +184,7 @@ func logLine(c *conf.Ctx) error {
 // finish compiles the formats and decides who logs what.
 func finish(c *conf.Ctx) {
 	g := globals.MakeGlobal(c.Snap.Global)
+	g.finish(c.Threads)
 	for _, p := range c.Snap.Proxies {
 		s := slot.Make(p)
 		if s.global {
@@ -419,8 +422,15 @@ func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, 
 
 // apply opens what the targets of a new configuration need.
 func apply(w *stream.Worker, _, snap *stream.Snapshot) {
+	var all []*settings
+	if g := globals.Global(snap.Global); g != nil && g.own != nil {
+		all = append(all, g.own)
+	}
 	for _, p := range snap.Proxies {
-		for _, t := range slot.Make(p).all {
+		all = append(all, slot.Make(p))
+	}
+	for _, s := range all {
+		for _, t := range s.all {
 			if t.out.Load() != nil {
 				continue
 			}
