@@ -6,6 +6,7 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/x509text"
@@ -138,3 +139,6 @@ func responder(id asn1.RawValue) string {
 
 // Serial writes a certificate's number as OpenSSL does.
 func Serial(c *x509.Certificate) string { return serial(c.SerialNumber) }
+
+// Number is Serial for a number that stands in a list.
+func Number(n *big.Int) string { return serial(n) }

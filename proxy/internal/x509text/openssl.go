@@ -66,3 +66,12 @@ func LongName(id asn1.ObjectIdentifier) string {
 	}
 	return id.String()
 }
+
+// LongNameDER is LongName of an AlgorithmIdentifier's contents.
+func LongNameDER(alg []byte) string {
+	var id asn1.ObjectIdentifier
+	if _, err := asn1.Unmarshal(alg, &id); err != nil {
+		return ""
+	}
+	return LongName(id)
+}
