@@ -212,12 +212,13 @@ var localAlerts = map[uint64]Code{
 // Of tells why a handshake failed. begun tells that the peer's first message was
 // complete.
 func Of(err error, begun bool) Reason {
+	if err == nil {
+		return Reason{} // before what allocates
+	}
 	var verdict Verdict
 	var header tls.RecordHeaderError
 	var op *net.OpError
 	switch {
-	case err == nil:
-		return Reason{}
 	case errors.As(err, &verdict):
 		if _, depth := verdict.Verdict(); depth > 0 {
 			return Reason{CAFail, libSSL | rVerifyFailed}
