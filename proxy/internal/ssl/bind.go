@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -22,8 +23,10 @@ import (
 type Bind struct {
 	// Where names the line in lists: "fe1/127.0.0.1:443".
 	Where string
-	// Frontend is the name of its frontend, "" for the Runtime socket.
+	// Frontend is the name of its frontend, "" for the Runtime socket; Pos is where
+	// the line stands.
 	Frontend string
+	Pos      config.Pos
 	// Strict is "strict-sni".
 	Strict bool
 	// Keys are those of "tls-ticket-keys", nil for the process's own.
@@ -82,7 +85,7 @@ func InfoOf(t *transport.TLS) *Info {
 func newBind(c *conf.Ctx, l *bindLine) (*Bind, error) {
 	d := DefaultsOf(c.Snap.Global)
 	b := &Bind{
-		Where: l.addr, on: l.on, store: StoreOf(c.Snap.Global), keyLog: d.KeyLog || d.KeepSecrets, crtIgnore: l.crtIgnore, caIgnore: l.caIgnore, skipRoot: d.SkipSelfIssuedCA,
+		Where: l.addr, Pos: l.pos, on: l.on, store: StoreOf(c.Snap.Global), keyLog: d.KeyLog || d.KeepSecrets, crtIgnore: l.crtIgnore, caIgnore: l.caIgnore, skipRoot: d.SkipSelfIssuedCA,
 		Strict: l.strict > 0 || l.strict == 0 && d.StrictSNI,
 		warn:   func(format string, args ...any) { WarnOnce(c, l.where, fmt.Sprintf(format, args...)) },
 	}

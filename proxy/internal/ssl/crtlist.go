@@ -57,6 +57,10 @@ type CrtList struct {
 	binds   []*Bind // that have it; under certs.Change
 	// standard makes its certificates defaults (default-crt).
 	standard bool
+	// dir tells that it is a folder; last is the number of the last line; under
+	// certs.Change.
+	dir  bool
+	last int
 }
 
 // Entries gives the entries in their order. They are not to be changed.

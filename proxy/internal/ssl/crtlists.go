@@ -71,6 +71,7 @@ func newList(c *conf.Ctx, name string, lines []*Line) (*CrtList, error) {
 	}
 	var entries []Entry
 	for _, line := range lines {
+		l.last = max(l.last, line.Number)
 		list, err := loadLine(loader, line)
 		if err == nil && line.Set != nil {
 			err = loadClients(c, line.Set)
@@ -143,6 +144,7 @@ func (s *CrtLists) folder(c *conf.Ctx, name string) (*CrtList, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.dir = true
 	s.add(l)
 	return l, nil
 }
