@@ -36,6 +36,7 @@ var h2Numbers = []h2Number{
 	{"tune.h2.fe.max-frames-at-once", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.MaxFrames = n }},
 	{"tune.h2.be.max-frames-at-once", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.MaxFrames = n }},
 	{"tune.h2.fe.glitches-threshold", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.Glitches = n }},
+	{"tune.glitches.kill.cpu-usage", 0, 100, "a numeric value between 0 and 100.", func(g *stream.Global, n int) { g.GlitchUsage = n }},
 	{"tune.h2.be.glitches-threshold", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.Glitches = n }},
 }
 

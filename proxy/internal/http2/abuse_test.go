@@ -708,6 +708,20 @@ func TestGlitches(t *testing.T) {
 	p.fails(EnhanceYourCalm)
 }
 
+// Glitches do not end a connection that is to be let live.
+func TestLenient(t *testing.T) {
+	p := newPeer(t, Config{Server: true, Glitches: 10})
+	p.o.request = func(s *Stream) { p.o.close(s) }
+	p.o.c.Lenient = true
+	for i := range uint32(20) {
+		p.get(2*i+1, "X", "y")
+		p.must()
+	}
+	p.o.c.Lenient = false
+	p.get(41, "X", "y")
+	p.fails(EnhanceYourCalm)
+}
+
 // RST_STREAM and other frames beyond what is taken at once.
 func TestCrowded(t *testing.T) {
 	p := newPeer(t, Config{Server: true, MaxRst: 2, MaxFrames: 10})

@@ -19,6 +19,8 @@ const (
 type Conn struct {
 	// Secure tells that requests are sent over TLS: their scheme is https.
 	Secure bool
+	// Lenient lets the connection live however many glitches there were.
+	Lenient bool
 
 	cfg *Config
 	o   Owner
@@ -85,7 +87,7 @@ type Conn struct {
 // preface in the client's role, settings, and the connection's window.
 func (c *Conn) Init(cfg *Config, o Owner) {
 	*c = Conn{
-		Secure: c.Secure, cfg: cfg, o: o, out: c.out[:0], buckets: c.buckets,
+		Secure: c.Secure, Lenient: c.Lenient, cfg: cfg, o: o, out: c.out[:0], buckets: c.buckets,
 		recvWin: defaultWindow, sendWin: defaultWindow, recvInit: int64(cfg.window()), sendInit: defaultWindow,
 		peerFrame: minFrame, peerStreams: maxID, goAwayID: maxID, peerID: maxID,
 	}
@@ -588,7 +590,7 @@ func (c *Conn) drop() {
 func (c *Conn) glitch() error {
 	c.glitches++
 	if most := c.cfg.Glitches; most > 0 {
-		if c.glitches >= most {
+		if c.glitches >= most && !c.Lenient {
 			return c.fail(EnhanceYourCalm, "too many glitches")
 		}
 		if c.glitches >= most*3/4 {

@@ -40,6 +40,10 @@ type Reactor struct {
 	Loops, Polls atomic.Int64
 	IdleNs       atomic.Int64
 
+	usage     int   // see Usage
+	usageAt   int64 // when it was measured
+	usageIdle int64 // IdleNs then
+
 	poller  Poller
 	events  []Ready
 	now     int64
@@ -95,6 +99,7 @@ func New(index int, sys Sys, o Options) (*Reactor, error) {
 		bufSize: o.BufSize,
 	}
 	r.tick()
+	r.usageAt = r.now
 	r.trim.Fire = r
 	r.Set(&r.trim, r.now+trimPeriod)
 	return r, nil
@@ -194,6 +199,9 @@ func (r *Reactor) Turn(maxWait int64) {
 		r.IdleNs.Add(r.now - before)
 	}
 	r.Loops.Add(1)
+	if r.now-r.usageAt >= usageSpan {
+		r.measure()
+	}
 	if n > 0 {
 		r.Polls.Add(int64(n))
 	}
@@ -205,6 +213,19 @@ func (r *Reactor) Turn(maxWait int64) {
 	}
 	r.runReady()
 }
+
+// usageSpan is what [Reactor.Usage] is measured over, in nanoseconds.
+const usageSpan = 500e6
+
+func (r *Reactor) measure() {
+	idle := r.IdleNs.Load()
+	r.usage = 100 - int(max(0, min(100, (idle-r.usageIdle)*100/(r.now-r.usageAt))))
+	r.usageAt, r.usageIdle = r.now, idle
+}
+
+// Usage is how busy the reactor was lately, in percent of the time. It is for the
+// reactor itself.
+func (r *Reactor) Usage() int { return r.usage }
 
 // Pending tells whether the reactor has something to run without waiting.
 func (r *Reactor) Pending() bool { return len(r.ready) > 0 || r.hasMail.Load() }

@@ -47,6 +47,36 @@ func until(t *testing.T, r *Reactor, done func() bool) {
 	t.Fatal("the loop does not get there")
 }
 
+// setClock is a system whose time is set.
+type setClock struct {
+	Sys
+	now int64
+}
+
+func (c *setClock) Now() int64 { return c.now }
+
+func TestUsage(t *testing.T) {
+	c := &setClock{Linux, 1e9}
+	r, err := New(0, c, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, step := range []struct{ span, idle, want int64 }{
+		{usageSpan, usageSpan / 4, 75},
+		{usageSpan / 2, 0, 75}, // not yet
+		{usageSpan / 2, 0, 100},
+		{10 * usageSpan, 10 * usageSpan, 0},
+	} {
+		c.now += step.span
+		r.IdleNs.Add(step.idle)
+		r.Turn(0)
+		if int64(r.Usage()) != step.want {
+			t.Errorf("%+v: %d", step, r.Usage())
+		}
+	}
+}
+
 func TestEcho(t *testing.T) {
 	r := newTest(t)
 	a, b := socketpair(t, r)

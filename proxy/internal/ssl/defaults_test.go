@@ -38,6 +38,8 @@ func TestGlobalKeywords(t *testing.T) {
 		{line: "ssl-server-verify", want: "'ssl-server-verify' expects"},
 		{line: "ssl-server-verify foo", want: "'ssl-server-verify' expects 'none' or 'required' as argument."},
 		{line: "ssl-server-verify none"},
+		{line: "tune.glitches.kill.cpu-usage 101", want: "'tune.glitches.kill.cpu-usage' expects a numeric value between 0 and 100.", ours: true},
+		{line: "tune.glitches.kill.cpu-usage 80", ours: true},
 		{line: "ca-base", want: "global statement 'ca-base' expects a directory path as an argument."},
 		{line: "ca-base /a b", want: "'ca-base' cannot handle unexpected argument 'b'."},
 		{line: "ca-base /a"},

@@ -162,6 +162,7 @@ func (m *mux) readable() {
 		return
 	}
 	r := m.r
+	m.Lenient = r.Usage() < m.w.Snapshot().Global.GlitchUsage
 	was := r.Hold(true)
 	for i := 0; ; i++ {
 		if i == readsAtOnce {

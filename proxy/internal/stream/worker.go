@@ -30,6 +30,7 @@ type Global struct {
 	Daemon        bool
 	MasterWorker  bool
 	NoSplice      bool
+	NoVerify      bool // -dV: servers' certificates are trusted unless they say "verify required"
 	NoTrim        bool // no-memory-trimming
 	ServerState   string
 	PoolLowFDs    int
@@ -40,8 +41,11 @@ type Global struct {
 	H2MaxFrame, H2HeaderTable int
 	H2NoWebSocket             bool
 	H2LogErrors               string // of H2LogLevels
-	TLS                       TLSLimits
-	slots                     slots
+	// GlitchUsage is tune.glitches.kill.cpu-usage: the reactor's usage, in percent,
+	// below which a connection's glitches do not end it.
+	GlitchUsage int
+	TLS         TLSLimits
+	slots       slots
 }
 
 // TLSLimits are the process's settings of TLS; 0 is no limit, or off.
