@@ -20,6 +20,7 @@ type args struct {
 	diag         bool     // -dD
 	strict       bool     // -dW
 	noSplice     bool     // -dS
+	noVerify     bool     // -dV
 	peer         string   // -L
 	memory       int      // -m, MiB
 	maxconn      int      // -n
@@ -102,6 +103,8 @@ func parseArgs(words []string) (*args, error) {
 			a.strict = true
 		case flag == "dS":
 			a.noSplice = true
+		case flag == "dV":
+			a.noVerify = true
 		case strings.HasPrefix(flag, "dK"):
 			list := flag[2:]
 			a.dump = &list
@@ -171,7 +174,7 @@ func parseArgs(words []string) (*args, error) {
 }
 
 // others are options of HAProxy that say nothing to this program.
-var others = []string{"dA", "dC", "dF", "dG", "dI", "dL", "dM", "dR", "dT", "dV", "dZ", "dc", "de", "dk", "dp", "dr", "dt", "dv", "4"}
+var others = []string{"dA", "dC", "dF", "dG", "dI", "dL", "dM", "dR", "dT", "dZ", "dc", "de", "dk", "dp", "dr", "dt", "dv", "4"}
 
 func known(flag string) bool {
 	for _, o := range others {
@@ -199,6 +202,7 @@ const usage = `Usage : forebay [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ]
         -L set local peer name (default to hostname)
         -p writes pids of all children to this file
         -dS disables splice usage
+        -dV disables SSL verify on servers side
         -dK{class[,...]} dump registered keywords (use 'help' for list)
         -dW fails if any warning is emitted
         -dD diagnostic mode : warn about suspicious configuration statements

@@ -18,6 +18,7 @@ func TestParseArgs(t *testing.T) {
 		{"-f a -db -- b -c", args{files: []string{"a", "b", "-c"}, foreground: true}},
 		{"-f a -sf 1 2 -D", args{files: []string{"a"}, old: []int{1, 2}, oldSignal: syscall.SIGUSR1, daemon: true}},
 		{"-st -f a", args{files: []string{"a"}, oldSignal: syscall.SIGTERM}},
+		{"-dS -dV", args{noSplice: true, noVerify: true}},
 		{"-q -V", args{verbose: true}},
 		{"-V -q", args{verbose: true, quiet: true}},
 		{"-D -db", args{foreground: true}},

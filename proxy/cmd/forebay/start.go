@@ -22,7 +22,7 @@ func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
 
 // start loads the configuration and becomes a worker, a master or a daemon.
 func start(a *args, con *console.Console) int {
-	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, Debug: a.debug, Master: a.master}
+	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, Debug: a.debug, Master: a.master}
 	rec := &bundle.Recorder{From: bundle.Disk{}}
 	sources, err := config.ReadSources(config.OS{}, a.files)
 	if err != nil {
@@ -83,9 +83,6 @@ func start(a *args, con *console.Console) int {
 			PidFile: a.pidfile, Old: a.old, OldSignal: a.oldSignal, TakeFrom: a.takeFrom, NoSandbox: noSandbox(), Ready: ready, Daemon: daemon,
 			First: rec.Bundle(sources), FDs: worker.Descriptors(snap), MaxReloads: master.MaxReloads(snap),
 		})
-	}
-	if a.noSplice {
-		g.NoSplice = true
 	}
 	o := worker.Options{
 		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(), Debug: a.debug,

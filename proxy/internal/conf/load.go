@@ -29,6 +29,8 @@ type Input struct {
 	// ProxyMaxConn is the command line's -N: the maxconn of frontends that say
 	// nothing about it; 0: not given.
 	ProxyMaxConn int
+	// NoSplice is -dS: "nosplice". NoVerify is -dV: "ssl-server-verify none".
+	NoSplice, NoVerify bool
 }
 
 // Load reads a configuration. The snapshot is nil if there were errors; they and
@@ -54,7 +56,7 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 	if l.Threads == 0 {
 		l.Threads = configuredThreads(blocks)
 	}
-	g.Threads = l.Threads
+	g.Threads, g.NoSplice, g.NoVerify = l.Threads, in.NoSplice, in.NoVerify
 	for _, f := range early {
 		f(&Ctx{Loading: l, Section: "global"})
 	}

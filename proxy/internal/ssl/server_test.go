@@ -410,6 +410,18 @@ func TestServerAccepted(t *testing.T) {
 	}
 }
 
+// "-dV" of the command line is "ssl-server-verify none".
+func TestNoVerify(t *testing.T) {
+	in := snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte("backend b\n server s 127.0.0.1:1 ssl\n"))}, Threads: 1, MaxConn: 100}
+	if snap, _ := snapshot.Load(in); snap != nil {
+		t.Error("a server without authorities is accepted")
+	}
+	in.NoVerify = true
+	if snap, d := snapshot.Load(in); snap == nil {
+		t.Error(d.All())
+	}
+}
+
 // refuses tells whether haproxy does not take a configuration.
 func refuses(t *testing.T, text string) bool {
 	t.Helper()

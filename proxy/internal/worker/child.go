@@ -76,9 +76,6 @@ func Child() int {
 		con.Diagnostics(d, false)
 		return 1
 	}
-	if o.Settings.NoSplice {
-		snap.Global.NoSplice = true
-	}
 	if err := renumber(snap, list); err != nil {
 		con.Alert("%v", err)
 		return 1

@@ -16,11 +16,12 @@ type Settings struct {
 	Files        string // HAPROXY_CFGFILES: names of the sources, separated by ';'
 	Master       bool   // there is a master
 	NoSplice     bool   // -dS
+	NoVerify     bool   // -dV
 	Debug        bool   // -d: exchanges are shown on standard output
 }
 
 // features are the names that "feature()" in conditions finds.
-var features = []string{"ACCEPT4", "CRYPT_H", "EPOLL", "GETADDRINFO", "LINUX_SPLICE", "LINUX_TPROXY", "NETFILTER", "POLL", "PRCTL", "THREAD", "TFO", "TPROXY"}
+var features = []string{"ACCEPT4", "CRYPT_H", "EPOLL", "GETADDRINFO", "LINUX_SPLICE", "LINUX_TPROXY", "NETFILTER", "OPENSSL", "POLL", "PRCTL", "THREAD", "TFO", "TPROXY"}
 
 // Options are the language's conditions and variables.
 func (s Settings) Options() config.Options {
@@ -40,5 +41,5 @@ func (s Settings) Options() config.Options {
 
 // Input is what [snapshot.Load] takes, but for the files.
 func (s Settings) Input() snapshot.Input {
-	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn}
+	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn, NoSplice: s.NoSplice, NoVerify: s.NoVerify}
 }
