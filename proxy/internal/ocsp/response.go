@@ -99,7 +99,7 @@ var (
 	ErrBasic     = errors.New("Failed to get basic response from OCSP Response")
 	ErrUnknown   = errors.New("OCSP single response: certificate status is unknown")
 	ErrNoNext    = errors.New("OCSP single response: missing nextupdate")
-	ErrExpired   = errors.New("OCSP single response: no longer valid")
+	ErrExpired   = errors.New("OCSP single response: no longer valid.")
 	ErrOther     = errors.New("OCSP single response: Certificate ID does not match certificate and issuer")
 	ErrSignature = errors.New("OCSP response: its signature is not the issuer's")
 )
