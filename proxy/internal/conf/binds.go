@@ -38,6 +38,7 @@ func init() {
 		BindOption{Name: "group", Args: 1, Parse: bindGroup},
 		BindOption{Name: "shards", Args: 1, Parse: bindShards},
 		BindOption{Name: "proto", Args: 1, Parse: bindProto},
+		BindOption{Name: "idle-ping", Args: 1, Parse: bindIdlePing},
 	)
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -105,6 +106,11 @@ func init() {
 			s.Proto = p
 			return 2, err
 		}},
+		ServerOption{Name: "idle-ping", Args: 1, Dynamic: true, Parse: func(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
+			d, err := interval(words)
+			s.IdlePing = d
+			return 2, err
+		}},
 		ServerOption{Name: "ws", Args: 1, Dynamic: true, Parse: func(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 			if len(words) < 2 || !slices.Contains([]string{"auto", "h1", "h2"}, words[1]) {
 				return 0, say("'ws' has to be 'auto', 'h1' or 'h2'.")
@@ -158,6 +164,26 @@ func bindProto(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	p, err := protocol(words)
 	b.Proto = p
 	return 2, err
+}
+
+// bindIdlePing is "idle-ping" on a bind line.
+func bindIdlePing(_ *Ctx, b *stream.Bind, words []string) (int, error) {
+	d, err := interval(words)
+	b.IdlePing = d
+	return 2, err
+}
+
+// interval reads a time in milliseconds after an option.
+func interval(words []string) (time.Duration, error) {
+	v, err := value(words)
+	if err != nil {
+		return 0, err
+	}
+	d, err := config.ParseTime(v, time.Millisecond)
+	if err != nil {
+		return 0, say("'%s' : %w", words[0], err)
+	}
+	return d, nil
 }
 
 // finishH2 gives HTTP/2's settings their defaults, and looks whether protocols

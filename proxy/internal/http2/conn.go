@@ -80,6 +80,7 @@ type Conn struct {
 	early    int
 	rsts     int // since Crowded was asked
 	frames   int
+	pongs    int
 	aborted  bool
 }
 
@@ -344,7 +345,9 @@ func (c *Conn) whole(b []byte) error {
 	case frameSettings:
 		return c.settingsFrame(b)
 	case framePing:
-		if !f.has(flagAck) {
+		if f.has(flagAck) {
+			c.pongs++
+		} else {
 			ch := c.space(frameHeader + 8)
 			c.answered(ch, append(appendFrame(ch.b, 8, framePing, flagAck, 0), b...))
 		}
@@ -693,6 +696,9 @@ func (c *Conn) Ping() {
 	ch := c.space(frameHeader + 8)
 	c.grew(ch, append(appendFrame(ch.b, 8, framePing, 0, 0), "forebay!"...))
 }
+
+// Pongs is how many PINGs the peer has acknowledged.
+func (c *Conn) Pongs() int { return c.pongs }
 
 // Abort ends the connection: its streams fail with err and wait to be closed,
 // and nothing more is sent. After an error of Feed, what is queued, with the

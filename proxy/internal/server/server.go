@@ -44,6 +44,9 @@ type Settings struct {
 	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what TLS
 	// agrees on.
 	Proto string
+	// IdlePing is how often idle HTTP/2 connections are asked whether they live; 0:
+	// never.
+	IdlePing time.Duration
 	// WS is how WebSockets are carried: "h1", "h2", or "" ("auto").
 	WS string
 	// Preamble is what a connection begins with, nil: nothing.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/counter"
@@ -45,6 +46,9 @@ type Bind struct {
 	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what the
 	// connection itself says.
 	Proto string
+	// IdlePing is how often idle HTTP/2 connections are asked whether they live; 0:
+	// never.
+	IdlePing time.Duration
 
 	// Handler, if set, serves accepted connections instead of the proxy's mode:
 	// the Runtime socket is one.

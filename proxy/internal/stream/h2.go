@@ -2,6 +2,7 @@ package stream
 
 import (
 	"encoding/base64"
+	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/http2"
@@ -50,6 +51,11 @@ func (s *Session) Writable() {
 
 // armIdle sets how long the connection may be idle between requests.
 func (s *Session) armIdle() {
+	s.arm(s.idleTimeout())
+	s.mux.ping(s.Listener.Bind.Load().IdlePing)
+}
+
+func (s *Session) idleTimeout() time.Duration {
 	t := s.FE.Timeouts.HTTPKeepAlive
 	if t == 0 {
 		t = s.FE.Timeouts.HTTPRequest
@@ -60,7 +66,7 @@ func (s *Session) armIdle() {
 	if s.Listener.worker.Stopping.Load() {
 		t = 1e9
 	}
-	s.arm(t)
+	return t
 }
 
 // Run is the life of an exchange over HTTP/2, in a coroutine of its own.

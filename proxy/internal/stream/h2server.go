@@ -91,10 +91,12 @@ func (c *ServerConn) left() {
 	srv.Idle.Add(1)
 	if c.keptPrivate() {
 		c.owner.priv = c
+		m.ping(set.IdlePing)
 		return
 	}
 	c.owner = nil
 	pool.Put(c)
+	m.ping(set.IdlePing)
 }
 
 // keptPrivate tells whether only one client's requests may use the connection.

@@ -27,6 +27,7 @@ type bed struct {
 	tls    *tls.Config
 	// webSockets makes extended CONNECT be announced.
 	webSockets bool
+	idlePing   time.Duration
 }
 
 type bedOption func(*bed)
@@ -69,7 +70,7 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 	}
 	snap.Global.H2NoWebSocket = !b.webSockets
 	w.SetSnapshot(snap)
-	bind := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1, TLS: b.tls}
+	bind := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1, TLS: b.tls, IdlePing: b.idlePing}
 	if threads > 1 {
 		// A port of 0 would give every socket its own.
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -24,7 +24,8 @@ type mux struct {
 	dirty     bool  // in the list of those to be flushed
 	dying     bool  // nothing but the end is awaited
 	until     int64 // for how long, on the reactor's clock
-	gone      bool  // the connection is closed
+	pinger    *pinger
+	gone      bool // the connection is closed
 }
 
 // muxes is one reactor's connections that have something to send.
@@ -336,6 +337,9 @@ func (m *mux) closed() {
 	}
 	m.gone, m.dying = true, true
 	m.r.Remove(&m.timer)
+	if m.pinger != nil {
+		m.r.Remove(&m.pinger.timer)
+	}
 	was := m.r.Hold(true)
 	m.Abort(reactor.ErrClosed)
 	m.settle()
