@@ -16,7 +16,7 @@ func TestProxyProtocol(t *testing.T) {
 frontend third
     bind %s accept-proxy
     log %s format raw local0
-    log-format "%%ci %%[dst_port] %%[fc_src] %%[fc_pp_authority] %%[fc_pp_tlv(0xe0)] %%[fc_rcvd_proxy]"
+    log-format "%%ci %%[dst_port] %%[fc_src] %%[fc_pp_authority] %%[fc_pp_tlv(0xe0)] %%[fc_pp_tlv(NETNS)] %%[fc_rcvd_proxy]"
     default_backend app
 
 backend app
@@ -42,9 +42,9 @@ frontend shut
 
 backend on
     server s1 %s send-proxy check inter 1s
-    server s2 %s send-proxy-v2 proxy-v2-options crc32c,authority set-proxy-v2-tlv-fmt(0xE0) a-%%[src_port] disabled
+    server s2 %s send-proxy-v2 proxy-v2-options crc32c,authority set-proxy-v2-tlv-fmt(0xE0) a-%%[src_port] set-proxy-v2-tlv-fmt(0x30) blue disabled
 `, first, shut, second, third))
-	want := "127.0.0.1 " + first[strings.LastIndexByte(first, ':')+1:] + " 127.0.0.1 - - 1"
+	want := "127.0.0.1 " + first[strings.LastIndexByte(first, ':')+1:] + " 127.0.0.1 - - - 1"
 	if out := sh(t, tool(t, "curl")+" -sS --max-time 20 --haproxy-protocol http://"+first+"/"); !strings.HasPrefix(out, "hello") {
 		t.Errorf("curl got %q", out)
 	}
@@ -56,7 +56,9 @@ backend on
 	if out := sh(t, tool(t, "curl")+" -sS --max-time 20 --haproxy-protocol http://"+first+"/"); !strings.HasPrefix(out, "hello") {
 		t.Errorf("curl got %q", out)
 	}
-	logs.next(t, " 127.0.0.1 - a-")
+	if line := strings.Join(logs.next(t, " 127.0.0.1 - a-"), "\n"); !strings.Contains(line, " blue 1") {
+		t.Errorf("no network namespace in %q", line)
+	}
 
 	if status, _, err := get(shut, "/"); err == nil {
 		t.Errorf("a rejected connection got %d", status)
