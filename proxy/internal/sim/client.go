@@ -276,14 +276,15 @@ func (c *client) read() {
 			c.w.failf("client of conn %d: %v", c.e.c.id, err)
 			return
 		}
+		if c.tunnel != nil {
+			return
+		}
 		if c.readPace > 0 {
-			if c.tunnel == nil {
-				c.waking = true
-				c.w.after(c.rnd.Int64N(3e6), func() {
-					c.waking = false
-					c.run()
-				})
-			}
+			c.waking = true
+			c.w.after(c.rnd.Int64N(3e6), func() {
+				c.waking = false
+				c.run()
+			})
 			return
 		}
 	}

@@ -60,6 +60,7 @@ type wire struct {
 	deaf      bool      // what it says then is not understood any more
 
 	noise     int // one in so many frames is of no use
+	noises    int // how many there were
 	writePace int
 	readPace  int
 	abortAt   int // bytes written, -1: never
@@ -759,7 +760,8 @@ func (c *wire) produce() bool {
 	if !c.greeted && !c.server || c.shy {
 		return false
 	}
-	if c.noise > 0 && c.rnd.IntN(c.noise) == 0 {
+	if c.noise > 0 && c.noises < 300 && c.rnd.IntN(c.noise) == 0 {
+		c.noises++ // more would not be tolerated
 		c.rattle()
 	}
 	live := c.order[:0]

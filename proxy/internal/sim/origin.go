@@ -394,7 +394,7 @@ func (c *originConn) answer() {
 	}
 	c.out = append(c.out, head+"\r\n"...)
 	c.out = append(c.out, body...)
-	if !c.w.calm && rnd.IntN(30) == 0 && !s.close {
+	if !c.w.calm && rnd.IntN(30) == 0 && !s.close && c.writePace == 0 { // else it could be taken for the next answer
 		c.out = append(c.out, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-id: 0\r\n\r\nstray"...)
 		s.close = true
 	}
