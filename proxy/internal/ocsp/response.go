@@ -135,6 +135,9 @@ func (r *Response) Expires() time.Time {
 	return r.basic.Data.Responses[0].NextUpdate.Add(-skew)
 }
 
+// Produced is when the response was made.
+func (r *Response) Produced() time.Time { return r.basic.Data.ProducedAt }
+
 // Valid tells whether the response could be used for some certificate: that it is
 // one answer, which says something, and is good at that time (manual 5.1, "crt").
 func (r *Response) Valid(now time.Time) error {

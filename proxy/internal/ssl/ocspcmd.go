@@ -111,7 +111,9 @@ func setResponse(c *runtimeapi.Conn, args []string) error {
 	if err != nil {
 		return runtimeapi.Errorf("Failed to update OCSP response. (%s)\n", err)
 	}
-	renewals.InWorker(c.Worker).follow(c.Worker)
+	k := renewals.InWorker(c.Worker)
+	k.set(list[i].id, der)
+	k.follow(c.Worker)
 	return c.Printf("OCSP Response updated!\n")
 }
 

@@ -34,7 +34,7 @@ type renewal struct {
 	result     int       // see results
 	why        string    // more of it, "" if there is none
 	busy       bool
-	newest     []byte // what was fetched last
+	newest     []byte // what was fetched or set last
 }
 
 // Results of a renewal (management.txt 9.3, "show ssl ocsp-updates").
@@ -61,15 +61,16 @@ const (
 var renewals = stream.NewSlot[renewer]()
 
 func init() {
-	snapshot.RegisterApply("ocsp", func(w *stream.Worker, _, _ *stream.Snapshot) { renewals.InWorker(w).follow(w) })
+	// At once: clients may insist on a response that only the last configuration had.
+	snapshot.RegisterApply("ocsp", func(w *stream.Worker, _, _ *stream.Snapshot) { renewals.InWorker(w).look(w, time.Now()) })
 }
 
-// follow looks at all certificates in the background: after they have changed, and
-// when something is due.
-func (k *renewer) follow(w *stream.Worker) { go k.look(w) }
+// follow looks at all certificates in the background, after some have changed.
+func (k *renewer) follow(w *stream.Worker) { go k.look(w, time.Now()) }
 
-// look does what is due, and sets the timer for what will be.
-func (k *renewer) look(w *stream.Worker) {
+// look does what is due now, and sets the timer for what will be. It must not be
+// called on a reactor.
+func (k *renewer) look(w *stream.Worker, now time.Time) {
 	if w.Stopping.Load() {
 		return
 	}
@@ -80,7 +81,6 @@ func (k *renewer) look(w *stream.Worker) {
 	if u == nil {
 		return // the graph was not made of a configuration
 	}
-	now := time.Now()
 	next := now.Add(u.longest)
 	seen := map[string]bool{}
 	for _, s := range statuses(g) {
@@ -110,11 +110,8 @@ func (k *renewer) one(w *stream.Worker, u *ocspUpdates, s *status, now time.Time
 	k.mu.Unlock()
 	var at time.Time
 	response := s.response()
-	if response == nil && s.renewed && newest != nil && s.pair.CheckOCSP(newest, now) == nil {
-		// A configuration was applied: the files may be older.
-		if s.staple(newest) == nil {
-			response = newest
-		}
+	if newest != nil && later(newest, response) && s.pair.CheckOCSP(newest, now) == nil && s.staple(newest) == nil {
+		response = newest // files are older: a configuration was applied, or a certificate committed
 	}
 	if response != nil {
 		if at = expires(response); !now.Before(at) {
@@ -148,6 +145,27 @@ func (k *renewer) one(w *stream.Worker, u *ocspUpdates, s *status, now time.Time
 		return r.next
 	}
 	return at
+}
+
+// set notes a response that was not fetched.
+func (k *renewer) set(id ocsp.ID, response []byte) {
+	r := k.get(id)
+	k.mu.Lock()
+	r.newest = response
+	k.mu.Unlock()
+}
+
+// later tells whether response a was made after b, which may be nil.
+func later(a, b []byte) bool {
+	if b == nil {
+		return true
+	}
+	x, err := ocsp.Parse(a)
+	if err != nil {
+		return false
+	}
+	y, err := ocsp.Parse(b)
+	return err != nil || x.Produced().After(y.Produced())
 }
 
 // after tells when a response is to be renewed that was got now.
@@ -197,7 +215,7 @@ func (k *renewer) wake(w *stream.Worker, at time.Time) {
 		k.timer.Stop()
 	}
 	k.at = at
-	k.timer = time.AfterFunc(time.Until(at), func() { k.look(w) })
+	k.timer = time.AfterFunc(time.Until(at), func() { k.look(w, time.Now()) })
 }
 
 // renew fetches a response and puts it in force. It blocks for seconds.
@@ -231,7 +249,7 @@ func (k *renewer) renew(w *stream.Worker, s *status) ([]byte, error) {
 	k.mu.Unlock()
 	logs.SendGlobal(w, logs.Notice, fmt.Sprintf("<OCSP-UPDATE> %s %d \"%s\" %d %d", s.certs[0].Name, result, text, bad, good))
 	if result == updateHTTP {
-		logs.SendGlobal(w, logs.Info, exchange(&x))
+		logs.SendGlobal(w, logs.Notice, exchange(&x))
 	}
 	k.wake(w, next)
 	return response, err

@@ -133,6 +133,12 @@ frontend ready
 		"set ssl ocsp-response "+b64(stapled.OCSP(t, func(r *ocsp.Response) { r.Status = ocsp.Unknown })),
 		"set ssl ocsp-response "+b64(ocsp.TryLaterErrorResponse),
 		"show ssl cert "+p("stapled.pem.ocsp"), "show ssl cert "+p("a.pem.ocsp"))
+	// what belongs to a certificate stays when it is replaced
+	renewed := root.Issue(t, "stapled.test", certtest.Serial(79))
+	say(payload("set ssl cert "+p("stapled.pem"), stapled.PEM(t)), "show ssl cert *"+p("stapled.pem"), "show ssl cert *"+p("stapled.pem.ocsp"), "commit ssl cert "+p("stapled.pem"), "show ssl cert "+p("stapled.pem"), "show ssl cert "+p("stapled.pem.ocsp"),
+		payload("set ssl cert "+p("stapled.pem"), renewed.PEM(t)), "show ssl cert *"+p("stapled.pem"), "commit ssl cert "+p("stapled.pem"), "show ssl cert "+p("stapled.pem"), "show ssl cert "+p("stapled.pem.ocsp"), "show ssl ocsp-response",
+		payload("set ssl cert "+p("stapled.pem.issuer"), root.CertPEM()), "show ssl cert *"+p("stapled.pem"),
+		payload("set ssl cert "+p("stapled.pem.ocsp"), []byte(b64(renewed.OCSP(t)))), "show ssl cert *"+p("stapled.pem.ocsp"), "commit ssl cert "+p("stapled.pem"), "show ssl cert "+p("stapled.pem"), "show ssl cert "+p("stapled.pem.ocsp"), "show ssl ocsp-response")
 	// keys of tickets
 	key := b64([]byte(strings.Repeat("k", 48)))
 	say("show tls-keys", "show tls-keys *", "show tls-keys #0", "show tls-keys "+p("keys"), "show tls-keys x", "set ssl tls-key", "set ssl tls-key x", "set ssl tls-key x y", "set ssl tls-key #0 y",
