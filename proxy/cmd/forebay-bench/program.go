@@ -103,13 +103,16 @@ const manyOrigins = 32
 // start runs a proxy and waits until it accepts connections.
 func (p *program) start(dir string, threads int, origin netip.AddrPort) (*running, error) {
 	r := &running{program: p}
+	var held []net.Listener // until all are chosen: each port once
 	for _, a := range []*netip.AddrPort{&r.http, &r.tcp, &r.many, &r.h2, &r.ecdsa, &r.rsa} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
+		held = append(held, l)
 		*a = l.Addr().(*net.TCPAddr).AddrPort()
-		defer l.Close()
+	}
+	for _, l := range held {
 		l.Close()
 	}
 	file := filepath.Join(dir, p.name+".cfg")
