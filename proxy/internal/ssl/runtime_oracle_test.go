@@ -111,6 +111,8 @@ frontend ready
 		payload("set ssl cert "+p("folder/new.pem"), fresh2.PEM(t)), "commit ssl cert "+p("folder/new.pem"), "add ssl crt-list "+p("folder")+"/ "+p("folder/new.pem"),
 		"show ssl crt-list -n "+p("folder"), "del ssl crt-list "+p("folder")+" "+p("folder/new.pem"), "del ssl cert "+p("folder/new.pem"), "del ssl crt-list "+p("folder")+" "+p("folder/one.pem"), "show ssl crt-list "+p("folder"),
 		"del ssl crt-list "+p("list")+" "+p("fresh.pem"), "del ssl crt-list "+p("list")+" "+p("fresh.pem")+":6", "del ssl crt-list "+p("list")+" "+p("fresh.pem"), "del ssl cert "+p("fresh.pem"), "show ssl cert "+p("fresh.pem"))
+	say("new ssl cert relative.pem", payload("set ssl cert relative.pem", fresh.PEM(t)), "commit ssl cert relative.pem", "add ssl crt-list "+p("list")+" relative.pem", payload("add ssl crt-list "+p("list"), []byte("relative.pem *.test")), "show ssl crt-list "+p("list"),
+		"add ssl crt-list "+p("list")+" c.pem", "del ssl crt-list "+p("list")+" c.pem", "del ssl crt-list "+p("list")+" relative.pem", "show ssl cert c.pem")
 	// authorities
 	say("show ssl ca-file "+clients, "show ssl ca-file "+clients+":1", "show ssl ca-file "+clients+":2", "show ssl ca-file "+clients+":3", "show ssl ca-file "+clients+":0",
 		"show ssl ca-file "+clients+":x", "show ssl ca-file x", "show ssl ca-file *"+clients, "new ssl ca-file", "set ssl ca-file", "set ssl ca-file x", "commit ssl ca-file", "abort ssl ca-file", "del ssl ca-file",
