@@ -17,6 +17,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
 // heard collects the messages of all workers, by the names in them.
@@ -115,40 +116,20 @@ func start(t *testing.T, text string) *stream.Worker {
 
 func startOn(t *testing.T, threads int, text string) *stream.Worker {
 	t.Helper()
-	var rs []*reactor.Reactor
-	for i := range threads {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rs = append(rs, r)
-	}
-	w := stream.NewWorker(rs)
+	w := workertest.New(t, threads)
 	w.Init()
 	snap := mustLoad(t, text)
 	if err := snapshot.Start(w, snap, nil); err != nil {
 		t.Fatal(err)
 	}
-	var wg sync.WaitGroup
-	for _, r := range rs {
-		wg.Add(1)
-		go func() { r.Run(); wg.Done() }()
-	}
+	workertest.Run(t, w)
 	t.Cleanup(func() {
 		StopAll(w)
 		w.OnAll(func(*reactor.Reactor) {}) // what was posted has run
-		for _, r := range rs {
-			r.Stop()
-		}
-		wg.Wait()
-		for _, r := range rs {
-			if n := r.Panics.Load(); n > 0 {
-				t.Errorf("%d panics", n)
-			}
+		for _, r := range w.Reactors {
 			if n := r.Descriptors(); n > 0 {
 				t.Errorf("%d descriptors are still open", n)
 			}
-			r.Close()
 		}
 		for name := range snap.Backends {
 			forget(name)

@@ -8,9 +8,8 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	_ "github.com/forebay-lb/forebay/proxy/internal/features"
-	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
-	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
 // settings are of the kind that people use: conditions, edited headers, a log
@@ -90,15 +89,9 @@ func TestNoAllocationPerRequestWithFeatures(t *testing.T) {
 	if snap == nil {
 		t.Fatal(d.All())
 	}
-	r, err := reactor.New(0, reactor.Linux, reactor.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := stream.NewWorker([]*reactor.Reactor{r})
+	w := workertest.New(t, 1)
 	w.Init()
-	done := make(chan bool)
-	go func() { r.Run(); close(done) }()
-	defer func() { r.Stop(); <-done }()
+	workertest.Run(t, w)
 	if err := snapshot.Start(w, snap, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
 // bed is a worker whose frontend tells why connections failed.
@@ -25,12 +25,7 @@ type bed struct {
 
 func newBed(t *testing.T, text string) *bed {
 	t.Helper()
-	r, err := reactor.New(0, reactor.Linux, reactor.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.OnPanic = func(p any, stack []byte) { t.Errorf("%v\n%s", p, stack) }
-	w := stream.NewWorker([]*reactor.Reactor{r})
+	w := workertest.New(t, 1)
 	w.Init()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -48,16 +43,7 @@ func newBed(t *testing.T, text string) *bed {
 	if err := snapshot.Start(w, s, nil); err != nil {
 		t.Fatal(err)
 	}
-	var wg sync.WaitGroup
-	wg.Go(r.Run)
-	t.Cleanup(func() {
-		r.Stop()
-		wg.Wait()
-		r.Close()
-		for _, l := range w.Listeners {
-			l.Discard()
-		}
-	})
+	workertest.Run(t, w)
 	return b
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,35 +15,16 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	_ "github.com/forebay-lb/forebay/proxy/internal/stats"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
 func newBed(t testing.TB, threads int) *stream.Worker {
 	t.Helper()
-	var rs []*reactor.Reactor
-	for i := range threads {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rs = append(rs, r)
-	}
-	w := stream.NewWorker(rs)
+	w := workertest.New(t, threads)
 	w.Init()
-	w.SetSnapshot(graph(threads, rs[0].Sys.Wall()))
+	w.SetSnapshot(graph(threads, w.Reactors[0].Sys.Wall()))
 	w.MaxConn.Store(2000)
-	var wg sync.WaitGroup
-	for _, r := range rs {
-		wg.Go(r.Run)
-	}
-	t.Cleanup(func() {
-		for _, r := range rs {
-			r.Stop()
-		}
-		wg.Wait()
-		for _, r := range rs {
-			r.Close()
-		}
-	})
+	workertest.Run(t, w)
 	return w
 }
 

@@ -9,13 +9,12 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
 // bed is a worker on real sockets that configurations are applied to.
@@ -27,35 +26,9 @@ type bed struct {
 
 func newBed(t *testing.T, threads int) *bed {
 	t.Helper()
-	var rs []*reactor.Reactor
-	for i := range threads {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rs = append(rs, r)
-	}
-	w := stream.NewWorker(rs)
+	w := workertest.New(t, threads)
 	w.Init()
-	var wg sync.WaitGroup
-	for _, r := range rs {
-		wg.Go(r.Run)
-	}
-	t.Cleanup(func() {
-		for _, r := range rs {
-			r.Stop()
-		}
-		wg.Wait()
-		for _, r := range rs {
-			if n := r.Panics.Load(); n > 0 {
-				t.Errorf("%d panics on reactor %d", n, r.Index)
-			}
-			r.Close()
-		}
-		for _, l := range w.Listeners {
-			l.Discard()
-		}
-	})
+	workertest.Run(t, w)
 	return &bed{t: t, w: w, sock: filepath.Join(t.TempDir(), "s")}
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,19 +17,12 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
 func newWorker(t *testing.T) *stream.Worker {
 	t.Helper()
-	var rs []*reactor.Reactor
-	for i := range 2 {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rs = append(rs, r)
-	}
-	w := stream.NewWorker(rs)
+	w := workertest.New(t, 2)
 	fe := &stream.Proxy{Name: "f,e", Frontend: true, Mode: stream.HTTP, ID: 2, FE: stream.NewFrontState("f,e", 2)}
 	be := &stream.Proxy{Name: "be", Backend: true, Mode: stream.HTTP, ID: 3, BE: stream.NewBackState("be", 2, w.Started)}
 	fe.DefaultBackend = be
@@ -41,19 +33,7 @@ func newWorker(t *testing.T) *stream.Worker {
 		Global: &stream.Global{MaxConn: 50}, Proxies: []*stream.Proxy{fe, be},
 		Frontends: map[string]*stream.Proxy{"f,e": fe}, Backends: map[string]*stream.Proxy{"be": be},
 	})
-	var wg sync.WaitGroup
-	for _, r := range rs {
-		wg.Go(r.Run)
-	}
-	t.Cleanup(func() {
-		for _, r := range rs {
-			r.Stop()
-		}
-		wg.Wait()
-		for _, r := range rs {
-			r.Close()
-		}
-	})
+	workertest.Run(t, w)
 	return w
 }
 

@@ -55,6 +55,7 @@ func (s *Session) armIdle() {
 	s.mux.ping(s.Listener.Bind.Load().IdlePing)
 }
 
+// idleTimeout is how long a client may wait before its next request, 0 for ever.
 func (s *Session) idleTimeout() time.Duration {
 	t := s.FE.Timeouts.HTTPKeepAlive
 	if t == 0 {

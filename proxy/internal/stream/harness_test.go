@@ -9,13 +9,13 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
 // bed is a worker with one frontend and one backend on real sockets.
@@ -39,15 +39,7 @@ func newBed(t *testing.T, mode stream.Mode, servers []string, opts ...bedOption)
 
 func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opts ...bedOption) *bed {
 	t.Helper()
-	var rs []*reactor.Reactor
-	for i := range threads {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rs = append(rs, r)
-	}
-	w := stream.NewWorker(rs)
+	w := workertest.New(t, threads)
 	w.Init()
 	b := &bed{t: t, w: w}
 	times := stream.Timeouts{Client: 5 * time.Second, Server: 5 * time.Second, Connect: time.Second}
@@ -87,23 +79,7 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 	got, _ := reactor.Linux.Getsockname(l.Descriptors()[0])
 	b.addr = got.String()
 	l.Start()
-	var wg sync.WaitGroup
-	for _, r := range rs {
-		wg.Add(1)
-		go func() { r.Run(); wg.Done() }()
-	}
-	t.Cleanup(func() {
-		for _, r := range rs {
-			r.Stop()
-		}
-		wg.Wait()
-		for _, r := range rs {
-			if n := r.Panics.Load(); n > 0 {
-				t.Errorf("%d panics on reactor %d", n, r.Index)
-			}
-			r.Close()
-		}
-	})
+	workertest.Run(t, w)
 	return b
 }
 

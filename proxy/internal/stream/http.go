@@ -137,17 +137,7 @@ func (s *Session) serveHTTP() {
 		}
 		if st.in.empty() {
 			s.detach()
-			t := s.FE.Timeouts.HTTPKeepAlive
-			if t == 0 {
-				t = s.FE.Timeouts.HTTPRequest
-			}
-			if t == 0 {
-				t = s.FE.Timeouts.Client
-			}
-			if s.Listener.worker.Stopping.Load() {
-				t = 1e9
-			}
-			s.arm(t)
+			s.arm(s.idleTimeout())
 			return
 		}
 		// The next request is there already.

@@ -1,0 +1,48 @@
+// Package workertest makes workers for the tests of other packages: reactors on
+// the real system, which a test turns for as long as it lasts. It knows nothing of
+// configurations.
+package workertest
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// New makes a worker whose reactors do not turn yet, see [Run].
+func New(t testing.TB, threads int) *stream.Worker {
+	t.Helper()
+	var rs []*reactor.Reactor
+	for i := range threads {
+		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.OnPanic = func(p any, stack []byte) { t.Errorf("panic on reactor %d: %v\n%s", i, p, stack) }
+		rs = append(rs, r)
+	}
+	return stream.NewWorker(rs)
+}
+
+// Run turns the reactors until the test and its cleanups, as far as they were
+// registered after this call, have ended.
+func Run(t testing.TB, w *stream.Worker) {
+	var wg sync.WaitGroup
+	for _, r := range w.Reactors {
+		wg.Go(r.Run)
+	}
+	t.Cleanup(func() {
+		for _, r := range w.Reactors {
+			r.Stop()
+		}
+		wg.Wait()
+		for _, r := range w.Reactors {
+			r.Close()
+		}
+		for _, l := range w.Listeners {
+			l.Discard()
+		}
+	})
+}
