@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 // pair is one side of the comparison: a proxy (forebay or HAProxy), a server
@@ -115,21 +117,8 @@ backend deny
 func newPair(t *testing.T, path string) *pair {
 	t.Helper()
 	d := &pair{t: t, addr: address(t), log: collect(t)}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go d.serve(c)
-		}
-	}()
-	text := strings.NewReplacer("@LOG@", d.log.addr, "@WEB@", d.addr, "@ORIGIN@", l.Addr().String(), "@DEAD@", address(t)).Replace(diffConfig)
+	origin := tcptest.Serve(t, d.serve)
+	text := strings.NewReplacer("@LOG@", d.log.addr, "@WEB@", d.addr, "@ORIGIN@", origin, "@DEAD@", address(t)).Replace(diffConfig)
 	p := serveWith(t, path, text)
 	t.Cleanup(p.stop)
 	return d
@@ -139,7 +128,6 @@ const sentinel = "GET /sentinel HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n
 
 // serve is the server: it writes down each request and answers.
 func (d *pair) serve(c net.Conn) {
-	defer c.Close()
 	r := bufio.NewReader(c)
 	for {
 		head, body, err := readMessage(r)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 // shop is the configuration that the tests of reloads vary.
@@ -74,33 +76,18 @@ func (c *lineConn) echo(text string) {
 // newEcho is a TCP server that sends back what comes.
 func newEcho(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
+	return tcptest.Serve(t, func(c net.Conn) {
+		b := make([]byte, 64<<10)
 		for {
-			c, err := l.Accept()
+			n, err := c.Read(b)
+			if n > 0 {
+				c.Write(b[:n])
+			}
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				b := make([]byte, 64<<10)
-				for {
-					n, err := c.Read(b)
-					if n > 0 {
-						c.Write(b[:n])
-					}
-					if err != nil {
-						return
-					}
-				}
-			}()
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 // TestApplyInPlace is point 4 of what a user can do: what no Runtime command can

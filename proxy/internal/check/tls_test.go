@@ -10,45 +10,29 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 // tlsPeer is a server under TLS that answers requests with the name and protocol
 // that it was asked for.
 func tlsPeer(t *testing.T, cfg *tls.Config) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	t.Cleanup(func() { l.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				s := tls.Server(c, cfg)
-				if s.Handshake() != nil {
-					return
-				}
-				if _, err := bufio.NewReader(s).ReadString('\n'); err != nil {
-					return
-				}
-				st := s.ConnectionState()
-				fmt.Fprintf(s, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len("name=/alpn=.")+len(st.ServerName)+len(st.NegotiatedProtocol))
-				fmt.Fprintf(s, "name=%s/alpn=%s.", st.ServerName, st.NegotiatedProtocol)
-				io.Copy(io.Discard, s)
-			})
+	return tcptest.Serve(t, func(c net.Conn) {
+		s := tls.Server(c, cfg)
+		if s.Handshake() != nil {
+			return
 		}
+		if _, err := bufio.NewReader(s).ReadString('\n'); err != nil {
+			return
+		}
+		st := s.ConnectionState()
+		fmt.Fprintf(s, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len("name=/alpn=.")+len(st.ServerName)+len(st.NegotiatedProtocol))
+		fmt.Fprintf(s, "name=%s/alpn=%s.", st.ServerName, st.NegotiatedProtocol)
+		io.Copy(io.Discard, s)
 	})
-	return l.Addr().String()
 }
 
 func TestTLSOutcomes(t *testing.T) {

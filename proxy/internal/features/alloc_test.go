@@ -9,6 +9,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	_ "github.com/forebay-lb/forebay/proxy/internal/features"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
@@ -44,31 +45,16 @@ backend other
 
 // answer serves the same bytes for every read.
 func answer(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
 	out := []byte("HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello")
-	go func() {
+	return tcptest.Serve(t, func(c net.Conn) {
+		buf := make([]byte, 4096)
 		for {
-			c, err := l.Accept()
-			if err != nil {
+			if _, err := c.Read(buf); err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				buf := make([]byte, 4096)
-				for {
-					if _, err := c.Read(buf); err != nil {
-						return
-					}
-					c.Write(out)
-				}
-			}()
+			c.Write(out)
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 func TestNoAllocationPerRequestWithFeatures(t *testing.T) {

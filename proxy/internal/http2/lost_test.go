@@ -7,22 +7,27 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/message"
 )
 
+// posted is a POST whose body has arrived; whole tells whether that was all of it.
+func posted(t *testing.T, whole bool) (cl, sv *side, sent, got *Stream) {
+	cl, sv = pair(t, Config{}, Config{})
+	sv.request = func(s *Stream) { got = s }
+	q := get("/")
+	q.Method, q.MethodName, q.Framing = message.Post, []byte("POST"), message.Chunked
+	sent, err := cl.c.Open(q, new(message.Response), nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent.SendData([]byte("the body"), whole)
+	settle(t, cl, sv, 0)
+	return cl, sv, sent, got
+}
+
 // A response that was complete when the connection was lost can still be read. A
 // request, or part of a response, is of no use any more, and does not look
 // complete.
 func TestLostWithQueuedData(t *testing.T) {
 	for _, whole := range []bool{true, false} {
-		cl, sv := pair(t, Config{}, Config{})
-		var got *Stream
-		sv.request = func(s *Stream) { got = s }
-		q := get("/")
-		q.Method, q.MethodName, q.Framing = message.Post, []byte("POST"), message.Chunked
-		s, err := cl.c.Open(q, new(message.Response), nil, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.SendData([]byte("the body"), true)
-		settle(t, cl, sv, 0)
+		cl, sv, s, got := posted(t, true)
 		got.SendHead(answer(200, message.Chunked, -1), false)
 		got.SendData([]byte("hello"), whole)
 		settle(t, cl, sv, 0)
@@ -49,17 +54,7 @@ func TestLostWithQueuedData(t *testing.T) {
 // What the owner is in the middle of stays as it is when the stream fails: the
 // buffer is not given to others before the stream is closed.
 func TestDataOutlivesFailure(t *testing.T) {
-	cl, sv := pair(t, Config{}, Config{})
-	var got *Stream
-	sv.request = func(s *Stream) { got = s }
-	q := get("/")
-	q.Method, q.MethodName, q.Framing = message.Post, []byte("POST"), message.Chunked
-	s, err := cl.c.Open(q, new(message.Response), nil, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.SendData([]byte("the body"), false)
-	settle(t, cl, sv, 0)
+	cl, sv, s, got := posted(t, false)
 	body, lent := got.Data(), sv.lent
 	s.Reset(Cancel)
 	settle(t, cl, sv, 0)
@@ -80,17 +75,7 @@ func TestDataOutlivesFailure(t *testing.T) {
 // A request that was complete and then reset, before all of it was taken, does
 // not look complete either.
 func TestResetWithQueuedData(t *testing.T) {
-	cl, sv := pair(t, Config{}, Config{})
-	var got *Stream
-	sv.request = func(s *Stream) { got = s }
-	q := get("/")
-	q.Method, q.MethodName, q.Framing = message.Post, []byte("POST"), message.Chunked
-	s, err := cl.c.Open(q, new(message.Response), nil, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.SendData([]byte("the body"), true)
-	settle(t, cl, sv, 0)
+	cl, sv, s, got := posted(t, true)
 	s.Reset(Cancel)
 	settle(t, cl, sv, 0)
 	if got.EndReceived() || got.RecvEnd() || got.Err() == nil {

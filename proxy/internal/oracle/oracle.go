@@ -23,6 +23,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 // patience is how long anything may take before the test fails.
@@ -260,25 +261,10 @@ func Check(t *testing.T, text string) (ours, theirs Verdict) {
 // each field "give" is a field of the response.
 func Origin(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go answer(c)
-		}
-	}()
-	return l.Addr().String()
+	return tcptest.Serve(t, answer)
 }
 
 func answer(c net.Conn) {
-	defer c.Close()
 	br := bufio.NewReader(c)
 	for {
 		var head strings.Builder

@@ -8,11 +8,11 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/oracle"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 const head = `
@@ -163,42 +163,27 @@ type sink struct {
 }
 
 func newSink(t *testing.T) *sink {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sink{l.Addr().String(), make(chan string, 1000)}
-	var wg sync.WaitGroup
-	t.Cleanup(func() { l.Close(); wg.Wait() })
-	wg.Go(func() {
+	s := &sink{got: make(chan string, 1000)}
+	s.addr = tcptest.Serve(t, func(c net.Conn) {
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		var b []byte
+		buf := make([]byte, 4096)
 		for {
-			c, err := l.Accept()
-			if err != nil {
+			n, err := c.Read(buf)
+			b = append(b, buf[:n]...)
+			if i := bytes.Index(b, []byte("\r\n\r\nEND")); i >= 0 {
+				s.got <- string(b[:i])
 				return
 			}
-			wg.Go(func() {
-				defer c.Close()
-				c.SetDeadline(time.Now().Add(20 * time.Second))
-				var b []byte
-				buf := make([]byte, 4096)
-				for {
-					n, err := c.Read(buf)
-					b = append(b, buf[:n]...)
-					if i := bytes.Index(b, []byte("\r\n\r\nEND")); i >= 0 {
-						s.got <- string(b[:i])
-						return
-					}
-					if i := bytes.Index(b, []byte("GET /")); i >= 0 && bytes.HasSuffix(b, []byte("\r\n\r\n")) {
-						s.got <- string(b[:i])
-						c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
-						return
-					}
-					if err != nil {
-						s.got <- string(b)
-						return
-					}
-				}
-			})
+			if i := bytes.Index(b, []byte("GET /")); i >= 0 && bytes.HasSuffix(b, []byte("\r\n\r\n")) {
+				s.got <- string(b[:i])
+				c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+				return
+			}
+			if err != nil {
+				s.got <- string(b)
+				return
+			}
 		}
 	})
 	return s

@@ -8,36 +8,23 @@ import (
 	"testing"
 
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 // fixed answers every request of a connection with the same bytes and allocates
 // nothing meanwhile.
 func fixed(t testing.TB, answer string) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
 	out := []byte(answer)
-	go func() {
+	return tcptest.Serve(t, func(c net.Conn) {
+		buf := make([]byte, 4096)
 		for {
-			c, err := l.Accept()
-			if err != nil {
+			if _, err := c.Read(buf); err != nil {
+				c.Close()
 				return
 			}
-			go func() {
-				buf := make([]byte, 4096)
-				for {
-					if _, err := c.Read(buf); err != nil {
-						c.Close()
-						return
-					}
-					c.Write(out)
-				}
-			}()
+			c.Write(out)
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 func TestNoAllocationPerRequest(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 func TestKeepAliveAndPipelining(t *testing.T) {
@@ -182,29 +183,17 @@ func TestErrors(t *testing.T) {
 }
 
 func TestUpgradeTunnel(t *testing.T) {
-	l, _ := net.Listen("tcp", "127.0.0.1:0")
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				br := bufio.NewReader(c)
-				req, err := http.ReadRequest(br)
-				if err != nil || req.Header.Get("Upgrade") != "echo" {
-					io.WriteString(c, "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")
-					c.Close()
-					return
-				}
-				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
-				io.Copy(c, br)
-				c.Close()
-			}()
+	addr := tcptest.Serve(t, func(c net.Conn) {
+		br := bufio.NewReader(c)
+		req, err := http.ReadRequest(br)
+		if err != nil || req.Header.Get("Upgrade") != "echo" {
+			io.WriteString(c, "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")
+			return
 		}
-	}()
-	b := newBed(t, stream.HTTP, []string{l.Addr().String()})
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+		io.Copy(c, br)
+	})
+	b := newBed(t, stream.HTTP, []string{addr})
 	c := b.dial()
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	br := bufio.NewReader(c)
@@ -268,18 +257,8 @@ func TestQueue(t *testing.T) {
 }
 
 func TestTCP(t *testing.T) {
-	l, _ := net.Listen("tcp", "127.0.0.1:0")
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { io.Copy(c, c); c.(*net.TCPConn).CloseWrite(); c.Close() }()
-		}
-	}()
-	b := newBed(t, stream.TCP, []string{l.Addr().String()})
+	echo := tcptest.Serve(t, func(c net.Conn) { io.Copy(c, c) })
+	b := newBed(t, stream.TCP, []string{echo})
 	for _, size := range []int{1, 1000, 100_000, 5_000_000} {
 		c := b.dial()
 		data := bytes.Repeat([]byte("x"), size)

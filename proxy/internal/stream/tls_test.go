@@ -20,6 +20,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 // selfSigned is a certificate for localhost.
@@ -161,21 +162,8 @@ func TestTLSPlainClient(t *testing.T) {
 }
 
 func TestTLSTunnel(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { io.Copy(c, c); c.Close() }()
-		}
-	}()
-	b := newBed(t, stream.TCP, []string{l.Addr().String()}, secured(0))
+	echo := tcptest.Serve(t, func(c net.Conn) { io.Copy(c, c) })
+	b := newBed(t, stream.TCP, []string{echo}, secured(0))
 	c, err := tls.Dial("tcp", b.addr, clientTLS())
 	if err != nil {
 		t.Fatal(err)

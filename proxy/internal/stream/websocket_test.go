@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 // rawH2 is one end of a connection of HTTP/2, frame by frame.
@@ -96,83 +97,53 @@ func field(f http2.Frame, name string) string {
 
 // echoing answers an upgrade in HTTP/1 and sends back what it gets.
 func echoing(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				r := bufio.NewReader(c)
-				req, err := http.ReadRequest(r)
-				if err != nil {
-					return
-				}
-				if req.Method != "GET" || !strings.EqualFold(req.Header.Get("Upgrade"), "websocket") || len(req.Header.Get("Sec-Websocket-Key")) != 24 || req.Header.Get("Sec-Websocket-Version") != "13" {
-					fmt.Fprintf(c, "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\nX-Why: %s %v\r\n\r\n", req.Method, req.Header)
-					return
-				}
-				fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Path: "+req.URL.Path+"\r\n\r\n")
-				io.Copy(c, r)
-			}()
+	return tcptest.Serve(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
 		}
-	}()
-	return l.Addr().String()
+		if req.Method != "GET" || !strings.EqualFold(req.Header.Get("Upgrade"), "websocket") || len(req.Header.Get("Sec-Websocket-Key")) != 24 || req.Header.Get("Sec-Websocket-Version") != "13" {
+			fmt.Fprintf(c, "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\nX-Why: %s %v\r\n\r\n", req.Method, req.Header)
+			return
+		}
+		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Path: "+req.URL.Path+"\r\n\r\n")
+		io.Copy(c, r)
+	})
 }
 
 // echoingH2 accepts extended CONNECTs and sends back what it gets. connect tells
 // whether it announces RFC 8441.
 func echoingH2(t *testing.T, connect bool) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
+	return tcptest.Serve(t, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+		h := newRawH2(t, c)
+		if connect {
+			h.WriteSettings(http2.Setting{ID: 8, Val: 1})
+		} else {
+			h.WriteSettings()
+		}
 		for {
-			c, err := l.Accept()
+			f, err := h.ReadFrame()
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
-				h := newRawH2(t, c)
-				if connect {
-					h.WriteSettings(http2.Setting{ID: 8, Val: 1})
+			switch f := f.(type) {
+			case *http2.SettingsFrame:
+				if !f.IsAck() {
+					h.WriteSettingsAck()
+				}
+			case *http2.MetaHeadersFrame:
+				if field(f, ":method") != "CONNECT" || field(f, ":protocol") != "websocket" || field(f, "upgrade") != "" || field(f, "sec-websocket-key") != "" {
+					h.headers(f.StreamID, true, ":status", "400")
 				} else {
-					h.WriteSettings()
+					h.headers(f.StreamID, false, ":status", "200", "x-path", field(f, ":path"))
 				}
-				for {
-					f, err := h.ReadFrame()
-					if err != nil {
-						return
-					}
-					switch f := f.(type) {
-					case *http2.SettingsFrame:
-						if !f.IsAck() {
-							h.WriteSettingsAck()
-						}
-					case *http2.MetaHeadersFrame:
-						if field(f, ":method") != "CONNECT" || field(f, ":protocol") != "websocket" || field(f, "upgrade") != "" || field(f, "sec-websocket-key") != "" {
-							h.headers(f.StreamID, true, ":status", "400")
-						} else {
-							h.headers(f.StreamID, false, ":status", "200", "x-path", field(f, ":path"))
-						}
-					case *http2.DataFrame:
-						h.WriteData(f.StreamID, f.StreamEnded(), f.Data())
-					}
-				}
-			}()
+			case *http2.DataFrame:
+				h.WriteData(f.StreamID, f.StreamEnded(), f.Data())
+			}
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 func toH2(b *bed) {
