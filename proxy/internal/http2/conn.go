@@ -551,9 +551,10 @@ func (c *Conn) goAway(code ErrCode, last uint32) {
 	c.grew(ch, append32(append32(appendFrame(ch.b, 8, frameGoAway, 0, 0), last), uint32(code)))
 }
 
-// leaveSoon tells a client to go to another connection. Streams that may be on
-// their way are still accepted.
-func (c *Conn) leaveSoon() {
+// LeaveSoon tells a client to go to another connection. Streams that may be on
+// their way are still accepted, until [Conn.GoAway] says which one was the last
+// (RFC 9113 6.8). For a server it is GoAway.
+func (c *Conn) LeaveSoon() {
 	if c.goneAway {
 		return
 	}
@@ -562,6 +563,11 @@ func (c *Conn) leaveSoon() {
 	} else {
 		c.GoAway(NoError)
 	}
+}
+
+// Accepting tells whether streams that the peer opens from now on are accepted.
+func (c *Conn) Accepting() bool {
+	return c.err == nil && !c.peerAway && (!c.goneAway || c.goAwayID > c.last)
 }
 
 // fail ends the connection.
@@ -597,7 +603,7 @@ func (c *Conn) glitch() error {
 			return c.fail(EnhanceYourCalm, "too many glitches")
 		}
 		if c.glitches >= most*3/4 {
-			c.leaveSoon()
+			c.LeaveSoon()
 		}
 	}
 	return nil
@@ -611,7 +617,7 @@ func (c *Conn) givenUp() error {
 	case c.early > maxEarlyResets:
 		return c.fail(EnhanceYourCalm, "too many streams given up")
 	case c.early > maxEarlyResets*3/4:
-		c.leaveSoon()
+		c.LeaveSoon()
 	}
 	return nil
 }

@@ -291,7 +291,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 		case c.total > most+c.cfg.maxStreams():
 			return c.fail(EnhanceYourCalm, "too many streams")
 		case c.total >= most:
-			c.leaveSoon()
+			c.LeaveSoon()
 		}
 	} else {
 		c.total = 1

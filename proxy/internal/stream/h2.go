@@ -64,8 +64,8 @@ func (s *Session) idleTimeout() time.Duration {
 	if t == 0 {
 		t = s.FE.Timeouts.Client
 	}
-	if s.Listener.worker.Stopping.Load() {
-		t = 1e9
+	if s.Listener.worker.Stopping.Load() || s.mux != nil && s.mux.Draining() {
+		t = 1e9 // what is on its way has come by then
 	}
 	return t
 }

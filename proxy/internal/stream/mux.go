@@ -102,9 +102,6 @@ func (m *mux) NewStream(s *http2.Stream) *message.Request {
 	if m.sess == nil || m.dying {
 		return nil
 	}
-	if m.w.Stopping.Load() {
-		m.drain()
-	}
 	st := m.w.streams[m.r.Index].get()
 	st.W, st.R, st.Sess = m.w, m.r, m.sess
 	st.client = leg{st: st, m: m, s: s}
@@ -116,6 +113,9 @@ func (m *mux) NewStream(s *http2.Stream) *message.Request {
 func (m *mux) Request(s *http2.Stream) {
 	l := s.User.(*leg)
 	m.sess.timer.Unset()
+	if m.w.Stopping.Load() {
+		m.drain()
+	}
 	m.r.Start(l.st)
 }
 
@@ -261,6 +261,8 @@ func (m *mux) flush() {
 		switch {
 		case m.dying:
 			m.conn.CloseWrite() // the peer reads the GOAWAY before the connection is reset
+		case m.Draining() && m.sess != nil && m.Accepting():
+			// Requests may be on their way: the session's timer ends it.
 		case m.Draining() && m.sess != nil && !m.conn.HungUp() && !m.sess.FE.Has(NoLinger):
 			// The client still says what it has read: were the connection closed now,
 			// that would reset it, and destroy the end of the last answer.
@@ -349,10 +351,18 @@ func (m *mux) closed() {
 	}
 }
 
-// drain lets the streams end and opens no new ones.
+// drain lets the streams end, and those that are on their way: a client is told
+// to open no others, to a server none are opened.
 func (m *mux) drain() {
 	if !m.Draining() {
-		m.GoAway(http2.NoError)
+		m.LeaveSoon()
 		m.touch()
 	}
+}
+
+// leave tells a client which of its requests was the last, and ends the
+// connection when its streams have.
+func (m *mux) leave() {
+	m.GoAway(http2.NoError)
+	m.touch()
 }

@@ -216,7 +216,7 @@ func (t *sessionTimer) Fire() {
 	}
 	if m := s.mux; m != nil {
 		if m.Streams() == 0 && !m.dying {
-			m.drain()
+			m.leave()
 			if m.flush(); !m.dying {
 				s.close()
 			}
