@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ type ServerConn struct {
 	idle  bool
 	// private tells that only the client's own connection may use it again.
 	private  bool
+	once     bool            // speaks HTTP/1 for a WebSocket, and HTTP/2 for anything else
 	reuse    Reuse           // of HTTP/2: how the backend shares connections
 	sni      string          // the name that was asked for under TLS
 	security server.Security // how it was secured
@@ -354,8 +356,10 @@ func (st *Stream) dial() error {
 	srv.Use()
 	st.serverCounters().Connects.Add(1)
 	st.BE.BE.Counters[r.Index].Connects.Add(1)
-	if st.BE.Mode == HTTP && c.speaksH2(set) && !st.webSocketH1(set, nil) {
-		c.startH2(st)
+	if st.BE.Mode == HTTP && c.speaksH2(set) {
+		if c.once = st.webSocketH1(set, nil); !c.once {
+			c.startH2(st)
+		}
 	}
 	st.up = c
 	st.Reused = false
@@ -378,6 +382,7 @@ func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64)
 	c.security, c.sni = set.TLS, set.TLS.Name(st)
 	cfg := set.TLS.Config(c.sni)
 	if st.webSocketH1(set, cfg.NextProtos) {
+		c.once = slices.Contains(cfg.NextProtos, "h2")
 		cfg = cfg.Clone()
 		cfg.NextProtos = []string{"http/1.1"}
 	}
@@ -495,7 +500,7 @@ func (st *Stream) releaseConn(keepAlive bool) {
 			keepAlive = false
 		}
 	}
-	if !keepAlive || st.upHalf || !c.in.empty() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
+	if !keepAlive || c.once || st.upHalf || !c.in.empty() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
 		srv.Deleted() || st.W.Stopping.Load() || set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) ||
 		set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() ||
 		be.Reuse != ReuseNever && !c.private && srv.Pools[st.R.Index].Len() > 0 && srv.Spare() {
