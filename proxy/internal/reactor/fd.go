@@ -147,11 +147,12 @@ func (f *FD) TryRead(p []byte) (int, error) {
 		return 0, nil
 	}
 	n, e := f.r.Sys.Read(int(f.fd), p)
+	for e == syscall.EINTR {
+		n, e = f.r.Sys.Read(int(f.fd), p)
+	}
 	switch {
 	case e == syscall.EAGAIN:
 		f.state &^= EventRead
-		return 0, nil
-	case e == syscall.EINTR:
 		return 0, nil
 	case e != 0:
 		return 0, e
@@ -267,6 +268,9 @@ func (f *FD) TryWrite(p []byte, flags int) (int, error) {
 		return 0, nil
 	}
 	n, e := f.r.Sys.Send(int(f.fd), p, flags|sendFlags)
+	for e == syscall.EINTR {
+		n, e = f.r.Sys.Send(int(f.fd), p, flags|sendFlags)
+	}
 	return f.wrote(n, len(p), e)
 }
 
@@ -279,6 +283,9 @@ func (f *FD) TryWritev(a, b []byte, flags int) (int, error) {
 		return 0, nil
 	}
 	n, e := f.r.Sys.Sendv(int(f.fd), a, b, flags|sendFlags)
+	for e == syscall.EINTR {
+		n, e = f.r.Sys.Sendv(int(f.fd), a, b, flags|sendFlags)
+	}
 	return f.wrote(n, len(a)+len(b), e)
 }
 
@@ -286,9 +293,6 @@ func (f *FD) wrote(n, want int, e syscall.Errno) (int, error) {
 	if e != 0 {
 		if e == syscall.EAGAIN {
 			f.state &^= EventWrite
-			return 0, nil
-		}
-		if e == syscall.EINTR {
 			return 0, nil
 		}
 		return 0, e
