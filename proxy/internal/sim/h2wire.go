@@ -527,6 +527,9 @@ func (c *wire) headers(id uint32, end bool) error {
 	case s == nil && !c.server:
 		return fmt.Errorf("no such stream")
 	case s == nil:
+		if id > c.awayID && id <= c.highest {
+			return nil // trailers of one that was on its way
+		}
 		if id&1 == 0 || id <= c.highest {
 			return fmt.Errorf("stream %d is not new", id)
 		}
@@ -784,6 +787,7 @@ func (c *wire) produce() bool {
 	c.emit(s)
 	if s.sentEnd {
 		c.owner.finished(s)
+		c.owner.turn()
 	}
 	return true
 }
