@@ -72,6 +72,9 @@ func (p *probe) Readable() {}
 // is to be concluded.
 func (p *probe) run() (out outcome, killed bool) {
 	defer p.close()
+	if p.own != nil && p.own.hello {
+		return p.runHello()
+	}
 	if p.own == nil || !p.own.on {
 		if out, killed = p.connect(&step{kind: connect, defaults: true}, 0); out.status != "" || killed {
 			return out, killed

@@ -17,6 +17,7 @@ import (
 // settings are what a backend says about its checks.
 type settings struct {
 	on         bool // option httpchk
+	hello      bool // option ssl-hello-chk
 	disable404 bool
 	sendState  bool
 	line       request // of "option httpchk"
@@ -82,6 +83,7 @@ func init() {
 	in := conf.Defaults | conf.Backend
 	conf.Register(
 		conf.Keyword{Name: "option httpchk", In: in, Max: 4, Parse: httpchk},
+		conf.Keyword{Name: "option ssl-hello-chk", In: in, Max: 0, Parse: sslHello},
 		conf.Keyword{Name: "http-check", In: in, Max: -1, Parse: func(c *conf.Ctx) error {
 			if name, _, _ := strings.Cut(word(c.Args, 0), "("); slices.Contains([]string{"set-var", "set-var-fmt", "unset-var"}, name) {
 				return conf.NotYet("keyword", "http-check "+name)
@@ -107,7 +109,7 @@ func word(list []string, i int) string {
 // httpchk is "option httpchk [<method>] [<uri> [<version> [<host>]]]".
 func httpchk(c *conf.Ctx) error {
 	s := rules.Make(c.Proxy)
-	s.on, s.line = true, request{}
+	s.on, s.hello, s.line = true, false, request{}
 	if s.pos == (config.Pos{}) || s.inherited {
 		s.pos = c.Pos
 	}
