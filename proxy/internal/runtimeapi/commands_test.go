@@ -136,6 +136,33 @@ func TestMaxconn(t *testing.T) {
 	}
 }
 
+func TestRateLimit(t *testing.T) {
+	w := newBed(t, 1)
+	const only = "'set rate-limit' only supports :\n   - 'ssl-sessions global' to set the per-process maximum SSL session rate\n\n"
+	for _, c := range []struct {
+		args, want string
+		limit      int
+	}{
+		{"", only, 0},
+		{"sessions global 5", only, 0},
+		{"ssl-sessions local 5", only, 0},
+		{"ssl-sessions global 5", "\n", 5},
+		{"ssl-sessions global x", "Expects an integer value.\n\n", 5},
+		{"ssl-sessions global 7x", "Expects an integer value.\n\n", 5},
+		{"ssl-sessions global -1", "Value out of range.\n\n", 5},
+		{"ssl-sessions global 99999999999", "\n", 1<<31 - 1},
+		{"ssl-sessions global 0", "\n", 0},
+	} {
+		expect(t, w, "set rate-limit "+c.args, c.want)
+		if n := w.MaxTLSRate(); n != c.limit {
+			t.Errorf("%q: the limit is %d, want %d", c.args, n, c.limit)
+		}
+	}
+	if got := askAs(t, w, runtimeapi.Operator, "set rate-limit ssl-sessions global 5"); got != "Permission denied\n\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // listen opens a listener of fe1 on a port of the kernel's choice.
 func listen(t *testing.T, w *stream.Worker, b *stream.Bind) *stream.Listener {
 	t.Helper()

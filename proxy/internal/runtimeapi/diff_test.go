@@ -235,6 +235,10 @@ set maxconn global
 set maxconn global 999999999
 set maxconn global 500
 set maxconn global 0
+set rate-limit ssl-sessions global
+set rate-limit ssl-sessions global -1
+set rate-limit ssl-sessions global 50
+set rate-limit ssl-sessions global 0
 shutdown session
 shutdown session 0x1
 shutdown sessions server

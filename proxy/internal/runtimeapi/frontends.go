@@ -12,6 +12,7 @@ func init() {
 		Command{Words: "shutdown frontend", Level: Admin, Usage: "<frontend>", Help: "stop a specific frontend", Run: shutdownFrontend},
 		Command{Words: "set maxconn frontend", Level: Admin, Usage: "<frontend> <value>", Help: "change a frontend's maxconn setting", Run: setMaxconnFrontend},
 		Command{Words: "set maxconn global", Level: Admin, Usage: "<value>", Help: "change the per-process maxconn setting", Run: setMaxconnGlobal},
+		Command{Words: "set rate-limit", Level: Admin, Usage: "<setting> <value>", Help: "change a rate limiting value", Run: setRateLimit},
 	)
 }
 
@@ -145,5 +146,25 @@ func setMaxconnGlobal(c *Conn, args []string) error {
 		n = hard
 	}
 	c.Worker.MaxConn.Store(int64(n))
+	return nil
+}
+
+// setRateLimit is "set rate-limit ssl-sessions global <value>": the other rates of
+// the process have no limits here.
+func setRateLimit(c *Conn, args []string) error {
+	if len(args) < 2 || args[0] != "ssl-sessions" || args[1] != "global" {
+		return Errorf("'set rate-limit' only supports :\n   - 'ssl-sessions global' to set the per-process maximum SSL session rate\n")
+	}
+	if len(args) < 3 {
+		return Errorf("Expects an integer value.\n")
+	}
+	n, rest, ok := leadingInt(args[2])
+	switch {
+	case !ok || rest != "":
+		return Errorf("Expects an integer value.\n")
+	case n < 0:
+		return Errorf("Value out of range.\n")
+	}
+	c.Worker.SetMaxTLSRate(n)
 	return nil
 }

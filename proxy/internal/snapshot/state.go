@@ -156,6 +156,9 @@ func (pl *plan) commit(w *stream.Worker) {
 	if pl.old == nil || oldMax != pl.new.Global.MaxConn {
 		w.MaxConn.Store(int64(pl.new.Global.MaxConn))
 	}
+	if pl.old != nil && pl.old.Global.TLS.MaxRate != pl.new.Global.TLS.MaxRate {
+		w.SetMaxTLSRate(-1)
+	}
 	for _, p := range pl.new.Proxies {
 		if !p.Frontend {
 			continue

@@ -253,3 +253,22 @@ func TestThousandsOfCertificates(t *testing.T) {
 		}
 	}
 }
+
+// A rate that was set stays until the configuration says something new about it.
+func TestRateLimitStays(t *testing.T) {
+	text := strings.Replace(runtimeHead, "global\n", "global\n maxsslrate 100\n", 1) + "frontend f\n bind DIR/f ssl crt a.pem\n" + answers
+	f := newFront(t, map[string][]byte{"a.pem": certtest.NewCA(t, "ca").Issue(t, "a.test").PEM(t)}, text)
+	expect := func(when, want string) {
+		t.Helper()
+		if got := f.command(t, "show info"); !strings.Contains(got, "\nSslRateLimit: "+want+"\n") {
+			t.Errorf("%s: %q", when, got)
+		}
+	}
+	expect("at the start", "100")
+	f.command(t, "set rate-limit ssl-sessions global 7")
+	expect("set", "7")
+	f.apply(t, strings.Replace(text, "mode http", "mode http\n maxconn 77", 1))
+	expect("applied", "7")
+	f.apply(t, strings.Replace(text, "maxsslrate 100", "maxsslrate 200", 1))
+	expect("applied with another rate", "200")
+}

@@ -150,7 +150,7 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 		limit(int64(g.MaxPipes)), gauge(0), gauge(0),
 		u32("MRPV", w.ConnRate.Cur.Load()).floated(float64(w.ConnRate.Cur.Load()), asFloat), limit(0), peak(w.ConnRate.Peak.Load()),
 		u32("MRPV", w.SessRate.Cur.Load()).floated(float64(w.SessRate.Cur.Load()), asFloat), limit(0), peak(w.SessRate.Peak.Load()),
-		perSecond(&s.tls), limit(int64(g.TLS.MaxRate)), peak(s.tls.Peak.Load()),
+		perSecond(&s.tls), limit(int64(w.MaxTLSRate())), peak(s.tls.Peak.Load()),
 		gauge(s.frontKeys.Cur.Load()), peak(s.frontKeys.Peak.Load()), gauge(s.resumed.Load()),
 		u32("MRPV", s.backKeys.Cur.Load()), peak(s.backKeys.Peak.Load()), c(stream.TLSCache.Lookups.Load()), c(stream.TLSCache.Misses.Load()),
 		u32("MRPV", 0), u32("MRPV", 0), limit(0), {}, {},

@@ -27,7 +27,7 @@ func (s *Session) begin() {
 // admission is what follows when no rule is against the connection.
 func (s *Session) admission() {
 	s.admitted = true
-	if w := s.Listener.worker; s.Listener.Bind.Load().TLS != nil && w.tlsLimits().MaxRate > 0 {
+	if w := s.Listener.worker; s.Listener.Bind.Load().TLS != nil && w.MaxTLSRate() > 0 {
 		w.tlsRate.count(s.Reactor().Now())
 	}
 	if s.FE.RateLimit > 0 {

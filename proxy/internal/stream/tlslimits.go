@@ -37,8 +37,21 @@ func (w *Worker) beginTLS(t *transport.TLS) {
 // waitTLS gives how many nanoseconds must pass before another connection may be
 // accepted that begins with TLS ("maxsslrate"), 0 if it may now.
 func (w *Worker) waitTLS(now int64) int64 {
-	if n := w.tlsLimits().MaxRate; n > 0 {
+	if n := w.MaxTLSRate(); n > 0 {
 		return w.tlsRate.wait(now, n)
 	}
 	return 0
 }
+
+// MaxTLSRate is how many connections a second are accepted that begin with TLS,
+// 0 for no limit: "maxsslrate", or what [Worker.SetMaxTLSRate] said since.
+func (w *Worker) MaxTLSRate() int {
+	if n := w.rateSet.Load(); n > 0 {
+		return int(n - 1)
+	}
+	return w.tlsLimits().MaxRate
+}
+
+// SetMaxTLSRate changes the limit until a configuration says something new about
+// it; 0 is no limit, and less than that what the configuration says.
+func (w *Worker) SetMaxTLSRate(n int) { w.rateSet.Store(int64(max(n, -1)) + 1) }

@@ -91,6 +91,8 @@ type Worker struct {
 	CurrTLS atomic.Int64
 	// tlsRate counts connections accepted for TLS ("maxsslrate").
 	tlsRate limiter
+	// rateSet is the limit of tlsRate that was set at run time, plus one; 0: none.
+	rateSet atomic.Int64
 	// Stopping is set when the worker only finishes what it has.
 	Stopping atomic.Bool
 	// Confined is set when the process has no file system any more: paths cannot
