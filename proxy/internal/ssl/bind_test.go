@@ -391,6 +391,60 @@ func TestResumption(t *testing.T) {
 	}
 }
 
+// Settings of the global section follow an applied configuration.
+func TestSessionSettingsFollow(t *testing.T) {
+	ca := certtest.NewCA(t, "ca")
+	text := func(global string) string {
+		return "global\n crt-base DIR\n" + global + "defaults\n mode http\n timeout connect 20s\n timeout server 20s\n timeout client 20s\nfrontend f\n bind DIR/tickets ssl crt a.pem\n bind DIR/cached ssl crt a.pem no-tls-tickets\n bind DIR/forged ssl crt a.pem generate-certificates ca-sign-file DIR/sign.pem\n" + answers
+	}
+	f := newFront(t, map[string][]byte{"a.pem": ca.Issue(t, "a.test").PEM(t), "sign.pem": append(ca.CertPEM(), ca.KeyPEM(t)...)}, text(""))
+	resumed := func(socket string) bool {
+		t.Helper()
+		cfg := &tls.Config{ServerName: "a.test", ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+		var again bool
+		for range 2 {
+			s, err := f.shake(t, socket, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again = s.DidResume
+		}
+		return again
+	}
+	// forged tells whether a certificate that was made is made again.
+	forged := func() bool {
+		t.Helper()
+		var serials [2]string
+		for i := range serials {
+			s, err := f.shake(t, "forged", &tls.Config{ServerName: "forged.test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			serials[i] = s.PeerCertificates[0].SerialNumber.String()
+		}
+		return serials[0] != serials[1]
+	}
+	for _, x := range []struct {
+		global                 string
+		tickets, cached, again bool
+	}{
+		{"", true, true, false},
+		{" tune.ssl.lifetime 0\n", false, false, false},
+		{" tune.ssl.lifetime 1h\n", true, true, false},
+		{" tune.ssl.cachesize 0\n", true, false, false},
+		{" tune.ssl.cachesize 100\n tune.ssl.ssl-ctx-cache-size 0\n", true, true, true},
+		{" tune.ssl.ssl-ctx-cache-size 10\n", true, true, false},
+	} {
+		f.apply(t, text(x.global))
+		if tickets, cached := resumed("tickets"), resumed("cached"); tickets != x.tickets || cached != x.cached {
+			t.Errorf("%q: resumed from tickets: %v, from the cache: %v", x.global, tickets, cached)
+		}
+		if again := forged(); again != x.again {
+			t.Errorf("%q: certificates are made again: %v", x.global, again)
+		}
+	}
+}
+
 // A certificate is replaced, and lists are changed, while clients come and go.
 func TestChangesAtRunTime(t *testing.T) {
 	ca := certtest.NewCA(t, "ca")

@@ -54,6 +54,8 @@ func TestClientsLikeHAProxy(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"site.pem": root.Issue(t, "site.test").PEM(t), "root.pem": root.CertPEM(), "mid.pem": mid.CertPEM(), "other.pem": other.CertPEM(),
 		"crl.pem": root.CRL(t, revoked), "both.pem": append(root.CRL(t, revoked), mid.CRL(t)...), "oldcrl.pem": root.CRLAt(t, time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)),
+		// a folder: all authorities in it
+		"cas/root.pem": root.CertPEM(), "cas/other.cer": other.CertPEM(), "cas/one.crl": root.CRL(t), "cas/.hidden.pem": []byte("junk"), "cas/notes.txt": []byte("junk"), "cas/more/mid.pem": mid.CertPEM(),
 	} {
 		certtest.Write(t, dir, name, data)
 	}
@@ -93,6 +95,8 @@ func TestClientsLikeHAProxy(t *testing.T) {
 		"verify required ca-file root.pem crt-ignore-err 10,18,9",
 		"verify required ca-file root.pem ca-ignore-err 10 crt-ignore-err 20,21",
 		"verify required ca-file root.pem crl-file crl.pem crt-ignore-err all ca-ignore-err all",
+		"verify required ca-file cas",
+		"verify required ca-file cas crl-file both.pem",
 		"crt-list " + list,
 		"verify required ca-file other.pem crt-list " + list,
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
@@ -14,6 +15,12 @@ import (
 // it ("no-tls-tickets"): the ticket is a number only. They are shared by all
 // threads and kept through applied configurations, but not by a new process.
 var sessions = newSessionCache()
+
+func init() {
+	snapshot.RegisterApply("tls sessions", func(_ *stream.Worker, _, snap *stream.Snapshot) {
+		sessions.limit(DefaultsOf(snap.Global).CacheSize * sessionBlock)
+	})
+}
 
 func newSessionCache() *sessionCache {
 	return &sessionCache{byID: map[[sessionID]byte]*list.Element{}}
@@ -47,10 +54,22 @@ func (c *sessionCache) put(state []byte, policy [sha256.Size]byte, until time.Ti
 	defer c.mu.Unlock()
 	c.byID[s.id] = c.order.PushFront(s)
 	c.size += s.weight()
+	c.trim(max)
+	return s.id[:]
+}
+
+// limit drops what is more than max bytes.
+func (c *sessionCache) limit(max int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trim(max)
+}
+
+// trim is limit for those who hold the lock.
+func (c *sessionCache) trim(max int) {
 	for c.size > max && c.order.Len() > 0 {
 		c.drop(c.order.Back())
 	}
-	return s.id[:]
 }
 
 // weight is what a session takes, in bytes, as HAProxy counts it.

@@ -181,6 +181,9 @@ func TestSessionCache(t *testing.T) {
 			t.Errorf("session %d of 10 is there: %v", i, got)
 		}
 	}
+	if c.limit(2 * sessionBlock); c.get(ids[7], a, now) != nil || c.get(ids[8], a, now) == nil {
+		t.Error("a new limit does not drop the oldest one alone")
+	}
 	if c.put(make([]byte, 10*sessionBlock), a, until, 3*sessionBlock); c.size != 0 || len(c.byID) != 0 {
 		t.Errorf("a session that is too large is kept: %d bytes", c.size)
 	}
