@@ -272,3 +272,29 @@ func TestRateLimitStays(t *testing.T) {
 	f.apply(t, strings.Replace(text, "maxsslrate 100", "maxsslrate 200", 1))
 	expect("applied with another rate", "200")
 }
+
+// The commands of the manual page are taken as they stand there.
+func TestManualPageCommands(t *testing.T) {
+	ca := certtest.NewCA(t, "ca")
+	shop := ca.Issue(t, "shop.test")
+	f := newFront(t, map[string][]byte{"a.pem": ca.Issue(t, "a.test").PEM(t), "sites.list": []byte("a.pem\n")}, runtimeHead+"frontend f\n bind DIR/f ssl crt-list DIR/sites.list\n"+answers)
+	for line := range strings.Lines(example(t, "## Runtime commands")) {
+		line = strings.TrimSpace(strings.ReplaceAll(line, "/etc/forebay", f.dir))
+		if line == "" {
+			continue
+		}
+		if strings.HasSuffix(line, "<<") {
+			line += "\n" + string(shop.PEM(t))
+		}
+		got := f.command(t, line)
+		if got == "" || strings.Contains(got, "Can't") || strings.Contains(got, "expects") || strings.Contains(got, "Unknown") {
+			t.Errorf("%s: %q", line, got)
+		}
+		if strings.HasPrefix(line, "add ssl crt-list") && f.served(t, "f", "shop.test") != "shop.test" {
+			t.Error("what was added is not served")
+		}
+	}
+	if got := f.served(t, "f", "shop.test"); got != "a.test" {
+		t.Errorf("what was taken away is served: %s", got)
+	}
+}

@@ -434,27 +434,42 @@ func refuses(t *testing.T, text string) bool {
 	return exec.Command("haproxy", "-c", "-q", "-f", file).Run() != nil
 }
 
-// The example of the manual page loads.
-func TestManualPage(t *testing.T) {
+// example gives the first one in a chapter of the manual page.
+func example(t *testing.T, chapter string) string {
+	t.Helper()
 	page, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	example := ""
-	for line := range strings.Lines(string(page)) {
-		if strings.HasPrefix(line, "    ") || example != "" && line == "\n" {
-			example += line
-		} else if example != "" {
+	_, rest, ok := strings.Cut(string(page), chapter+"\n")
+	if !ok {
+		t.Fatalf("there is no %s", chapter)
+	}
+	out := ""
+	for line := range strings.Lines(rest) {
+		if strings.HasPrefix(line, "    ") || out != "" && line == "\n" {
+			out += strings.TrimPrefix(line, "    ")
+		} else if out != "" {
 			break
 		}
 	}
+	return out
+}
+
+// The examples of the manual page load.
+func TestManualPage(t *testing.T) {
 	dir := t.TempDir()
-	site := certtest.SelfSigned(t, "site")
+	ca := certtest.NewCA(t, "ca")
+	site := ca.Issue(t, "site")
 	certtest.Write(t, dir, "site.crt", site.CertPEM())
 	certtest.Write(t, dir, "site.key", site.KeyPEM(t))
-	example = strings.ReplaceAll(example, "/etc/forebay", dir)
-	if snap, errs := load("defaults\n timeout connect 1s\n timeout server 1s\n timeout client 1s\n" + example); snap == nil || errs != "" {
-		t.Errorf("%s\n%s", example, errs)
+	certtest.Write(t, dir, "site.ocsp", site.OCSP(t))
+	certtest.Write(t, dir, "ca.crt", ca.CertPEM())
+	for _, chapter := range []string{"# TLS", "## OCSP"} {
+		text := strings.ReplaceAll(example(t, chapter), "/etc/forebay", dir)
+		if snap, errs := load("defaults\n timeout connect 1s\n timeout server 1s\n timeout client 1s\n" + text); snap == nil || errs != "" {
+			t.Errorf("%s\n%s", text, errs)
+		}
 	}
 }
 
