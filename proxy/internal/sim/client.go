@@ -37,6 +37,15 @@ type client struct {
 	paused    bool
 }
 
+// pace is how many bytes are written at once: in calm runs not so few that
+// others wait for too long.
+func (w *World) pace(n int) int {
+	if w.calm {
+		return max(n, 32)
+	}
+	return n
+}
+
 // actorRand makes the random source of an actor.
 func (w *World) actorRand() *rand.Rand { return rand.New(rand.NewPCG(w.rnd.Uint64(), w.rnd.Uint64())) }
 
@@ -50,7 +59,7 @@ func (w *World) startClient() {
 	}
 	c.pipeline = rnd.IntN(3) == 0
 	if rnd.IntN(5) == 0 {
-		c.writePace = 1 << rnd.IntN(13)
+		c.writePace = w.pace(1 << rnd.IntN(13))
 	}
 	if rnd.IntN(5) == 0 {
 		c.readPace = 64 << rnd.IntN(11)

@@ -483,7 +483,7 @@ func (c *wire) settings(f *http2.SettingsFrame) error {
 
 func (c *wire) dataFrame(f *http2.DataFrame) error {
 	n := int64(f.Header().Length)
-	if c.recvWin -= n; c.recvWin < 0 {
+	if c.recvWin -= n; c.recvWin < 0 && n > 0 {
 		return fmt.Errorf("%d bytes more than the connection's window", -c.recvWin)
 	}
 	c.grantConn()
@@ -500,7 +500,7 @@ func (c *wire) dataFrame(f *http2.DataFrame) error {
 	case !c.server && s.head == nil:
 		return fmt.Errorf("there was no head")
 	}
-	if s.recvWin -= n; s.recvWin < 0 {
+	if s.recvWin -= n; s.recvWin < 0 && n > 0 { // the end alone needs no room
 		return fmt.Errorf("%d bytes more than the stream's window", -s.recvWin)
 	}
 	if err := c.owner.data(s, f.Data()); err != nil {

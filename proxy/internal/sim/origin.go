@@ -42,7 +42,7 @@ func (o *origin) acceptH1(e *end, rnd *rand.Rand) *originConn {
 		c.readPace = 64 << c.rnd.IntN(11)
 	}
 	if c.rnd.IntN(6) == 0 {
-		c.writePace = 1 << c.rnd.IntN(13)
+		c.writePace = o.w.pace(1 << c.rnd.IntN(13))
 	}
 	return c
 }
