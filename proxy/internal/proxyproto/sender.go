@@ -42,8 +42,12 @@ type sender struct {
 	sigAlg     *sample.Expr
 }
 
-// V1 makes headers of version 1, for what needs no setting.
-var V1 server.Preamble = &sender{opts: optV1}
+// V1 and V2 make headers of their version where no line of a server says more;
+// those of V2 have a checksum.
+var (
+	V1 server.Preamble = &sender{opts: optV1}
+	V2 server.Preamble = &sender{opts: optV2 | optCRC32C}
+)
 
 // custom is a field of "set-proxy-v2-tlv-fmt".
 type custom struct {

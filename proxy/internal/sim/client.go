@@ -72,10 +72,9 @@ func (w *World) startClient() {
 	if w.calm {
 		c.dead = w.now + 600e9
 	}
-	c.e = w.dial(s.fronts[rnd.IntN(len(s.fronts))].addr, c)
-	for _, t := range c.reqs {
-		t.client = c.e.c.id
-	}
+	f := s.fronts[rnd.IntN(len(s.fronts))]
+	c.e = w.dial(f.addr, c)
+	c.out = w.introduce(rnd, f, c.e, c.reqs...)
 	w.at(c.dead, func() {
 		if !c.ended {
 			c.finish("gave up")

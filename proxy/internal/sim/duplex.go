@@ -132,7 +132,6 @@ func (w *World) startTCP() {
 	t.upLen, t.downLen = size(rnd), size(rnd)
 	w.clients++
 	d := &duplex{w: w, rnd: rnd, id: t.id, sendSalt: saltUp, sendLen: t.upLen, recvSalt: saltDown, recvLen: t.downLen}
-	d.prefix = idPrefix(t.id)
 	if !w.calm && rnd.IntN(4) == 0 {
 		d.abortAt = 1 + rnd.IntN(20000)
 	}
@@ -145,7 +144,9 @@ func (w *World) startTCP() {
 			w.failf("tunnel %d: %s although nothing went wrong", t.id, verdict)
 		}
 	}
-	d.e = w.dial(w.scene.tcpAddr, d)
+	f := w.scene.tcp
+	d.e = w.dial(f.addr, d)
+	d.prefix = append(w.introduce(rnd, f, d.e, t), idPrefix(t.id)...)
 	patience := int64(20e9) + rnd.Int64N(60e9)
 	if w.calm {
 		patience = 600e9

@@ -17,6 +17,7 @@ type h2client struct {
 	wire
 	reqs     []*truth // still to be sent
 	left     int      // requests without a verdict
+	first    *truth   // of its requests
 	most     int      // how many at once
 	bold     bool     // does not care how many the proxy allows
 	patient  bool     // waits for the proxy's settings
@@ -59,10 +60,10 @@ func (w *World) startH2Client() {
 	if w.calm {
 		patience = 600e9
 	}
-	c.e = w.dial(s.fronts[rnd.IntN(len(s.fronts))].addr, c)
-	for _, t := range c.reqs {
-		t.client = c.e.c.id
-	}
+	f := s.fronts[rnd.IntN(len(s.fronts))]
+	c.e = w.dial(f.addr, c)
+	c.out.Write(w.introduce(rnd, f, c.e, c.reqs...))
+	c.first = c.reqs[0]
 	c.greet()
 	w.after(patience, func() { c.finish("gave up") })
 }
@@ -583,6 +584,7 @@ func (c *h2client) rapidResets() {
 		t := c.w.newTruth()
 		c.w.Requests-- // nobody wants to know
 		t.method, t.h2, t.client = "GET", true, c.e.c.id
+		t.route, t.banned = c.first.route, c.first.banned
 		c.next += 2
 		c.encBuf.Reset()
 		for _, f := range c.fields(":method", "GET", ":scheme", "http", ":path", t.path(), ":authority", "sim", "x-id", strconv.Itoa(t.id)) {

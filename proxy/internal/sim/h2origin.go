@@ -15,11 +15,12 @@ type h2originConn struct {
 	o      *origin
 	seen   int   // requests
 	client int64 // whose was the first
+	from   *route
 	mean   bool  // refuses, resets and leaves streams unanswered
 }
 
-func (o *origin) acceptH2(e *end, rnd *rand.Rand) actor {
-	c := &h2originConn{o: o}
+func (o *origin) acceptH2(e *end, rnd *rand.Rand, from *route) actor {
+	c := &h2originConn{o: o, from: from}
 	c.init(o.w, rnd, c, true)
 	c.e = e
 	o.h2conns = append(o.h2conns, c)
@@ -92,7 +93,7 @@ func (c *h2originConn) plain(in []byte) error {
 		return fmt.Errorf("HTTP/1 on a connection of HTTP/2")
 	}
 	c.ended = true // as HTTP/2
-	c1 := c.o.acceptH1(c.e, c.rnd)
+	c1 := c.o.acceptH1(c.e, c.rnd, c.from)
 	c1.socketsOnly = true
 	c.e.actor = c1
 	c1.r.buf = append(c1.r.buf, in...)
@@ -207,7 +208,7 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 	case t.webSocket && c.o.ws1:
 		return fmt.Errorf("request %d: a WebSocket over HTTP/2", id)
 	}
-	if err := c.o.arrives(t, h, &c.client); err != nil {
+	if err := c.o.arrives(t, h, &c.client, c.from); err != nil {
 		return err
 	}
 	open := 0

@@ -16,6 +16,7 @@ type origin struct {
 	tcp     bool
 	h2      bool // is spoken to in HTTP/2
 	ws1     bool // but in HTTP/1 for WebSockets
+	pp      int  // version of the PROXY protocol that it expects, 0: none
 	b       *stream.BackState
 	down    bool // refuses connections
 	hole    bool // swallows them
@@ -29,14 +30,22 @@ func (o *origin) silent() bool  { return o.hole }
 
 func (o *origin) accept(e *end) actor {
 	rnd := rand.New(rand.NewPCG(o.w.Seed64+1, uint64(e.c.id)))
-	if o.h2 {
-		return o.acceptH2(e, rnd)
+	if o.pp != 0 {
+		return &announced{o: o, e: e, rnd: rnd}
 	}
-	return o.acceptH1(e, rnd)
+	return o.serve(e, rnd, nil)
 }
 
-func (o *origin) acceptH1(e *end, rnd *rand.Rand) *originConn {
-	c := &originConn{o: o, w: o.w, e: e, rnd: rnd}
+// serve takes a connection. from is what its header said, nil: it has none.
+func (o *origin) serve(e *end, rnd *rand.Rand, from *route) actor {
+	if o.h2 {
+		return o.acceptH2(e, rnd, from)
+	}
+	return o.acceptH1(e, rnd, from)
+}
+
+func (o *origin) acceptH1(e *end, rnd *rand.Rand, from *route) *originConn {
+	c := &originConn{o: o, w: o.w, e: e, rnd: rnd, from: from}
 	o.conns = append(o.conns, c)
 	if c.rnd.IntN(6) == 0 {
 		c.readPace = 64 << c.rnd.IntN(11)
@@ -65,8 +74,11 @@ func (o *origin) active() int {
 }
 
 // arrives looks at what a request's head says besides its number. client is
-// whose requests the connection carries.
-func (o *origin) arrives(t *truth, h *head, client *int64) error {
+// whose requests the connection carries, from what its header said.
+func (o *origin) arrives(t *truth, h *head, client *int64, from *route) error {
+	if err := t.toldBy(from); err != nil {
+		return err
+	}
 	if *client == 0 {
 		*client = t.client
 	}
@@ -89,6 +101,7 @@ type originConn struct {
 	e   *end
 	r   reader
 
+	from                  *route // by its header
 	readPace, writePace   int
 	seen                  int   // requests
 	client                int64 // whose was the first
@@ -200,6 +213,12 @@ func (c *originConn) parse() error {
 		if len(t.attempts) > 1 {
 			return fmt.Errorf("tunnel %d reached servers twice", id)
 		}
+		if t.banned {
+			return fmt.Errorf("tunnel %d should not have come here", id)
+		}
+		if err := t.toldBy(c.from); err != nil {
+			return err
+		}
 		c.startTunnel(t, c.r.buf[8:])
 		return nil
 	}
@@ -276,7 +295,7 @@ func (c *originConn) begin() error {
 	if err != nil {
 		return err
 	}
-	if err := c.o.arrives(t, h, &c.client); err != nil {
+	if err := c.o.arrives(t, h, &c.client, c.from); err != nil {
 		return err
 	}
 	if want := t.upgradesTo(); h.fields["upgrade"] != want {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/check"
+	"github.com/forebay-lb/forebay/proxy/internal/proxyproto"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -17,8 +18,7 @@ import (
 type scene struct {
 	w        *World
 	fronts   []*front
-	tcpAddr  reactor.Addr
-	hasTCP   bool
+	tcp      *front // the one in mode tcp, or nil
 	backends []*stream.BackState
 	origins  int
 	servers  []*server.Server // all that there ever were
@@ -31,12 +31,13 @@ type scene struct {
 }
 
 type front struct {
-	addr reactor.Addr
-	name string
-	mode stream.Mode
-	fs   *stream.FrontState
-	l    *stream.Listener
-	bind *stream.Bind
+	addr   reactor.Addr
+	name   string
+	mode   stream.Mode
+	accept bool // clients begin with a header of the PROXY protocol
+	fs     *stream.FrontState
+	l      *stream.Listener
+	bind   *stream.Bind
 }
 
 // build makes the world of the seed.
@@ -87,10 +88,10 @@ func (w *World) build() {
 		})
 	}
 	all := append([]*front(nil), s.fronts...)
-	if s.hasTCP = rnd.IntN(2) == 0; s.hasTCP {
-		s.tcpAddr = reactor.Addr{IP: proxyIP, Port: 9000}
+	if rnd.IntN(2) == 0 {
 		s.addBackend("tcp", stream.TCP)
-		all = append(all, &front{addr: s.tcpAddr, name: "raw", mode: stream.TCP, fs: stream.NewFrontState("raw", threads)})
+		s.tcp = &front{addr: reactor.Addr{IP: proxyIP, Port: 9000}, name: "raw", mode: stream.TCP, fs: stream.NewFrontState("raw", threads)}
+		all = append(all, s.tcp)
 	}
 	w.all = all
 	snap := s.snapshot(all)
@@ -98,6 +99,9 @@ func (w *World) build() {
 	check.Sync(w.worker)
 	for _, f := range all {
 		f.bind = &stream.Bind{Addr: f.addr, FD: -1}
+		if f.accept = rnd.IntN(3) == 0; f.accept {
+			f.bind.Greeting = stream.ProxyHeader
+		}
 		if !w.calm && rnd.IntN(6) == 0 {
 			f.bind.MaxConn = 1 + rnd.IntN(5)
 		}
@@ -120,7 +124,7 @@ func (w *World) build() {
 	for range 3 + rnd.IntN(30) {
 		w.at(w.now+rnd.Int64N(span), func() {
 			switch {
-			case s.hasTCP && w.rnd.IntN(4) == 0:
+			case s.tcp != nil && w.rnd.IntN(4) == 0:
 				w.startTCP()
 			case s.speaksH2():
 				w.startH2Client()
@@ -208,6 +212,13 @@ func (s *scene) addServer(b *stream.BackState) {
 		o.h2, set.Proto = true, "h2"
 		if rnd.IntN(4) == 0 {
 			o.ws1, set.WS = true, "h1"
+		}
+	}
+	if rnd.IntN(3) == 0 {
+		o.pp = 1 + rnd.IntN(2)
+		set.Preamble = []server.Preamble{proxyproto.V1, proxyproto.V2}[o.pp-1]
+		if rnd.IntN(2) == 0 {
+			set.Check.Preamble = set.Preamble
 		}
 	}
 	id := b.NextID()
@@ -447,6 +458,9 @@ func (w *World) log(st *stream.Stream) {
 	line := strings.Replace(string(st.ReqLine), " http://sim/", " /", 1)
 	if n, _ := fmt.Sscanf(line, "%s /b%d/%d HTTP/", &method, &b, &id); n == 3 && id < len(w.truths) {
 		t := w.truths[id]
+		if src := addrPort(st.Sess.Src); src != t.route.src {
+			w.failf("request %d comes from %v, and is logged as one from %v", id, t.route.src, src)
+		}
 		if t.logs++; t.logs > 1 {
 			w.failf("request %d was logged twice", id)
 		}

@@ -39,6 +39,8 @@ type truth struct {
 	downLen   int
 	bad       bool // malformed
 	unseen    bool // servers must not see it
+	banned    bool // its client's PROXY protocol header is malformed
+	route     route
 	backend   int
 	attempts  []attempt
 	answered  bool
@@ -117,7 +119,7 @@ func (t *truth) upgradesTo() string {
 // reaches notes that a server sees a request, and tells whether it may: only what
 // does no harm is sent twice.
 func (w *World) reaches(t *truth, conn int64, first bool) (*attempt, error) {
-	if t.unseen {
+	if t.unseen || t.banned {
 		return nil, fmt.Errorf("request %d should not have come here", t.id)
 	}
 	if n := len(t.attempts); n > 0 {
@@ -148,6 +150,9 @@ func checkFill(h *head, id int) error {
 
 // answerBegins looks at the head of a final answer.
 func (w *World) answerBegins(t *truth, h *head) error {
+	if t.banned {
+		return fmt.Errorf("request %d: a %d although its connection began with a malformed header", t.id, h.status)
+	}
 	if h.fields["x-id"] == "" {
 		if t.bad {
 			return nil
