@@ -33,8 +33,13 @@ func init() {
 	)
 }
 
-// statusesOf gives the statuses of a connection's worker.
-func statusesOf(c *runtimeapi.Conn) []*status { return statuses(c.Worker.Snapshot().Global) }
+// statusesOf gives the statuses of a connection's worker; of thousands of
+// certificates, that takes more time than a reactor has.
+func statusesOf(c *runtimeapi.Conn) (list []*status) {
+	g := c.Worker.Snapshot().Global
+	stream.Await(c.R, func() { list = statuses(g) })
+	return list
+}
 
 var errNoStatus = runtimeapi.Errorf("Certificate ID does not match any certificate.\n")
 
@@ -100,19 +105,28 @@ func setResponse(c *runtimeapi.Conn, args []string) error {
 		return runtimeapi.Errorf("%s.\n", err)
 	}
 	list := statusesOf(c)
-	i := slices.IndexFunc(list, func(s *status) bool { return r.About(s.pair.Leaf, s.pair.Authority()) })
-	if i < 0 {
+	var s *status
+	var failed error
+	stream.Await(c.R, func() {
+		i := slices.IndexFunc(list, func(s *status) bool { return r.About(s.pair.Leaf, s.pair.Authority()) })
+		if i < 0 {
+			return
+		}
+		s = list[i]
+		if err = s.pair.CheckOCSP(der, time.Now()); err == nil {
+			failed = s.staple(der)
+		}
+	})
+	switch {
+	case s == nil:
 		return runtimeapi.Errorf("OCSP single response: Certificate ID does not match any certificate or issuer.\n")
-	}
-	if err := list[i].pair.CheckOCSP(der, time.Now()); err != nil {
+	case err != nil:
 		return runtimeapi.Errorf("%s.\n", err)
-	}
-	stream.Await(c.R, func() { err = list[i].staple(der) })
-	if err != nil {
-		return runtimeapi.Errorf("Failed to update OCSP response. (%s)\n", err)
+	case failed != nil:
+		return runtimeapi.Errorf("Failed to update OCSP response. (%s)\n", failed)
 	}
 	k := renewals.InWorker(c.Worker)
-	k.set(list[i].id, der)
+	k.set(s.id, der)
 	k.follow(c.Worker)
 	return c.Printf("OCSP Response updated!\n")
 }
