@@ -253,7 +253,7 @@ func TestCookieCrumbs(t *testing.T) {
 	for _, c := range []struct {
 		n, size int
 		ok      bool
-	}{{90, 100, true}, {101, 1, false}, {40, 400, false}, {7000, 0, false}} {
+	}{{90, 100, true}, {200, 1, true}, {201, 1, false}, {40, 400, false}, {7000, 0, false}} {
 		p := newPeer(t, server)
 		l := p.accepted()
 		block := raw(ask...)

@@ -14,9 +14,10 @@ type Config struct {
 	// (tune.h2.fe.initial-window-size, tune.h2.be.initial-window-size). 0 stands
 	// for the protocol's 65535.
 	InitialWindow uint32
-	// RxBuf bounds the bytes of bodies that are held for all streams
-	// (tune.h2.fe.rxbuf, tune.h2.be.rxbuf). It is the connection's window, which
-	// is never below the protocol's 65535 bytes.
+	// RxBuf is how many bytes of bodies are held for all streams
+	// (tune.h2.fe.rxbuf, tune.h2.be.rxbuf). One initial window of every stream is
+	// always held; the rest is for those that receive. It is also the connection's
+	// window, which is never below the protocol's 65535 bytes.
 	RxBuf int
 	// MaxStreams is SETTINGS_MAX_CONCURRENT_STREAMS. 0 stands for 100. A client
 	// opens no more than that, and no more than the server allows.

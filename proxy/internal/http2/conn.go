@@ -56,6 +56,7 @@ type Conn struct {
 
 	// Flow control, in bytes.
 	recvWin, owed      int64 // what the peer may send; what was consumed since it was told
+	extra              int64 // what streams hold and may receive beyond their initial windows
 	sendWin            int64
 	recvInit, sendInit int64 // of new streams
 
@@ -676,6 +677,7 @@ func (c *Conn) setErr(s *Stream, err error) {
 		c.complete-- // it counts again, until the owner has closed it
 	}
 	s.err = err
+	s.account()
 	s.blocked = false
 	s.notReceiving()
 	if s.queued > 0 && !(c.aborted && !c.cfg.Server && s.recvEnd) {
@@ -797,7 +799,7 @@ func (c *Conn) Upgrade(settings []byte, req *message.Request, user any) (*Stream
 		return nil, err
 	}
 	s := c.newStream(1)
-	s.Req, s.User = req, user
+	s.Req, s.User, s.requested = req, user, true
 	s.headOnly = req.Method == message.Head
 	s.left = 0
 	c.last, c.accepted, c.total = 1, 1, 1

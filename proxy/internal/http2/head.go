@@ -23,7 +23,7 @@ type head struct {
 	kept   int    // how much of buf is in use, once nothing more is kept
 	left   int    // bytes that may still come, as [Config.MaxHead] counts
 	lines  int    // fields that may still come, but for cookies
-	most   int    // cookies that may come: they are one field in pieces
+	most   int    // cookies that may come: clients cut their one field into pieces
 	why    string // what is wrong with the message; nothing more is kept then
 
 	pseudo  [status + 1][]byte
@@ -38,7 +38,7 @@ type head struct {
 func (h *head) begin(k kind, m *message.Header, cfg *Config) {
 	h.kind, h.fields, h.buf = k, m.Fields, m.Arena()
 	h.left, h.lines, h.length = cfg.maxHead(), cfg.maxHeaders(), -1
-	h.most = h.lines
+	h.most = 2 * h.lines
 	if k == request {
 		h.fields = append(h.fields, message.Field{}) // for the host
 	}
@@ -149,7 +149,7 @@ var (
 
 // joinCookies makes one field of all cookies (RFC 9113 8.2.3), the last one.
 func (h *head) joinCookies(first int) {
-	start, n := len(h.buf), first
+	start, n, again := len(h.buf), first, false
 	var one []byte
 	for _, f := range h.fields[first:] {
 		if len(f.Name) != len(cookieName) || string(f.Name) != "cookie" {
@@ -161,9 +161,10 @@ func (h *head) joinCookies(first int) {
 			one = f.Value
 			continue
 		}
-		if len(h.buf) > start {
+		if again {
 			h.buf = append(h.buf, "; "...)
 		}
+		again = true
 		h.buf = append(h.buf, f.Value...)
 	}
 	if h.cookies > 1 {
@@ -197,7 +198,7 @@ func (h *head) request(req *message.Request, first int, end bool, cfg *Config) (
 		req.Target = auth
 	} else {
 		switch {
-		case p[protocol] != nil && (req.Method != message.Connect || !cfg.ExtendedConnect || !http1.ValidToken(p[protocol])):
+		case p[protocol] != nil && (len(auth) == 0 || req.Method != message.Connect || !cfg.ExtendedConnect || !http1.ValidToken(p[protocol])):
 			return "unexpected protocol"
 		case !validScheme(p[scheme]):
 			return "no valid scheme"

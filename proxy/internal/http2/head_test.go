@@ -96,6 +96,7 @@ func TestRequestHead(t *testing.T) {
 
 		{"cookie", with("cookie", "a=b", "x", "y"), true, "GET / a 0 host: a\nx: y\ncookie: a=b\n"},
 		{"cookies", with("cookie", "a=b", "x", "y", "cookie", "c=d", "cookie", "e"), true, "GET / a 0 host: a\nx: y\ncookie: a=b; c=d; e\n"},
+		{"empty cookies", with("cookie", "", "cookie", "a=b", "cookie", ""), true, "GET / a 0 host: a\ncookie: ; a=b; \n"},
 
 		{"content-length", with("content-length", "5"), false, "GET / a 1 host: a\ncontent-length: 5\n"},
 		{"content-length 0", with("content-length", "0"), false, "GET / a 1 host: a\ncontent-length: 0\n"},
@@ -115,8 +116,8 @@ func TestRequestHead(t *testing.T) {
 
 		{"many fields", append(with(), times(99, "x", "")...), true, "GET / a 0 host: a\n" + strings.Repeat("x: \n", 99)},
 		{"too many fields", append(with(), times(101, "x", "")...), true, bad},
-		{"many cookies", append(with(), times(100, "cookie", "a")...), true, "GET / a 0 host: a\ncookie: a" + strings.Repeat("; a", 99) + "\n"},
-		{"too many cookies", append(with(), times(101, "cookie", "a")...), true, bad},
+		{"many cookies", append(with(), times(200, "cookie", "a")...), true, "GET / a 0 host: a\ncookie: a" + strings.Repeat("; a", 199) + "\n"},
+		{"too many cookies", append(with(), times(201, "cookie", "a")...), true, bad},
 		{"long value", with("x", strings.Repeat("v", 15000)), true, "GET / a 0 host: a\nx: " + strings.Repeat("v", 15000) + "\n"},
 		{"too long a value", with("x", strings.Repeat("v", 15400)), true, bad},
 		{"too many bytes", append(with(), times(16, "x", strings.Repeat("v", 980))...), true, bad},

@@ -60,12 +60,14 @@ func (c *Conn) emptyData() error {
 	return c.glitch()
 }
 
-// takeData takes bytes of a DATA frame's payload. Those of nobody are given back
-// to the connection's window at once.
+// takeData takes bytes of a DATA frame's payload. They are given back to the
+// connection's window at once: what streams hold is limited by their own
+// windows, and one that nobody reads must not keep the others from receiving.
 func (c *Conn) takeData(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
+	c.consumed(int64(len(p)))
 	left := c.left - uint32(len(p)) // after p
 	if c.left == c.f.len && c.f.has(flagPadded) {
 		c.pad = uint32(p[0])
@@ -77,25 +79,18 @@ func (c *Conn) takeData(p []byte) error {
 				return err
 			}
 		}
-		c.consumed(1)
 		p = p[1:]
 	}
 	if left < c.pad { // the end of p is padding
 		n := min(int(c.pad-left), len(p))
-		c.consumed(int64(n))
 		p = p[:len(p)-n]
 	}
 	s := c.data
-	if s == nil {
-		c.consumed(int64(len(p)))
-		return nil
-	}
-	if len(p) == 0 {
+	if s == nil || len(p) == 0 {
 		return nil
 	}
 	if s.left >= 0 {
 		if s.left -= int64(len(p)); s.left < 0 {
-			c.consumed(int64(len(p)))
 			return c.streamError(s, ProtocolError)
 		}
 	}
@@ -134,6 +129,7 @@ func (c *Conn) endData() error {
 func (c *Conn) endReceived(s *Stream) {
 	s.recvEnd = true
 	s.notReceiving()
+	s.account()
 	c.ended(s)
 }
 
@@ -172,7 +168,6 @@ func (s *Stream) Consume(n int) {
 		return
 	}
 	s.take(n)
-	s.c.consumed(int64(n))
 	s.grant()
 }
 
@@ -193,10 +188,8 @@ func (s *Stream) take(n int) {
 // forget throws away what was received. The buffers stay until the stream is
 // closed: its owner may be in the middle of what Data gave.
 func (s *Stream) forget() {
-	if n := s.queued; n > 0 {
-		s.queued = 0
-		s.c.consumed(int64(n))
-	}
+	s.queued = 0
+	s.account()
 }
 
 // discard forgets what was received and gives the buffers back.
@@ -228,19 +221,35 @@ func (c *Conn) consumed(n int64) {
 
 // grant widens the stream's window when half of what it may have is free.
 //
-// Streams that receive share seven eighths of the receive buffer, but have no
-// less than the initial window (tune.h2.fe.rxbuf).
+// Every stream has an initial window. Of what the receive buffer has beside
+// those of the open streams, the ones that receive share seven eighths
+// (tune.h2.fe.rxbuf).
 func (s *Stream) grant() {
 	c := s.c
+	s.account()
 	if s.recvEnd || s.err != nil || c.err != nil {
 		return
 	}
-	share := c.cfg.connWindow() / 8 * 7 / int64(max(1, c.receiving))
-	share = max(share, int64(c.cfg.window()))
-	if n := share - int64(s.queued) - s.recvWin; n > 0 && n >= share/2 {
+	room := max(0, c.cfg.connWindow()-int64(c.streams)*c.recvInit) / 8 * 7
+	most := c.recvInit + min(room/int64(max(1, c.receiving)), max(0, room-c.extra+s.extra))
+	if n := most - int64(s.queued) - s.recvWin; n > 0 && n >= most/2 {
 		s.recvWin += n
+		s.account()
 		c.grantWindow(s.ID, n)
 	}
+}
+
+// account takes down how much more than an initial window the stream holds and
+// may still receive.
+func (s *Stream) account() {
+	c := s.c
+	n := int64(s.queued) - c.recvInit
+	if !s.recvEnd && s.err == nil {
+		n += s.recvWin
+	}
+	n = max(0, n)
+	c.extra += n - s.extra
+	s.extra = n
 }
 
 func (c *Conn) grantWindow(id uint32, n int64) {
@@ -332,7 +341,8 @@ func (c *Conn) headers(f *frame, block []byte) error {
 	if h.why != "" {
 		return c.malformed(s)
 	}
-	s.Scheme, s.Protocol = h.pseudo[scheme], h.pseudo[protocol]
+	s.requested = true
+	s.Scheme, s.Protocol, s.Authority = h.pseudo[scheme], h.pseudo[protocol], h.pseudo[authority]
 	s.headOnly = s.Req.Method == message.Head
 	s.connect = s.Req.Framing == message.Tunnel
 	if !s.connect {

@@ -21,8 +21,9 @@ type Stream struct {
 	// Trailers are those of the received message; their memory is the stream's.
 	Trailers []message.Field
 	// Protocol is the :protocol of an extended CONNECT, nil when it is none; Scheme
-	// is the :scheme of a request. Both are memory of Req (server role).
-	Protocol, Scheme []byte
+	// and Authority are the :scheme and the :authority of a request, nil when there
+	// is none. They are memory of Req (server role).
+	Protocol, Scheme, Authority []byte
 
 	c    *Conn
 	next *Stream // in its bucket
@@ -35,6 +36,7 @@ type Stream struct {
 	queued int
 
 	recvWin, sendWin int64
+	extra            int64 // see account
 	left             int64 // bytes of the body still to come, -1 unknown
 	trail            message.Header
 	later            []*message.Response // heads that came before NextHead
@@ -51,6 +53,7 @@ type Stream struct {
 	receiving bool // counts in Conn.receiving
 	peerReset bool // by RST_STREAM
 	swallow   bool // the peer wants no more of the body
+	requested bool // Req has a head that is well-formed
 	blocked   bool // waits for the stream's window
 	queuedUp  bool // waits in Conn.waiting
 	turn      bool // was told of room
@@ -176,6 +179,10 @@ func (s *Stream) Malformed() bool {
 	var re *ResetError
 	return !s.peerReset && errors.As(s.err, &re)
 }
+
+// HasRequest tells whether Req has the head of a request that is well-formed,
+// whatever became of the stream since (server role).
+func (s *Stream) HasRequest() bool { return s.requested }
 
 // EndReceived tells whether the end of the peer's message has come. Bytes may
 // still wait to be consumed.

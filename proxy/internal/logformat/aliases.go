@@ -306,7 +306,7 @@ func ofTLS(e *sample.Expr, none string) alias {
 }
 
 func status(st *stream.Stream) int64 {
-	if st.Status == 0 && st.FE.Mode == stream.HTTP && st.Sess.ErrID == 0 {
+	if st.Status == 0 && st.FE.Mode == stream.HTTP && st.Sess.ErrID == 0 && (st.HasRequest || !st.Sess.H2()) {
 		return -1
 	}
 	return int64(st.Status)

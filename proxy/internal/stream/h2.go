@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/base64"
 	"time"
 
@@ -82,7 +83,7 @@ func (st *Stream) Run() {
 	st.enter()
 	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders}
 	switch {
-	case st.client.s.Err() == nil:
+	case st.client.s.HasRequest():
 		st.received()
 		if !st.serve() {
 			st.client.s.Reset(http2.Cancel) // of no effect on what is complete
@@ -114,7 +115,16 @@ func (st *Stream) received() {
 		q.Upgrade, q.Framing = p, message.NoBody
 		st.extended = true
 	}
-	if sc := l.s.Scheme; sc != nil && len(q.Host) > 0 && len(q.Target) > 0 && q.Target[0] == '/' {
+	if sc := l.s.Scheme; sc != nil && len(l.s.Authority) > 0 && len(q.Target) > 0 && q.Target[0] == '/' {
+		// A server of HTTP/1 is sent the path alone, without a port that goes without
+		// saying, unless it is asked for something else than HTTP.
+		switch {
+		case message.EqualFold(sc, "http"):
+			q.Host, q.Normalized = withoutPort(q.Host, ":80"), true
+		case message.EqualFold(sc, "https"):
+			q.Host, q.Normalized = withoutPort(q.Host, ":443"), true
+		}
+		q.Fields[0].Value = q.Host // of the name "host", since there is an authority
 		n := len(sc) + 3 + len(q.Host) + len(q.Target)
 		var stack [512]byte
 		b := stack[:0]
@@ -124,7 +134,6 @@ func (st *Stream) received() {
 		b = append(append(b, sc...), "://"...)
 		b = append(append(b, q.Host...), q.Target...)
 		q.Target = q.Copy(b)
-		q.Normalized = true
 	}
 	st.BytesIn += int64(q.Size() + len(q.MethodName) + len(q.Target))
 	st.keepLine()
@@ -132,6 +141,15 @@ func (st *Stream) received() {
 		st.bodies = true
 		st.reqBody.startH2(&q.Header, l)
 	}
+}
+
+// withoutPort is host without the port, if that is usual or empty (RFC 3986
+// 6.2.3).
+func withoutPort(host []byte, usual string) []byte {
+	if n := len(host) - len(usual); n > 0 && string(host[n:]) == usual {
+		return host[:n]
+	}
+	return bytes.TrimSuffix(host, []byte(":"))
 }
 
 // leaveH2 ends a stream of Run.

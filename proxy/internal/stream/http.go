@@ -197,7 +197,11 @@ func (st *Stream) serve() (keep bool) {
 	}
 
 	if st.frontend() && st.route() {
-		keep = st.proxy()
+		if st.client.on() && st.client.s.Err() != nil {
+			st.clientLeft('R') // rules have seen it, and it is logged: the server is spared
+		} else {
+			keep = st.proxy()
+		}
 	}
 	if st.Reply != nil && !st.HasResponse {
 		keep = st.sendReply()

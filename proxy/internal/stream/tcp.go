@@ -267,8 +267,10 @@ func (l *lane) half() {
 	l.dst.closeWrite()
 	if !l.st.half {
 		l.st.half = true
-		l.st.firstEnd = 'S'
-		if l.client {
+		switch {
+		case !l.client:
+			l.st.firstEnd = 'S'
+		case !l.st.client.on(): // the end of a stream is no close
 			l.st.firstEnd = 'C'
 		}
 	}
