@@ -1,6 +1,7 @@
 package ssl
 
 import (
+	"sync"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
@@ -72,6 +73,60 @@ func (s *status) staple(response []byte) error {
 		}
 	}
 	return nil
+}
+
+// newest are the responses that were fetched or set last, by ID. They outlive
+// configurations, whose files are older: clients may insist on a response, so
+// there is one from the first handshake on.
+var newest struct {
+	mu sync.Mutex
+	by map[string][]byte
+}
+
+// put staples a response that is not from a file.
+func (s *status) put(response []byte) error {
+	newest.mu.Lock()
+	if newest.by == nil {
+		newest.by = make(map[string][]byte)
+	}
+	newest.by[string(s.id)] = response
+	newest.mu.Unlock()
+	return s.staple(response)
+}
+
+// adopt staples what was put if it is later than what a file had. It must not be
+// called on a reactor.
+func (s *status) adopt(now time.Time) {
+	newest.mu.Lock()
+	response := newest.by[string(s.id)]
+	newest.mu.Unlock()
+	if response != nil && later(response, s.response()) && s.pair.CheckOCSP(response, now) == nil {
+		s.staple(response)
+	}
+}
+
+// forget drops responses that have ended.
+func forget(now time.Time) {
+	newest.mu.Lock()
+	defer newest.mu.Unlock()
+	for id, response := range newest.by {
+		if !now.Before(expires(response)) {
+			delete(newest.by, id)
+		}
+	}
+}
+
+// later tells whether response a was made after b, which may be nil.
+func later(a, b []byte) bool {
+	if b == nil {
+		return true
+	}
+	x, err := ocsp.Parse(a)
+	if err != nil {
+		return false
+	}
+	y, err := ocsp.Parse(b)
+	return err != nil || x.Produced().After(y.Produced())
 }
 
 // expires tells when a response is not good any more.

@@ -118,6 +118,10 @@ func TestStaplesAreKept(t *testing.T) {
 	f := newFront(t, map[string][]byte{"a.pem": a.PEM(t), "a.pem.issuer": ca.CertPEM(), "a.pem.ocsp": nil}, text)
 	set := a.OCSP(t, func(r *ocsp.Response) { r.NextUpdate = time.Now().Add(80 * time.Hour) })
 	f.command(t, "set ssl ocsp-response "+base64.StdEncoding.EncodeToString(set))
+	next := f.load(t, strings.Replace(text, "mode http", "mode http\n maxconn 77", 1))
+	if p := ssl.StoreOf(next.Global).Cert(f.dir + "/a.pem").Load(); !bytes.Equal(p.OCSP, set) {
+		t.Error("a configuration that is loaded has not what was set")
+	}
 	f.apply(t, strings.Replace(text, "mode http", "mode http\n maxconn 77", 1))
 	if !bytes.Equal(f.staple(t, "f"), set) {
 		t.Error("lost by an applied configuration")

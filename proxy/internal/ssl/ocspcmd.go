@@ -114,7 +114,7 @@ func setResponse(c *runtimeapi.Conn, args []string) error {
 		}
 		s = list[i]
 		if err = s.pair.CheckOCSP(der, time.Now()); err == nil {
-			failed = s.staple(der)
+			failed = s.put(der)
 		}
 	})
 	switch {
@@ -125,9 +125,7 @@ func setResponse(c *runtimeapi.Conn, args []string) error {
 	case failed != nil:
 		return runtimeapi.Errorf("Failed to update OCSP response. (%s)\n", failed)
 	}
-	k := renewals.InWorker(c.Worker)
-	k.set(s.id, der)
-	k.follow(c.Worker)
+	renewals.InWorker(c.Worker).follow(c.Worker)
 	return c.Printf("OCSP Response updated!\n")
 }
 

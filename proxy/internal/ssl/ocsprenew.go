@@ -34,7 +34,6 @@ type renewal struct {
 	result     int       // see results
 	why        string    // more of it, "" if there is none
 	busy       bool
-	newest     []byte // what was fetched or set last
 }
 
 // Results of a renewal (management.txt 9.3, "show ssl ocsp-updates").
@@ -61,7 +60,6 @@ const (
 var renewals = stream.NewSlot[renewer]()
 
 func init() {
-	// At once: clients may insist on a response that only the last configuration had.
 	snapshot.RegisterApply("ocsp", func(w *stream.Worker, _, _ *stream.Snapshot) { renewals.InWorker(w).look(w, time.Now()) })
 }
 
@@ -96,6 +94,7 @@ func (k *renewer) look(w *stream.Worker, now time.Time) {
 		}
 	}
 	k.mu.Unlock()
+	forget(now)
 	if len(seen) > 0 {
 		k.wake(w, next)
 	}
@@ -105,14 +104,9 @@ func (k *renewer) look(w *stream.Worker, now time.Time) {
 // never.
 func (k *renewer) one(w *stream.Worker, u *ocspUpdates, s *status, now time.Time) time.Time {
 	r := k.get(s.id)
-	k.mu.Lock()
-	newest := r.newest
-	k.mu.Unlock()
 	var at time.Time
+	s.adopt(now)
 	response := s.response()
-	if newest != nil && later(newest, response) && s.pair.CheckOCSP(newest, now) == nil && s.staple(newest) == nil {
-		response = newest // files are older: a configuration was applied, or a certificate committed
-	}
 	if response != nil {
 		if at = expires(response); !now.Before(at) {
 			s.staple(nil)
@@ -145,27 +139,6 @@ func (k *renewer) one(w *stream.Worker, u *ocspUpdates, s *status, now time.Time
 		return r.next
 	}
 	return at
-}
-
-// set notes a response that was not fetched.
-func (k *renewer) set(id ocsp.ID, response []byte) {
-	r := k.get(id)
-	k.mu.Lock()
-	r.newest = response
-	k.mu.Unlock()
-}
-
-// later tells whether response a was made after b, which may be nil.
-func later(a, b []byte) bool {
-	if b == nil {
-		return true
-	}
-	x, err := ocsp.Parse(a)
-	if err != nil {
-		return false
-	}
-	y, err := ocsp.Parse(b)
-	return err != nil || x.Produced().After(y.Produced())
 }
 
 // after tells when a response is to be renewed that was got now.
@@ -224,7 +197,7 @@ func (k *renewer) renew(w *stream.Worker, s *status) ([]byte, error) {
 	response, x, result, err := fetchStatus(u, s)
 	now := time.Now()
 	if err == nil {
-		if err = s.staple(response); err != nil {
+		if err = s.put(response); err != nil {
 			result = updateInsert
 		}
 	}
@@ -235,7 +208,7 @@ func (k *renewer) renew(w *stream.Worker, s *status) ([]byte, error) {
 	if err == nil {
 		r.good++
 		r.row = 0
-		r.last, r.newest = now, response
+		r.last = now
 		r.next = u.after(response, now)
 	} else {
 		r.bad++

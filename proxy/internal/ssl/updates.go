@@ -133,6 +133,10 @@ func init() {
 			c.Alert(u.pos, "'ocsp-update.mindelay' must be lower than 'ocsp-update.maxdelay'.")
 		}
 		u.names = conf.NewResolver(c.ReadFile)
+		now := time.Now()
+		for _, s := range statuses(c.Snap.Global) {
+			s.adopt(now)
+		}
 	})
 }
 
