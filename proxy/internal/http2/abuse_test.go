@@ -412,11 +412,11 @@ func TestFlowControl(t *testing.T) {
 		p := newPeer(t, Config{Server: true, InitialWindow: 1 << 20})
 		p.accepted()
 		p.post(1)
-		for range 4 {
+		for range 5 { // 16384 of them are the stream's own
 			p.WriteData(1, false, make([]byte, 16000))
 		}
 		p.must()
-		p.held(4)
+		p.held(6)
 		p.WriteData(1, false, make([]byte, 16000))
 		p.fails(FlowControl)
 	})

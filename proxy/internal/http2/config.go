@@ -15,9 +15,9 @@ type Config struct {
 	// for the protocol's 65535.
 	InitialWindow uint32
 	// RxBuf is how many bytes of bodies are held for all streams
-	// (tune.h2.fe.rxbuf, tune.h2.be.rxbuf). One initial window of every stream is
-	// always held; the rest is for those that receive. It is also the connection's
-	// window, which is never below the protocol's 65535 bytes.
+	// (tune.h2.fe.rxbuf, tune.h2.be.rxbuf), besides 16384 that every stream has
+	// for itself. It is the connection's window, which is never below the
+	// protocol's 65535 bytes.
 	RxBuf int
 	// MaxStreams is SETTINGS_MAX_CONCURRENT_STREAMS. 0 stands for 100. A client
 	// opens no more than that, and no more than the server allows.

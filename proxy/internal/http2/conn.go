@@ -55,7 +55,7 @@ type Conn struct {
 	receiving int // streams that DATA is expected of
 
 	// Flow control, in bytes.
-	recvWin, owed      int64 // what the peer may send; what was consumed since it was told
+	recvWin, owed      int64 // what the peer may send; what was given back since it was told
 	extra              int64 // what streams hold and may receive beyond their initial windows
 	sendWin            int64
 	recvInit, sendInit int64 // of new streams

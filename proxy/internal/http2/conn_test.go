@@ -528,7 +528,7 @@ func TestReceiveWindows(t *testing.T) {
 	p.post(1)
 	p.WriteData(1, false, make([]byte, 1000))
 	p.must()
-	if got := p.hear(); got != fmt.Sprintf("WINDOW_UPDATE 1 %d\n", 1638400/8*7-16384) {
+	if got := p.hear(); got != fmt.Sprintf("WINDOW_UPDATE 1 %d\n", (1638400-16384)/8*7) {
 		t.Error(got)
 	}
 	for i := range uint32(99) {

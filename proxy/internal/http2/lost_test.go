@@ -84,3 +84,49 @@ func TestResetWithQueuedData(t *testing.T) {
 	s.Close()
 	sv.close(got)
 }
+
+// A body that nobody reads does not keep other streams from receiving, however
+// much of the receive buffer it took.
+func TestUnreadBody(t *testing.T) {
+	for _, cfg := range []Config{
+		{Server: true, InitialWindow: 16384, RxBuf: 1638400},
+		{Server: true, InitialWindow: 1000, MaxStreams: 3},
+	} {
+		p := newPeer(t, cfg)
+		l := p.accepted()
+		p.WriteSettingsAck()
+		send := func(i int) (sent int) { // as much as the windows allow
+			s := (*l)[i]
+			for range 300 {
+				n := min(s.recvWin, p.o.c.recvWin, 16384)
+				if n == 0 {
+					return sent
+				}
+				p.WriteData(s.ID, false, make([]byte, n))
+				p.must()
+				p.hear()
+				sent += int(n)
+			}
+			t.Fatal("no end")
+			return 0
+		}
+		p.post(1)
+		p.post(3)
+		p.must()
+		if n := send(0); n < 16384 {
+			t.Error(n)
+		}
+		send(1)
+		p.post(5)
+		p.must()
+		if n := send(2); n < int(cfg.InitialWindow) {
+			t.Errorf("%d bytes of the third", n)
+		}
+		for range 100 {
+			(*l)[2].Consume((*l)[2].Queued())
+			if n := send(2); n < int(cfg.InitialWindow)/2 {
+				t.Fatalf("%d bytes more of the third", n)
+			}
+		}
+	}
+}

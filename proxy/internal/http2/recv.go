@@ -60,14 +60,12 @@ func (c *Conn) emptyData() error {
 	return c.glitch()
 }
 
-// takeData takes bytes of a DATA frame's payload. They are given back to the
-// connection's window at once: what streams hold is limited by their own
-// windows, and one that nobody reads must not keep the others from receiving.
+// takeData takes bytes of a DATA frame's payload. Those of nobody are given back
+// to the connection's window at once.
 func (c *Conn) takeData(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	c.consumed(int64(len(p)))
 	left := c.left - uint32(len(p)) // after p
 	if c.left == c.f.len && c.f.has(flagPadded) {
 		c.pad = uint32(p[0])
@@ -79,22 +77,30 @@ func (c *Conn) takeData(p []byte) error {
 				return err
 			}
 		}
+		c.consumed(1)
 		p = p[1:]
 	}
 	if left < c.pad { // the end of p is padding
 		n := min(int(c.pad-left), len(p))
+		c.consumed(int64(n))
 		p = p[:len(p)-n]
 	}
 	s := c.data
-	if s == nil || len(p) == 0 {
+	if s == nil {
+		c.consumed(int64(len(p)))
+		return nil
+	}
+	if len(p) == 0 {
 		return nil
 	}
 	if s.left >= 0 {
 		if s.left -= int64(len(p)); s.left < 0 {
+			c.consumed(int64(len(p)))
 			return c.streamError(s, ProtocolError)
 		}
 	}
 	s.store(p)
+	c.consumed(int64(len(p)) - s.charge())
 	c.useless = 0
 	if !s.receiving && !c.f.has(flagEndStream) {
 		s.receiving = true
@@ -168,6 +174,7 @@ func (s *Stream) Consume(n int) {
 		return
 	}
 	s.take(n)
+	s.c.consumed(-s.charge())
 	s.grant()
 }
 
@@ -189,6 +196,7 @@ func (s *Stream) take(n int) {
 // closed: its owner may be in the middle of what Data gave.
 func (s *Stream) forget() {
 	s.queued = 0
+	s.c.consumed(-s.charge())
 	s.account()
 }
 
@@ -209,10 +217,24 @@ func (s *Stream) notReceiving() {
 	}
 }
 
+// free is how much each stream may hold that does not count against the
+// connection's window: else one that nobody reads could keep the others from
+// receiving, and wait for one of them.
+const free = 16384
+
+// charge gives by how much more the stream counts against the connection's
+// window than when it was last asked.
+func (s *Stream) charge() int64 {
+	was := s.charged
+	s.charged = max(0, int64(s.queued)-free)
+	return s.charged - was
+}
+
 // consumed gives bytes back to the connection's window; the peer is told when
-// half of it was used.
+// half of it was used, or little is left.
 func (c *Conn) consumed(n int64) {
-	if c.owed += n; c.owed >= c.cfg.connWindow()/2 && c.err == nil {
+	c.owed += n
+	if most := c.cfg.connWindow(); (c.owed >= most/2 || c.owed > 0 && c.recvWin < most/8) && c.err == nil {
 		c.grantWindow(0, c.owed)
 		c.recvWin += c.owed
 		c.owed = 0

@@ -36,7 +36,7 @@ type Stream struct {
 	queued int
 
 	recvWin, sendWin int64
-	extra            int64 // see account
+	extra, charged   int64 // see account and charge
 	left             int64 // bytes of the body still to come, -1 unknown
 	trail            message.Header
 	later            []*message.Response // heads that came before NextHead
@@ -124,6 +124,7 @@ func (c *Conn) remove(s *Stream) {
 		p = &(*p).next
 	}
 	*p = s.next
+	c.extra -= s.extra
 	if c.streams--; c.streams == 0 && len(c.buckets) > 16 {
 		c.buckets = nil
 	}
