@@ -287,14 +287,20 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 		st.Req.Upgrade = nil // HTTP/2 has no other upgrades
 	}
 	if st.Req.Upgrade != nil && !st.awaitConnect(up) {
+		if up.mux.Draining() && st.Term.Cause == 0 {
+			return st.elsewhere() // the server closes: another connection may do
+		}
+		if st.Term.Cause == 0 {
+			st.ErrText = "the server does not take WebSockets over HTTP/2"
+			st.fail(502, 'S', 'H')
+		}
 		return false, false
 	}
 	whole := st.Req.Framing == message.NoBody && st.Req.Upgrade == nil
 	st.Res.Reset()
 	hs, err := up.mux.Open(&st.Req, &st.Res, &st.server, whole)
 	if err != nil {
-		st.noReuse = true
-		return st.Retries < st.BE.Retries && st.countRetry(), false
+		return st.elsewhere()
 	}
 	st.server = leg{st: st, m: up.mux, s: hs}
 	up.mux.touch()
@@ -319,14 +325,18 @@ func (st *Stream) awaitConnect(up *ServerConn) bool {
 			break
 		}
 	}
-	if m.PeerExtendedConnect() && !m.Draining() {
-		return true
+	return m.PeerExtendedConnect() && !m.Draining()
+}
+
+// elsewhere has a request that no server has seen sent on a new connection.
+func (st *Stream) elsewhere() (again, ok bool) {
+	if st.Retries < st.BE.Retries {
+		st.noReuse = true
+		return st.countRetry(), false
 	}
-	if st.Term.Cause == 0 {
-		st.ErrText = "the server does not take WebSockets over HTTP/2"
-		st.fail(502, 'S', 'H')
-	}
-	return false
+	st.ErrText = "the server opens no more streams"
+	st.fail(502, 'S', 'H')
+	return false, false
 }
 
 // countRetry counts one more attempt.
