@@ -327,7 +327,10 @@ func (s *scene) drawH2(g *stream.Global) {
 			MaxFrames:     []int{0, 1, 10}[rnd.IntN(3)],
 			MaxRst:        []int{0, 1}[rnd.IntN(2)],
 		}
-		if !s.w.calm {
+		if s.w.calm {
+			// With more than a buffer each, streams that nobody reads hold up others.
+			h.InitialWindow = min(max(h.InitialWindow, 1), 16384)
+		} else {
 			h.Glitches = []int{0, 0, 5, 100}[rnd.IntN(4)]
 		}
 		return h
