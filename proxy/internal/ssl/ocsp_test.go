@@ -72,6 +72,28 @@ func TestStapling(t *testing.T) {
 			t.Errorf("%s: the response that was set is not stapled", socket)
 		}
 	}
+	list := strings.Split(f.command(t, "show ssl ocsp-response"), "\n")
+	if len(list) != 7 || list[0] != "# Certificate IDs" || list[2] != "Certificate path : "+f.dir+"/a.pem" {
+		t.Fatalf("%q", list)
+	}
+	id := strings.TrimPrefix(list[1], "Certificate ID key : ")
+	text64, inWords := base64.StdEncoding.EncodeToString(second), f.command(t, "show ssl ocsp-response text "+id)
+	if !strings.HasPrefix(inWords, "OCSP Response Data:\n    OCSP Response Status: successful (0x0)\n") {
+		t.Errorf("%q", inWords)
+	}
+	for _, name := range []string{id, f.dir + "/a.pem", f.dir + "/empty.pem"} {
+		if got := f.command(t, "show ssl ocsp-response base64 "+name); got != text64 {
+			t.Errorf("%s: %q", name, got)
+		}
+		if got := f.command(t, "show ssl ocsp-response "+name); got != inWords {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	for _, args := range []string{"x", "text", "base64", "base64 x", f.dir + "/b.pem"} {
+		if got := f.command(t, "show ssl ocsp-response "+args); got != "Certificate ID does not match any certificate." {
+			t.Errorf("%s: %q", args, got)
+		}
+	}
 	for what, der := range map[string][]byte{
 		"OCSP single response: Certificate ID does not match any certificate or issuer.": b.OCSP(t),
 		"OCSP response: its signature is not the issuer's.":                              forgedResponse(t, a),
