@@ -116,9 +116,14 @@ backend deny
 
 func newPair(t *testing.T, path string) *pair {
 	t.Helper()
+	return newPairOf(t, path, diffConfig)
+}
+
+func newPairOf(t *testing.T, path, config string) *pair {
+	t.Helper()
 	d := &pair{t: t, addr: address(t), log: collect(t)}
 	origin := tcptest.Serve(t, d.serve)
-	text := strings.NewReplacer("@LOG@", d.log.addr, "@WEB@", d.addr, "@ORIGIN@", origin, "@DEAD@", address(t)).Replace(diffConfig)
+	text := strings.NewReplacer("@LOG@", d.log.addr, "@WEB@", d.addr, "@ORIGIN@", origin, "@DEAD@", address(t)).Replace(config)
 	p := serveWith(t, path, text)
 	t.Cleanup(p.stop)
 	return d

@@ -267,11 +267,11 @@ func (l *lane) half() {
 	l.dst.closeWrite()
 	if !l.st.half {
 		l.st.half = true
-		switch {
-		case !l.client:
+		if !l.st.client.on() { // the end of a stream is no close
 			l.st.firstEnd = 'S'
-		case !l.st.client.on(): // the end of a stream is no close
-			l.st.firstEnd = 'C'
+			if l.client {
+				l.st.firstEnd = 'C'
+			}
 		}
 	}
 	l.st.activity = l.st.R.Now()
