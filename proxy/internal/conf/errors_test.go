@@ -27,6 +27,8 @@ var bad = []struct {
 	{"global", "maxconn", "'maxconn' expects an integer argument.", false},
 	{"global", "foo", "unknown keyword 'foo' in 'global' section", false},
 	{"global", "maxcon 10", "unknown keyword 'maxcon' in 'global' section; did you mean 'maxconn'?", false},
+	{"global", "tune.cli.max-payload-size 0", "'tune.cli.max-payload-size' expects a positive integer argument of at most 64m.", true},
+	{"global", "tune.cli.max-payload-size 1g", "'tune.cli.max-payload-size' expects a positive integer argument of at most 64m.", true},
 	{"global", "tune.bufsize 0", "'tune.bufsize' expects a positive integer argument.", false},
 	{"global", "tune.maxrewrite -5", "'tune.maxrewrite' expects a positive integer argument.", false},
 	{"global", "tune.http.maxhdr 0", "'tune.http.maxhdr' expects a numeric value between 1 and 32767", false},

@@ -48,6 +48,7 @@ func init() {
 	}{
 		{"tune.bufsize", 1024, 256 << 20, "a positive integer argument.", func(g *stream.Global, n int) { g.BufSize = (n + 15) &^ 15 }},
 		{"tune.maxrewrite", 0, 256 << 20, "a positive integer argument.", func(g *stream.Global, n int) { g.MaxRewrite = n }},
+		{"tune.cli.max-payload-size", 1, 64 << 20, "a positive integer argument of at most 64m.", func(g *stream.Global, n int) { g.MaxPayload = n }},
 		{"tune.http.maxhdr", 1, 32767, "a numeric value between 1 and 32767", func(g *stream.Global, n int) { g.MaxHeaders = n }},
 		{"tune.maxaccept", -1, maxInt, "an integer argument.", setMaxAccept},
 		{"tune.maxpollevents", 1, 1000000, "an integer argument.", func(g *stream.Global, n int) { g.MaxPollEvents = n }},

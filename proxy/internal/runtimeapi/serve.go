@@ -171,11 +171,17 @@ func (c *Conn) payloadLimit(words []string) int {
 			return n
 		}
 	}
-	// Who may not run the command may not make the process hold its payload.
-	if cmd, _ := c.set.find(words); cmd != nil && cmd.MaxPayload > 0 && c.Level >= cmd.Level {
-		return cmd.MaxPayload
+	limit := MaxPayload
+	if c.Worker != nil {
+		if n := c.Worker.Snapshot().Global.MaxPayload; n > 0 {
+			limit = n
+		}
 	}
-	return MaxPayload
+	// Who may not run the command may not make the process hold its payload.
+	if cmd, _ := c.set.find(words); cmd != nil && c.Level >= cmd.Level {
+		limit = max(limit, cmd.MaxPayload)
+	}
+	return limit
 }
 
 // readPayload reads lines up to the one that is end. The newline before it does

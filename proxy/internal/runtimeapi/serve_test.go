@@ -142,6 +142,13 @@ func TestBounds(t *testing.T) {
 	if got := talk(t, dial(t, w, testSet(), admin), payload("args", 1<<18)); !strings.HasPrefix(got, "The payload is too big") {
 		t.Errorf("large payload of another command: %.80q", got)
 	}
+	w.Snapshot().Global.MaxPayload = 1 << 19
+	if got := talk(t, dial(t, w, testSet(), admin), payload("args", 1<<18)); got != "[]\n\n" {
+		t.Errorf("large payload where the configuration allows it: %.80q", got)
+	}
+	if got := talk(t, dial(t, w, testSet(), admin), payload("args", 1<<20)); !strings.HasPrefix(got, "The payload is too big") {
+		t.Errorf("larger payload: %.80q", got)
+	}
 }
 
 // A client that does not read stops the command, not the reactor; one that reads

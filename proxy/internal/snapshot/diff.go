@@ -27,7 +27,7 @@ func (c Change) String() string { return string(c.Kind) + " " + c.Text }
 var inPlace = map[string]bool{
 	"maxconn": true, "node": true, "description": true, "spread-checks": true, "max-spread-checks": true,
 	"hard-stop-after": true, "grace": true, "nosplice": true, "zero-warning": true, "localpeer": true,
-	"tune.http.maxhdr": true, "tune.maxaccept": true, "tune.maxrewrite": true,
+	"tune.http.maxhdr": true, "tune.maxaccept": true, "tune.cli.max-payload-size": true, "tune.maxrewrite": true,
 	"stats timeout": true, "stats maxconn": true, "stats socket": true,
 }
 

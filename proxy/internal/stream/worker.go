@@ -18,6 +18,7 @@ type Global struct {
 	MaxRewrite    int
 	MaxHeaders    int
 	MaxPollEvents int
+	MaxPayload    int // tune.cli.max-payload-size, in bytes; 0: the default
 	MaxAccept     int
 	MaxPipes      int
 	HardStopAfter time.Duration
