@@ -142,7 +142,10 @@ func TestBounds(t *testing.T) {
 	if got := talk(t, dial(t, w, testSet(), admin), payload("args", 1<<18)); !strings.HasPrefix(got, "The payload is too big") {
 		t.Errorf("large payload of another command: %.80q", got)
 	}
-	w.Snapshot().Global.MaxPayload = 1 << 19
+	snap, g := *w.Snapshot(), *w.Snapshot().Global
+	g.MaxPayload = 1 << 19
+	snap.Global = &g
+	w.SetSnapshot(&snap)
 	if got := talk(t, dial(t, w, testSet(), admin), payload("args", 1<<18)); got != "[]\n\n" {
 		t.Errorf("large payload where the configuration allows it: %.80q", got)
 	}
