@@ -181,6 +181,7 @@ func (l *Ladder) apply(ctx context.Context, c *runtime.Client, text []byte) (err
 		}
 		return err
 	}
+	bases := map[string]string{}
 	for _, path := range l.files() {
 		data := text
 		if path != l.Store.Path {
@@ -191,8 +192,9 @@ func (l *Ladder) apply(ctx context.Context, c *runtime.Client, text []byte) (err
 		if err := add("add config", path, data); err != nil {
 			return err
 		}
-		for _, named := range l.Names.Find(config.Parse(path, data)) {
-			for name, data := range load(named, filepath.Dir(path)) {
+		dir := filepath.Dir(path)
+		for _, named := range l.Names.Find(config.Parse(path, data), bases, func(list string) []byte { return load(list, dir)[list] }) {
+			for name, data := range load(named, dir) {
 				if err := add("add config-file", name, data); err != nil {
 					return err
 				}

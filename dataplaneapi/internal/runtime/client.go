@@ -86,8 +86,12 @@ func (c *Client) Do(ctx context.Context, command string, payload []byte) (string
 	return strings.TrimRight(string(reply), "\n"), nil
 }
 
-// terminator finds a payload terminator that is no line of the payload.
+// terminator finds a payload terminator that is no line of the payload. The empty line is the one that every version of
+// the language knows.
 func terminator(payload []byte) string {
+	if !strings.Contains("\n"+strings.TrimSuffix(string(payload), "\n")+"\n", "\n\n") {
+		return ""
+	}
 	for i := 0; ; i++ {
 		end := "%EOF%"
 		if i > 0 {
