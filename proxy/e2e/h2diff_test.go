@@ -118,11 +118,11 @@ func (p *h2pair) run(c *h2case, marker int) (client, server, logged string) {
 	h.settle()
 	h.w.Flush()
 	// One more request tells whether the connection and its compression live.
-	if !h.away && h.sync() && !h.away {
+	if !h.leaving && h.sync() && !h.leaving {
 		h.get(1001, "/sentinel")
 		h.settle()
 	}
-	if h.away && h.goaway != "NO_ERROR" {
+	if h.leaving && h.goaway != "NO_ERROR" {
 		h.drain()
 	}
 	h.c.Close()

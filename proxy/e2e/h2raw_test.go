@@ -30,7 +30,7 @@ type h2conn struct {
 	streams map[uint32]*h2stream
 	opened  []uint32 // what an answer is expected on
 	goaway  string
-	away    bool // GOAWAY has come
+	leaving bool // GOAWAY has come
 	closed  string
 	pongs   int
 }
@@ -78,6 +78,10 @@ func dialRaw(t *testing.T, addr string) *h2conn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newH2conn(t, c)
+}
+
+func newH2conn(t *testing.T, c net.Conn) *h2conn {
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
 	h := &h2conn{t: t, c: c, w: bufio.NewWriterSize(c, 64<<10), streams: map[uint32]*h2stream{}}
@@ -178,7 +182,7 @@ func (h *h2conn) next() bool {
 			s.end += " " + f.ErrCode.String()
 		}
 	case *http2.GoAwayFrame:
-		h.away = true
+		h.leaving = true
 		h.goaway = f.ErrCode.String()
 	case *http2.PingFrame:
 		if f.IsAck() {
@@ -211,21 +215,10 @@ func (h *h2conn) taken(id uint32, end bool) {
 	s.heads = append(s.heads, strings.Join(l, "; "))
 }
 
-// await reads until something is so, and fails the test when the connection ends
-// before.
-func (h *h2conn) await(what string, ok func() bool) {
-	h.t.Helper()
-	for !ok() {
-		if !h.next() {
-			h.t.Fatalf("%s: %s, GOAWAY %q", what, h.closed, h.goaway)
-		}
-	}
-}
-
 // settle reads until every request has its answer, or the connection has ended.
 func (h *h2conn) settle() {
 	for _, id := range h.opened {
-		for h.stream(id).end == "" && !(h.away && h.goaway != "NO_ERROR") {
+		for h.stream(id).end == "" && !(h.leaving && h.goaway != "NO_ERROR") {
 			if !h.next() {
 				return
 			}
@@ -264,7 +257,7 @@ func (h *h2conn) String() string {
 	for _, id := range ids {
 		fmt.Fprintf(&b, "%d: %s\n", id, h.streams[id])
 	}
-	if h.away {
+	if h.leaving {
 		fmt.Fprintf(&b, "GOAWAY %s\n", h.goaway)
 	}
 	return b.String() + h.closed

@@ -286,6 +286,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 	}
 	if !c.isIdle(f.id) {
 		byUs, known := c.recall(f.id)
+		c.useless++
 		switch {
 		case byUs, !known && !c.cfg.Server:
 			// It was on its way when we reset the stream.
@@ -416,6 +417,7 @@ func (c *Conn) skip(block []byte) error {
 func (c *Conn) moreHeaders(s *Stream, f *frame, block []byte) error {
 	switch {
 	case s.err != nil:
+		c.useless++
 		if s.peerReset {
 			c.reset(f.id, StreamClosed)
 			if err := c.glitch(); err != nil {
