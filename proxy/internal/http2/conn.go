@@ -708,8 +708,8 @@ func (c *Conn) Ping() {
 // Pongs is how many PINGs the peer has acknowledged.
 func (c *Conn) Pongs() int { return c.pongs }
 
-// Abort ends the connection: its streams fail with err and wait to be closed,
-// and nothing more is sent. After an error of Feed, what is queued, with the
+// Abort ends the connection: its streams fail with err and wait to be closed, but
+// for those that are complete on both sides; nothing more is sent. After an error of Feed, what is queued, with the
 // GOAWAY at its end, stays to be sent until Abort is called again.
 func (c *Conn) Abort(err error) {
 	failed := c.err != nil && !c.aborted
@@ -722,7 +722,7 @@ func (c *Conn) Abort(err error) {
 		c.dropOut()
 	}
 	c.each(func(s *Stream) {
-		if s.err == nil {
+		if s.err == nil && !s.over() {
 			c.broken(s, err)
 		}
 	})

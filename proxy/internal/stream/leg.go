@@ -160,8 +160,11 @@ func (e end) tryRead(p []byte) (int, error) {
 	}
 	data, _, err := e.leg.take()
 	if len(data) == 0 {
-		if err == nil && e.leg.s.EndReceived() {
+		switch {
+		case err == nil && e.leg.s.EndReceived():
 			err = io.EOF
+		case err == io.EOF:
+			err = io.ErrUnexpectedEOF // of the connection, not of the stream
 		}
 		return 0, err
 	}
