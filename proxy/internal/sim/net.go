@@ -166,6 +166,17 @@ func (e *end) send(p []byte, more bool) (int, errno) {
 	return n, 0
 }
 
+// sendWhole sends p so that it arrives at once, if there is room for it.
+func (e *end) sendWhole(p []byte) bool {
+	if e.err != 0 || e.state != established || e.shutW || e.reset || len(p) > e.room-e.unread {
+		return false
+	}
+	e.flush()
+	e.unread += len(p)
+	e.transmit(segment{data: p})
+	return true
+}
+
 // space is an edge for who found no room, once there is some.
 func (e *end) space() {
 	if e.nospace && e.writable() && !e.closed {

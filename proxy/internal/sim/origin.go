@@ -122,6 +122,7 @@ type serving struct {
 	cutHow   int
 	close    bool // after it
 	byClose  bool // its body ends with the connection
+	stray    bool // another answer follows that nobody asked for
 	upgraded bool
 }
 
@@ -413,10 +414,7 @@ func (c *originConn) answer() {
 	}
 	c.out = append(c.out, head+"\r\n"...)
 	c.out = append(c.out, body...)
-	if !c.w.calm && rnd.IntN(30) == 0 && !s.close && c.writePace == 0 { // else it could be taken for the next answer
-		c.out = append(c.out, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-id: 0\r\n\r\nstray"...)
-		s.close = true
-	}
+	s.stray = !c.w.calm && rnd.IntN(30) == 0 && !s.close
 }
 
 // chunksAllowed tells whether the proxy spoke HTTP/1.1 for the request: only then may it
@@ -436,6 +434,8 @@ func (c *originConn) startTunnel(t *truth, rest []byte) {
 	d.wake(c.e)
 }
 
+const stray = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-id: 0\r\n\r\nstray"
+
 func (c *originConn) write() {
 	if c.e.actor != actor(c) { // a tunnel has begun
 		return
@@ -452,6 +452,13 @@ func (c *originConn) write() {
 				return
 			}
 			p = p[:min(len(p), s.cutAt)]
+		}
+		if s != nil && s.stray && s.cutAt < 0 && len(p) == len(c.out) {
+			// They arrive together: what came later could be taken for the next answer.
+			if both := append(p[:len(p):len(p)], stray...); c.e.sendWhole(both) {
+				c.out, s.close = nil, true
+				break
+			}
 		}
 		n, no := c.e.send(p, false)
 		if no != 0 && no != 11 {
