@@ -29,6 +29,7 @@ type client struct {
 	waking    bool
 	ended     bool
 	noMore    bool // no request is sent any more
+	broken    bool // a send failed
 	ignore    bool // malformed requests were sent: any answer will do
 	tunnel    *duplex
 	verdict   string
@@ -228,7 +229,7 @@ func (c *client) send() {
 		}
 		n, no := c.e.send(p, false)
 		if no != 0 && no != 11 {
-			c.out = nil
+			c.out, c.broken = nil, true
 			return // the reading side will tell
 		}
 		c.count += n
@@ -300,6 +301,7 @@ func (c *client) read() {
 
 // over is the end of what the proxy sends.
 func (c *client) over(reset bool) {
+	reset = reset || c.broken // errors are reported once, to whoever asks first
 	if c.r.head != nil && c.r.framing == byClose && !c.r.done && !reset {
 		c.r.done = true
 		if err := c.complete(); err != nil {

@@ -16,7 +16,7 @@ type h2originConn struct {
 	seen   int   // requests
 	client int64 // whose was the first
 	from   *route
-	mean   bool  // refuses, resets and leaves streams unanswered
+	mean   bool // refuses, resets and leaves streams unanswered
 }
 
 func (o *origin) acceptH2(e *end, rnd *rand.Rand, from *route) actor {
