@@ -175,7 +175,7 @@ func (l *Ladder) apply(ctx context.Context, c *runtime.Client, text []byte) (err
 		if total += len(data); total > maxBundle {
 			return fmt.Errorf("%w: the files are larger than %d bytes", errNotInPlace, maxBundle)
 		}
-		reply, err := c.Do(ctx, command+" "+at+" "+escape(path), data)
+		reply, err := c.Do(ctx, command+" "+at+" "+runtime.Quote(path), data)
 		if err == nil && reply != "" {
 			err = fmt.Errorf("%w: %s: %s", errNotInPlace, command, firstLine(reply))
 		}
@@ -246,11 +246,6 @@ func load(path, dir string) map[string][]byte {
 		}
 	}
 	return files
-}
-
-// escape writes a path as one word of the Runtime socket's language.
-func escape(path string) string {
-	return strings.NewReplacer(`\`, `\\`, " ", `\ `, ";", `\;`).Replace(path)
 }
 
 func firstLine(s string) string {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -126,10 +125,7 @@ func read(path string) ([]byte, identity, error) {
 		return nil, identity{}, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
-	if err == nil && len(text) > MaxFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, MaxFile)
-	}
+	text, err := readAll(f)
 	if err != nil {
 		return nil, identity{}, err
 	}
@@ -247,7 +243,7 @@ func (s *Store) bump() error {
 
 // replace writes the file as a whole.
 func (s *Store) replace(text []byte) error {
-	if err := writeFile(s.Path, text); err != nil {
+	if err := WriteFile(s.Path, text); err != nil {
 		return err
 	}
 	fi, err := os.Stat(s.Path)
@@ -258,8 +254,8 @@ func (s *Store) replace(text []byte) error {
 	return nil
 }
 
-// writeFile replaces a file: the new text is on the disk before the name points to it. Mode and owner stay.
-func writeFile(path string, text []byte) error {
+// WriteFile replaces a file: the new text is on the disk before the name points to it. Mode and owner stay.
+func WriteFile(path string, text []byte) error {
 	opts := []renameio.Option{renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o640), renameio.WithExistingPermissions()}
 	f, err := renameio.NewPendingFile(path, opts...)
 	if err != nil {
@@ -296,7 +292,7 @@ func (s *Store) saveState() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(s.statePath(), append(data, '\n'))
+	return WriteFile(s.statePath(), append(data, '\n'))
 }
 
 // Write replaces the text of the file, keeping the old one as a backup. base is the version that the new text was made
@@ -355,7 +351,7 @@ func (s *Store) backup() error {
 	}
 	dir := filepath.Join(s.Dir, "backups")
 	base := filepath.Base(s.Path)
-	if err := writeFile(filepath.Join(dir, fmt.Sprintf("%s.%d", base, Version(s.text))), s.text); err != nil {
+	if err := WriteFile(filepath.Join(dir, fmt.Sprintf("%s.%d", base, Version(s.text))), s.text); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)

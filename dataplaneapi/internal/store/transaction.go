@@ -66,7 +66,7 @@ func (s *Store) Begin() (Transaction, error) {
 		return Transaction{}, ErrTooMany
 	}
 	t := Transaction{ID: newID(), Version: version, Status: InProgress}
-	return t, writeFile(s.path(InProgress, t.ID), WithVersion(text, version))
+	return t, WriteFile(s.path(InProgress, t.ID), WithVersion(text, version))
 }
 
 // Transactions lists the transactions in one state, or in all when it is empty.
@@ -127,7 +127,7 @@ func (s *Store) Update(t Transaction, text []byte) error {
 	if err := fits(text); err != nil {
 		return err
 	}
-	return writeFile(s.path(InProgress, t.ID), WithVersion(text, t.Version))
+	return WriteFile(s.path(InProgress, t.ID), WithVersion(text, t.Version))
 }
 
 // End closes an open transaction: it is kept as failed or outdated, or gone after success.

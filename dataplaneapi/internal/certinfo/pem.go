@@ -1,0 +1,159 @@
+package certinfo
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Certificate is a file of certificates as the API shows it: the first one in it, and what is known of the file.
+type Certificate struct {
+	Description  string     `json:"description,omitempty"`
+	File         string     `json:"file,omitempty"`
+	StorageName  string     `json:"storage_name,omitempty"`
+	Size         *int64     `json:"size,omitempty"` // bytes
+	Status       string     `json:"status,omitempty"`
+	Subject      string     `json:"subject,omitempty"`
+	Issuers      string     `json:"issuers,omitempty"`
+	Serial       string     `json:"serial,omitempty"` // hexadecimal, as the proxy prints it
+	NotBefore    *time.Time `json:"not_before,omitempty"`
+	NotAfter     *time.Time `json:"not_after,omitempty"`
+	Domains      string     `json:"domains,omitempty"`
+	IPs          string     `json:"ip_addresses,omitempty"`
+	Names        string     `json:"subject_alternative_names,omitempty"`
+	Algorithm    string     `json:"algorithm,omitempty"`
+	SHA1         string     `json:"sha1_finger_print,omitempty"`
+	SHA256       string     `json:"sha256_finger_print,omitempty"`
+	AuthorityKey string     `json:"authority_key_id,omitempty"`
+	SubjectKey   string     `json:"subject_key_id,omitempty"`
+	ChainSubject string     `json:"chain_subject,omitempty"`
+	ChainIssuer  string     `json:"chain_issuer,omitempty"`
+}
+
+// maxChain bounds the certificates of one file.
+const maxChain = 10_000
+
+// ErrEmpty says that there is neither a certificate nor a key in a file.
+var ErrEmpty = errors.New("there is no certificate in the file")
+
+// Describe reads a PEM file. A key in it has to be that of the first certificate; a key alone, for a certificate in another
+// file, is accepted and described by its kind.
+func Describe(data []byte) (*Certificate, error) {
+	var chain []*x509.Certificate
+	var key crypto.PublicKey
+	for {
+		var b *pem.Block
+		if b, data = pem.Decode(data); b == nil {
+			break
+		}
+		switch {
+		case b.Type == "CERTIFICATE" || b.Type == "TRUSTED CERTIFICATE" || b.Type == "X509 CERTIFICATE":
+			c, err := x509.ParseCertificate(b.Bytes)
+			if err != nil {
+				return nil, fmt.Errorf("certificate %d: %w", len(chain)+1, err)
+			}
+			if chain = append(chain, c); len(chain) > maxChain {
+				return nil, fmt.Errorf("there are more than %d certificates in the file", maxChain)
+			}
+		case strings.HasSuffix(b.Type, "PRIVATE KEY") && key == nil:
+			k, err := public(b)
+			if err != nil {
+				return nil, fmt.Errorf("private key: %w", err)
+			}
+			key = k
+		}
+	}
+	if len(bytes.TrimSpace(data)) > 0 && len(chain) == 0 && key == nil {
+		return nil, ErrEmpty
+	}
+	switch {
+	case len(chain) == 0 && key == nil:
+		return nil, ErrEmpty
+	case len(chain) == 0:
+		return &Certificate{Algorithm: algorithm(key)}, nil
+	}
+	if k, ok := chain[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool }); key != nil && ok && !k.Equal(key) {
+		return nil, errors.New("the private key is not that of the certificate")
+	}
+	return describe(chain), nil
+}
+
+func public(b *pem.Block) (crypto.PublicKey, error) {
+	var key any
+	var err error
+	switch {
+	case b.Headers["DEK-Info"] != "" || b.Type == "ENCRYPTED PRIVATE KEY":
+		return nil, errors.New("it is encrypted")
+	case b.Type == "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(b.Bytes)
+	case b.Type == "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(b.Bytes)
+	default:
+		key, err = x509.ParsePKCS8PrivateKey(b.Bytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("it is not one that signs")
+	}
+	return s.Public(), nil
+}
+
+func describe(chain []*x509.Certificate) *Certificate {
+	x := chain[0]
+	s1, s256 := sha1.Sum(x.Raw), sha256.Sum256(x.Raw)
+	var ips, names []string
+	for _, d := range x.DNSNames {
+		names = append(names, "DNS:"+d)
+	}
+	for _, ip := range x.IPAddresses {
+		ips = append(ips, ip.String())
+		names = append(names, "IP:"+ip.String())
+	}
+	domains := x.DNSNames
+	if len(domains) == 0 && x.Subject.CommonName != "" {
+		domains = []string{x.Subject.CommonName}
+	}
+	c := &Certificate{
+		Subject: x.Subject.String(), Issuers: x.Issuer.String(), Serial: fmt.Sprintf("%X", x.SerialNumber.Bytes()),
+		NotBefore: utc(x.NotBefore), NotAfter: utc(x.NotAfter),
+		Domains: strings.Join(domains, ","), IPs: strings.Join(ips, ","), Names: strings.Join(names, ", "),
+		Algorithm: algorithm(x.PublicKey), SHA1: fmt.Sprintf("%X", s1), SHA256: fmt.Sprintf("%X", s256),
+		AuthorityKey: fmt.Sprintf("%X", x.AuthorityKeyId), SubjectKey: fmt.Sprintf("%X", x.SubjectKeyId),
+	}
+	if len(chain) > 1 {
+		c.ChainSubject, c.ChainIssuer = chain[1].Subject.String(), chain[1].Issuer.String()
+	}
+	return c
+}
+
+func utc(t time.Time) *time.Time {
+	t = t.UTC()
+	return &t
+}
+
+// algorithm names a key as the proxy does: "RSA2048", "EC256".
+func algorithm(key crypto.PublicKey) string {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return "RSA" + strconv.Itoa(k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "EC" + strconv.Itoa(k.Curve.Params().BitSize)
+	case ed25519.PublicKey:
+		return "ED25519"
+	}
+	return ""
+}
