@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -34,13 +35,15 @@ const (
 
 // Server is the API.
 type Server struct {
-	API     *resource.API
-	Store   *store.Store
-	Ladder  *ladder.Ladder
-	Log     *slog.Logger
-	Users   func() []auth.User
-	Version string
-	Build   time.Time
+	API    *resource.API
+	Store  *store.Store
+	Ladder *ladder.Ladder
+	// Certs and CrtLists are the folders of certificates and of lists of them.
+	Certs, CrtLists store.Folder
+	Log             *slog.Logger
+	Users           func() []auth.User
+	Version         string
+	Build           time.Time
 
 	doc     *openapi3.T
 	spec    []byte
@@ -105,6 +108,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	s.started = time.Now()
 	s.routes = map[string]resource.Route{}
 	fixed := s.fixed()
+	maps.Copy(fixed, s.runtimeSSL())
 	router := chi.NewRouter()
 	mux := chi.NewRouter()
 	for _, r := range routes {
