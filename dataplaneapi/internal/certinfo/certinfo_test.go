@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -66,97 +65,11 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// What HAProxy 2.6 prints.
-const (
-	showCert = `Filename: /c/a.pem
-Status: Used
-Serial: 03169D88
-notBefore: Nov  3 05:34:21 2026 GMT
-notAfter: Dec 23 05:34:21 2026 GMT
-Subject Alternative Name: DNS:a.example.com, DNS:*.a.example.com
-Algorithm: EC256
-SHA1 FingerPrint: 1AC62B39
-Subject: /CN=a.example.com
-Issuer: /CN=ca: x
-Chain Subject: /CN=ca
-Chain Issuer: /CN=root
-Chain Subject: /CN=root
-Chain Issuer: /CN=root
-OCSP Response Key: `
-	showCA = `Filename: /ca.pem
-Status: Unused
- 
-Certificate #1:
-Serial: 01
-Subject: /CN=one
- 
-Certificate #2:
-Serial: 02
-Subject: /CN=two
-`
-	showCRL = `Filename: /crl.pem
-Status: Used
- 
-Certificate Revocation List #1:
-Version 2
-Signature Algorithm: ecdsa-with-SHA256
-Issuer: /C=FR/CN=CA
-Last Update: Nov 23 06:05:55 2026 GMT
-Next Update: Dec 23 06:05:55 2026 GMT
-Revoked Certificates:
-    Serial Number: 0102
-        Revocation Date: Nov  1 00:00:00 2026 GMT
-    Serial Number: 0A
-        Revocation Date: Nov  2 00:00:00 2026 GMT
- 
-Certificate Revocation List #2:
-Version 1
-No Revoked Certificates.
-`
-)
-
-func TestShow(t *testing.T) {
-	files := ParseFiles("# transaction\n*/t.pem\n# filename\n/ca.pem - 1 certificate(s)\n/a - b.pem\n")
-	if want := []CA{{"/ca.pem", "/ca.pem", "1"}, {"/a - b.pem", "/a - b.pem", ""}}; !reflect.DeepEqual(files, want) {
-		t.Errorf("%+v", files)
-	}
-	c := ParseCertificate(showCert)
-	if c.StorageName != "/c/a.pem" || c.Status != "Used" || c.Issuers != "/CN=ca: x" || c.ChainSubject != "/CN=ca" || c.ChainIssuer != "/CN=root" ||
-		c.NotBefore.Format(time.RFC3339) != "2026-11-03T05:34:21Z" || c.SHA1 != "1AC62B39" {
-		t.Errorf("%+v", c)
-	}
-	ca, list := ParseCA(showCA)
-	if ca.Count != "2" || ca.StorageName != "/ca.pem" || len(list) != 2 || list[1].Serial != "02" || list[1].Subject != "/CN=two" || list[0].Status != "Unused" {
-		t.Errorf("%+v %+v", ca, list)
-	}
-	want := []CRL{
-		{"/crl.pem", "Used", "2", "ecdsa-with-SHA256", "/C=FR/CN=CA", "2026-11-23", "2026-12-23", []Revoked{{"0102", "2026-11-01"}, {"0A", "2026-11-02"}}},
-		{StorageName: "/crl.pem", Status: "Used", Version: "1"},
-	}
-	if got := ParseCRL(showCRL); !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v", got)
-	}
-	entries, err := ParseEntries("# /l.txt\n/c/a.pem:1 [alpn h2  ssl-min-ver TLSv1.2] a.example.com !x.a.example.com\n/c/b.pem:3\n\n")
-	if err != nil || len(entries) != 2 || entries[0].Line != 1 || entries[0].File != "/c/a.pem" || entries[0].Options != "alpn h2 ssl-min-ver TLSv1.2" ||
-		entries[1].Line != 3 || len(entries[0].Filters) != 2 {
-		t.Errorf("%+v %v", entries, err)
-	}
-	if got := ParseNames("# x\n/l.txt\n\n"); !reflect.DeepEqual(got, []string{"/l.txt"}) {
-		t.Errorf("%q", got)
-	}
-}
-
-// Whatever a proxy prints: no panic.
-func FuzzShow(f *testing.F) {
-	for _, s := range []string{showCert, showCA, showCRL, "# /l\n/a:1 [x] b\n"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		ParseFiles(s)
-		ParseCertificate(s)
-		ParseCA(s)
-		ParseCRL(s)
-		ParseEntries(s)
-		Describe([]byte(s))
+func FuzzDescribe(f *testing.F) {
+	f.Add([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if c, err := Describe(data); (c == nil) == (err == nil) {
+			t.Errorf("%+v, %v", c, err)
+		}
 	})
 }

@@ -86,7 +86,8 @@ func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) erro
 	if len(users()) == 0 {
 		return errors.New("nobody may use the API: no user in the settings, and no userlist with one")
 	}
-	api3 := &httpapi.Server{API: api, Store: st, Ladder: lad, Log: log, Users: users, Version: Version, Build: buildTime()}
+	api3 := &httpapi.Server{API: api, Store: st, Ladder: lad, Log: log, Users: users, Version: Version, Build: buildTime(),
+		Certs: store.Folder{Dir: s.Resources.SSLCerts}, CrtLists: store.Folder{Dir: s.Resources.CrtLists}}
 	handler, err := api3.Handler()
 	if err != nil {
 		return err

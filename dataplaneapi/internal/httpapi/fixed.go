@@ -7,6 +7,7 @@ import (
 	"crypto/md5"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	goruntime "runtime"
@@ -23,7 +24,7 @@ import (
 
 // fixed are the operations that are not resources of the configuration, by their name in the document.
 func (s *Server) fixed() map[string]handler {
-	return map[string]handler{
+	all := map[string]handler{
 		"getAPIEndpoints":           s.endpoints,
 		"getServicesEndpoints":      s.endpoints,
 		"getHaproxyEndpoints":       s.endpoints,
@@ -53,6 +54,8 @@ func (s *Server) fixed() map[string]handler {
 		"replaceRuntimeServer":      s.replaceRuntimeServer,
 		"deleteRuntimeServer":       s.deleteRuntimeServer,
 	}
+	maps.Copy(all, s.storage())
+	return all
 }
 
 func (s *Server) specification(context.Context, *request) (int, any, error) {

@@ -15,7 +15,6 @@ import (
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/resource"
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/runtime"
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/store"
-	"github.com/forebay-lb/forebay/proxy/config"
 )
 
 const (
@@ -181,25 +180,16 @@ func (l *Ladder) apply(ctx context.Context, c *runtime.Client, text []byte) (err
 		}
 		return err
 	}
-	bases := map[string]string{}
-	for _, path := range l.files() {
-		data := text
-		if path != l.Store.Path {
-			if data, err = os.ReadFile(path); err != nil {
+	err = l.each(text, func(path string, data []byte) error { return add("add config", path, data) }, func(n named) error {
+		for name, data := range load(n.path, n.dir) {
+			if err := add("add config-file", name, data); err != nil {
 				return err
 			}
 		}
-		if err := add("add config", path, data); err != nil {
-			return err
-		}
-		dir := filepath.Dir(path)
-		for _, named := range l.Names.Find(config.Parse(path, data), bases, func(list string) []byte { return load(list, dir)[list] }) {
-			for name, data := range load(named, dir) {
-				if err := add("add config-file", name, data); err != nil {
-					return err
-				}
-			}
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	reply, err = c.Do(ctx, "commit config "+at, nil)
 	if err != nil {

@@ -63,6 +63,22 @@ func (c *Client) ShowSSL(ctx context.Context, k Kind, name string) (string, erro
 	return reply, err
 }
 
+// NamesSSL lists the files of a kind that the proxy has.
+func (c *Client) NamesSSL(ctx context.Context, k Kind) (names []string, err error) {
+	reply, err := c.ShowSSL(ctx, k, "")
+	if err != nil {
+		return nil, err
+	}
+	if k != CAFile {
+		return ParseNames(reply)
+	}
+	list, err := ParseAuthorities(reply)
+	for _, a := range list {
+		names = append(names, a.File)
+	}
+	return names, err
+}
+
 // SetSSL replaces the content of a file in the proxy's memory. name may have the ending of a file beside of (".key"),
 // which it is committed with. Nothing changes when it fails.
 func (c *Client) SetSSL(ctx context.Context, k Kind, name, of string, data []byte) error {

@@ -72,6 +72,10 @@ type Settings struct {
 			NotifyURL   string `yaml:"notify_url"`
 		} `yaml:"reload"`
 	} `yaml:"haproxy"`
+	Resources struct {
+		SSLCerts string `yaml:"ssl_certs_dir"`     // default: the folder "ssl" beside the configuration file
+		CrtLists string `yaml:"ssl_crt_lists_dir"` // default: the folder "crt-lists" beside it
+	} `yaml:"resources"`
 	LogTargets []LogTarget `yaml:"log_targets"`
 
 	ShowVersion bool     `yaml:"-"`
@@ -173,6 +177,8 @@ func flags(s *Settings, file *string, out io.Writer) *flag.FlagSet {
 	str(&s.Proxy.Binary, "`program` of the proxy, which checks configurations", "haproxy-bin", "b")
 	str(&s.Proxy.MasterSocket, "`address` of the master socket", "master-runtime", "m")
 	str(&s.Proxy.RuntimeSocket, "`address` of the Runtime socket, when not from the configuration", "runtime-socket")
+	str(&s.Resources.SSLCerts, "`folder` of the certificates in the storage", "ssl-certs-dir")
+	str(&s.Resources.CrtLists, "`folder` of the crt-lists in the storage", "ssl-crt-lists-dir")
 	num(&s.Proxy.Reload.Delay, "`seconds` to collect changes before a reload", "reload-delay", "d")
 	str(&s.Proxy.Reload.Cmd, "`command` that reloads the proxy, instead of the master socket", "reload-cmd", "r")
 	str(&s.Proxy.Reload.ValidateCmd, "`command` that checks a configuration; {file} stands for it", "validate-cmd")
@@ -249,5 +255,13 @@ func (s *Settings) check() error {
 		s.Proxy.ConfigFiles[i] = abs
 	}
 	s.Proxy.ConfigFile = abs
+	for dir, name := range map[*string]string{&s.Resources.SSLCerts: "ssl", &s.Resources.CrtLists: "crt-lists"} {
+		if *dir == "" {
+			*dir = filepath.Join(filepath.Dir(abs), name)
+		}
+		if *dir, err = filepath.Abs(*dir); err != nil {
+			return err
+		}
+	}
 	return nil
 }

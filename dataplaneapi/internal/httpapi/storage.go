@@ -1,0 +1,417 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/certinfo"
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/crtlist"
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/ladder"
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/resource"
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/runtime"
+	"github.com/forebay-lb/forebay/dataplaneapi/internal/store"
+)
+
+// maxStored bounds a file of the storage, in bytes.
+const maxStored = 16 << 20
+
+// storage are the operations on files beside the configuration.
+func (s *Server) storage() map[string]handler {
+	certs, lists := s.certificates(), s.crtLists()
+	return map[string]handler{
+		"getStorageEndpoints":          s.endpoints,
+		"getAllStorageSSLCertificates": certs.list,
+		"createStorageSSLCertificate":  certs.create,
+		"getOneStorageSSLCertificate":  certs.get,
+		"replaceStorageSSLCertificate": certs.replace,
+		"deleteStorageSSLCertificate":  certs.remove,
+		"getAllStorageSSLCrtListFiles": lists.list,
+		"createStorageSSLCrtListFile":  lists.create,
+		"getOneStorageSSLCrtListFile":  lists.get,
+		"replaceStorageSSLCrtListFile": lists.replace,
+		"deleteStorageSSLCrtListFile":  lists.remove,
+		"getStorageSSLCrtListEntries":  s.listEntries,
+		"createStorageSSLCrtListEntry": s.addEntry,
+		"deleteStorageSSLCrtListEntry": s.deleteEntry,
+	}
+}
+
+// stored handles the operations on the files of one folder.
+type stored struct {
+	s      *Server
+	what   string // "certificate"
+	folder func() store.Folder
+	// describe says what is in a file and whether it can be one; path is where it is.
+	describe func(path string, data []byte) (any, error)
+	// live is how the running proxy takes a new content over, nil if it needs more than commands.
+	live func(path string, data []byte) ladder.Live
+}
+
+func (s *Server) certificates() *stored {
+	return &stored{s: s, what: "certificate", folder: func() store.Folder { return s.Certs }, describe: describeCertificate, live: s.replaceLive}
+}
+
+func (s *Server) crtLists() *stored {
+	return &stored{s: s, what: "crt-list", folder: func() store.Folder { return s.CrtLists }, describe: describeCrtList, live: func(string, []byte) ladder.Live { return nil }}
+}
+
+func describeCertificate(path string, data []byte) (any, error) {
+	c, err := certinfo.Describe(data)
+	if err != nil {
+		return nil, err
+	}
+	size := int64(len(data))
+	c.File, c.StorageName, c.Size, c.Description = path, filepath.Base(path), &size, "managed certificate file"
+	return c, nil
+}
+
+func describeCrtList(path string, data []byte) (any, error) {
+	if _, err := crtlist.Parse(data); err != nil {
+		return nil, err
+	}
+	return map[string]any{"file": path, "storage_name": filepath.Base(path), "size": len(data), "description": "managed certificate list"}, nil
+}
+
+// described is what the API says of a file; one that is none of its kind is shown with its name and size.
+func (st *stored) described(path string, data []byte) any {
+	if obj, err := st.describe(path, data); err == nil {
+		return obj
+	}
+	return map[string]any{"file": path, "storage_name": filepath.Base(path), "size": len(data)}
+}
+
+func (st *stored) path(name string) (string, error) {
+	path, err := st.folder().Path(name)
+	if err != nil {
+		return "", fail(http.StatusBadRequest, "name: %v", err)
+	}
+	return path, nil
+}
+
+func (st *stored) missing(path string) error {
+	return fail(http.StatusNotFound, "%s %q does not exist", st.what, filepath.Base(path))
+}
+
+// read gives a file of a request.
+func (st *stored) read(r *request) (path string, data []byte, err error) {
+	if path, err = st.path(r.params["name"]); err != nil {
+		return "", nil, err
+	}
+	data, err = store.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = st.missing(path)
+	}
+	return path, data, err
+}
+
+func (st *stored) list(context.Context, *request) (int, any, error) {
+	folder := st.folder()
+	names, err := folder.Names()
+	if err != nil {
+		return 0, nil, err
+	}
+	out := []any{}
+	for _, name := range names {
+		path := filepath.Join(folder.Dir, name)
+		fi, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // gone meanwhile
+			continue
+		case err != nil:
+			return 0, nil, err
+		case fi.Size() > maxStored:
+			out = append(out, map[string]any{"file": path, "storage_name": name, "size": fi.Size()})
+			continue
+		}
+		data, err := store.Read(path)
+		if err != nil {
+			return 0, nil, err
+		}
+		out = append(out, st.described(path, data))
+	}
+	return http.StatusOK, out, nil
+}
+
+func (st *stored) get(_ context.Context, r *request) (int, any, error) {
+	path, data, err := st.read(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, st.described(path, data), nil
+}
+
+func (st *stored) create(ctx context.Context, r *request) (int, any, error) {
+	path, err := st.path(filepath.Base(r.file.name))
+	if err != nil {
+		return 0, nil, err
+	}
+	return st.put(ctx, r, path, r.file.data, http.StatusCreated, func(old []byte) error {
+		if old != nil {
+			return fail(http.StatusConflict, "%s %q exists already", st.what, filepath.Base(path))
+		}
+		return nil
+	})
+}
+
+func (st *stored) replace(ctx context.Context, r *request) (int, any, error) {
+	path, err := st.path(r.params["name"])
+	if err != nil {
+		return 0, nil, err
+	}
+	return st.put(ctx, r, path, r.body, http.StatusOK, func(old []byte) error {
+		if old == nil {
+			return st.missing(path)
+		}
+		return nil
+	})
+}
+
+// put writes a new content. check sees the old one.
+func (st *stored) put(ctx context.Context, r *request, path string, data []byte, status int, check func(old []byte) error) (int, any, error) {
+	if len(data) > maxStored {
+		return 0, nil, fail(http.StatusRequestEntityTooLarge, "a file has at most %d bytes", maxStored)
+	}
+	obj, err := st.describe(path, data)
+	if err != nil {
+		return 0, nil, fail(http.StatusBadRequest, "%s: %v", filepath.Base(path), err)
+	}
+	return st.s.file(ctx, r, path, status, obj, func(old []byte) ([]byte, ladder.Live, error) {
+		return data, st.live(path, data), check(old)
+	})
+}
+
+func (st *stored) remove(ctx context.Context, r *request) (int, any, error) {
+	path, err := st.path(r.params["name"])
+	if err != nil {
+		return 0, nil, err
+	}
+	return st.s.file(ctx, r, path, http.StatusNoContent, nil, func(old []byte) ([]byte, ladder.Live, error) {
+		if old == nil {
+			return nil, nil, st.missing(path)
+		}
+		return nil, nil, nil
+	})
+}
+
+// file changes a file and answers as v3 does.
+func (s *Server) file(ctx context.Context, r *request, path string, status int, obj any, edit func(old []byte) ([]byte, ladder.Live, error)) (int, any, error) {
+	opt := ladder.Options{ForceReload: r.flag("force_reload"), SkipReload: r.flag("skip_reload")}
+	if opt.ForceReload && opt.SkipReload {
+		return 0, nil, fail(http.StatusBadRequest, "force_reload and skip_reload cannot be used together")
+	}
+	result, err := s.Ladder.File(ctx, opt, path, edit)
+	if err != nil {
+		return 0, nil, err
+	}
+	if result.ReloadID != "" {
+		r.header.Set("Reload-ID", result.ReloadID)
+		status = http.StatusAccepted
+	}
+	return status, obj, nil
+}
+
+// beside are the endings of files that belong to the certificate of the name before.
+var beside = []string{".key", ".ocsp", ".issuer", ".sctl"}
+
+// replaceLive gives the proxy a new content of a file that it has in memory, under whatever name and as whatever it is there.
+func (s *Server) replaceLive(path string, data []byte) ladder.Live {
+	return func(ctx context.Context, c *runtime.Client) error {
+		found := false
+		for _, k := range runtime.Kinds {
+			names, err := c.NamesSSL(ctx, k)
+			if err != nil {
+				return err
+			}
+			for _, name := range names {
+				of, ext := name, ""
+				if strings.HasPrefix(name, "@") && name != "@system-ca" {
+					return ladder.ErrNotLive // of a crt-store: which file it is the proxy knows alone
+				}
+				if k == runtime.Cert && !s.same(name, path) {
+					for _, x := range beside {
+						if s.same(name+x, path) {
+							ext = x
+						}
+					}
+				}
+				if !s.same(name+ext, path) {
+					continue
+				}
+				found = true
+				if err := c.SetSSL(ctx, k, name+ext, of, data); err != nil {
+					return err
+				}
+			}
+		}
+		if !found {
+			return ladder.ErrNotLive
+		}
+		return nil
+	}
+}
+
+// same tells whether a name that the proxy has is the file at a path.
+func (s *Server) same(name, path string) bool {
+	return ladder.Same(name, filepath.Dir(s.Store.Path), path)
+}
+
+// entry is an entry of a crt-list as the API has it.
+type entry struct {
+	File    string   `json:"file,omitempty"`
+	Line    int      `json:"line_number,omitempty"`
+	Filters []string `json:"sni_filter,omitempty"`
+	Options string   `json:"ssl_bind_config,omitempty"`
+}
+
+func entryOf(e crtlist.Entry) entry {
+	return entry{e.File, e.Line, e.Filters, strings.Join(strings.Fields(e.Options), " ")}
+}
+
+func (s *Server) listEntries(_ context.Context, r *request) (int, any, error) {
+	path, data, err := s.crtLists().read(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	list, err := crtlist.Parse(data)
+	if err != nil {
+		return 0, nil, fail(http.StatusBadRequest, "%s: %v", filepath.Base(path), err)
+	}
+	out := []entry{}
+	for _, e := range list.Entries() {
+		out = append(out, entryOf(e))
+	}
+	return http.StatusOK, out, nil
+}
+
+// editList changes a crt-list. change tells how the proxy takes the change over.
+func (s *Server) editList(ctx context.Context, r *request, status int, obj *entry, change func(path string, l *crtlist.List) (ladder.Live, error)) (int, any, error) {
+	st := s.crtLists()
+	path, err := st.path(r.params["name"])
+	if err != nil {
+		return 0, nil, err
+	}
+	var body any
+	if obj != nil {
+		body = obj
+	}
+	return s.file(ctx, r, path, status, body, func(old []byte) ([]byte, ladder.Live, error) {
+		if old == nil {
+			return nil, nil, st.missing(path)
+		}
+		l, err := crtlist.Parse(old)
+		if err != nil {
+			return nil, nil, fail(http.StatusBadRequest, "%s: %v", filepath.Base(path), err)
+		}
+		live, err := change(path, l)
+		if err != nil {
+			return nil, nil, err
+		}
+		data := l.Bytes()
+		if data == nil {
+			data = []byte{}
+		}
+		return data, live, nil
+	})
+}
+
+func (s *Server) addEntry(ctx context.Context, r *request) (int, any, error) {
+	var obj entry
+	if err := json.Unmarshal(r.body, &obj); err != nil {
+		return 0, nil, fail(http.StatusBadRequest, "body: %v", err)
+	}
+	e := crtlist.Entry{File: obj.File, Options: obj.Options, Filters: obj.Filters}
+	if err := e.Check(); err != nil {
+		return 0, nil, &resource.FieldError{Field: "file", Text: err.Error()}
+	}
+	return s.editList(ctx, r, http.StatusCreated, &obj, func(path string, l *crtlist.List) (ladder.Live, error) {
+		for _, have := range l.Entries() {
+			if have.Same(e) {
+				return nil, fail(http.StatusConflict, "the entry exists already, on line %d", have.Line)
+			}
+		}
+		added := l.Add(e)
+		obj = entryOf(added)
+		return func(ctx context.Context, c *runtime.Client) error { return s.addLive(ctx, c, path, added) }, nil
+	})
+}
+
+// inMemory finds the name under which the proxy has a crt-list.
+func (s *Server) inMemory(ctx context.Context, c *runtime.Client, path string) (string, error) {
+	reply, err := c.Do(ctx, "show ssl crt-list", nil)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range runtime.ParseLists(reply) {
+		if s.same(name, path) {
+			return name, nil
+		}
+	}
+	return "", ladder.ErrNotLive
+}
+
+// addLive adds an entry to the running proxy's list, and its certificate to the memory when it is not there.
+func (s *Server) addLive(ctx context.Context, c *runtime.Client, path string, e crtlist.Entry) error {
+	list, err := s.inMemory(ctx, c, path)
+	if err != nil {
+		return err
+	}
+	names, err := c.NamesSSL(ctx, runtime.Cert)
+	if err != nil {
+		return err
+	}
+	loaded := slices.Contains(names, e.File)
+	if !loaded {
+		if !filepath.IsAbs(e.File) { // crt-base has a say
+			return ladder.ErrNotLive
+		}
+		data, err := store.Read(e.File)
+		if err != nil {
+			return err
+		}
+		if err := c.NewSSL(ctx, runtime.Cert, e.File, data); err != nil {
+			return err
+		}
+	}
+	err = c.AddEntry(ctx, list, e.String())
+	if err != nil && !loaded {
+		c.DelSSL(ctx, runtime.Cert, e.File)
+	}
+	return err
+}
+
+func (s *Server) deleteEntry(ctx context.Context, r *request) (int, any, error) {
+	file := r.query.Get("certificate")
+	line, _ := strconv.Atoi(r.query.Get("line_number"))
+	return s.editList(ctx, r, http.StatusNoContent, nil, func(path string, l *crtlist.List) (ladder.Live, error) {
+		same := 0
+		for _, e := range l.Entries() {
+			if e.File == file {
+				same++
+			}
+		}
+		if _, err := l.Remove(file, line); err != nil {
+			if errors.Is(err, crtlist.ErrNotFound) {
+				return nil, fail(http.StatusNotFound, "%v", err)
+			}
+			return nil, fail(http.StatusBadRequest, "%v", err)
+		}
+		if same > 1 {
+			return nil, nil // the lines of the file are not those in the proxy's memory
+		}
+		return func(ctx context.Context, c *runtime.Client) error {
+			list, err := s.inMemory(ctx, c, path)
+			if err == nil {
+				err = c.DelEntry(ctx, list, file)
+			}
+			return err
+		}, nil
+	})
+}
