@@ -397,7 +397,11 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 			st.ErrText = err.Error()
 			st.serverCounters().RespErrors.Add(1)
 			be.BE.Counters[st.R.Index].RespErrors.Add(1)
-			st.fail(502, 'S', 'H')
+			if l.s.Malformed() {
+				st.fail(502, 'P', 'H')
+			} else {
+				st.fail(502, 'S', 'H')
+			}
 		}
 		return false, false
 	}
