@@ -250,6 +250,7 @@ func (h *house) conforms(req *http.Request, code int, header http.Header, text s
 	}
 	at := *req.URL
 	at.Scheme, at.Host = "", ""
+	at.Path, at.RawPath = at.EscapedPath(), "" // a slash in a name is no folder
 	route, params, err := h.routes.FindRoute(&http.Request{Method: req.Method, URL: &at})
 	if err != nil {
 		return fmt.Errorf("%s: %w", at.Path, err)
@@ -271,6 +272,10 @@ func (h *house) call(method, path, body string) (int, http.Header, string, error
 	if err != nil {
 		return 0, nil, "", err
 	}
+	return h.send(req)
+}
+
+func (h *house) send(req *http.Request) (int, http.Header, string, error) {
 	req.SetBasicAuth("admin", "adminpwd")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -280,7 +285,7 @@ func (h *house) call(method, path, body string) (int, http.Header, string, error
 	data, err := io.ReadAll(resp.Body)
 	if err == nil {
 		if err := h.conforms(req, resp.StatusCode, resp.Header, string(data)); err != nil {
-			h.t.Errorf("%s %s: the answer is not as the document says: %v", method, path, err)
+			h.t.Errorf("%s %s: the answer is not as the document says: %v", req.Method, req.URL, err)
 		}
 	}
 	return resp.StatusCode, resp.Header, string(data), err
@@ -686,12 +691,7 @@ func TestAllReads(t *testing.T) {
 
 // In front of Forebay: commands, then the whole configuration in place, then a reload; only the last is another worker.
 func TestForebay(t *testing.T) {
-	bin := filepath.Join(t.TempDir(), "forebay")
-	cmd := exec.Command("go", "build", "-o", bin, "./cmd/forebay")
-	cmd.Dir = "../../../proxy"
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	bin := forebay(t)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "app") }))
 	defer app.Close()
 	to := app.Listener.Addr().(*net.TCPAddr).Port

@@ -118,7 +118,7 @@ func (c *Client) NewSSL(ctx context.Context, k Kind, name string, data []byte) e
 
 // DelSSL takes a file that is not used out of the proxy's memory.
 func (c *Client) DelSSL(ctx context.Context, k Kind, name string) error {
-	return c.expect(ctx, "del ssl "+string(k)+" "+Quote(name), nil, "deleted!")
+	return c.expect(ctx, "del ssl "+string(k)+" "+Quote(name), nil, "' deleted!") // "can't be deleted!" says no
 }
 
 // AddEntry adds a line to a crt-list. The certificate has to be in the proxy's memory.
