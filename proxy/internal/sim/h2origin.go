@@ -38,6 +38,7 @@ func (o *origin) acceptH2(e *end, rnd *rand.Rand, from *route) actor {
 	}
 	if c.w.calm {
 		after(6, c.retire)
+		after(4, c.awayGently)
 		return c
 	}
 	after(6, c.retire)
@@ -110,7 +111,7 @@ func (c *h2originConn) retire() {
 	if c.away || c.shy {
 		return
 	}
-	c.fr.WriteGoAway(1<<31-1, http2.ErrCodeNo, nil)
+	c.sayAway(1<<31-1, http2.ErrCodeNo)
 	var close func()
 	close = func() {
 		for _, s := range c.order {
@@ -123,6 +124,23 @@ func (c *h2originConn) retire() {
 		c.later(1e9, func() { c.finish(false) })
 	}
 	c.later(1e9+10*c.e.c.latency, close)
+}
+
+// awayGently is a GOAWAY in a run where nothing goes wrong: what is not processed
+// can be sent again, and has to be answered by another server or connection. No
+// request meets more of them than it may be tried again.
+func (c *h2originConn) awayGently() {
+	last := uint32(0)
+	for _, s := range c.strands {
+		if s.began || s.started || !s.open() || !s.bare {
+			last = max(last, s.id)
+		}
+	}
+	if c.shy || c.w.refusals == 3 || c.highest == last {
+		return
+	}
+	c.w.refusals++
+	c.sendAway(last)
 }
 
 // away0 is a GOAWAY out of the blue: of the streams that were not begun to be
@@ -153,7 +171,7 @@ func (c *h2originConn) sendAway(last uint32) {
 	if !c.w.calm && c.rnd.IntN(4) == 0 {
 		code = http2.ErrCodeInternal
 	}
-	c.fr.WriteGoAway(last, code, nil)
+	c.sayAway(last, code)
 	for _, s := range c.order {
 		if s.id > last && s.open() {
 			s.dead = true
@@ -188,6 +206,7 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 	}
 	t := c.w.truths[id]
 	s.t = t
+	s.bare = c.blockEnds
 	c.seen++
 	c.w.note("server %s conn %d: request %d, number %d", c.o.addr, c.e.c.id, id, c.seen)
 	a, err := c.w.reaches(t, c.e.c.id, c.seen == 1)
@@ -241,6 +260,11 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 	}
 	if f["expect"] != "" && rnd.IntN(3) > 0 {
 		s.heads = append(s.heads, c.fields(":status", "100"))
+	}
+	if c.w.calm && s.bare && c.w.refusals < 3 && rnd.IntN(20) == 0 {
+		c.w.refusals++
+		c.refuse(s)
+		return nil
 	}
 	if t.webSocket {
 		c.answerSoon(s)

@@ -54,6 +54,7 @@ type wire struct {
 	highest   uint32    // the highest stream that was opened
 	awayID    uint32    // of the GOAWAY that was sent
 	away      bool      // GOAWAY was sent
+	warned    bool      // the proxy has seen it
 	proxyAway bool      // it was received
 	proxyID   uint32    // its last stream
 	loose     bool      // this end broke the protocol: the proxy may do as it likes
@@ -113,6 +114,7 @@ type strand struct {
 	nonce   int
 	started bool // it has begun to be answered
 	length  bool // its length was said
+	bare    bool // the request is a head alone: it can be sent again
 	over    bool
 }
 
@@ -366,6 +368,7 @@ func (c *wire) frame(f http2.Frame) error {
 			return fmt.Errorf("no such PING was sent")
 		}
 		c.pings = c.pings[1:]
+		c.warned = c.warned || f.Data == afterAway
 	case *http2.GoAwayFrame:
 		if c.proxyAway && f.LastStreamID > c.proxyID {
 			return fmt.Errorf("the last stream grows from %d to %d", c.proxyID, f.LastStreamID)
@@ -420,6 +423,16 @@ func (c *wire) frame(f http2.Frame) error {
 		return fmt.Errorf("it is out of place")
 	}
 	return nil
+}
+
+// afterAway is what a PING behind a GOAWAY holds.
+var afterAway = [8]byte{'g', 'o', ' ', 'a', 'w', 'a', 'y'}
+
+// sayAway sends a GOAWAY, and finds out when the proxy has seen it.
+func (c *wire) sayAway(last uint32, code http2.ErrCode) {
+	c.fr.WriteGoAway(last, code, nil)
+	c.pings = append(c.pings, afterAway)
+	c.fr.WritePing(false, afterAway)
 }
 
 // unknown is a frame on a stream that there is not: after a GOAWAY those that
@@ -534,6 +547,9 @@ func (c *wire) headers(id uint32, end bool) error {
 			return fmt.Errorf("stream %d is not new", id)
 		}
 		c.highest = id
+		if c.warned {
+			return fmt.Errorf("the proxy opens stream %d, although it was told to open no more", id)
+		}
 		if id > c.awayID {
 			return nil // it was on its way when the proxy was told
 		}

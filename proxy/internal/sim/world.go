@@ -59,6 +59,7 @@ type World struct {
 	logged   int
 	sessions int // logged in mode tcp
 	nonces   int
+	refusals int // in calm runs, of requests that can be tried again
 	endBy    int64
 }
 
