@@ -339,6 +339,25 @@ func TestUselessFrames(t *testing.T) {
 	}
 }
 
+// Heads on a stream that was reset were on their way, but not without end.
+func TestHeadsAfterReset(t *testing.T) {
+	p := newPeer(t, server)
+	l := p.accepted()
+	p.post(1)
+	p.WriteWindowUpdate(1, 1<<31-1)
+	p.must()
+	if s := (*l)[0]; s.Err() == nil || !s.HasRequest() {
+		t.Error("the request is to be known, and at an end", s.Err(), s.HasRequest())
+	}
+	head := raw(ask...)
+	for range maxUseless {
+		p.headers(1, true, head)
+	}
+	p.must()
+	p.headers(1, true, head)
+	p.fails(EnhanceYourCalm)
+}
+
 // CVE-2019-9517, CVE-2019-9511: a peer that asks for much and takes nothing,
 // or byte by byte.
 func TestWindowStall(t *testing.T) {
