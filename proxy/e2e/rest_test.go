@@ -50,6 +50,8 @@ haproxy:
     reload_delay: 1
     reload_strategy: custom
     reload_cmd: "echo reload | socat -t60 - UNIX-CONNECT:@DIR@/m"
+resources:
+  ssl_certs_dir: @DIR@/certs
 log_targets:
   - log_to: stdout
     log_level: info
