@@ -11,6 +11,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/transport"
+	"github.com/forebay-lb/forebay/proxy/internal/x509text"
 )
 
 // option is what "proxy-v2-options" and the names of the keywords ask for.
@@ -149,7 +150,7 @@ func (s *sender) ssl(w *builder, st *stream.Stream, layer *transport.TLS) {
 	}
 	if s.opts&optKeyAlg != 0 {
 		if info != nil && info.Cert != nil {
-			w.field(subKeyAlg, keyAlg(info.Cert.Leaf))
+			w.field(subKeyAlg, x509text.KeyName(info.Cert.Leaf))
 		}
 	}
 	if s.opts&optSigAlg != 0 {

@@ -14,10 +14,10 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
-	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
 // front is a proxy with frontends under TLS, on UNIX sockets.
@@ -34,35 +34,12 @@ func newFront(t *testing.T, files map[string][]byte, text string) *front {
 		certtest.Write(t, f.dir, name, data)
 	}
 	snap := f.load(t, text)
-	var rs []*reactor.Reactor
-	for i := range 2 {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rs = append(rs, r)
-	}
-	f.w = stream.NewWorker(rs)
+	f.w = workertest.New(t, 2)
 	f.w.Init()
 	if err := snapshot.Start(f.w, snap, nil); err != nil {
 		t.Fatal(err)
 	}
-	var wg sync.WaitGroup
-	for _, r := range rs {
-		wg.Go(r.Run)
-	}
-	t.Cleanup(func() {
-		for _, r := range rs {
-			r.Stop()
-		}
-		wg.Wait()
-		for _, r := range rs {
-			if n := r.Panics.Load(); n > 0 {
-				t.Errorf("%d panics", n)
-			}
-			r.Close()
-		}
-	})
+	workertest.Run(t, f.w)
 	return f
 }
 

@@ -2,9 +2,6 @@ package ssl
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
 	"errors"
@@ -274,7 +271,7 @@ func (k *kind[T]) list(c *runtimeapi.Conn, more func(*T) string) error {
 func appendCert(b []byte, x *x509.Certificate) []byte {
 	b = fmt.Appendf(b, "Serial: %s\nnotBefore: %s\nnotAfter: %s\nSubject Alternative Name: ", ocsp.Serial(x), ocsp.Time(x.NotBefore), ocsp.Time(x.NotAfter))
 	b = appendNames(b, x)
-	b = fmt.Appendf(b, "\nAlgorithm: %s\nSHA1 FingerPrint: %X\nSubject: ", algorithmOf(x), sha1.Sum(x.Raw))
+	b = fmt.Appendf(b, "\nAlgorithm: %s\nSHA1 FingerPrint: %X\nSubject: ", x509text.KeyName(x), sha1.Sum(x.Raw))
 	b = x509text.AppendOneLine(b, x.RawSubject)
 	b = x509text.AppendOneLine(append(b, "\nIssuer: "...), x.RawIssuer)
 	return append(b, '\n')
@@ -304,17 +301,4 @@ func appendNames(b []byte, x *x509.Certificate) []byte {
 		}
 	}
 	return b
-}
-
-// algorithmOf names the kind of a key and its size in bits.
-func algorithmOf(x *x509.Certificate) string {
-	switch k := x.PublicKey.(type) {
-	case *rsa.PublicKey:
-		return "RSA" + strconv.Itoa(k.N.BitLen())
-	case *ecdsa.PublicKey:
-		return "EC" + strconv.Itoa(k.Curve.Params().BitSize)
-	case ed25519.PublicKey:
-		return "ED25519"
-	}
-	return x.PublicKeyAlgorithm.String()
 }

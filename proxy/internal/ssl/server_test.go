@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -24,11 +23,11 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
 	_ "github.com/forebay-lb/forebay/proxy/internal/features"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
-	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
 func load(text string) (*stream.Snapshot, string) {
@@ -73,39 +72,16 @@ func newBed(t *testing.T, global, backend string) *bed {
 	if snap == nil {
 		t.Fatal(errs)
 	}
-	var rs []*reactor.Reactor
-	for i := range 2 {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rs = append(rs, r)
-	}
-	b.w = stream.NewWorker(rs)
+	b.w = workertest.New(t, 2)
 	b.w.Init()
 	if err := snapshot.Start(b.w, snap, nil); err != nil {
 		t.Fatal(err)
 	}
-	var wg sync.WaitGroup
-	for _, r := range rs {
-		wg.Go(r.Run)
-	}
+	workertest.Run(t, b.w)
 	b.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}}
-	t.Cleanup(func() {
-		b.client.CloseIdleConnections()
-		for _, r := range rs {
-			r.Stop()
-		}
-		wg.Wait()
-		for _, r := range rs {
-			if n := r.Panics.Load(); n > 0 {
-				t.Errorf("%d panics", n)
-			}
-			r.Close()
-		}
-	})
+	t.Cleanup(b.client.CloseIdleConnections)
 	return b
 }
 

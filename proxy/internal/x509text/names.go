@@ -1,6 +1,10 @@
 package x509text
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/asn1"
 	"strconv"
 	"strings"
@@ -78,4 +82,18 @@ func identifier(dotted string) []byte {
 		panic(err)
 	}
 	return der[2:]
+}
+
+// KeyName names the kind of a certificate's key and its size in bits, as HAProxy
+// does: "RSA2048", "EC256". It is "" for kinds that HAProxy has no name for.
+func KeyName(c *x509.Certificate) string {
+	switch k := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return "RSA" + strconv.Itoa(k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "EC" + strconv.Itoa(k.Curve.Params().BitSize)
+	case ed25519.PublicKey:
+		return "ED25519"
+	}
+	return ""
 }
