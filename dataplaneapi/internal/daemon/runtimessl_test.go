@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -262,6 +263,20 @@ func TestRuntimeCertificates(t *testing.T) {
 			t.Error(text)
 		}
 
+		// A key alone, as the file that stands beside a certificate.
+		h.sendFile(400, "PUT", at(certs, h.site+".key"), "x", key)
+		if _, text := h.want(200, "GET", at(certs, h.site), ""); !strings.Contains(text, `"C8"`) {
+			t.Error(text)
+		}
+		// Several at a time.
+		var all sync.WaitGroup
+		for i, name := range []string{h.site, h.first, h.other, h.site, h.first, h.other} {
+			pem := h.ca.both(int64(210+i), "x.example")
+			all.Go(func() { h.sendFile(200, "PUT", at(certs, name), "x", pem) })
+		}
+		all.Wait()
+		h.sendFile(200, "PUT", at(certs, h.first), "x", h.ca.both(101, "first.example"))
+
 		// Created, listed, served, taken away.
 		const entries = "runtime/ssl_crt_lists/entries?name="
 		list := url.QueryEscape(h.list)
@@ -321,6 +336,9 @@ func TestRuntimeCertificates(t *testing.T) {
 		h.want(404, "GET", at(certs, "new.pem"), "")
 		if reply, err := c.Do(t.Context(), "commit ssl cert "+h.other, nil); err != nil || !strings.Contains(reply, "Success!") {
 			t.Error(reply, err)
+		}
+		if got := served(t, h.ports[1], "other.example"); got != 500 {
+			t.Errorf("serial %d is served", got)
 		}
 	})
 }
@@ -385,6 +403,16 @@ func TestRuntimeAuthorities(t *testing.T) {
 		h.sendFile(400, "PUT", at(files, h.cas), "x", "zork")
 		count(h.cas, "2")
 		h.sendFile(404, "PUT", at(files, "nope"), "x", h.ca.pem)
+		// As much as the proxy takes at once.
+		status := 200
+		if !h.adds {
+			status = 400
+		}
+		if text := h.sendFile(status, "PUT", at(files, h.cas), "x", strings.Repeat(h.ca.pem, 1000)); status == 400 && !strings.Contains(text, "tune.bufsize") {
+			t.Error(text)
+		}
+		h.sendFile(200, "PUT", at(files, h.cas), "x", h.ca.pem+stranger.pem)
+		count(h.cas, "2")
 		h.sendFile(400, "POST", files, "new.pem", "zork")
 		h.sendFile(201, "POST", files, "new.pem", h.ca.pem)
 		h.sendFile(409, "POST", files, "new.pem", h.ca.pem)

@@ -117,7 +117,7 @@ func (s *Server) replaceRuntimeFile(kind runtime.Kind) handler {
 		if err != nil {
 			return 0, nil, err
 		}
-		return http.StatusOK, nil, c.SetSSL(context.WithoutCancel(ctx), kind, name, name, r.file.data)
+		return http.StatusOK, nil, c.SetSSL(context.WithoutCancel(ctx), kind, name, "", r.file.data)
 	}
 }
 

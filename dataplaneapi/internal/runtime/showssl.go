@@ -79,6 +79,24 @@ func ParseNames(reply string) ([]string, error) {
 
 var countOf = regexp.MustCompile(`^(.+) - (\d+) certificate\(s\)$`)
 
+// ParseTransaction finds the file whose transaction is open in the list of files of a kind, "" for none.
+func ParseTransaction(reply string) string {
+	head := ""
+	for line := range lines(reply) {
+		if strings.HasPrefix(line, "# ") {
+			head = line
+			continue
+		}
+		if name, ok := strings.CutPrefix(line, "*"); ok && head == "# transaction" {
+			if m := countOf.FindStringSubmatch(name); m != nil {
+				name = m[1]
+			}
+			return name
+		}
+	}
+	return ""
+}
+
 // ParseAuthorities reads "show ssl ca-file" without a name.
 func ParseAuthorities(reply string) ([]Authorities, error) {
 	names, err := ParseNames(reply)

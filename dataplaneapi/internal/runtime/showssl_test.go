@@ -15,6 +15,9 @@ var shown = []struct {
 }{
 	{"certificates", names, "# filename\n/etc/ssl/other.pem\na b\nsite.pem", `["/etc/ssl/other.pem","a b","site.pem"]`},
 	{"one in a transaction", names, "# transaction\n*test.pem\n# filename\ntest.pem", `["test.pem"]`},
+	{"a transaction", transaction, "# transaction\n*test.pem\n# filename\ntest.pem", `"test.pem"`},
+	{"a transaction of authorities", transaction, "# transaction\n*ca - 1 certificate(s)\n# filename", `"ca"`},
+	{"no transaction", transaction, "# filename\n*test.pem", `""`},
 	{"no certificates", names, "# filename", `[]`},
 	{"not a list", names, "Unknown command, but maybe one of the following ones is a better match:", "!"},
 	{"authorities", authorities, "# transaction\n*n - 1 certificate(s)\n# filename\n@system-ca - 145 certificate(s)\na - b - 0 certificate(s)",
@@ -107,6 +110,7 @@ No Revoked Certificates.`, `[{"storage_name":"/etc/crl.pem","status":"Used","ver
 }
 
 func names(s string) (any, error)        { return ParseNames(s) }
+func transaction(s string) (any, error)  { return ParseTransaction(s), nil }
 func authorities(s string) (any, error)  { return ParseAuthorities(s) }
 func certificates(s string) (any, error) { return ParseCertificates(s) }
 func revocations(s string) (any, error)  { return ParseRevocationLists(s) }

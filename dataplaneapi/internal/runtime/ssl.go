@@ -4,8 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"path"
+	"regexp"
 	"strings"
+	"sync"
+	"syscall"
 )
+
+// smallBuffer is less than the buffer that HAProxy has for a command by default, in bytes (tune.bufsize).
+const smallBuffer = 15 << 10
 
 // Kind is a kind of files that the proxy holds for TLS, by the word that its commands have for it (chapter 9.3).
 type Kind string
@@ -79,29 +87,72 @@ func (c *Client) NamesSSL(ctx context.Context, k Kind) (names []string, err erro
 	return names, err
 }
 
+// transactions is held during one: the proxy has a single transaction of a kind at a time.
+var transactions sync.Mutex
+
+// opened is the answer of a command that opens a transaction. It names the file to commit.
+var opened = regexp.MustCompile(`(?m)^[Tt]ransaction (?:created|updated) for \S+ (.+)!$`)
+
 // SetSSL replaces the content of a file in the proxy's memory. name may have the ending of a file beside of (".key"),
-// which it is committed with. Nothing changes when it fails.
+// which it is committed with; the proxy finds of out when it is empty. Nothing changes when it fails.
 func (c *Client) SetSSL(ctx context.Context, k Kind, name, of string, data []byte) error {
 	return c.transact(ctx, "set", k, name, of, data)
 }
 
-// transact changes a file: the first command opens a transaction, which is then committed.
+// transact changes a file: the first command opens a transaction, which is then committed. A transaction of somebody else
+// stays as it is: a command that is refused has opened none.
 func (c *Client) transact(ctx context.Context, verb string, k Kind, name, of string, data []byte) error {
+	transactions.Lock()
+	defer transactions.Unlock()
 	what := " ssl " + string(k) + " "
-	err := c.expect(ctx, verb+what+Quote(name), without(data), "ransaction ")
-	if err == nil {
-		err = c.expect(ctx, "commit"+what+Quote(of), nil, "Success!")
+	command, payload := verb+what+Quote(name), without(data)
+	// HAProxy 2.6 takes content for the file of an open transaction, whichever name the command has.
+	reply, err := c.ShowSSL(ctx, k, "")
+	if err != nil {
+		return err
 	}
-	var refused *Error
-	if errors.As(err, &refused) {
+	if open := ParseTransaction(reply); open != "" && !belongs(name, open) {
+		return &Error{firstWords(command), fmt.Sprintf("the ongoing transaction is about '%s'", open)}
+	}
+	reply, err = c.Do(ctx, command, payload)
+	// HAProxy hangs up upon a command that does not fit into its buffer.
+	if hungUp := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || err == nil && reply == ""; hungUp && len(payload) > smallBuffer {
+		return &Error{firstWords(command), fmt.Sprintf("the proxy does not take %d bytes at once: see tune.bufsize", len(payload))}
+	}
+	if err != nil {
+		return err
+	}
+	m := opened.FindStringSubmatch(reply)
+	if m == nil {
+		return &Error{firstWords(command), strings.TrimSpace(reply)}
+	}
+	if !belongs(name, m[1]) { // somebody was faster
+		return &Error{firstWords(command), fmt.Sprintf("the ongoing transaction is about '%s'", m[1])}
+	}
+	if of == "" {
+		of = m[1]
+	}
+	if err = c.expect(ctx, "commit"+what+Quote(of), nil, "Success!"); err != nil {
 		c.Do(ctx, "abort"+what+Quote(of), nil)
 	}
 	return err
 }
 
+// belongs tells whether a name in "set" is that of a file or of one beside it.
+func belongs(name, file string) bool {
+	switch ext := path.Ext(name); ext {
+	case ".key", ".ocsp", ".issuer", ".sctl":
+		base := strings.TrimSuffix(name, ext)
+		if base == file || base+".crt" == file {
+			return true
+		}
+	}
+	return name == file
+}
+
 // AppendCA adds certificates to a file of authorities.
 func (c *Client) AppendCA(ctx context.Context, name string, data []byte) error {
-	return c.transact(ctx, "add", CAFile, name, name, data)
+	return c.transact(ctx, "add", CAFile, name, "", data)
 }
 
 // NewSSL brings a file into the proxy's memory that is not there yet.
