@@ -680,6 +680,7 @@ func TestAllReads(t *testing.T) {
 		"configuration/frontends/web/backend_switching_rules", "configuration/frontends/web/http_response_rules", "configuration/frontends/web/log_targets",
 		"configuration/backends?full_section=true", "configuration/backends/app", "configuration/backends/app/servers", "configuration/backends/app/servers/s1",
 		"configuration/backends/app/server_templates", "configuration/backends/app/log_targets",
+		"runtime/ssl_certs", "runtime/ssl_ca_files", "runtime/ssl_crl_files", "runtime/ssl_crt_lists",
 	} {
 		h.want(200, "GET", path, "")
 	}
