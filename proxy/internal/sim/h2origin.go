@@ -38,7 +38,6 @@ func (o *origin) acceptH2(e *end, rnd *rand.Rand, from *route) actor {
 	}
 	if c.w.calm {
 		after(6, c.retire)
-		after(4, c.awayGently)
 		return c
 	}
 	after(6, c.retire)
@@ -262,8 +261,14 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 		s.heads = append(s.heads, c.fields(":status", "100"))
 	}
 	if c.w.calm && s.bare && c.w.refusals < 3 && rnd.IntN(20) == 0 {
-		c.w.refusals++
-		c.refuse(s)
+		if rnd.IntN(2) == 0 {
+			c.w.refusals++
+			c.refuse(s)
+		} else {
+			c.awayGently()
+		}
+	}
+	if s.dead {
 		return nil
 	}
 	if t.webSocket {
@@ -316,7 +321,9 @@ func (c *h2originConn) end(s *strand) error {
 }
 
 func (c *h2originConn) reset(s *strand, code http2.ErrCode) error {
-	if c.w.calm && !s.sentEnd {
+	// An answer without a body is complete with its head: the proxy need not wait
+	// for an empty frame.
+	if c.w.calm && !s.sentEnd && !(s.began && s.tail == nil && len(s.body) == 0) {
 		return fmt.Errorf("request %d: the proxy resets it although nothing went wrong: %v", s.t.id, code)
 	}
 	return nil
