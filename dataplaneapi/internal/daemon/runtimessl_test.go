@@ -268,6 +268,14 @@ func TestRuntimeCertificates(t *testing.T) {
 		if _, text := h.want(200, "GET", at(certs, h.site), ""); !strings.Contains(text, `"C8"`) {
 			t.Error(text)
 		}
+		h.sendFile(200, "PUT", at(certs, h.site+".issuer"), "x", h.ca.pem)
+		// A path, and with a blank in it.
+		blank := filepath.Join(h.dir, "a b.pem")
+		h.sendFile(201, "POST", certs, blank, h.ca.both(202, "blank.example"))
+		if x := show(blank); x.StorageName != blank || x.Serial != "CA" {
+			t.Errorf("%+v", x)
+		}
+		h.want(204, "DELETE", at(certs, blank), "")
 		// Several at a time.
 		var all sync.WaitGroup
 		for i, name := range []string{h.site, h.first, h.other, h.site, h.first, h.other} {
