@@ -166,7 +166,7 @@ func (s *siege) grewBy(most int) {
 
 // flood says more and more until the connection is ended, and gives the codes of
 // the GOAWAY frames that came. Nothing that comes back is waited for.
-func (h *h2conn) flood(more func(i int)) (codes []http2.ErrCode, rounds int) {
+func (h *h2conn) flood(more func(i int)) (codes []http2.ErrCode, rounds int, ended error) {
 	h.t.Helper()
 	defer h.c.Close()
 	over := make(chan struct{})
@@ -176,6 +176,7 @@ func (h *h2conn) flood(more func(i int)) (codes []http2.ErrCode, rounds int) {
 		for {
 			fr, err := f.ReadFrame()
 			if err != nil {
+				ended = err
 				return
 			}
 			if g, is := fr.(*http2.GoAwayFrame); is {
@@ -187,7 +188,7 @@ func (h *h2conn) flood(more func(i int)) (codes []http2.ErrCode, rounds int) {
 	for ; err == nil; rounds++ {
 		select {
 		case <-over:
-			return codes, rounds
+			return codes, rounds, ended
 		default:
 		}
 		more(rounds)
@@ -200,16 +201,16 @@ func (h *h2conn) flood(more func(i int)) (codes []http2.ErrCode, rounds int) {
 		h.c.Close()
 	}
 	<-over
-	return codes, rounds
+	return codes, rounds, ended
 }
 
 // away floods a connection and wants it to be ended: with an error, or politely
 // where that is enough. It gives how often more was said.
 func (h *h2conn) away(what string, politely bool, more func(i int)) int {
 	h.t.Helper()
-	codes, n := h.flood(more)
+	codes, n, err := h.flood(more)
 	if !slices.Contains(codes, http2.ErrCodeEnhanceYourCalm) && !(politely && slices.Contains(codes, http2.ErrCodeNo)) {
-		h.t.Errorf("%s: GOAWAY %v after %d rounds", what, codes, n)
+		h.t.Errorf("%s: GOAWAY %v after %d rounds, then %v", what, codes, n, err)
 	}
 	return n
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -12,22 +11,7 @@ import (
 )
 
 // h2Config is given to both programs.
-const h2Config = `global
-    stats socket @DIR@/s level admin
-    log @LOG@ local0
-    nbthread 1
-
-defaults
-    mode http
-    log global
-    option httplog
-    retries 1
-    timeout connect 2s
-    timeout client 2s
-    timeout server 2s
-    timeout http-request 2s
-    timeout http-keep-alive 2s
-
+const h2Config = diffHead + `
 frontend web
     bind @WEB@
     bind @H2@ proto h2
@@ -101,7 +85,7 @@ type h2case struct {
 func (c *h2case) as(decision string) { c.decided = decision }
 
 // run plays a case and gives what can be seen of it.
-func (p *h2pair) run(c *h2case, marker int) (client, server, logged string) {
+func (p *h2pair) run(c *h2case, marker int) (out outcome) {
 	p.mu.Lock()
 	p.reply, p.shut, p.got = c.reply, c.shut, nil
 	if c.reply == "" {
@@ -131,18 +115,12 @@ func (p *h2pair) run(c *h2case, marker int) (client, server, logged string) {
 			s.end = strings.TrimPrefix(s.end, "NO_ERROR") // which 2.6 sends before its GOAWAY
 		}
 	}
-	client = h.String()
-	path := fmt.Sprintf("/marker%d", marker)
-	if status, _, err := get(p.addr, path); status != 200 || err != nil {
-		p.t.Fatalf("marker: %d %v", status, err)
-	}
-	lines := p.log.next(p.t, path+" ")
-	for _, l := range lines[:len(lines)-1] {
-		logged += mask(l) + "\n"
-	}
+	out.client = h.String()
+	out.log = p.log.upTo(p.t, p.addr, marker)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return client, strings.Join(p.got, "<NEXT>"), logged
+	out.server = strings.Join(p.got, "<NEXT>")
+	return out
 }
 
 // TestH2Differential has the same conversations over HTTP/2 with forebay and the
@@ -152,8 +130,7 @@ func TestH2Differential(t *testing.T) {
 	t.Parallel()
 	haproxy := tool(t, "haproxy")
 	ours, theirs := newH2Pair(t, forebay), newH2Pair(t, haproxy)
-	cases, used := h2cases(), map[string]bool{"": true}
-	only := os.Getenv("E2E_CASE")
+	cases, result := h2cases(), compare(t, h2decisions)
 	seen := map[string]bool{}
 	for i := range cases {
 		c := &cases[i]
@@ -161,42 +138,20 @@ func TestH2Differential(t *testing.T) {
 			t.Errorf("two cases are called %q", c.name)
 		}
 		seen[c.name] = true
-		if only != "" && !strings.Contains(c.name, only) {
+		if result.skips(c.name) {
 			continue
 		}
-		var oc, os, ol, tc, ts, tl string
+		var our, their outcome
 		var both sync.WaitGroup
-		both.Go(func() { oc, os, ol = ours.run(c, i) })
-		both.Go(func() { tc, ts, tl = theirs.run(c, i) })
+		both.Go(func() { our = ours.run(c, i) })
+		both.Go(func() { their = theirs.run(c, i) })
 		both.Wait()
-		if t.Failed() && (oc == "" || tc == "") {
-			return
+		if our.client == "" || their.client == "" {
+			t.Fatalf("%s: forebay %q, haproxy %q", c.name, our.client, their.client)
 		}
-		var diff strings.Builder
-		for _, p := range []struct{ what, ours, theirs string }{{"client", oc, tc}, {"server", os, ts}, {"log", ol, tl}} {
-			if p.ours != p.theirs {
-				fmt.Fprintf(&diff, "%s:\n  forebay %.2000q\n  haproxy %.2000q\n", p.what, p.ours, p.theirs)
-			}
-		}
-		switch {
-		case c.decided != "" && h2decisions[c.decided] == "":
-			t.Errorf("%q is not in the table of decisions", c.decided)
-		case c.decided != "" && diff.Len() == 0:
-			t.Errorf("%s: the same, in spite of the decision %q", c.name, c.decided)
-		case c.decided == "" && diff.Len() > 0:
-			t.Errorf("%s:\n%s", c.name, diff.String())
-		}
-		if testing.Verbose() && only != "" {
-			t.Logf("%s:\n%s%s\n%s", c.name, oc, os, ol)
-		}
-		used[c.decided] = true
+		result.same(c.name, c.decided, our, their)
 	}
-	for d := range h2decisions {
-		if only == "" && !used[d] {
-			t.Errorf("no case shows the decision %q", d)
-		}
-	}
-	t.Logf("%d cases", len(cases))
+	result.end()
 }
 
 // h2decisions are the differences that are meant.

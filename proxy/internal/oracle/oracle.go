@@ -26,6 +26,18 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
+// Head is what most configurations begin with: HTTP, and times that nothing takes.
+const Head = `
+global
+  maxconn 500
+  nbthread 1
+defaults
+  mode http
+  timeout client 10s
+  timeout server 10s
+  timeout connect 5s
+`
+
 // patience is how long anything may take before the test fails.
 const patience = 20 * time.Second
 

@@ -15,16 +15,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
-const head = `
-global
-  maxconn 500
-  nbthread 1
-defaults
-  mode http
-  timeout client 10s
-  timeout server 10s
-  timeout connect 5s
-`
+const head = oracle.Head
 
 const request = "GET / HTTP/1.0\r\n\r\n"
 

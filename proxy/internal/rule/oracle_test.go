@@ -10,17 +10,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/oracle"
 )
 
-const head = `
-global
-  maxconn 500
-  nbthread 1
-defaults
-  mode http
-  timeout client 10s
-  timeout server 10s
-  timeout connect 5s
-  balance roundrobin
-`
+const head = oracle.Head + "  balance roundrobin\n"
 
 // rules are lines of a frontend; each is tried with requests to the path that
 // its condition names. "@" stands for that condition.

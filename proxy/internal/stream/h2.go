@@ -383,9 +383,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 		}
 		switch {
 		case err == reactor.ErrTimeout:
-			st.serverCounters().RespErrors.Add(1)
-			be.BE.Counters[st.R.Index].RespErrors.Add(1)
-			st.fail(504, 's', 'H')
+			st.badAnswer(504, 's')
 		case err == errClientLeft:
 			st.clientLeft('H')
 		case isRefused(err) && st.replayableBody() && st.Retries < be.Retries:
@@ -395,12 +393,10 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 			return false, st.retryReused()
 		default:
 			st.ErrText = err.Error()
-			st.serverCounters().RespErrors.Add(1)
-			be.BE.Counters[st.R.Index].RespErrors.Add(1)
 			if l.s.Malformed() {
-				st.fail(502, 'P', 'H')
+				st.badAnswer(502, 'P')
 			} else {
-				st.fail(502, 'S', 'H')
+				st.badAnswer(502, 'S')
 			}
 		}
 		return false, false

@@ -600,9 +600,7 @@ func (st *Stream) readResponse() (ok, again bool) {
 				if errors.As(err, &he) {
 					st.ErrText = he.Reason
 				}
-				st.serverCounters().RespErrors.Add(1)
-				be.BE.Counters[st.R.Index].RespErrors.Add(1)
-				st.fail(502, 'P', 'H')
+				st.badAnswer(502, 'P')
 				return false, false
 			}
 			if n > 0 {
@@ -642,20 +640,23 @@ func (st *Stream) readResponse() (ok, again bool) {
 		}
 		switch {
 		case err == reactor.ErrTimeout:
-			st.serverCounters().RespErrors.Add(1)
-			be.BE.Counters[st.R.Index].RespErrors.Add(1)
-			st.fail(504, 's', 'H')
+			st.badAnswer(504, 's')
 		case err == errClientLeft:
 			st.clientLeft('H')
 		case st.Reused && up.in.empty() && isReset(err):
 			return false, st.retryReused()
 		default:
-			st.serverCounters().RespErrors.Add(1)
-			be.BE.Counters[st.R.Index].RespErrors.Add(1)
-			st.fail(502, 'S', 'H')
+			st.badAnswer(502, 'S')
 		}
 		return false, false
 	}
+}
+
+// badAnswer ends an exchange whose response did not come, or is none.
+func (st *Stream) badAnswer(status int, cause byte) {
+	st.serverCounters().RespErrors.Add(1)
+	st.BE.BE.Counters[st.R.Index].RespErrors.Add(1)
+	st.fail(status, cause, 'H')
 }
 
 var errNotAsked = &http1.Error{Status: 502, Reason: "101 without an upgrade in the request"}

@@ -9,16 +9,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/oracle"
 )
 
-const head = `
-global
-  maxconn 500
-  nbthread 1
-defaults
-  mode http
-  timeout client 10s
-  timeout server 10s
-  timeout connect 5s
-`
+const head = oracle.Head
 
 var port = regexp.MustCompile(`(127\.0\.0\.1[: ]|7F000001:)[0-9A-F]{4,5}`)
 
