@@ -125,23 +125,6 @@ func (c *h2originConn) retire() {
 	c.later(1e9+10*c.e.c.latency, close)
 }
 
-// awayGently is a GOAWAY in a run where nothing goes wrong: what is not processed
-// can be sent again, and has to be answered by another server or connection. No
-// request meets more of them than it may be tried again.
-func (c *h2originConn) awayGently() {
-	last := uint32(0)
-	for _, s := range c.strands {
-		if s.began || s.started || !s.open() || !s.bare {
-			last = max(last, s.id)
-		}
-	}
-	if c.shy || c.w.refusals == 3 || c.highest == last {
-		return
-	}
-	c.w.refusals++
-	c.sendAway(last)
-}
-
 // away0 is a GOAWAY out of the blue: of the streams that were not begun to be
 // answered, some are not processed.
 func (c *h2originConn) away0() {
@@ -261,14 +244,8 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 		s.heads = append(s.heads, c.fields(":status", "100"))
 	}
 	if c.w.calm && s.bare && c.w.refusals < 3 && rnd.IntN(20) == 0 {
-		if rnd.IntN(2) == 0 {
-			c.w.refusals++
-			c.refuse(s)
-		} else {
-			c.awayGently()
-		}
-	}
-	if s.dead {
+		c.w.refusals++
+		c.refuse(s)
 		return nil
 	}
 	if t.webSocket {

@@ -54,11 +54,13 @@ type wire struct {
 	highest   uint32    // the highest stream that was opened
 	awayID    uint32    // of the GOAWAY that was sent
 	away      bool      // GOAWAY was sent
-	warned    bool      // the proxy has seen it
-	proxyAway bool      // it was received
-	proxyID   uint32    // its last stream
-	loose     bool      // this end broke the protocol: the proxy may do as it likes
-	deaf      bool      // what it says then is not understood any more
+	aways     []uint32  // last streams of those of which the proxy may not know yet
+	warned    bool      // it knows of one
+	warnedID  uint32
+	proxyAway bool   // it was received
+	proxyID   uint32 // its last stream
+	loose     bool   // this end broke the protocol: the proxy may do as it likes
+	deaf      bool   // what it says then is not understood any more
 
 	noise     int // one in so many frames is of no use
 	noises    int // how many there were
@@ -356,6 +358,9 @@ func (c *wire) frame(f http2.Frame) error {
 	if !c.known && (!isSettings || set.IsAck()) {
 		return fmt.Errorf("it comes before settings")
 	}
+	if c.warned && id > c.warnedID {
+		return fmt.Errorf("the proxy knows that the last stream is %d", c.warnedID)
+	}
 	switch f := f.(type) {
 	case *http2.SettingsFrame:
 		return c.settings(f)
@@ -368,7 +373,10 @@ func (c *wire) frame(f http2.Frame) error {
 			return fmt.Errorf("no such PING was sent")
 		}
 		c.pings = c.pings[1:]
-		c.warned = c.warned || f.Data == afterAway
+		if f.Data == afterAway {
+			c.warned, c.warnedID = true, c.aways[0]
+			c.aways = c.aways[1:]
+		}
 	case *http2.GoAwayFrame:
 		if c.proxyAway && f.LastStreamID > c.proxyID {
 			return fmt.Errorf("the last stream grows from %d to %d", c.proxyID, f.LastStreamID)
@@ -431,6 +439,7 @@ var afterAway = [8]byte{'g', 'o', ' ', 'a', 'w', 'a', 'y'}
 // sayAway sends a GOAWAY, and finds out when the proxy has seen it.
 func (c *wire) sayAway(last uint32, code http2.ErrCode) {
 	c.fr.WriteGoAway(last, code, nil)
+	c.aways = append(c.aways, last)
 	c.pings = append(c.pings, afterAway)
 	c.fr.WritePing(false, afterAway)
 }
