@@ -55,6 +55,20 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// TestRegressions runs worlds that once failed. What a seed makes changes with the
+// simulation, so that the mistakes that they found have tests of their own where
+// they were made; the worlds are odd ones all the same.
+func TestRegressions(t *testing.T) {
+	for _, s := range []uint64{
+		29, 36, 58, 61, 194, 244, 443, 547, 10626, 10658, 10701, 10717, 10873, 11062, 11296, 11381, 11382, 20083, 20191, 20542,
+		21398, 21413, 21562, 21586, 30209, 30296, 31111, 40042, 50719, 50731, 50974,
+	} {
+		if _, err := Run(s, nil); err != nil {
+			t.Errorf("seed %d: %v", s, err)
+		}
+	}
+}
+
 // TestDeterminism runs seeds twice: what happens must be the same to the byte.
 func TestDeterminism(t *testing.T) {
 	for s := *seed; s < *seed+6; s++ {
