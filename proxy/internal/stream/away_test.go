@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -130,5 +131,43 @@ func TestWebSocketGoesElsewhere(t *testing.T) {
 	}
 	if n := conns.Load(); n != 2 {
 		t.Errorf("%d connections", n)
+	}
+}
+
+// A server's connection on which a WebSocket waits for settings is not idle when
+// its other streams have ended.
+func TestWaitingWebSocket(t *testing.T) {
+	addr := tcptest.Serve(t, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+		h := newRawH2(t, c)
+		for {
+			f, err := h.ReadFrame()
+			if err != nil {
+				return
+			}
+			switch f.(type) {
+			case *http2.RSTStreamFrame: // the other one has ended
+				h.WriteSettings(http2.Setting{ID: 8, Val: 1})
+			case *http2.MetaHeadersFrame:
+				if field(f, ":method") == "CONNECT" {
+					h.headers(f.Header().StreamID, false, ":status", "200")
+				}
+			}
+		}
+	})
+	b := newBed(t, stream.HTTP, []string{addr}, toH2, webSockets, func(b *bed) { b.be.Reuse = stream.ReuseAlways })
+	srv := b.be.BE.Servers()[0]
+	h := dialH2(t, b.addr)
+	h.headers(1, true, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "h")
+	for srv.Used.Load() == 0 {
+		runtime.Gosched()
+	}
+	h.headers(3, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "h", "sec-websocket-version", "13")
+	h.WriteRSTStream(1, http2.ErrCodeCancel)
+	if f := h.next(); field(f, ":status") != "200" {
+		t.Errorf("%v", f)
+	}
+	if used, idle := srv.Used.Load(), srv.Idle.Load(); used != 1 || idle != 0 {
+		t.Errorf("%d connections are in use, %d idle", used, idle)
 	}
 }

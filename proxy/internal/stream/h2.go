@@ -318,6 +318,7 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 func (st *Stream) awaitConnect(up *ServerConn) bool {
 	m := up.mux
 	deadline := deadlineIn(st.R, int64(st.BE.Timeouts.Connect))
+	m.waiting++
 	for !m.PeerSettings() && !m.Draining() {
 		m.flush()
 		m.unsettled = append(m.unsettled, &st.server)
@@ -325,6 +326,7 @@ func (st *Stream) awaitConnect(up *ServerConn) bool {
 			break
 		}
 	}
+	m.waiting--
 	return m.PeerExtendedConnect() && !m.Draining()
 }
 

@@ -71,7 +71,7 @@ func (st *Stream) leaveServer(c *ServerConn) {
 // one it is idle, or of no more use.
 func (c *ServerConn) left() {
 	m := c.mux
-	if m.Streams() > 0 || m.gone {
+	if m.Streams() > 0 || m.waiting > 0 || m.gone {
 		return
 	}
 	srv := c.srv

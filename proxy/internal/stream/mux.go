@@ -21,6 +21,7 @@ type mux struct {
 	timer reactor.Timer
 	// unsettled wait for the peer's settings.
 	unsettled []*leg
+	waiting   int   // streams that will be opened once the peer's settings have come
 	dirty     bool  // in the list of those to be flushed
 	dying     bool  // nothing but the end is awaited
 	until     int64 // for how long, on the reactor's clock
