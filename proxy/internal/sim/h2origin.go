@@ -177,6 +177,7 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 		return nil
 	}
 	s.head = h
+	c.seen++
 	id := h.num("x-id")
 	if id < 0 && h.fields[":path"] == "/" { // one of the malformed ones that the proxy lets pass
 		s.t = &truth{bad: true}
@@ -189,7 +190,6 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 	t := c.w.truths[id]
 	s.t = t
 	s.bare = c.blockEnds
-	c.seen++
 	c.w.note("server %s conn %d: request %d, number %d", c.o.addr, c.e.c.id, id, c.seen)
 	a, err := c.w.reaches(t, c.e.c.id, c.seen == 1)
 	if err != nil {
