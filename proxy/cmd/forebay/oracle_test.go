@@ -5,8 +5,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/certtest"
 )
 
 // haproxy gives the path of the real thing.
@@ -52,9 +55,24 @@ func TestTakeOverHAProxy(t *testing.T) {
 // in both programs.
 func TestExamples(t *testing.T) {
 	files, _ := filepath.Glob("../../../deploy/examples/*.cfg")
+	etc := t.TempDir() // for /etc/forebay
+	ca := certtest.NewCA(t, "ca")
+	certtest.Write(t, etc, "servers-ca.pem", ca.CertPEM())
+	if err := os.Mkdir(filepath.Join(etc, "certs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	certtest.Write(t, etc, "certs/site.pem", ca.Issue(t, "site").PEM(t))
 	for _, f := range files {
 		if filepath.Base(f) == "demo.cfg" {
 			continue // a template
+		}
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f = filepath.Join(t.TempDir(), filepath.Base(f))
+		if err := os.WriteFile(f, []byte(strings.ReplaceAll(string(text), "/etc/forebay", etc)), 0o644); err != nil {
+			t.Fatal(err)
 		}
 		if out, err := command("-c", "-dW", "-f", f).CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", f, err, out)
@@ -63,7 +81,7 @@ func TestExamples(t *testing.T) {
 			t.Errorf("HAProxy, %s: %v\n%s", f, err, out)
 		}
 	}
-	if len(files) < 3 {
+	if len(files) < 4 {
 		t.Errorf("found only %v", files)
 	}
 }
