@@ -155,7 +155,10 @@ frontend web
 	if !strings.Contains(text, `"other.txt"`) || !strings.Contains(text, `"web.txt"`) {
 		t.Error(text)
 	}
-	h.want(200, "GET", "storage/ssl_crt_lists/other.txt", "")
+	if header, text := h.want(200, "GET", "storage/ssl_crt_lists/other.txt", ""); text != a+"\n" || header.Get("Content-Type") != "application/octet-stream" {
+		t.Errorf("%q %v", text, header)
+	}
+	h.want(404, "GET", "storage/ssl_crt_lists/none.txt", "")
 	h.want(204, "DELETE", "storage/ssl_crt_lists/other.txt?skip_reload=true", "")
 	worker = h.worker()
 	h.want(200, "PUT", "storage/ssl_certificates/c.pem?force_reload=true", certificate("c.example", 33))

@@ -77,8 +77,11 @@ func (r *request) index() int {
 	return n
 }
 
-// A text is an answer that is not JSON.
-type text []byte
+// Answers that are not JSON: a text, and a file as it is.
+type (
+	text   []byte
+	binary []byte
+)
 
 type handler func(ctx context.Context, r *request) (status int, body any, err error)
 
@@ -281,14 +284,19 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	if t, ok := body.(text); ok {
+	switch b := body.(type) {
+	case nil:
+		w.WriteHeader(status)
+		return
+	case text:
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(status)
-		w.Write(t)
+		w.Write(b)
 		return
-	}
-	if body == nil {
+	case binary:
+		h.Set("Content-Type", "application/octet-stream")
 		w.WriteHeader(status)
+		w.Write(b)
 		return
 	}
 	data, err := json.Marshal(body)

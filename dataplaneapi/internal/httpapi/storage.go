@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -35,7 +36,7 @@ func (s *Server) storage() map[string]handler {
 		"deleteStorageSSLCertificate":  certs.remove,
 		"getAllStorageSSLCrtListFiles": lists.list,
 		"createStorageSSLCrtListFile":  lists.create,
-		"getOneStorageSSLCrtListFile":  lists.get,
+		"getOneStorageSSLCrtListFile":  lists.content,
 		"replaceStorageSSLCrtListFile": lists.replace,
 		"deleteStorageSSLCrtListFile":  lists.remove,
 		"getStorageSSLCrtListEntries":  s.listEntries,
@@ -52,7 +53,7 @@ type stored struct {
 	// describe says what is in a file and whether it can be one; path is where it is.
 	describe func(path string, data []byte) (any, error)
 	// live is how the running proxy takes a new content over, nil if it needs more than commands.
-	live func(path string, data []byte) ladder.Live
+	live func(path string, old, data []byte) ladder.Live
 }
 
 func (s *Server) certificates() *stored {
@@ -60,7 +61,7 @@ func (s *Server) certificates() *stored {
 }
 
 func (s *Server) crtLists() *stored {
-	return &stored{s: s, what: "crt-list", folder: func() store.Folder { return s.CrtLists }, describe: describeCrtList, live: func(string, []byte) ladder.Live { return nil }}
+	return &stored{s: s, what: "crt-list", folder: func() store.Folder { return s.CrtLists }, describe: describeCrtList, live: func(string, []byte, []byte) ladder.Live { return nil }}
 }
 
 func describeCertificate(path string, data []byte) (any, error) {
@@ -148,6 +149,14 @@ func (st *stored) get(_ context.Context, r *request) (int, any, error) {
 	return http.StatusOK, st.described(path, data), nil
 }
 
+func (st *stored) content(_ context.Context, r *request) (int, any, error) {
+	_, data, err := st.read(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, binary(data), nil
+}
+
 func (st *stored) create(ctx context.Context, r *request) (int, any, error) {
 	path, err := st.path(filepath.Base(r.file.name))
 	if err != nil {
@@ -184,7 +193,7 @@ func (st *stored) put(ctx context.Context, r *request, path string, data []byte,
 		return 0, nil, fail(http.StatusBadRequest, "%s: %v", filepath.Base(path), err)
 	}
 	return st.s.file(ctx, r, path, status, obj, func(old []byte) ([]byte, ladder.Live, error) {
-		return data, st.live(path, data), check(old)
+		return data, st.live(path, old, data), check(old)
 	})
 }
 
@@ -221,10 +230,15 @@ func (s *Server) file(ctx context.Context, r *request, path string, status int, 
 // beside are the endings of files that belong to the certificate of the name before.
 var beside = []string{".key", ".ocsp", ".issuer", ".sctl"}
 
-// replaceLive gives the proxy a new content of a file that it has in memory, under whatever name and as whatever it is there.
-func (s *Server) replaceLive(path string, data []byte) ladder.Live {
+// replaceLive gives the proxy a new content of a file that it has in memory, under whatever names and as whatever it is
+// there: all of them, or none.
+func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 	return func(ctx context.Context, c *runtime.Client) error {
-		found := false
+		type place struct {
+			kind     runtime.Kind
+			name, of string
+		}
+		var places []place
 		for _, k := range runtime.Kinds {
 			names, err := c.NamesSSL(ctx, k)
 			if err != nil {
@@ -245,14 +259,21 @@ func (s *Server) replaceLive(path string, data []byte) ladder.Live {
 				if !s.same(name+ext, path) {
 					continue
 				}
-				found = true
-				if err := c.SetSSL(ctx, k, name+ext, of, data); err != nil {
-					return err
-				}
+				places = append(places, place{k, name + ext, of})
 			}
 		}
-		if !found {
+		if len(places) == 0 {
 			return ladder.ErrNotLive
+		}
+		for i, p := range places {
+			if err := c.SetSSL(ctx, p.kind, p.name, p.of, data); err != nil {
+				for _, p := range places[:i] {
+					if back := c.SetSSL(ctx, p.kind, p.name, p.of, old); back != nil {
+						err = errors.Join(err, fmt.Errorf("and %s could not be taken back: %w", p.name, back))
+					}
+				}
+				return err
+			}
 		}
 		return nil
 	}

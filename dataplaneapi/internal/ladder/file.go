@@ -39,8 +39,12 @@ func (l *Ladder) File(ctx context.Context, opt Options, path string, edit func(o
 		return Result{How: "none"}, nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := store.Put(path, data); err != nil {
+	settled, err := l.unsettle()
+	if err != nil {
 		return Result{}, err
+	}
+	if err := store.Put(path, data); err != nil {
+		return Result{}, errors.Join(err, settled())
 	}
 	result, err := l.climbWith(ctx, opt, path, live)
 	if err != nil {
@@ -48,10 +52,28 @@ func (l *Ladder) File(ctx context.Context, opt Options, path string, edit func(o
 		if back := store.Put(path, old); back != nil && !errors.Is(back, fs.ErrNotExist) {
 			return Result{}, errors.Join(err, fmt.Errorf("and the file could not be restored: %w", back))
 		}
-		return Result{}, err
+		return Result{}, errors.Join(err, settled())
+	}
+	if result.ReloadID == "" {
+		if err := settled(); err != nil {
+			return Result{}, err
+		}
 	}
 	l.Log.Info("file changed", "file", path, "how", result.How, "reload", result.ReloadID)
 	return result, nil
+}
+
+// unsettle notes that the proxy may not have all files as they are, so that a start after a crash takes them to it. The
+// note is taken back by settled.
+func (l *Ladder) unsettle() (settled func() error, err error) {
+	text, _, err := l.Store.Text()
+	if err != nil {
+		return nil, err
+	}
+	if same, _ := l.Store.Applied(text); !same { // there is a note already, of a change before
+		return func() error { return nil }, nil
+	}
+	return func() error { return l.Store.MarkApplied(text) }, l.Store.MarkApplied([]byte("a file is being changed"))
 }
 
 // climbWith takes a change of a file to the proxy.
