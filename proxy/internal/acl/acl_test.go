@@ -10,6 +10,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	_ "github.com/forebay-lb/forebay/proxy/internal/features"
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
+	"github.com/forebay-lb/forebay/proxy/internal/race"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
@@ -64,8 +65,8 @@ func TestConditions(t *testing.T) {
 		if got := c.Match(st); got != want {
 			t.Errorf("%s: %v", cond, got)
 		}
-		if n := testing.AllocsPerRun(20, func() { c.Match(st) }); n > 0 && !strings.Contains(cond, "lower") {
-			t.Errorf("%s: %v allocations", cond, n)
+		if n := testing.AllocsPerRun(20, func() { c.Match(st) }); n > 0 && !strings.Contains(cond, "lower") && !(race.Enabled && strings.Contains(cond, "reg")) {
+			t.Errorf("%s: %v allocations", cond, n) // package regexp has a pool
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/race"
 	xhttp2 "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )
@@ -91,7 +92,7 @@ func TestNoAllocations(t *testing.T) {
 				}
 				i++
 				drain(&c)
-			}); got != 0 && !raceEnabled {
+			}); got != 0 && !race.Enabled {
 				t.Errorf("%v allocations", got)
 			}
 			if o.done != n+2 {
@@ -106,7 +107,7 @@ func TestNoAllocations(t *testing.T) {
 		s.Init(&scfg, so)
 		c.Init(&ccfg, co)
 		q := get("/path", "accept", "*/*", "user-agent", "test")
-		if got := testing.AllocsPerRun(1000, func() { roundTrip(t, &c, &s, q, &co.res) }); got != 0 && !raceEnabled {
+		if got := testing.AllocsPerRun(1000, func() { roundTrip(t, &c, &s, q, &co.res) }); got != 0 && !race.Enabled {
 			t.Errorf("%v allocations", got)
 		}
 	})

@@ -1,7 +1,0 @@
-//go:build race
-
-package http2
-
-// raceEnabled tells that the race detector, which drops pooled values at
-// random, is on.
-const raceEnabled = true
