@@ -57,18 +57,23 @@ func answer(t *testing.T) string {
 	})
 }
 
+// freePort is one that nothing listens on for now.
+func freePort(t *testing.T) int {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	return free.Addr().(*net.TCPAddr).Port
+}
+
 func TestNoAllocationPerRequestWithFeatures(t *testing.T) {
 	syslog, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer syslog.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
+	port := freePort(t)
 	origin := answer(t)
 	text := fmt.Sprintf(settings, syslog.LocalAddr().(*net.UDPAddr).Port, port, origin, origin)
 	snap, d := snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Threads: 1, MaxConn: 100})

@@ -21,7 +21,7 @@ func exchange(t testing.TB, head string) *stream.Stream {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	st := &stream.Stream{R: r, Sess: &stream.Session{}}
+	st := &stream.Stream{R: r, Sess: &stream.Session{}, Snap: &stream.Snapshot{}}
 	st.FE = &stream.Proxy{Name: "web", ID: 2}
 	st.BE = &stream.Proxy{Name: "app", ID: 3}
 	if n, err := http1.ParseRequest([]byte(head), &st.Req, nil); n == 0 || err != nil {
