@@ -200,7 +200,7 @@ var h2backDecisions = map[string]string{
 	"length":    "a content-length that an empty body does not keep makes a response malformed (RFC 9113 8.1.1)",
 	"lines":     "tune.http.maxhdr is how many fields a response has; 2.6 takes twice as many over HTTP/2",
 	"204":       "a 204 that has a body is logged as an error of the server",
-	"cut":       "of a body that breaks off, what arrives together with the error is not forwarded",
+	"head":      "an answer to HEAD is complete when its head is, whenever END_STREAM comes; 2.6 logs that it broke off",
 	"push":      "a server may not switch push on (RFC 9113 6.5.2)",
 	"window":    "a wrong window for a request that has been sent is of no account, and a glitch",
 	"settings":  "2.6 has the connection fail to be established if the server does not speak HTTP/2; forebay has sent the request with the preface",
@@ -299,6 +299,13 @@ func h2answers() []h2answer {
 	say("204 with a body", func(h *h2conn, id uint32) { h.respond(id, false, "204"); usual(h, id) }).as("204")
 	say("304 with a length", func(h *h2conn, id uint32) { h.respond(id, true, "304", "content-length", "7") })
 
+	late := func(h *h2conn, id uint32) { h.sync(); h.WriteData(id, true, nil); h.sync() }
+	say("answer to HEAD that ends later", func(h *h2conn, id uint32) { h.respond(id, false, "200", "content-length", "2"); late(h, id) }).as("head").request =
+		"HEAD /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+	say("204 that ends later", func(h *h2conn, id uint32) { h.respond(id, false, "204"); late(h, id) })
+	say("304 that ends later", func(h *h2conn, id uint32) { h.respond(id, false, "304", "content-length", "7"); late(h, id) })
+	say("empty answer that ends later", func(h *h2conn, id uint32) { h.respond(id, false, "200", "content-length", "0"); late(h, id) })
+
 	// Interim responses.
 	for _, s := range []string{"100", "102", "103", "101", "199"} {
 		say("interim "+s, func(h *h2conn, id uint32) {
@@ -313,7 +320,7 @@ func h2answers() []h2answer {
 	body("no length", nil, usual)
 	body("length", []string{"content-length", "2"}, usual)
 	body("empty", nil, data(true, ""))
-	body("too short", []string{"content-length", "3"}, usual).as("cut")
+	body("too short", []string{"content-length", "3"}, usual)
 	body("too long", []string{"content-length", "1"}, usual)
 	body("length of 0 and data", []string{"content-length", "0"}, usual)
 	body("two frames and an empty one", nil, func(h *h2conn, id uint32) {
@@ -327,16 +334,16 @@ func h2answers() []h2answer {
 	})
 	body("trailers and a length", []string{"content-length", "2"}, func(h *h2conn, id uint32) { h.WriteData(id, false, []byte("ok")); h.head(id, true, "sum", "1") })
 	body("trailers alone", nil, func(h *h2conn, id uint32) { h.head(id, true, "sum", "1") })
-	body("trailers with a status", nil, func(h *h2conn, id uint32) { h.WriteData(id, false, []byte("ok")); h.head(id, true, ":status", "200") }).as("cut")
-	body("trailers that do not end", nil, func(h *h2conn, id uint32) { h.WriteData(id, false, []byte("ok")); h.head(id, false, "sum", "1") }).as("cut")
+	body("trailers with a status", nil, func(h *h2conn, id uint32) { h.WriteData(id, false, []byte("ok")); h.head(id, true, ":status", "200") })
+	body("trailers that do not end", nil, func(h *h2conn, id uint32) { h.WriteData(id, false, []byte("ok")); h.head(id, false, "sum", "1") })
 	body("reset within", nil, func(h *h2conn, id uint32) {
 		h.WriteData(id, false, []byte("ok"))
 		h.WriteRSTStream(id, http2.ErrCodeInternal)
-	}).as("cut")
+	})
 	body("reset within a length", []string{"content-length", "5"}, func(h *h2conn, id uint32) {
 		h.WriteData(id, false, []byte("ok"))
 		h.WriteRSTStream(id, http2.ErrCodeCancel)
-	}).as("cut")
+	})
 	body("closed within", []string{"content-length", "5"}, func(h *h2conn, id uint32) {
 		h.WriteData(id, false, []byte("ok"))
 		h.sync()

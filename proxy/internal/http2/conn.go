@@ -52,7 +52,8 @@ type Conn struct {
 	total     int       // how many were
 	old       [32]uint32
 	olds      uint32
-	receiving int // streams that DATA is expected of
+	late      []uint32 // closed streams that lack just the peer's END_STREAM, see finishLate
+	receiving int      // streams that DATA is expected of
 
 	// Flow control, in bytes.
 	recvWin, owed      int64 // what the peer may send; what was given back since it was told
@@ -639,6 +640,7 @@ func (c *Conn) streamError(s *Stream, code ErrCode) error {
 // rst is an RST_STREAM from the peer.
 func (c *Conn) rst(code ErrCode) error {
 	c.rsts++
+	c.finishLate(c.f.id)
 	s := c.find(c.f.id)
 	if s == nil || s.err != nil || s.over() {
 		return nil
@@ -669,9 +671,9 @@ func (c *Conn) broken(s *Stream, err error) {
 	c.o.Changed(s)
 }
 
-// setErr ends a stream: nothing is sent or received any more. Of what was
-// received only a response is kept that was complete when the connection was
-// lost; what is thrown away must not look complete to its reader.
+// setErr ends a stream: nothing is sent or received any more. What was received
+// of a response is kept; of a request it is of no use, and what is thrown away
+// must not look complete to its reader.
 func (c *Conn) setErr(s *Stream, err error) {
 	if s.over() {
 		c.complete-- // it counts again, until the owner has closed it
@@ -680,7 +682,7 @@ func (c *Conn) setErr(s *Stream, err error) {
 	s.account()
 	s.blocked = false
 	s.notReceiving()
-	if s.queued > 0 && !(c.aborted && !c.cfg.Server && s.recvEnd) {
+	if s.queued > 0 && c.cfg.Server {
 		s.forget()
 		s.recvEnd = false
 	}
@@ -758,7 +760,7 @@ func (c *Conn) Available() int {
 	if c.cfg.Server || c.Draining() {
 		return 0
 	}
-	n := min(int64(c.peerStreams), int64(c.cfg.maxStreams())) - int64(c.streams)
+	n := min(int64(c.peerStreams), int64(c.cfg.maxStreams())) - int64(c.streams) - int64(len(c.late))
 	return int(max(0, min(n, int64(maxID-c.last)/2)))
 }
 

@@ -192,13 +192,16 @@ func TestClientReset(t *testing.T) {
 	t.Run("failed", func(t *testing.T) {
 		p, s := open(t)
 		p.head(1, false, ":status", "200")
-		p.WriteData(1, false, []byte("lost"))
+		p.WriteData(1, false, []byte("part"))
 		p.WriteRSTStream(1, 99)
 		p.must()
-		if e, ok := s.Err().(*ResetError); !ok || e.Retry || e.Code != InternalError || s.Queued() != 0 {
+		if e, ok := s.Err().(*ResetError); !ok || e.Retry || e.Code != InternalError || all(s) != "part" || s.RecvEnd() {
 			t.Error(s.Err())
 		}
 		s.Close()
+		if got := p.hear(); got != "" || p.o.lent != 0 {
+			t.Error(got, p.o.lent)
+		}
 	})
 	t.Run("after the whole answer", func(t *testing.T) {
 		p, s := open(t)
@@ -226,6 +229,72 @@ func TestClientReset(t *testing.T) {
 		if got := p.hear(); got != "RST_STREAM 1 CANCEL\n" || p.o.c.Glitches() != 0 {
 			t.Error(got)
 		}
+	})
+}
+
+// The END_STREAM of a response that has no body may come in a frame of its own.
+// Its stream is not reset for that, and counts until then.
+func TestClientLateEnd(t *testing.T) {
+	open := func(t *testing.T, p *peer, fields ...string) {
+		q := get("/")
+		q.Method, q.MethodName = message.Head, []byte("HEAD")
+		s, err := p.o.c.Open(q, new(message.Response), nil, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.hear()
+		p.head(s.ID, false, append([]string{":status", "200"}, fields...)...)
+		p.must()
+		s.Close()
+	}
+	is := func(t *testing.T, p *peer, available int, said string) {
+		t.Helper()
+		if got := p.hear(); got != said || p.o.c.Available() != available || p.o.c.Streams() != 0 || p.o.c.Glitches() != 0 {
+			t.Errorf("%q, %d available, %d glitches", got, p.o.c.Available(), p.o.c.Glitches())
+		}
+	}
+	p := newPeer(t, Config{})
+	most := p.o.c.Available()
+	for i, f := range []struct {
+		name string
+		send func(id uint32)
+		said string
+	}{
+		{"DATA", func(id uint32) { p.WriteData(id, true, nil) }, ""},
+		{"trailers", func(id uint32) { p.head(id, true, "x", "y") }, ""},
+		{"RST_STREAM", func(id uint32) { p.WriteRSTStream(id, xhttp2.ErrCodeNo) }, ""},
+		{"a body", func(id uint32) { p.WriteData(id, false, []byte("body")) }, "RST_STREAM %d PROTOCOL_ERROR\n"},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			open(t, p, "content-length", "4")
+			is(t, p, most-1, "")
+			f.send(uint32(2*i + 1))
+			p.must()
+			said := f.said
+			if said != "" {
+				said = fmt.Sprintf(said, 2*i+1)
+			}
+			is(t, p, most, said)
+		})
+	}
+	t.Run("many", func(t *testing.T) {
+		p := newPeer(t, Config{})
+		for range maxLate {
+			open(t, p)
+		}
+		is(t, p, most-maxLate, "")
+		open(t, p)
+		is(t, p, most-maxLate, "RST_STREAM 1 CANCEL\n")
+	})
+	t.Run("as many as may be", func(t *testing.T) {
+		p := newPeer(t, Config{})
+		p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingMaxConcurrentStreams, Val: 2})
+		p.must()
+		p.hear()
+		open(t, p)
+		is(t, p, 1, "")
+		open(t, p)
+		is(t, p, 1, "RST_STREAM 3 CANCEL\n")
 	})
 }
 

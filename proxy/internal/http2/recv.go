@@ -24,6 +24,11 @@ func (c *Conn) beginData() error {
 	s := c.find(f.id)
 	switch {
 	case s == nil:
+		if f.has(flagEndStream) {
+			c.finishLate(f.id)
+		} else if n > 0 && c.finishLate(f.id) {
+			c.reset(f.id, ProtocolError) // a body where there is none
+		}
 		byUs, known := c.recall(f.id)
 		if byUs || !known && !c.cfg.Server {
 			return nil // it was on its way when we reset the stream
@@ -285,6 +290,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 		return c.moreHeaders(s, f, block)
 	}
 	if !c.isIdle(f.id) {
+		c.finishLate(f.id)
 		byUs, known := c.recall(f.id)
 		c.useless++
 		switch {

@@ -2,7 +2,7 @@ package http2
 
 import (
 	"errors"
-
+	"slices"
 	"sync"
 
 	"github.com/forebay-lb/forebay/proxy/internal/message"
@@ -154,6 +154,31 @@ func (c *Conn) recall(id uint32) (byUs, known bool) {
 	return false, false
 }
 
+// maxLate bounds Conn.late.
+const maxLate = 16
+
+// closeLate closes a stream whose response is complete, but for the END_STREAM
+// that a server may send in a frame of its own (HEAD, 204, 304). A reset would be
+// as good to us; but a server that was not quick enough may count it as abuse.
+// The stream counts as an open one until the END_STREAM comes, see finishLate.
+func (c *Conn) closeLate(s *Stream) {
+	if len(c.late) == maxLate {
+		c.reset(c.late[0], Cancel)
+		c.late = slices.Delete(c.late, 0, 1)
+	}
+	c.late = append(c.late, s.ID)
+	c.remember(s.ID | ours)
+}
+
+// finishLate tells whether the stream was one of closeLate, and forgets it.
+func (c *Conn) finishLate(id uint32) bool {
+	i := slices.Index(c.late, id)
+	if i >= 0 {
+		c.late = slices.Delete(c.late, i, i+1)
+	}
+	return i >= 0
+}
+
 // over tells whether both messages are complete.
 func (s *Stream) over() bool { return s.recvEnd && s.sentEnd }
 
@@ -211,7 +236,8 @@ func (s *Stream) NextHead() {
 }
 
 // Close says that the owner is done with the stream and forgets it. A stream
-// that is not complete is reset. Close is legal after [Conn.Abort] and
+// that is not complete is reset, unless just the END_STREAM of a response is
+// missing. Close is legal after [Conn.Abort] and
 // [Conn.Free].
 func (s *Stream) Close() {
 	c := s.c
@@ -225,6 +251,8 @@ func (s *Stream) Close() {
 			// (RFC 9113 8.1).
 			c.reset(s.ID, NoError)
 			c.remember(s.ID | ours)
+		case s.sentEnd && s.final && s.left == 0 && s.queued == 0 && c.Available() > 0:
+			c.closeLate(s)
 		default:
 			c.reset(s.ID, Cancel)
 			c.remember(s.ID | ours)

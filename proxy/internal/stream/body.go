@@ -168,6 +168,9 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 		for !b.done {
 			data, err := b.take()
 			if err != nil {
+				if len(out) > 0 {
+					return err, flush(0) // what came before it is still good
+				}
 				return err, nil
 			}
 			if len(data) == 0 {
