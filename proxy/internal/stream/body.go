@@ -103,6 +103,9 @@ func (b *body) more(deadline int64) error {
 		if len(b.in.buf) != reactor.BigBuffer && b.in.empty() && (b.left < 0 || b.left > int64(len(b.in.buf))) {
 			b.grow()
 		}
+		if !b.in.empty() && !b.in.shift() {
+			return errTrailers // nothing else needs to be there as a whole
+		}
 		n, err := b.in.read(b.fd)
 		if n > 0 {
 			return nil
@@ -119,6 +122,8 @@ func (b *body) more(deadline int64) error {
 		}
 	}
 }
+
+var errTrailers = &http1.Error{Status: 400, Reason: "too long a trailer section"}
 
 // grow swaps a drained buffer that holds no head for a big one: bulk data goes
 // in big pieces.

@@ -46,6 +46,16 @@ func (in *input) compact() {
 	}
 }
 
+// shift makes room behind what is there, without touching what is below base. It
+// tells whether there is some.
+func (in *input) shift() bool {
+	if in.w == len(in.buf) && in.r > in.base {
+		in.w = in.base + copy(in.buf[in.base:], in.buf[in.r:in.w])
+		in.r = in.base
+	}
+	return in.w < len(in.buf)
+}
+
 // release gives the buffer back.
 func (in *input) release(r *reactor.Reactor) {
 	if in.buf != nil {
