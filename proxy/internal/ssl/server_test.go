@@ -544,6 +544,45 @@ func TestServerFilesChange(t *testing.T) {
 	}
 }
 
+// A session tells the server who we are: it is not resumed with another
+// certificate than it began with.
+func TestServerSessionsFollowCertificate(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			ca := certtest.NewCA(t, "ca")
+			crt := certtest.Write(t, t.TempDir(), "client.pem", ca.Issue(t, "first", certtest.Client()).PEM(t))
+			addr := origin(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "app.example").TLS()}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: version})
+			line := " server s " + addr + " ssl verify none crt " + crt + "\n"
+			b := newBed(t, "", line)
+			for _, x := range []struct {
+				what string
+				do   func()
+				want string
+			}{
+				{"at first", func() {}, "resumed=false alpn= client=first"},
+				{"once more", func() {}, "resumed=true alpn= client=first"},
+				{"after a commit", func() {
+					store := ssl.StoreOf(b.w.Snapshot().Global)
+					store.Certs.Set(crt, func(p *certs.Pair) (*certs.Pair, error) {
+						return p.With("", ca.Issue(t, "second", certtest.Client()).PEM(t))
+					})
+					if err := store.Certs.Commit(crt, nil); err != nil {
+						t.Fatal(err)
+					}
+				}, "resumed=false alpn= client=second"},
+				{"with the new one", func() {}, "resumed=true alpn= client=second"},
+				{"with the file's", func() { b.apply(t, line) }, "resumed=false alpn= client=first"},
+				{"with the same file", func() { b.apply(t, line) }, "resumed=true alpn= client=first"},
+			} {
+				x.do()
+				if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, x.want) {
+					t.Errorf("%s: %d %s, want %s", x.what, code, body, x.want)
+				}
+			}
+		})
+	}
+}
+
 func TestServerAtRunTime(t *testing.T) {
 	dir := t.TempDir()
 	ca := certtest.NewCA(t, "ca")

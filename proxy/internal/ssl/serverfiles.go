@@ -2,6 +2,7 @@ package ssl
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -107,6 +108,16 @@ func init() {
 			l.built.files.Load().drop()
 		}
 	})
+}
+
+// leaf is our own certificate as it is now, nil if there is none.
+func (f *serverFiles) leaf() *x509.Certificate {
+	if f.crt != nil {
+		if p := f.crt.Load(); p != nil {
+			return p.Leaf
+		}
+	}
+	return nil
 }
 
 // certificate is the one to show to a server. Without one it is empty: that says

@@ -3,6 +3,7 @@ package ssl
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"strings"
@@ -44,6 +45,9 @@ type target struct {
 	name string
 	cfg  *tls.Config
 	last atomic.Pointer[tls.ClientSessionState]
+	// own is the certificate that was shown to the server, nil for none. Whoever
+	// resumes a session is taken for the one who began it.
+	own *x509.Certificate
 }
 
 // maxTargets bounds the names of one server: names may come from clients.
@@ -187,16 +191,17 @@ func hostOf(st *stream.Stream) []byte {
 
 // Config gives the configuration of a connection that asks for name.
 func (u *Upstream) Config(name string) *tls.Config {
-	if t := (*u.targets.Load())[name]; t != nil {
+	own := u.files.Load().leaf()
+	if t := (*u.targets.Load())[name]; t != nil && t.own.Equal(own) {
 		return t.cfg
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	old := *u.targets.Load()
-	if t := old[name]; t != nil {
+	if t := old[name]; t != nil && t.own.Equal(own) {
 		return t.cfg
 	}
-	t := &target{name: strings.Clone(name), cfg: u.base.Clone()}
+	t := &target{name: strings.Clone(name), cfg: u.base.Clone(), own: own}
 	t.cfg.ServerName = t.name
 	if !u.base.SessionTicketsDisabled {
 		t.cfg.ClientSessionCache = t
