@@ -40,6 +40,7 @@ type Loader struct {
 	Chains Chains
 
 	shared map[string]*x509.Certificate // those of chains, by their bytes
+	told   map[string]Paths             // what [Loader.LoadAs] was told, by name
 	// Warn, unless nil, is told what is wrong with files that are left out.
 	Warn func(format string, args ...any)
 }
@@ -184,7 +185,36 @@ func (l *Loader) LoadAs(name string, files Paths) (*Cert, error) {
 	if p.Key == nil {
 		return nil, fmt.Errorf("No Private Key found in '%s'.", files.Cert)
 	}
-	return l.finish(name, files.Cert, p, files)
+	c, err := l.finish(name, files.Cert, p, files)
+	if err == nil {
+		if l.told == nil {
+			l.told = make(map[string]Paths)
+		}
+		l.told[name] = files
+	}
+	return c, err
+}
+
+// Agrees tells whether a certificate that the store has was made of these files:
+// they are not read once more. Without files to be told of there is nothing to
+// disagree about, and a Cert that is the name stands for whatever it was made of.
+func (l *Loader) Agrees(name string, files Paths) error {
+	if files == (Paths{}) {
+		return nil
+	}
+	told := l.told[name]
+	if files.Cert == name {
+		told.Cert = name
+	}
+	for _, x := range []struct{ word, old, now string }{
+		{"crt", told.Cert, files.Cert}, {"key", told.Key, files.Key}, {"ocsp", told.OCSP, files.OCSP},
+		{"issuer", told.Issuer, files.Issuer}, {"sctl", told.SCTL, files.SCTL},
+	} {
+		if x.old != x.now {
+			return fmt.Errorf("'%s' is already defined with incompatible parameters: different parameter '%s' : previously '%s' vs '%s'.", name, x.word, x.old, x.now)
+		}
+	}
+	return nil
 }
 
 // finish adds what goes along with a certificate and puts it into the store.

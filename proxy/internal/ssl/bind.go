@@ -33,6 +33,7 @@ type Bind struct {
 	Keys *TicketKeys
 
 	on       bool
+	addr     string
 	settings *Settings // with the defaults
 	lists    []*CrtList
 	index    atomic.Pointer[index]
@@ -85,7 +86,7 @@ func InfoOf(t *transport.TLS) *Info {
 func newBind(c *conf.Ctx, l *bindLine) (*Bind, error) {
 	d := DefaultsOf(c.Snap.Global)
 	b := &Bind{
-		Where: l.addr, Pos: l.pos, on: l.on, store: StoreOf(c.Snap.Global), keyLog: d.KeyLog || d.KeepSecrets, crtIgnore: l.crtIgnore, caIgnore: l.caIgnore, skipRoot: d.SkipSelfIssuedCA,
+		Where: l.addr, addr: l.addr, Pos: l.pos, on: l.on, store: StoreOf(c.Snap.Global), keyLog: d.KeyLog || d.KeepSecrets, crtIgnore: l.crtIgnore, caIgnore: l.caIgnore, skipRoot: d.SkipSelfIssuedCA,
 		Strict: l.strict > 0 || l.strict == 0 && d.StrictSNI,
 		warn:   func(format string, args ...any) { WarnOnce(c, l.where, fmt.Sprintf(format, args...)) },
 	}
@@ -111,8 +112,8 @@ func newBind(c *conf.Ctx, l *bindLine) (*Bind, error) {
 	if !b.on {
 		return b, nil // its files were read, as HAProxy does: mistakes show
 	}
-	if b.settings.Verify > VerifyNone && b.settings.CAFile == "" && b.settings.CAVerifyFile == "" {
-		return nil, fmt.Errorf("%sverify is enabled but no CA file specified for bind '%s' at [%s].", b.owner(), l.addr, l.pos)
+	if err := b.authorities(b.settings); err != nil {
+		return nil, err
 	}
 	b.tickets = &tickets{keys: b.Keys, lifetime: d.Lifetime, cache: d.CacheSize}
 	if l.generate {
@@ -149,6 +150,14 @@ func (b *Bind) owner() string {
 		return ""
 	}
 	return fmt.Sprintf("Proxy '%s': ", b.Frontend)
+}
+
+// authorities tells whether there are any if settings verify clients.
+func (b *Bind) authorities(set *Settings) error {
+	if set.Verify > VerifyNone && set.CAFile == "" && set.CAVerifyFile == "" {
+		return fmt.Errorf("%sverify is enabled but no CA file specified for bind '%s' at [%s].", b.owner(), b.addr, b.Pos)
+	}
+	return nil
 }
 
 // defaultALPN is what is offered in mode http if the line says nothing; proto is
@@ -277,6 +286,9 @@ type plan struct {
 // newPlan makes the plan of settings; set is nil for those of the bind line.
 func (b *Bind) newPlan(set *Settings, p pending, ix *index) (*plan, error) {
 	pl := &plan{bind: b, set: set.over(b.settings)}
+	if err := b.authorities(pl.set); err != nil {
+		return nil, err
+	}
 	var err error
 	if pl.params, err = pl.set.Resolve(b.warn); err != nil {
 		return nil, err

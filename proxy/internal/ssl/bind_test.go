@@ -8,10 +8,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
@@ -200,6 +203,18 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// Of several lines of a frontend the one that is wrong is named.
+func TestFrontendListErrorsTellTheLine(t *testing.T) {
+	good := certtest.Write(t, t.TempDir(), "a.pem", certtest.SelfSigned(t, "a.test").PEM(t))
+	text := "frontend f\n mode http\n bind /z ssl\n ssl-f-use crt " + good + "\n ssl-f-use crt none\n ssl-f-use crt " + good + "\n"
+	_, d := snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Files: bundle.Disk{}, Threads: 1, MaxConn: 100})
+	if !slices.ContainsFunc(d.All(), func(x config.Diagnostic) bool {
+		return x.Pos == config.Pos{File: "t.cfg", Line: 5} && strings.HasPrefix(x.Text, "'ssl-f-use' : unable to stat")
+	}) {
+		t.Errorf("%v", d.All())
+	}
+}
+
 func TestStoresAndFrontendLists(t *testing.T) {
 	ca := certtest.NewCA(t, "ca")
 	a, b := ca.Issue(t, "a.test"), ca.Issue(t, "b.test")
@@ -241,19 +256,21 @@ frontend one
 		t.Errorf("the list of the frontend: %+v", l)
 	}
 	for text, want := range map[string]string{
-		"crt-store\n load key a.key":                                  "'load' : 'crt' is mandatory.",
-		"crt-store\n load crt b.pem crt":                              "'load' : 'crt' expects a value.",
-		"crt-store\n load crt b.pem acme LE":                          "'load' : 'acme' is not available: certificates are not ordered from an authority by the proxy itself.",
-		"crt-store\n load crt b.pem foo":                              "'load' : unknown keyword 'foo'.",
-		"crt-store\n load crt DIR/b.pem\n load crt DIR/b.pem":         "'load' : 'DIR/b.pem' is already defined.",
-		"crt-store\n load crt DIR/pub/a.crt":                          "'load' : No Private Key found in 'DIR/pub/a.crt'.",
-		"crt-store\n load crt DIR/none":                               "'load' : unable to stat SSL certificate from file 'DIR/none' : No such file or directory.",
-		"crt-store\n foo":                                             "unknown keyword 'foo' in 'crt-store' section.",
-		"crt-store x\n crt-base":                                      "'crt-base' expects a directory path as an argument.",
-		"frontend f\n mode http\n bind DIR/z ssl crt @x/y":            "unable to stat SSL certificate from file '@x/y' : No such file or directory.",
-		"frontend f\n mode http\n ssl-f-use alpn h2":                  "'ssl-f-use' : 'crt' is mandatory.",
-		"frontend f\n mode http\n ssl-f-use crt DIR/none":             "'ssl-f-use' : unable to stat SSL certificate from file 'DIR/none' : No such file or directory.",
-		"frontend f\n mode http\n ssl-f-use crt DIR/b.pem strict-sni": "'ssl-f-use' : unknown ssl keyword strict-sni.",
+		"crt-store\n load key a.key":                                                        "'load' : 'crt' is mandatory.",
+		"crt-store\n load crt b.pem crt":                                                    "'load' : 'crt' expects a value.",
+		"crt-store\n load crt b.pem acme LE":                                                "'load' : 'acme' is not available: certificates are not ordered from an authority by the proxy itself.",
+		"crt-store\n load crt b.pem foo":                                                    "'load' : unknown keyword 'foo'.",
+		"crt-store\n load crt DIR/b.pem\n load crt DIR/b.pem":                               "'load' : 'DIR/b.pem' is already defined.",
+		"crt-store\n load crt DIR/pub/a.crt":                                                "'load' : No Private Key found in 'DIR/pub/a.crt'.",
+		"crt-store\n load crt DIR/none":                                                     "'load' : unable to stat SSL certificate from file 'DIR/none' : No such file or directory.",
+		"crt-store\n foo":                                                                   "unknown keyword 'foo' in 'crt-store' section.",
+		"crt-store x\n crt-base":                                                            "'crt-base' expects a directory path as an argument.",
+		"frontend f\n mode http\n bind DIR/z ssl crt @x/y":                                  "unable to stat SSL certificate from file '@x/y' : No such file or directory.",
+		"frontend f\n mode http\n ssl-f-use alpn h2":                                        "'ssl-f-use' : 'crt' is mandatory.",
+		"frontend f\n mode http\n ssl-f-use crt DIR/none":                                   "'ssl-f-use' : unable to stat SSL certificate from file 'DIR/none' : No such file or directory.",
+		"frontend f\n mode http\n ssl-f-use crt DIR/b.pem strict-sni":                       "'ssl-f-use' : unknown ssl keyword strict-sni.",
+		"frontend f\n mode http\n bind DIR/z ssl\n ssl-f-use crt DIR/b.pem verify optional": "parsing [t.cfg:4]: Proxy 'f': verify is enabled but no CA file specified for bind 'DIR/z' at [t.cfg:3].",
+		"crt-store\n load crt DIR/b.pem alias bee\nfrontend f\n mode http\n ssl-f-use crt @/bee key DIR/priv/a.key":       "'@/bee' is already defined with incompatible parameters: different parameter 'key'",
 		"crt-store\n load crt DIR/b.pem ocsp-update on\nfrontend f\n mode http\n ssl-f-use crt DIR/b.pem ocsp-update off": "Incompatibilities found in OCSP update mode for certificate DIR/b.pem",
 	} {
 		text, want = strings.ReplaceAll(text, "DIR", f.dir), strings.ReplaceAll(want, "DIR", f.dir)

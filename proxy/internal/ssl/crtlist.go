@@ -8,14 +8,17 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
 )
 
 // Line is one line of a crt-list: a certificate, with what is said of it. Lines
 // are never changed.
 type Line struct {
-	// Number is that of the line in its file, from 1; 0: it came at run time.
+	// Number is that of the line in its file, from 1; 0: it came at run time. Pos
+	// is where it stands, for messages; without a line: in no file.
 	Number int
+	Pos    config.Pos
 	// Name is the certificate's in the store, or the one of a bundle.
 	Name string
 	// Set is what stands in brackets, nil if nothing does; Words is its text.
@@ -40,6 +43,25 @@ func (l *Line) String() string {
 		s += " " + f
 	}
 	return s
+}
+
+// lineError is what is wrong with a line that stands in a file.
+type lineError struct {
+	pos config.Pos
+	err error
+}
+
+// Error tells the line.
+func (e *lineError) Error() string { return fmt.Sprintf("parsing [%s]: %s", e.pos, e.err) }
+
+func (e *lineError) Unwrap() error { return e.err }
+
+// fail adds to an error where the line stands.
+func (l *Line) fail(err error) error {
+	if l.Pos.Line == 0 {
+		return err
+	}
+	return &lineError{l.Pos, err}
 }
 
 // Entry is a certificate in a crt-list. A bundle's line makes one for each of its
@@ -105,7 +127,7 @@ func ParseCrtList(name string, data []byte, d *Defaults) ([]*Line, error) {
 			return fail(err)
 		}
 		if l != nil {
-			l.Number = no
+			l.Number, l.Pos = no, config.Pos{File: name, Line: no}
 			list = append(list, l)
 		}
 		data = rest

@@ -1,12 +1,12 @@
 package ssl
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -16,12 +16,7 @@ import (
 type CrtLists struct {
 	mu     sync.Mutex
 	byName map[string]*CrtList
-	uses   map[*stream.Proxy]*use // "ssl-f-use" lines, while the configuration is read
-}
-
-type use struct {
-	lines []*Line
-	pos   []config.Pos
+	uses   map[*stream.Proxy][]*Line // "ssl-f-use" lines, while the configuration is read
 }
 
 var crtLists = stream.NewSlot[CrtLists]()
@@ -77,11 +72,11 @@ func newList(c *conf.Ctx, name string, lines []*Line) (*CrtList, error) {
 			err = loadClients(c, line.Set)
 		}
 		if err != nil {
-			return nil, err
+			return nil, line.fail(err)
 		}
 		for _, cert := range list {
 			if err := sayUpdate(c, cert.Name, line.OCSPUpdate); err != nil {
-				return nil, err
+				return nil, line.fail(err)
 			}
 			entries = append(entries, Entry{line, cert})
 		}
@@ -96,7 +91,7 @@ func loadLine(loader *certs.Loader, line *Line) ([]*certs.Cert, error) {
 		return loader.Load(line.Name)
 	}
 	if cert := loader.Store.Cert(line.Name); cert != nil {
-		return []*certs.Cert{cert}, nil
+		return []*certs.Cert{cert}, loader.Agrees(line.Name, line.Files)
 	}
 	cert, err := loader.LoadAs(line.Name, line.Files)
 	return []*certs.Cert{cert}, err
@@ -170,28 +165,27 @@ func sslFUse(c *conf.Ctx) error {
 	l.Words = slices.Delete(l.Words, i, i+2)
 	s := crtLists.MakeGlobal(c.Snap.Global)
 	if s.uses == nil {
-		s.uses = make(map[*stream.Proxy]*use)
+		s.uses = make(map[*stream.Proxy][]*Line)
 	}
-	u := s.uses[c.Proxy]
-	if u == nil {
-		u = &use{}
-		s.uses[c.Proxy] = u
-	}
-	l.Number = len(u.lines) + 1
-	u.lines, u.pos = append(u.lines, l), append(u.pos, c.Pos)
+	l.Number, l.Pos = len(s.uses[c.Proxy])+1, c.Pos
+	s.uses[c.Proxy] = append(s.uses[c.Proxy], l)
 	return nil
 }
 
 // frontends makes the lists "@frontend" of "ssl-f-use" lines.
 func (s *CrtLists) frontends(c *conf.Ctx) {
 	for _, p := range c.Snap.Proxies {
-		u := s.uses[p]
-		if u == nil {
+		lines := s.uses[p]
+		if lines == nil {
 			continue
 		}
-		l, err := newList(c, "@"+p.Name, u.lines)
+		l, err := newList(c, "@"+p.Name, lines)
 		if err != nil {
-			c.Alert(u.pos[0], "'ssl-f-use' : %s", err)
+			pos := lines[0].Pos
+			if e := (*lineError)(nil); errors.As(err, &e) {
+				pos, err = e.pos, e.err
+			}
+			c.Alert(pos, "'ssl-f-use' : %s", err)
 			continue
 		}
 		s.add(l)

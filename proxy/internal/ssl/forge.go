@@ -82,13 +82,7 @@ func (f *forge) serve(b *Bind, ix *index, name string) *Served {
 	if err != nil {
 		return nil
 	}
-	pl := ix.plans[nil]
-	if pl == nil {
-		if pl, err = b.newPlan(nil, pending{}, &index{uses: map[used]bool{}}); err != nil {
-			return nil
-		}
-	}
-	s := &Served{Entry: Entry{Line: &Line{Name: name}}, Pair: pair, plan: pl, cert: pair.TLS(b.skipRoot)}
+	s := &Served{Entry: Entry{Line: &Line{Name: name}}, Pair: pair, plan: ix.plans[nil], cert: pair.TLS(b.skipRoot)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.max > 0 && f.byName[name] == nil {

@@ -53,28 +53,39 @@ func (b *Bind) build(p pending) (*index, error) {
 			}
 		}
 	}
+	plan := func(set *Settings) (*plan, error) {
+		pl := ix.plans[set]
+		if pl == nil && keep {
+			pl = old.plans[set]
+		}
+		if pl == nil {
+			var err error
+			if pl, err = b.newPlan(set, p, ix); err != nil {
+				return nil, err
+			}
+		}
+		ix.plans[set] = pl
+		return pl, nil
+	}
+	if b.forge != nil { // what it makes is for the line itself
+		if _, err := plan(nil); err != nil {
+			return nil, err
+		}
+	}
 	for _, list := range b.lists {
 		for i, e := range p.of(list) {
-			pl := ix.plans[e.Set]
-			if pl == nil && keep {
-				pl = old.plans[e.Set]
+			pl, err := plan(e.Set)
+			if err != nil {
+				return nil, e.fail(err)
 			}
-			if pl == nil {
-				var err error
-				if pl, err = b.newPlan(e.Set, p, ix); err != nil {
-					return nil, err
-				}
-			}
-			ix.plans[e.Set] = pl
 			pair := value(p, e.Cert)
 			var s *Served
 			if old != nil {
 				s = old.by[e]
 			}
 			if s == nil || s.Pair != pair || s.plan != pl {
-				var err error
 				if s, err = pl.serve(e, pair); err != nil {
-					return nil, err
+					return nil, e.fail(err)
 				}
 			}
 			// The very first one is a default even if it does not say so.
