@@ -195,10 +195,10 @@ func abilities(hello *tls.ClientHelloInfo) (rsa, ecdsa bool) {
 		return true, false // older than TLS 1.2
 	}
 	for _, s := range hello.SignatureSchemes {
-		switch s & 0xff {
-		case 1:
+		switch {
+		case s&0xff == 1, s == tls.PSSWithSHA256, s == tls.PSSWithSHA384, s == tls.PSSWithSHA512:
 			rsa = true
-		case 3:
+		case s&0xff == 3:
 			ecdsa = true
 		}
 	}
