@@ -106,6 +106,7 @@ func TestEveryFetchEverywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Write([]byte(request))
+		syslog.SetReadDeadline(time.Now().Add(20 * time.Second))
 		if _, err := syslog.Read(line); err != nil {
 			t.Fatalf("%q: %v", request, err)
 		}
