@@ -316,18 +316,8 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 // awaitConnect waits for the server's settings, and tells whether they allow an
 // extended CONNECT.
 func (st *Stream) awaitConnect(up *ServerConn) bool {
-	m := up.mux
-	deadline := deadlineIn(st.R, int64(st.BE.Timeouts.Connect))
-	m.waiting++
-	for !m.PeerSettings() && !m.Draining() {
-		m.flush()
-		m.unsettled = append(m.unsettled, &st.server)
-		if st.server.read.Wait(st.R, deadline) != nil {
-			break
-		}
-	}
-	m.waiting--
-	return m.PeerExtendedConnect() && !m.Draining()
+	st.awaitSettings(up)
+	return up.mux.PeerExtendedConnect() && !up.mux.Draining()
 }
 
 // elsewhere has a request that no server has seen sent on a new connection.

@@ -154,7 +154,10 @@ func TestManyStreams(t *testing.T) {
 		t.Run(o.String(), func(t *testing.T) {
 			_, c, url := o.bed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				fmt.Fprint(w, r.URL.Path, strings.Repeat(".", 20_000))
-			}), func(b *bed) { b.be.Reuse = stream.ReuseAlways })
+			}), func(b *bed) {
+				b.be.Reuse = stream.ReuseAlways
+				b.be.Timeouts.Connect = 20 * time.Second // hundreds of handshakes are on their way at once
+			})
 			var wg sync.WaitGroup
 			for i := range 300 {
 				wg.Go(func() {
@@ -173,6 +176,67 @@ func TestManyStreams(t *testing.T) {
 			}
 			wg.Wait()
 		})
+	}
+}
+
+// What a server says of how many streams it takes is awaited before it is sent a
+// second one: those above would be refused with their bodies on the way.
+func TestFewStreams(t *testing.T) {
+	const most = 3
+	var now, peak atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "POST" {
+			n, _ := io.Copy(io.Discard, r.Body)
+			fmt.Fprint(w, n)
+		}
+	}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: most}
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			peak.Store(max(peak.Load(), now.Add(1)))
+		} else if state == http.StateClosed {
+			now.Add(-1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	for _, reuse := range []stream.Reuse{stream.ReuseNever, stream.ReuseSafe, stream.ReuseAlways} {
+		b := newBed(t, stream.HTTP, []string{s.Listener.Addr().String()}, func(b *bed) {
+			b.be.Reuse = reuse
+			srv := b.be.BE.Servers()[0]
+			x := *srv.Settings()
+			x.Proto = "h2"
+			x.MaxReuse = 7
+			srv.Replace(time.Now(), &x)
+		})
+		tr := &http.Transport{Protocols: new(http.Protocols)}
+		tr.Protocols.SetUnencryptedHTTP2(true)
+		c := &http.Client{Transport: tr, Timeout: 20 * time.Second}
+		for range 5 {
+			var wg sync.WaitGroup
+			for i := range 30 {
+				wg.Go(func() {
+					size := 1000 * (i % 5)
+					res, err := c.Post("http://"+b.addr, "text/plain", bytes.NewReader(make([]byte, size)))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					got, err := io.ReadAll(res.Body)
+					res.Body.Close()
+					if err != nil || res.StatusCode != 200 || string(got) != fmt.Sprint(size) {
+						t.Errorf("%v: %d %q %v", reuse, res.StatusCode, got, err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		tr.CloseIdleConnections()
+	}
+	if peak.Load() > 3*30 {
+		t.Errorf("%d connections at once", peak.Load())
 	}
 }
 

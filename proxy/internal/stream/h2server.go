@@ -31,7 +31,10 @@ func (c *ServerConn) begin(s *Session) {
 }
 
 // shareMux takes a connection that carries streams already, of HTTP/2: one that
-// carries those of the same client, or any when anyone's may be mixed.
+// carries those of the same client, or any when anyone's may be mixed. While the
+// server has not said how many streams it takes at once, only the first is
+// opened: a server refuses those above, and a request whose body is on its way
+// cannot be sent again.
 func (st *Stream) shareMux(any bool) bool {
 	pool := &st.Srv.Pools[st.R.Index]
 	n := pool.Shared()
@@ -39,14 +42,25 @@ func (st *Stream) shareMux(any bool) bool {
 		return false
 	}
 	name := st.serverName()
+	set := st.Srv.Settings()
+	waited := false
 	for i := n - 1; i >= 0; i-- {
 		c := pool.SharedAt(i).(*ServerConn)
-		if !any && c.owner != st.Sess || c.private && c.owner != st.Sess || c.mux.Available() == 0 || c.mux.dying || !c.fits(st.Srv, name) {
+		if !any && c.owner != st.Sess || c.private && c.owner != st.Sess || c.mux.Available() <= c.mux.waiting || c.mux.dying || !c.fits(st.Srv, name) ||
+			set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse {
 			continue
 		}
-		set := st.Srv.Settings()
-		if set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse {
-			continue
+		if !c.mux.PeerSettings() {
+			if waited {
+				continue // those above the limit make connections of their own
+			}
+			waited = true
+			st.awaitSettings(c)
+			if c.mux.Available() == 0 || c.mux.dying || set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse {
+				c.left()
+				i = pool.Shared()
+				continue
+			}
 		}
 		c.uses++
 		st.up, st.last = c, c
@@ -56,6 +70,22 @@ func (st *Stream) shareMux(any bool) bool {
 		return true
 	}
 	return false
+}
+
+// awaitSettings waits until the server's settings have come, or never will, at
+// most as long as making a connection may take.
+func (st *Stream) awaitSettings(c *ServerConn) {
+	m := c.mux
+	deadline := deadlineIn(st.R, int64(st.BE.Timeouts.Connect))
+	m.waiting++
+	for !m.PeerSettings() && !m.Draining() {
+		m.flush()
+		m.unsettled = append(m.unsettled, &st.server)
+		if st.server.read.Wait(st.R, deadline) != nil {
+			break
+		}
+	}
+	m.waiting--
 }
 
 // leaveServer ends the stream's part of a connection of HTTP/2.
