@@ -27,19 +27,40 @@ type global struct {
 	own *settings // for messages that belong to no proxy
 }
 
+// written is a format as the configuration has it, and where.
+type written struct {
+	text string
+	pos  config.Pos
+}
+
+// compile makes the format of keyword, nil when there is none or it is wrong,
+// which is said where it stands.
+func (f written) compile(c *conf.Ctx, p *stream.Proxy, keyword string) *logformat.Format {
+	if f.text == "" {
+		return nil
+	}
+	at := *c
+	at.Pos, at.Proxy = f.pos, p
+	made, err := logformat.Compile(&at, f.text, logformat.Options{})
+	if err != nil {
+		c.Alert(f.pos, "error in '%s' of %s '%s' : %v.", keyword, p.Kind, p.Name, err)
+		return nil
+	}
+	return made
+}
+
 // settings is a proxy's part.
 type settings struct {
 	targets []*target
 	global  bool // "log global"
 	tag     string
-	text    string // log-format
-	textPos config.Pos
+	text    written // log-format
 	httplog bool
 	https   bool // option httpslog
 	tcplog  bool
 	clf     bool
-	sd      string
-	errText string // error-log-format
+	sd      written // log-format-sd
+	errText written // error-log-format
 
 	// what follows from it
 	all    []*target
@@ -93,21 +114,21 @@ func init() {
 		}},
 		conf.Keyword{Name: "log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
 			s := slot.Make(c.Proxy)
-			s.choose(c.Args[0])
-			s.textPos = c.Pos
+			s.choose()
+			s.text = written{c.Args[0], c.Pos}
 			return nil
 		}},
 		conf.Keyword{Name: "error-log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
-			slot.Make(c.Proxy).errText = c.Args[0]
+			slot.Make(c.Proxy).errText = written{c.Args[0], c.Pos}
 			return nil
 		}},
 		conf.Keyword{Name: "log-format-sd", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
-			slot.Make(c.Proxy).sd = c.Args[0]
+			slot.Make(c.Proxy).sd = written{c.Args[0], c.Pos}
 			return nil
 		}},
 		conf.Keyword{Name: "option httplog", In: conf.Defaults | conf.Frontend, Max: 1, Parse: func(c *conf.Ctx) error {
 			s := slot.Make(c.Proxy)
-			s.choose("")
+			s.choose()
 			s.httplog = true
 			if len(c.Args) > 0 {
 				if c.Args[0] != "clf" {
@@ -122,13 +143,13 @@ func init() {
 				return conf.NotYet("argument", "option tcplog "+c.Args[0])
 			}
 			s := slot.Make(c.Proxy)
-			s.choose("")
+			s.choose()
 			s.tcplog = true
 			return nil
 		}},
 		conf.Keyword{Name: "option httpslog", In: conf.Defaults | conf.Frontend, Max: 0, Parse: func(c *conf.Ctx) error {
 			s := slot.Make(c.Proxy)
-			s.choose("")
+			s.choose()
 			s.httplog, s.https = true, true
 			return nil
 		}},
@@ -140,9 +161,9 @@ func init() {
 	snapshot.RegisterObstacle(unreachable)
 }
 
-// choose takes the place of what was said of the format before. text may be "".
-func (s *settings) choose(text string) {
-	s.text, s.httplog, s.https, s.tcplog, s.clf = text, false, false, false, false
+// choose takes the place of what was said of the format before.
+func (s *settings) choose() {
+	s.text, s.httplog, s.https, s.tcplog, s.clf = written{}, false, false, false, false
 }
 
 func logLine(c *conf.Ctx) error {
@@ -209,11 +230,11 @@ func finish(c *conf.Ctx) {
 		text := s.text
 		switch {
 		case s.clf:
-			text = clfFormat
+			text = written{clfFormat, p.Pos}
 		case s.https && p.Mode == stream.HTTP:
-			text = httpsFormat
+			text = written{httpsFormat, p.Pos}
 		case s.httplog && p.Mode == stream.HTTP:
-			text = httpFormat
+			text = written{httpFormat, p.Pos}
 		case s.httplog:
 			if p.Frontend {
 				option := "httplog"
@@ -222,54 +243,28 @@ func finish(c *conf.Ctx) {
 				}
 				c.Diags.Warn(p.Pos, "'option %s' not usable with proxy '%s' (needs 'mode http'). Falling back to 'option tcplog'.", option, p.Name)
 			}
-			text = tcpFormat
+			text = written{tcpFormat, p.Pos}
 		case s.tcplog:
-			text = tcpFormat
+			text = written{tcpFormat, p.Pos}
 		}
-		// A format is compiled for its errors, even if nothing is logged.
-		silent := len(s.all) == 0
-		if !p.Frontend || silent && text == "" {
+		if !p.Frontend {
 			continue
 		}
-		at := *c
-		at.Pos, at.Proxy = p.Pos, p
-		if s.sd != "" {
-			f, err := logformat.Compile(&at, s.sd, logformat.Options{})
-			if err != nil {
-				c.Alert(p.Pos, "error in 'log-format-sd' of %s '%s' : %v.", p.Kind, p.Name, err)
-				continue
-			}
-			s.sdFmt = f
+		// Formats are compiled for their errors, even if nothing is logged.
+		s.sdFmt = s.sd.compile(c, p, "log-format-sd")
+		s.errFmt = s.errText.compile(c, p, "error-log-format")
+		s.format = text.compile(c, p, "log-format")
+		if len(s.all) == 0 {
+			continue
 		}
-		if s.errText != "" {
-			f, err := logformat.Compile(&at, s.errText, logformat.Options{})
-			if err != nil {
-				c.Alert(p.Pos, "error in 'error-log-format' of %s '%s' : %v.", p.Kind, p.Name, err)
-				continue
-			}
-			s.errFmt = f
+		if s.format == nil {
+			p.LogBegin = s.connected(p)
+		} else {
+			p.Log = s.traffic(p)
 		}
-		if !silent && (text != "" || s.errFmt != nil) {
+		if s.format != nil || s.errFmt != nil {
 			p.LogFail = s.failures(p)
 		}
-		if text == "" {
-			p.LogBegin = s.connected(p)
-			continue
-		}
-		f, err := logformat.Compile(&at, text, logformat.Options{})
-		if err != nil {
-			pos := p.Pos
-			if text == s.text {
-				pos = s.textPos
-			}
-			c.Alert(pos, "error in 'log-format' of %s '%s' : %v.", p.Kind, p.Name, err)
-			continue
-		}
-		if silent {
-			continue
-		}
-		s.format = f
-		p.Log = s.traffic(p)
 	}
 }
 
