@@ -25,11 +25,9 @@ type clients struct {
 // loadClients reads the files that settings name, so that [Bind.newClients] finds
 // them.
 func loadClients(c *conf.Ctx, set *Settings) error {
-	loader, err := loaderOf(c)
-	if err != nil {
-		return err
-	}
+	loader := loaderOf(c)
 	for _, f := range []struct{ word, name string }{{"ca-file", set.CAFile}, {"ca-verify-file", set.CAVerifyFile}, {"crl-file", set.CRLFile}} {
+		var err error
 		switch {
 		case f.name == "":
 		case f.word == "crl-file":

@@ -60,10 +60,7 @@ func (s *CrtLists) add(l *CrtList) {
 // newList makes a list of lines, loading their certificates.
 func newList(c *conf.Ctx, name string, lines []*Line) (*CrtList, error) {
 	l := &CrtList{Name: name}
-	loader, err := loaderOf(c)
-	if err != nil {
-		return nil, err
-	}
+	loader := loaderOf(c)
 	var entries []Entry
 	for _, line := range lines {
 		l.last = max(l.last, line.Number)
@@ -123,10 +120,7 @@ func (s *CrtLists) folder(c *conf.Ctx, name string) (*CrtList, error) {
 	if l := s.Get(name); l != nil {
 		return l, nil
 	}
-	loader, err := loaderOf(c)
-	if err != nil {
-		return nil, err
-	}
+	loader := loaderOf(c)
 	files, ok := loader.Folder(name)
 	if !ok {
 		return nil, nil

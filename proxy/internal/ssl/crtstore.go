@@ -84,14 +84,11 @@ func load(c *conf.Ctx, store, crtBase, keyBase string, words []string) error {
 	case store != "":
 		name = "@" + store + "/" + crt
 	}
-	l, err := loaderOf(c)
-	if err == nil {
-		if l.Store.Cert(name) != nil {
-			return fmt.Errorf("'load' : '%s' is already defined.", name)
-		}
-		_, err = l.LoadAs(name, files)
+	l := loaderOf(c)
+	if l.Store.Cert(name) != nil {
+		return fmt.Errorf("'load' : '%s' is already defined.", name)
 	}
-	if err != nil {
+	if _, err := l.LoadAs(name, files); err != nil {
 		return fmt.Errorf("'load' : %w", err)
 	}
 	return sayUpdate(c, name, update)

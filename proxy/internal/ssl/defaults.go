@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -26,8 +27,8 @@ type Defaults struct {
 	// CABase, CrtBase and KeyBase are where relative names of files begin, ""
 	// for the working directory. See [Path].
 	CABase, CrtBase, KeyBase string
-	// IssuersChainPath is a folder of chains to complete certificates with.
-	IssuersChainPath string
+	// Chains are those of issuers-chain-path, to complete certificates with.
+	Chains certs.Chains
 	// Extra tells which files are looked for beside a certificate.
 	Extra Extra
 	// ExtraDelExt is "ssl-load-extra-del-ext": the extension of a certificate's
@@ -111,6 +112,29 @@ func text(name, what string, field func(*Defaults) *string) conf.Keyword {
 	})
 }
 
+// base makes the keyword of a folder that names of files are relative to. What
+// came before a second one would stand elsewhere than what follows it.
+func base(name string, field func(*Defaults) *string) conf.Keyword {
+	set := text(name, "directory path", field)
+	return global(name, 1, func(c *conf.Ctx, d *Defaults) error {
+		if *field(d) != "" {
+			return fmt.Errorf("'%s' already specified.", name)
+		}
+		return set.Parse(c)
+	})
+}
+
+// chains is "issuers-chain-path".
+func chains(c *conf.Ctx, d *Defaults) (err error) {
+	if word(c, 0) == "" {
+		return fmt.Errorf("global statement '%s' expects a directory path as an argument.", c.Keyword)
+	}
+	if d.Chains, err = (&certs.Loader{Files: files{c}}).LoadChains(c.Args[0]); err != nil {
+		return fmt.Errorf("'%s' : %w.", c.Keyword, err)
+	}
+	return nil
+}
+
 // number makes the keyword of a setting that is a number.
 func number(name string, low, high int, set func(c *conf.Ctx, d *Defaults, n int) error) conf.Keyword {
 	return global(name, 1, func(c *conf.Ctx, d *Defaults) error {
@@ -156,10 +180,10 @@ func init() {
 		global("ssl-default-bind-options", -1, func(c *conf.Ctx, d *Defaults) error { return defaultOptions(c, &d.Bind) }),
 		global("ssl-default-server-options", -1, func(c *conf.Ctx, d *Defaults) error { return defaultOptions(c, &d.Server) }),
 		global("ssl-server-verify", 1, serverVerify),
-		text("ca-base", "directory path", func(d *Defaults) *string { return &d.CABase }),
-		text("crt-base", "directory path", func(d *Defaults) *string { return &d.CrtBase }),
-		text("key-base", "directory path", func(d *Defaults) *string { return &d.KeyBase }),
-		text("issuers-chain-path", "directory path", func(d *Defaults) *string { return &d.IssuersChainPath }),
+		base("ca-base", func(d *Defaults) *string { return &d.CABase }),
+		base("crt-base", func(d *Defaults) *string { return &d.CrtBase }),
+		base("key-base", func(d *Defaults) *string { return &d.KeyBase }),
+		global("issuers-chain-path", 1, chains),
 		global("ssl-load-extra-files", -1, extraFiles),
 		global("ssl-load-extra-del-ext", 0, func(_ *conf.Ctx, d *Defaults) error { d.ExtraDelExt = true; return nil }),
 		global("ssl-skip-self-issued-ca", 0, func(_ *conf.Ctx, d *Defaults) error { d.SkipSelfIssuedCA = true; return nil }),

@@ -37,10 +37,7 @@ type ownCertificate struct {
 // are needed.
 func loadServerFiles(c *conf.Ctx, l *serverLine, d *Defaults, p *Params, verify bool, title string) (*serverFiles, error) {
 	f := &serverFiles{title: title, signs: p.Signatures}
-	load, err := loaderOf(c)
-	if err != nil {
-		return nil, err
-	}
+	load := loaderOf(c)
 	if l.ca != "" {
 		ca, err := load.LoadCA(Path(d.CABase, l.ca))
 		if err != nil {

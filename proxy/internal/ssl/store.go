@@ -20,30 +20,24 @@ func StoreOf(g *stream.Global) *certs.Store {
 
 // loaderOf gives what reads files into the store of the configuration that is
 // being loaded. At run time there are no files: it finds what the store has.
-func loaderOf(c *conf.Ctx) (*certs.Loader, error) {
+func loaderOf(c *conf.Ctx) *certs.Loader {
 	if c.Values == nil { // a server that is added at run time
-		return &certs.Loader{Files: files{c}, Store: StoreOf(c.Snap.Global)}, nil
+		return &certs.Loader{Files: files{c}, Store: StoreOf(c.Snap.Global)}
 	}
 	if l, ok := c.Values["ssl loader"].(*certs.Loader); ok {
 		l.Warn = c.Warn // of the present line
-		return l, nil
+		return l
 	}
 	d := DefaultsOf(c.Snap.Global)
 	l := &certs.Loader{
-		Files: files{c}, Store: storeSlot.MakeGlobal(c.Snap.Global), Warn: c.Warn,
+		Files: files{c}, Store: storeSlot.MakeGlobal(c.Snap.Global), Warn: c.Warn, Chains: d.Chains,
 		Extra: certs.Extra{
 			Bundle: d.Extra&ExtraBundle != 0, Key: d.Extra&ExtraKey != 0, OCSP: d.Extra&ExtraOCSP != 0,
 			Issuer: d.Extra&ExtraIssuer != 0, SCTL: d.Extra&ExtraSCTL != 0, ReplaceExtension: d.ExtraDelExt,
 		},
 	}
-	if d.IssuersChainPath != "" {
-		var err error
-		if l.Chains, err = l.LoadChains(d.IssuersChainPath); err != nil {
-			return nil, err
-		}
-	}
 	c.Values["ssl loader"] = l
-	return l, nil
+	return l
 }
 
 // files are the files of a configuration.
