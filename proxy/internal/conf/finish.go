@@ -7,6 +7,7 @@ import (
 // finish resolves names, numbers what has no number, and looks at what goes
 // together. It runs before the features' own steps.
 func (l *Loading) finish() {
+	broken := l.Diags.HasErrors() // what seems to be missing may be there, with a fault
 	g := l.Snap.Global
 	g.MaxRewrite = min(g.MaxRewrite, g.BufSize/2)
 	l.number()
@@ -18,7 +19,7 @@ func (l *Loading) finish() {
 		}
 	}
 	for _, p := range l.Snap.Proxies {
-		if !p.Disabled {
+		if !p.Disabled && !broken {
 			l.judge(p)
 		}
 	}

@@ -39,7 +39,7 @@ func TestRuntimeCommands(t *testing.T) {
 
 	send(2, "a.cfg", global+head+"frontend web\n bnid :1\n")
 	say("check config @2", "[ALERT] config : parsing [a.cfg:10] : unknown keyword 'bnid' in 'frontend' section; did you mean 'id'?\n"+
-		"[WARNING] config : parsing [a.cfg:9] : frontend 'web' has no 'bind' directive. Please declare it as a backend if this was intended.\nFatal errors found in configuration\n")
+		"Fatal errors found in configuration\n")
 	say("commit config @2", b.command("check config @2"))
 
 	// Two files, in their order, with one that the configuration names.
