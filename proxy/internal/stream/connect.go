@@ -25,7 +25,8 @@ type ServerConn struct {
 	owner *Session
 	uses  int32
 	idle  bool
-	// private tells that only the client's own connection may use it again.
+	// private tells that only the client's own connection may use it again: its
+	// header of the PROXY protocol speaks of that one, say.
 	private  bool
 	once     bool            // speaks HTTP/1 for a WebSocket, and HTTP/2 for anything else
 	reuse    Reuse           // of HTTP/2: how the backend shares connections
@@ -72,6 +73,17 @@ func (c *ServerConn) discard() {
 	}
 	c.idle = false
 	c.srv.Idle.Add(-1)
+	c.Conn.Close()
+}
+
+// abandon closes a connection that could not be made.
+func (c *ServerConn) abandon() {
+	if c.mux != nil {
+		c.srv.Pools[c.Reactor().Index].End(c)
+		c.owner = nil
+		c.mux.closed()
+	}
+	c.closed()
 	c.Conn.Close()
 }
 
@@ -315,55 +327,67 @@ func (st *Stream) dial() error {
 	if set.MapPort && !to.IsUnix() {
 		to.Port = uint16(int(st.Sess.Dst().Port) + set.PortOffset)
 	}
-	c := &ServerConn{srv: srv, addr: addr, uses: 1}
+	c := &ServerConn{srv: srv, addr: addr, uses: 1, private: set.Preamble != nil, security: set.TLS}
+	if c.security != nil {
+		c.sni = set.TLS.Name(st)
+	}
 	st.last = c
 	if err := Dial(r, &c.FD, c, to, set.Source); err != nil {
 		return err
 	}
+	srv.Use()
 	if st.BE.Has(SrvtcpKA) {
 		r.Sys.SetsockoptInt(c.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
 	}
+	if st.BE.Mode == HTTP && set.Proto == "h2" {
+		if c.once = st.webSocketH1(set, nil); !c.once {
+			c.startH2(st) // others may wait for it already
+			c.mux.connecting = true
+		}
+	}
 	deadline := r.After(st.BE.Timeouts.Connect)
+	err := st.connected(c, deadline)
+	if err == nil {
+		err = st.establish(c, set, deadline)
+	}
+	if err != nil {
+		c.abandon()
+		return err
+	}
+	st.serverCounters().Connects.Add(1)
+	st.BE.BE.Counters[r.Index].Connects.Add(1)
+	switch {
+	case c.mux != nil:
+		c.mux.connecting = false
+		c.mux.touch()
+	case st.BE.Mode == HTTP && !c.once && c.negotiatedH2(set):
+		c.startH2(st)
+	}
+	st.up = c
+	st.Reused = false
+	return nil
+}
+
+// connected waits until a connection is made.
+func (st *Stream) connected(c *ServerConn, deadline int64) error {
+	s := st.Sess
 	for {
-		var err error
-		s := st.Sess
 		if st.aborts() && s.HungUp() && st.clientGone() {
-			c.Conn.Close()
 			return errClientLeft
 		}
+		var err error
 		if st.client.on() {
 			err = c.FD.WaitWrite(deadline)
 		} else {
 			err = c.WaitWriteOr(&s.FD, deadline)
 		}
-		if err == nil && !c.CanWrite() {
-			continue
-		}
 		if err != nil {
-			c.Conn.Close()
 			return err
 		}
-		if err := Connected(&c.FD); err != nil {
-			c.Conn.Close()
-			return err
-		}
-		break
-	}
-	if err := st.establish(c, set, deadline); err != nil {
-		c.Conn.Close()
-		return err
-	}
-	srv.Use()
-	st.serverCounters().Connects.Add(1)
-	st.BE.BE.Counters[r.Index].Connects.Add(1)
-	if st.BE.Mode == HTTP && c.speaksH2(set) {
-		if c.once = st.webSocketH1(set, nil); !c.once {
-			c.startH2(st)
+		if c.CanWrite() {
+			return Connected(&c.FD)
 		}
 	}
-	st.up = c
-	st.Reused = false
-	return nil
 }
 
 // establish is what follows a connection to a server that was made: the
@@ -371,7 +395,6 @@ func (st *Stream) dial() error {
 func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64) error {
 	r := st.R
 	if set.Preamble != nil {
-		c.private = true // its header speaks of this client
 		if _, err := c.FD.Write(set.Preamble.Append(nil, st), moreIf(set.TLS != nil), int64(st.BE.Timeouts.Connect)); err != nil {
 			return err
 		}
@@ -379,7 +402,6 @@ func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64)
 	if set.TLS == nil {
 		return nil
 	}
-	c.security, c.sni = set.TLS, set.TLS.Name(st)
 	cfg := set.TLS.Config(c.sni)
 	if st.webSocketH1(set, cfg.NextProtos) {
 		c.once = slices.Contains(cfg.NextProtos, "h2")

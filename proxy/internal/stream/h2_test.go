@@ -240,6 +240,65 @@ func TestFewStreams(t *testing.T) {
 	}
 }
 
+// A burst of one client's requests makes one connection to a server of HTTP/2:
+// they wait for it while it is made.
+func TestColdBurst(t *testing.T) {
+	var made atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			made.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	b := newBed(t, stream.HTTP, []string{s.Listener.Addr().String()}, func(b *bed) {
+		b.be.Retries = 1
+		srv := b.be.BE.Servers()[0]
+		x := *srv.Settings()
+		x.Proto = "h2"
+		srv.Replace(time.Now(), &x)
+	})
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(tr.CloseIdleConnections)
+	c := &http.Client{Transport: tr, Timeout: 20 * time.Second}
+	get := func() int {
+		res, err := c.Get("http://" + b.addr)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if status := get(); status != 200 {
+				t.Error(status)
+			}
+		})
+	}
+	wg.Wait()
+	if n := made.Load(); n != 1 {
+		t.Errorf("%d connections were made", n)
+	}
+	// Those who wait for a connection that cannot be made are answered too.
+	s.Listener.Close()
+	s.CloseClientConnections()
+	for range 20 {
+		wg.Go(func() {
+			if status := get(); status != 503 {
+				t.Error(status)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestInterimAndTrailers(t *testing.T) {
 	for _, o := range append(ways, over{"h1", "h1"}) {
 		t.Run(o.String(), func(t *testing.T) {

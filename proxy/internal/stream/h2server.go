@@ -4,22 +4,17 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 )
 
-// speaksH2 tells whether a new connection to a server speaks HTTP/2.
-func (c *ServerConn) speaksH2(set *server.Settings) bool {
-	switch set.Proto {
-	case "h2":
-		return true
-	case "":
-		return c.TLS != nil && c.TLS.Protocol() == "h2"
-	}
-	return false
+// negotiatedH2 tells whether a new connection to a server speaks HTTP/2 because
+// the server chose it (ALPN).
+func (c *ServerConn) negotiatedH2(set *server.Settings) bool {
+	return set.Proto == "" && c.TLS != nil && c.TLS.Protocol() == "h2"
 }
 
 // startH2 makes a new connection HTTP/2, and st its first user.
 func (c *ServerConn) startH2(st *Stream) {
 	c.mux = newMux(st.W, st.R, &c.Conn, false)
 	c.mux.up = c
-	c.mux.Secure = c.TLS != nil
+	c.mux.Secure = c.security != nil
 	c.reuse = st.BE.Reuse
 	c.begin(st.Sess)
 }
@@ -31,9 +26,9 @@ func (c *ServerConn) begin(s *Session) {
 }
 
 // shareMux takes a connection that carries streams already, of HTTP/2: one that
-// carries those of the same client, or any when anyone's may be mixed. While the
-// server has not said how many streams it takes at once, only the first is
-// opened: a server refuses those above, and a request whose body is on its way
+// carries those of the same client, or any when anyone's may be mixed. One that
+// is being made is waited for, and for its server to say how many streams it
+// takes at once: it refuses those above, and a request whose body is on its way
 // cannot be sent again.
 func (st *Stream) shareMux(any bool) bool {
 	pool := &st.Srv.Pools[st.R.Index]
@@ -56,7 +51,7 @@ func (st *Stream) shareMux(any bool) bool {
 			}
 			waited = true
 			st.awaitSettings(c)
-			if c.mux.Available() == 0 || c.mux.dying || set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse {
+			if c.mux.connecting || c.mux.Available() == 0 || c.mux.dying || set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse {
 				c.left()
 				i = pool.Shared()
 				continue
@@ -101,7 +96,7 @@ func (st *Stream) leaveServer(c *ServerConn) {
 // one it is idle, or of no more use.
 func (c *ServerConn) left() {
 	m := c.mux
-	if m.Streams() > 0 || m.waiting > 0 || m.gone {
+	if m.Streams() > 0 || m.waiting > 0 || m.connecting || m.gone {
 		return
 	}
 	srv := c.srv

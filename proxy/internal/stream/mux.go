@@ -20,13 +20,14 @@ type mux struct {
 	up    *ServerConn // of a server's
 	timer reactor.Timer
 	// unsettled wait for the peer's settings.
-	unsettled []*leg
-	waiting   int   // streams that will be opened once the peer's settings have come
-	dirty     bool  // in the list of those to be flushed
-	dying     bool  // nothing but the end is awaited
-	until     int64 // for how long, on the reactor's clock
-	pinger    *pinger
-	gone      bool // the connection is closed
+	unsettled  []*leg
+	waiting    int   // streams that will be opened once the peer's settings have come
+	connecting bool  // the connection is being made: nothing is sent yet
+	dirty      bool  // in the list of those to be flushed
+	dying      bool  // nothing but the end is awaited
+	until      int64 // for how long, on the reactor's clock
+	pinger     *pinger
+	gone       bool // the connection is closed
 }
 
 // muxes is one reactor's connections that have something to send.
@@ -160,7 +161,7 @@ const readsAtOnce = 16
 
 // readable takes what the connection has to say.
 func (m *mux) readable() {
-	if m.gone {
+	if m.gone || m.connecting {
 		return
 	}
 	r := m.r
@@ -231,7 +232,7 @@ func (m *mux) Fire() {
 
 // flush sends what is queued, as far as the socket takes it.
 func (m *mux) flush() {
-	if m.gone {
+	if m.gone || m.connecting {
 		return
 	}
 	r := m.r
