@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -43,6 +44,53 @@ func newTLSShop(t *testing.T, options string, args ...string) *tlsShop {
 	certtest.Write(t, dir, "ca.pem", s.ca.CertPEM())
 	s.proxy = serveIn(t, forebay, dir, preface+fmt.Sprintf(tlsShopText, s.addr, options, o.addr), args...)
 	return s
+}
+
+// Files reach the worker as they are, whatever is in them, at the start and when
+// a configuration is applied: those of which nothing was changed are no change.
+func TestFilesAsTheyAre(t *testing.T) {
+	page := "\x00\n\n." // without a line feed at the end
+	ca := certtest.NewCA(t, "ca")
+	site := ca.Issue(t, "site", certtest.Names("localhost"))
+	dir := scratch(t)
+	pem := certtest.Write(t, dir, "site.pem", append(site.PEM(t), ca.CertPEM()...))
+	write503 := func() { certtest.Write(t, dir, "page", []byte("HTTP/1.1 503 No\r\n\r\n"+page)) }
+	staple := site.OCSP(t)
+	certtest.Write(t, dir, "site.pem.ocsp", staple)
+	write503()
+	s := &tlsShop{addr: address(t), ca: ca, pem: pem}
+	s.proxy = serveIn(t, forebay, dir, preface+fmt.Sprintf("\nfrontend web\n    bind %s ssl crt %s\n    errorfile 503 %s/page\n", s.addr, pem, dir), "-W")
+	check := func() {
+		t.Helper()
+		c, err := tls.Dial("tcp", s.addr, s.client())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		if all, err := io.ReadAll(c); err != nil || !strings.HasSuffix(string(all), "\r\n\r\n"+page) {
+			t.Errorf("%q %v", all, err)
+		}
+		if got := c.ConnectionState().OCSPResponse; !bytes.Equal(got, staple) {
+			t.Errorf("%d bytes of an OCSP response", len(got))
+		}
+	}
+	check()
+	before := s.worker()
+	if r := s.askMaster("reload"); !strings.HasPrefix(r, "Success=1") || strings.Contains(r, "change:") {
+		t.Errorf("nothing was changed: %s", r)
+	}
+	check()
+	page += "\n"
+	write503()
+	if r := s.askMaster("reload"); strings.Count(r, "change:") != 1 || !strings.Contains(r, "change: ~ file "+dir+"/page") {
+		t.Errorf("a page was changed: %s", r)
+	}
+	check()
+	if s.worker() != before {
+		t.Error("there is a new worker")
+	}
 }
 
 // client is a client's configuration, with a session cache of its own.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,7 +175,9 @@ func (l *Ladder) apply(ctx context.Context, c *runtime.Client, text []byte) (err
 		if total += len(data); total > maxBundle {
 			return fmt.Errorf("%w: the files are larger than %d bytes", errNotInPlace, maxBundle)
 		}
-		reply, err := c.Do(ctx, command+" "+at+" "+runtime.Quote(path), data)
+		// The last line feed of a payload is not its own: with one more the file
+		// arrives as it is.
+		reply, err := c.Do(ctx, command+" "+at+" "+runtime.Quote(path), append(slices.Clone(data), '\n'))
 		if err == nil && reply != "" {
 			err = fmt.Errorf("%w: %s: %s", errNotInPlace, command, firstLine(reply))
 		}

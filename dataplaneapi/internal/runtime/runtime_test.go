@@ -21,8 +21,8 @@ func TestDo(t *testing.T) {
 	if err != nil || reply != "echo @1 show info" {
 		t.Errorf("%q, %v", reply, err)
 	}
-	text := "a\n%EOF%\nb\n"
-	if _, err := c.Do(context.Background(), "add config @1 x", []byte(text)); err != nil || got != text {
+	text := "a\n%EOF%\nb\n" // the last line feed belongs to the command
+	if _, err := c.Do(context.Background(), "add config @1 x", []byte(text)); err != nil || got+"\n" != text {
 		t.Errorf("payload %q, %v", got, err)
 	}
 	for _, bad := range []string{"a\nb", "a;b", "a\rb"} {

@@ -48,7 +48,7 @@ func TestSetSSL(t *testing.T) {
 				}
 			}
 			sent = append(sent, command)
-			if want := "x\ny\n"; verb == "set" && payload != want {
+			if want := "x\ny"; verb == "set" && payload != want {
 				t.Errorf("%s: payload %q, want %q", c.what, payload, want)
 			}
 			return answer

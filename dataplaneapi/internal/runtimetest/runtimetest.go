@@ -70,7 +70,8 @@ func (s *Server) serve(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, command)
-	io.WriteString(c, s.handle(command, payload)+"\n\n")
+	// The last line feed of a payload is not its own (chapter 9.3).
+	io.WriteString(c, s.handle(command, strings.TrimSuffix(payload, "\n"))+"\n\n")
 }
 
 // Forebay is what the bundle commands of a proxy that applies configurations in place do. Answer may be set to a last line

@@ -136,9 +136,12 @@ func (l *bundles) String() string {
 }
 
 // add gives the configuration a file: source files keep their order, one of the
-// same name is replaced.
+// same name is replaced. The others may be of any kind, and come as they are.
 func (b *bundle) add(source bool, path, text string) error {
-	data := []byte(text + "\n") // the payload comes without its last line feed
+	data := []byte(text)
+	if source && !strings.HasSuffix(text, "\n") {
+		data = append(data, '\n') // a payload typed by hand comes without its last line feed
+	}
 	old := 0
 	i := slices.IndexFunc(b.sources, func(f *config.File) bool { return f.Name == path })
 	if source && i >= 0 {

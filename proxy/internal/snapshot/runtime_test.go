@@ -46,7 +46,7 @@ func TestRuntimeCommands(t *testing.T) {
 	send(2, "a.cfg", global+head+web)
 	send(2, "b.cfg", "backend app\n timeout server 6s\n errorfile 503 errors/503.http\n server s2 "+two+"\n"+fmt.Sprintf("frontend fe2\n bind 127.0.0.1:%d\n default_backend app\n", p[1]))
 	say("check config @2", "[ALERT] config : parsing [b.cfg:3] : errorfile : error opening file 'errors/503.http'.\nFatal errors found in configuration\n")
-	say("add config-file @2 errors/503.http <<X\nHTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nno\nX", "")
+	say("add config-file @2 errors/503.http <<X\nHTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nno\n\nX", "")
 	say("check config @2", "Configuration file is valid\n")
 	want := "~ backend app: timeout server unset -> 6s\n~ backend app: errorfile 503 unset -> errors/503.http\n+ server app/s2\n- server app/s1\n+ frontend fe2\n"
 	say("show config @2", want)
