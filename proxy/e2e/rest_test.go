@@ -301,6 +301,9 @@ func TestBadREST(t *testing.T) {
 			t.Errorf("%s %s %s: %d %s, want %d and %q", c.method, c.path, c.body, status, reply, c.status, c.names)
 		}
 	}
+	if _, _, reply := r.call("GET", "/services/haproxy/runtime/ssl_crt_lists/entries", ""); strings.Count(reply, "missing") != 1 {
+		t.Errorf("a reason is told once: %s", reply)
+	}
 	if c, err := http.Get(r.url + "/info"); err != nil || c.StatusCode != 401 {
 		t.Errorf("without a password: %v %v", c.Status, err)
 	}

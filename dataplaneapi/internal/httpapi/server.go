@@ -259,7 +259,7 @@ func (s *Server) validate(w http.ResponseWriter, def *routers.Route, r *request,
 		field = re.Parameter.Name
 	}
 	reason := re.Reason
-	if re.Err != nil {
+	if re.Err != nil && re.Err.Error() != reason {
 		reason = strings.TrimPrefix(reason+": "+re.Err.Error(), ": ")
 	}
 	if strings.Contains(reason, "Content-Type") {
