@@ -56,9 +56,6 @@ func (st *Stream) webSocketAccepted() {
 	res := &st.Res
 	res.Framing = message.Tunnel
 	res.Del("content-length")
-	if st.client.on() {
-		return
-	}
 	res.Status, res.Reason = 101, nil
 	res.Upgrade = res.CopyString("websocket")
 	if key := st.Req.Get("sec-websocket-key"); key != nil {

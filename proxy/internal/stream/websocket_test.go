@@ -163,7 +163,10 @@ func TestWebSocket(t *testing.T) {
 		server string
 		opts   []bedOption
 	}{{"h1", echoing(t), nil}, {"h2", echoingH2(t, true), []bedOption{toH2}}} {
-		b := newBed(t, stream.HTTP, []string{c.server}, append(c.opts, webSockets)...)
+		logged := make(chan int, 1)
+		b := newBed(t, stream.HTTP, []string{c.server}, append(c.opts, webSockets, func(b *bed) {
+			b.fe.Log = func(st *stream.Stream) { logged <- st.Status }
+		})...)
 		t.Run("h2 to "+c.name, func(t *testing.T) {
 			h := dialH2(t, b.addr)
 			h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/chat", ":authority", "h", "sec-websocket-version", "13")
@@ -181,6 +184,9 @@ func TestWebSocket(t *testing.T) {
 			h.WriteData(1, true, nil)
 			if d, ok := h.next().(*http2.DataFrame); !ok || !d.StreamEnded() {
 				t.Errorf("%v", d)
+			}
+			if got := <-logged; got != 101 { // it is an upgrade to logs, whatever the versions
+				t.Errorf("logged as %d", got)
 			}
 		})
 		t.Run("h1 to "+c.name, func(t *testing.T) {
