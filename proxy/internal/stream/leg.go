@@ -82,16 +82,23 @@ func (l *leg) take() (p []byte, last bool, err error) {
 
 // more parks until there is something to take.
 func (l *leg) more(deadline int64) error {
-	l.settle()
-	for len(l.s.Data()) == 0 && !l.s.EndReceived() {
-		if err := l.s.Err(); err != nil {
-			return err
-		}
-		if err := l.read.Wait(l.st.R, deadline); err != nil {
+	for {
+		if err := l.wait(deadline); err != nil || len(l.s.Data()) > 0 || l.s.EndReceived() {
 			return err
 		}
 	}
-	return nil
+}
+
+// wait parks once, unless there is something to take.
+func (l *leg) wait(deadline int64) error {
+	l.settle()
+	if len(l.s.Data()) > 0 || l.s.EndReceived() {
+		return nil
+	}
+	if err := l.s.Err(); err != nil {
+		return err
+	}
+	return l.read.Wait(l.st.R, deadline)
 }
 
 // send queues all of p, waiting for windows as needed. timeout is the longest
@@ -181,7 +188,7 @@ func (e end) canRead() bool {
 	return e.leg.on() && (len(e.leg.s.Data()) > e.leg.owed || e.leg.s.EndReceived())
 }
 
-// wait parks until tryRead may find something.
+// wait parks until tryRead may find something, or something else happened.
 func (e end) wait(deadline int64) error {
 	if e.leg == nil {
 		return e.conn.WaitRead(deadline)
@@ -189,7 +196,7 @@ func (e end) wait(deadline int64) error {
 	if !e.leg.on() {
 		return reactor.ErrClosed
 	}
-	return e.leg.more(deadline)
+	return e.leg.wait(deadline)
 }
 
 // write sends all of p, which may be the reactor's scratch.

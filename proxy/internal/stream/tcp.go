@@ -275,4 +275,10 @@ func (l *lane) half() {
 		}
 	}
 	l.st.activity = l.st.R.Now()
+	// The other direction has less time now ("client-fin", "server-fin").
+	if l.client {
+		l.st.co.Wake()
+	} else if l.st.side != nil {
+		l.st.side.Wake()
+	}
 }

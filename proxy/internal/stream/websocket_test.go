@@ -255,3 +255,90 @@ func TestWebSocketRefused(t *testing.T) {
 		}
 	})
 }
+
+// upgraded is a server of HTTP/1 that accepts what asks for an upgrade. Then f
+// has the connection.
+func upgraded(t *testing.T, f func(c *net.TCPConn, r *bufio.Reader)) string {
+	return tcptest.Serve(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		if _, err := http.ReadRequest(r); err != nil {
+			return
+		}
+		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+		f(c.(*net.TCPConn), r)
+	})
+}
+
+// What is left of a tunnel has "timeout client-fin" or "server-fin" although it
+// was waiting already when the other direction ended.
+func TestTunnelFin(t *testing.T) {
+	const limit = 3 * time.Second // what else could end it takes longer
+	for _, c := range []struct {
+		name  string
+		first string
+		fin   func(*stream.Timeouts) *time.Duration
+	}{
+		{"client-fin", "server", func(t *stream.Timeouts) *time.Duration { return &t.ClientFin }},
+		{"server-fin", "client", func(t *stream.Timeouts) *time.Duration { return &t.ServerFin }},
+	} {
+		for _, mode := range []stream.Mode{stream.HTTP, stream.TCP} {
+			t.Run(fmt.Sprintf("%s, mode %v", c.name, mode), func(t *testing.T) {
+				done := make(chan struct{})
+				server := upgraded(t, func(conn *net.TCPConn, r *bufio.Reader) {
+					if c.first == "server" {
+						time.Sleep(100 * time.Millisecond) // both directions wait
+						conn.CloseWrite()
+						io.Copy(io.Discard, r)
+						close(done)
+					}
+					<-done // the server's end stays open
+				})
+				b := newBed(t, mode, []string{server}, func(b *bed) {
+					*c.fin(&b.fe.Timeouts) = 200 * time.Millisecond
+					b.be.Timeouts = b.fe.Timeouts
+				})
+				conn := b.dial()
+				fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+				if c.first == "client" {
+					time.Sleep(100 * time.Millisecond)
+					conn.CloseWrite()
+					go func() {
+						io.Copy(io.Discard, conn)
+						close(done)
+					}()
+				}
+				select {
+				case <-done:
+				case <-time.After(limit):
+					t.Error("still open")
+					if c.first == "client" {
+						conn.Close()
+					}
+				}
+			})
+		}
+	}
+}
+
+// The same for a client of HTTP/2: the end of its stream's answer is not the end
+// of the stream.
+func TestTunnelFinH2(t *testing.T) {
+	server := upgraded(t, func(conn *net.TCPConn, r *bufio.Reader) {
+		time.Sleep(100 * time.Millisecond)
+		conn.CloseWrite()
+		io.Copy(io.Discard, r)
+	})
+	b := newBed(t, stream.HTTP, []string{server}, webSockets, func(b *bed) { b.fe.Timeouts.ClientFin = 200 * time.Millisecond })
+	h := dialH2(t, b.addr)
+	h.conn.SetDeadline(time.Now().Add(3 * time.Second))
+	h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "h")
+	if f := h.next(); field(f, ":status") != "200" {
+		t.Fatalf("%v", f)
+	}
+	if d, ok := h.next().(*http2.DataFrame); !ok || !d.StreamEnded() {
+		t.Fatalf("%v", d)
+	}
+	if f, ok := h.next().(*http2.RSTStreamFrame); !ok {
+		t.Errorf("%v", f)
+	}
+}
