@@ -36,8 +36,7 @@ func (l *leg) orNil() *leg {
 // or an error.
 func (l *leg) changed() {
 	if l.s.Err() != nil && l == &l.st.client {
-		l.st.clientReset()
-		return
+		l.st.clientReset() // a tunnel's second coroutine finds out by itself
 	}
 	l.read.Notify()
 	l.write.Notify()

@@ -342,3 +342,39 @@ func TestTunnelFinH2(t *testing.T) {
 		t.Errorf("%v", f)
 	}
 }
+
+// A client of HTTP/2 that leaves ends a tunnel whose server has said its last
+// word already.
+func TestTunnelClientLeaves(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		leave func(h *rawH2)
+	}{
+		{"resets the stream", func(h *rawH2) { h.WriteRSTStream(1, http2.ErrCodeCancel) }},
+		{"closes the connection", func(h *rawH2) { h.conn.Close() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			done := make(chan struct{})
+			server := upgraded(t, func(conn *net.TCPConn, r *bufio.Reader) {
+				conn.CloseWrite()
+				io.Copy(io.Discard, r)
+				close(done)
+			})
+			b := newBed(t, stream.HTTP, []string{server}, webSockets)
+			h := dialH2(t, b.addr)
+			h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "h")
+			if f := h.next(); field(f, ":status") != "200" {
+				t.Fatalf("%v", f)
+			}
+			if d, ok := h.next().(*http2.DataFrame); !ok || !d.StreamEnded() {
+				t.Fatalf("%v", d)
+			}
+			c.leave(h)
+			select {
+			case <-done:
+			case <-time.After(3 * time.Second):
+				t.Error("the server's connection is still open")
+			}
+		})
+	}
+}
