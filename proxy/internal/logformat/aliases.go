@@ -100,10 +100,14 @@ func part(from, to func(*stream.Times) int64) alias {
 	})
 }
 
-func accept(t *stream.Times) int64    { return t.Accept }
-func begin(t *stream.Times) int64     { return t.Begin }
-func request(t *stream.Times) int64   { return t.Request }
-func queued(t *stream.Times) int64    { return t.Queued }
+func accept(t *stream.Times) int64  { return t.Accept }
+func begin(t *stream.Times) int64   { return t.Begin }
+func request(t *stream.Times) int64 { return t.Request }
+func queued(t *stream.Times) int64  { return t.Queued }
+
+// waited is the end of the queue, whether or not there was a server at it.
+func waited(t *stream.Times) int64 { return max(t.Queued, t.GaveUp) }
+
 func connected(t *stream.Times) int64 { return t.Connected }
 func response(t *stream.Times) int64  { return t.Response }
 func ended(t *stream.Times) int64     { return t.End }
@@ -372,7 +376,7 @@ func init() {
 			return max((st.Time.Begin-st.Time.Accept)/1e6-handshake(st), 0)
 		}),
 		"TR": part(begin, request), "Tq": part(accept, request),
-		"Tw": part(request, queued), "Tc": part(queued, connected), "Tr": part(connected, response),
+		"Tw": part(request, waited), "Tc": part(queued, connected), "Tr": part(connected, response),
 		"Ta": part(begin, ended), "Tt": part(accept, ended), "Tu": part(begin, ended),
 		"Td": num(func(st *stream.Stream) int64 {
 			if st.Time.Response == 0 {

@@ -197,6 +197,7 @@ func (st *Stream) assign(avoid *server.Server) bool {
 	}
 	st.BackQueue = ahead + 1
 	if err != nil {
+		st.Time.GaveUp = st.R.Now()
 		if err == queue.ErrGone {
 			st.fail(503, 'C', 'Q')
 			st.clientLeft('Q')

@@ -15,7 +15,8 @@ type Times struct {
 	Accept    int64 // the connection was accepted, or the previous exchange on it ended
 	Begin     int64 // first byte of the request (TCP: Accept)
 	Request   int64 // the request's head was complete
-	Queued    int64 // the queue was left
+	Queued    int64 // the queue was left for a server
+	GaveUp    int64 // the queue was left without one
 	Connected int64 // the server's connection was there
 	Response  int64 // the response's head was complete
 	End       int64

@@ -1,0 +1,80 @@
+package logs_test
+
+import (
+	"io"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/oracle"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
+)
+
+// clients that wait for a slot of a server that says nothing.
+var waits = []struct {
+	name, proxy string
+	say         string
+	leave       time.Duration // when the client does, if it is before the end
+}{
+	{"the queue is given up", "mode http\n option httplog\n option abortonclose\n timeout queue 200ms\n server s {silent} maxconn 1", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", 0},
+	{"the client leaves the queue", "mode http\n option httplog\n option abortonclose\n server s {silent} maxconn 1", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", 200 * time.Millisecond},
+	{"the queue is given up, tcp", "mode tcp\n option tcplog\n timeout queue 200ms\n server s {silent} maxconn 1", "", 0},
+}
+
+// waitTimes are a line's times, with status and size: to a client that is gone
+// HAProxy 2.6 counts none.
+var waitTimes = regexp.MustCompile(`(/<NOSRV>|/s)( -?\d+(/-?\d+)+)( -?\d+)+`)
+
+// TestWaitsAsHAProxy: such clients are logged as by HAProxy, with how long they
+// were in the queue.
+func TestWaitsAsHAProxy(t *testing.T) {
+	silent := tcptest.Serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	text := head + "frontend ready\n bind {ready}\n http-request return status 200\n"
+	for i, w := range waits {
+		n := strconv.Itoa(i)
+		text += "listen f" + n + "\n bind {f" + n + "}\n log {log" + n + "} format raw local0\n " + strings.ReplaceAll(w.proxy, "{silent}", silent) + "\n"
+	}
+	sides := oracle.Run(t, text)
+	for i, w := range waits {
+		t.Run(w.name, func(t *testing.T) {
+			var lines [2]string
+			for k, side := range sides {
+				var held net.Conn
+				dial := func() net.Conn {
+					c, err := net.Dial("tcp", side.Addr("f"+strconv.Itoa(i)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					io.WriteString(c, w.say)
+					return c
+				}
+				if strings.Contains(w.proxy, "maxconn") {
+					held = dial()
+					time.Sleep(100 * time.Millisecond) // it has the slot
+				}
+				c := dial()
+				if w.leave > 0 {
+					time.Sleep(w.leave)
+				} else {
+					c.SetDeadline(time.Now().Add(5 * time.Second))
+					io.Copy(io.Discard, c)
+				}
+				c.Close()
+				lines[k] = waitTimes.ReplaceAllStringFunc(varying.ReplaceAllString(side.Line("log"+strconv.Itoa(i)), "CLIENT"), func(s string) string {
+					times := strings.Fields(s)[:2]
+					return positive.ReplaceAllString(strings.Join(times, " "), "${1}N")
+				})
+				if held != nil {
+					held.Close()
+					side.Line("log" + strconv.Itoa(i))
+				}
+			}
+			if lines[0] != lines[1] {
+				t.Errorf("forebay: %q\nhaproxy: %q", lines[0], lines[1])
+			}
+		})
+	}
+}
