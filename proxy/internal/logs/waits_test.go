@@ -13,7 +13,8 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
-// clients that wait for a slot of a server that says nothing.
+// clients that wait for a server that says nothing: for a slot of it, or for the
+// end of a tunnel.
 var waits = []struct {
 	name, proxy string
 	say         string
@@ -22,6 +23,8 @@ var waits = []struct {
 	{"the queue is given up", "mode http\n option httplog\n option abortonclose\n timeout queue 200ms\n server s {silent} maxconn 1", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", 0},
 	{"the client leaves the queue", "mode http\n option httplog\n option abortonclose\n server s {silent} maxconn 1", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", 200 * time.Millisecond},
 	{"the queue is given up, tcp", "mode tcp\n option tcplog\n timeout queue 200ms\n server s {silent} maxconn 1", "", 0},
+	{"timeout tunnel", "mode tcp\n option tcplog\n timeout tunnel 200ms\n server s {silent}", "", 0},
+	{"timeout tunnel after some bytes", "mode tcp\n option tcplog\n timeout tunnel 200ms\n server s {silent}", "hello", 0},
 }
 
 // waitTimes are a line's times, with status and size: to a client that is gone

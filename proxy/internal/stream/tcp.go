@@ -103,6 +103,9 @@ func (st *Stream) tunnel(fromServer *input) {
 		}
 		switch l.err {
 		case reactor.ErrTimeout:
+			if st.BE.Timeouts.Tunnel > 0 && !st.half {
+				tside = 'c' // it is over for both sides: which coroutine was told first means nothing
+			}
 			st.end(tside, 'D')
 		case reactor.ErrKilled, reactor.ErrClosed:
 		default:
