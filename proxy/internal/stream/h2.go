@@ -113,6 +113,8 @@ func (st *Stream) received() {
 		// An extended CONNECT is what an upgrade is in HTTP/1 (RFC 8441).
 		q.Method, q.MethodName = message.Get, q.CopyString("GET")
 		q.Upgrade, q.Framing = p, message.NoBody
+		q.Add(q.CopyString("upgrade"), p) // conditions look for it
+		q.AddString("connection", "upgrade")
 		st.extended = true
 	}
 	if sc := l.s.Scheme; sc != nil && len(l.s.Authority) > 0 && len(q.Target) > 0 && q.Target[0] == '/' {

@@ -58,6 +58,8 @@ func (st *Stream) webSocketAccepted() {
 	res.Del("content-length")
 	res.Status, res.Reason = 101, nil
 	res.Upgrade = res.CopyString("websocket")
+	res.AddString("upgrade", "websocket")
+	res.AddString("connection", "upgrade")
 	if key := st.Req.Get("sec-websocket-key"); key != nil {
 		sum := sha1.Sum(append(append([]byte(nil), key...), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
 		res.AddString("sec-websocket-accept", base64.StdEncoding.EncodeToString(sum[:]))

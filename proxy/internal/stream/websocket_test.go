@@ -163,9 +163,15 @@ func TestWebSocket(t *testing.T) {
 		server string
 		opts   []bedOption
 	}{{"h1", echoing(t), nil}, {"h2", echoingH2(t, true), []bedOption{toH2}}} {
-		logged := make(chan int, 1)
+		type head struct {
+			status   int
+			req, res string // "upgrade"
+		}
+		logged := make(chan head, 1)
 		b := newBed(t, stream.HTTP, []string{c.server}, append(c.opts, webSockets, func(b *bed) {
-			b.fe.Log = func(st *stream.Stream) { logged <- st.Status }
+			b.fe.Log = func(st *stream.Stream) {
+				logged <- head{st.Status, string(st.Req.Get("upgrade")), string(st.Res.Get("upgrade"))}
+			}
 		})...)
 		t.Run("h2 to "+c.name, func(t *testing.T) {
 			h := dialH2(t, b.addr)
@@ -185,8 +191,9 @@ func TestWebSocket(t *testing.T) {
 			if d, ok := h.next().(*http2.DataFrame); !ok || !d.StreamEnded() {
 				t.Errorf("%v", d)
 			}
-			if got := <-logged; got != 101 { // it is an upgrade to logs, whatever the versions
-				t.Errorf("logged as %d", got)
+			// It is an upgrade to rules and logs, whatever the versions.
+			if got := <-logged; got != (head{101, "websocket", "websocket"}) {
+				t.Errorf("logged as %+v", got)
 			}
 		})
 		t.Run("h1 to "+c.name, func(t *testing.T) {
