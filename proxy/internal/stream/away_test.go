@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -137,6 +136,7 @@ func TestWebSocketGoesElsewhere(t *testing.T) {
 // A server's connection on which a WebSocket waits for settings is not idle when
 // its other streams have ended.
 func TestWaitingWebSocket(t *testing.T) {
+	asked := make(chan struct{})
 	addr := tcptest.Serve(t, func(c net.Conn) {
 		io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
 		h := newRawH2(t, c)
@@ -151,6 +151,8 @@ func TestWaitingWebSocket(t *testing.T) {
 			case *http2.MetaHeadersFrame:
 				if field(f, ":method") == "CONNECT" {
 					h.headers(f.Header().StreamID, false, ":status", "200")
+				} else {
+					close(asked)
 				}
 			}
 		}
@@ -159,9 +161,7 @@ func TestWaitingWebSocket(t *testing.T) {
 	srv := b.be.BE.Servers()[0]
 	h := dialH2(t, b.addr)
 	h.headers(1, true, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "h")
-	for srv.Used.Load() == 0 {
-		runtime.Gosched()
-	}
+	<-asked
 	h.headers(3, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "h", "sec-websocket-version", "13")
 	h.WriteRSTStream(1, http2.ErrCodeCancel)
 	if f := h.next(); field(f, ":status") != "200" {
