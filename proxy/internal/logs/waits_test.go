@@ -34,7 +34,11 @@ var waitTimes = regexp.MustCompile(`(/<NOSRV>|/s)( -?\d+(/-?\d+)+)( -?\d+)+`)
 // TestWaitsAsHAProxy: such clients are logged as by HAProxy, with how long they
 // were in the queue.
 func TestWaitsAsHAProxy(t *testing.T) {
-	silent := tcptest.Serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	took := make(chan struct{}, 100)
+	silent := tcptest.Serve(t, func(c net.Conn) {
+		took <- struct{}{}
+		io.Copy(io.Discard, c)
+	})
 	text := head + "frontend ready\n bind {ready}\n http-request return status 200\n"
 	for i, w := range waits {
 		n := strconv.Itoa(i)
@@ -55,8 +59,11 @@ func TestWaitsAsHAProxy(t *testing.T) {
 					return c
 				}
 				if strings.Contains(w.proxy, "maxconn") {
+					for len(took) > 0 {
+						<-took
+					}
 					held = dial()
-					time.Sleep(100 * time.Millisecond) // it has the slot
+					<-took // it has the slot
 				}
 				c := dial()
 				if w.leave > 0 {
