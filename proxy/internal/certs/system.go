@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/forebay-lb/forebay/proxy/internal/sandbox"
 )
 
-// System gives the authorities that the system trusts, or those of the file that
-// the variable SSL_CERT_FILE names; what cannot be read as a certificate is left
-// out. The file is read once for the life of the process.
+// System gives the authorities that the system trusts, or those of the folders
+// and the file that the variables SSL_CERT_DIR and SSL_CERT_FILE name; what cannot
+// be read as a certificate is left out. They are read once for the life of the
+// process.
 var System = sync.OnceValues(func() (*CA, error) {
 	data, err := systemData()
 	if err != nil {
@@ -49,14 +52,41 @@ var systemFiles = []string{
 }
 
 var systemData = sync.OnceValues(func() ([]byte, error) {
-	files := systemFiles
-	if f := os.Getenv("SSL_CERT_FILE"); f != "" {
-		files = []string{f}
+	return readSystem(os.Getenv("SSL_CERT_FILE"), os.Getenv("SSL_CERT_DIR"))
+})
+
+// readSystem reads the file and the folders, or if neither is named, what there is
+// of the system's.
+func readSystem(file, folders string) ([]byte, error) {
+	var list []string
+	if file != "" {
+		list = append(list, file)
 	}
-	for _, f := range files {
-		if data, err := os.ReadFile(f); err == nil {
-			return data, nil
+	for _, dir := range filepath.SplitList(folders) {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Name(), ".") && isAuthorityFile(e.Name()) {
+				list = append(list, filepath.Join(dir, e.Name()))
+			}
 		}
 	}
-	return nil, fmt.Errorf("the system has no authorities: %w", fs.ErrNotExist)
-})
+	named := file != "" || folders != ""
+	if !named {
+		list = systemFiles
+	}
+	var all []byte
+	for _, f := range list {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		all = append(append(all, data...), '\n')
+		if !named {
+			break // the others say the same elsewhere
+		}
+	}
+	if all == nil {
+		return nil, fmt.Errorf("the system has no authorities: %w", fs.ErrNotExist)
+	}
+	return all, nil
+}

@@ -1,0 +1,4 @@
+package certs
+
+// ReadSystem is what [System] reads, for variables of the environment.
+var ReadSystem = readSystem
