@@ -76,6 +76,42 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// An authority below another one may send its own certificate along, as openssl's
+// responder does: its issuer is of no account.
+func TestCheckOfIntermediate(t *testing.T) {
+	now := time.Now()
+	root := certtest.NewCA(t, "root")
+	mid, sister := root.CA(t, "mid"), root.CA(t, "mid")
+	leaf := mid.Issue(t, "a.test")
+	for _, x := range []struct {
+		name     string
+		by, sent *certtest.Pair
+		want     error
+	}{
+		{"no certificate", mid, nil, nil},
+		{"its own", mid, mid, nil},
+		{"its own, but signed by another", sister, mid, ocsp.ErrSignature},
+		{"another's", sister, sister, ocsp.ErrSignature},
+		{"the root's", root, root, ocsp.ErrSignature},
+	} {
+		r := xocsp.Response{Status: xocsp.Good, SerialNumber: leaf.Cert.SerialNumber, IssuerHash: crypto.SHA1, ThisUpdate: now, NextUpdate: now.Add(time.Hour)}
+		if x.sent != nil {
+			r.Certificate = x.sent.Cert
+		}
+		der, err := xocsp.CreateResponse(mid.Cert, x.by.Cert, r, x.by.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := ocsp.Parse(der)
+		if err == nil {
+			err = in.Check(leaf.Cert, mid.Cert, now)
+		}
+		if !errors.Is(err, x.want) {
+			t.Errorf("%s: %v, want %v", x.name, err, x.want)
+		}
+	}
+}
+
 // Text has the lines that openssl has, but for the certificate's.
 func TestTextLikeOpenSSL(t *testing.T) {
 	ca := certtest.NewCA(t, "Root, CA")

@@ -185,12 +185,22 @@ func (r *Response) Check(leaf, issuer *x509.Certificate, now time.Time) error {
 	if !r.About(leaf, issuer) {
 		return ErrOther
 	}
-	in, err := ocsp.ParseResponse(r.DER, issuer)
+	// Without an issuer the signature is verified with the certificate that comes
+	// along, if any. That may be the issuer's own, which nobody has to vouch for.
+	in, err := ocsp.ParseResponse(r.DER, nil)
 	if err != nil {
 		return ErrSignature
 	}
-	if by := in.Certificate; by != nil && !bytes.Equal(by.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo) &&
-		(!slices.Contains(by.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) || now.Before(by.NotBefore) || now.After(by.NotAfter)) {
+	switch by := in.Certificate; {
+	case by == nil:
+		err = in.CheckSignatureFrom(issuer)
+	case bytes.Equal(by.RawSubjectPublicKeyInfo, issuer.RawSubjectPublicKeyInfo):
+	case !slices.Contains(by.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) || now.Before(by.NotBefore) || now.After(by.NotAfter):
+		return ErrSignature
+	default:
+		err = issuer.CheckSignature(by.SignatureAlgorithm, by.RawTBSCertificate, by.Signature)
+	}
+	if err != nil {
 		return ErrSignature
 	}
 	return nil
