@@ -7,6 +7,9 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // ErrNothing: a file has neither a certificate nor a revocation list.
@@ -109,7 +112,7 @@ func ParseCRL(data []byte) (*CRL, error) {
 		if b.Type != "X509 CRL" {
 			continue
 		}
-		l, err := x509.ParseRevocationList(b.Bytes)
+		l, err := parseList(b.Bytes)
 		if err != nil {
 			return nil, err
 		}
@@ -129,6 +132,38 @@ func ParseCRL(data []byte) (*CRL, error) {
 	}
 	r.Sum = [sha256.Size]byte(h.Sum(nil))
 	return r, nil
+}
+
+// parseList reads a revocation list. crypto/x509 reads those of version 2 only; one
+// of version 1, as the openssl program makes unless it is told to number them, is
+// one without extensions that does not say its version (RFC 5280 5.1).
+func parseList(der []byte) (*x509.RevocationList, error) {
+	in := cryptobyte.String(der)
+	var whole, signed, list cryptobyte.String
+	if !in.ReadASN1(&whole, asn1.SEQUENCE) || !whole.ReadASN1Element(&signed, asn1.SEQUENCE) {
+		return x509.ParseRevocationList(der)
+	}
+	in = signed
+	if in.ReadASN1(&list, asn1.SEQUENCE); list.PeekASN1Tag(asn1.INTEGER) {
+		return x509.ParseRevocationList(der)
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1Int64(1) // version 2
+			b.AddBytes(list)
+		})
+		b.AddBytes(whole) // the rest: the signature
+	})
+	second, err := b.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	l, err := x509.ParseRevocationList(second)
+	if err == nil {
+		l.Raw, l.RawTBSRevocationList = der, signed
+	}
+	return l, err
 }
 
 // judge tells what the lists have against a certificate that ca issued.

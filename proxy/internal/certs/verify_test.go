@@ -1,15 +1,22 @@
 package certs_test
 
 import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/pem"
 	"fmt"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
@@ -75,6 +82,9 @@ func TestVerifyLikeOpenSSL(t *testing.T) {
 		{"old list", []*certtest.Pair{root}, []*certtest.Pair{root.Issue(t, "a", certtest.Client())}, root.CRLAt(t, now.Add(-48*time.Hour), now.Add(-24*time.Hour))},
 		{"list of the future", []*certtest.Pair{root}, []*certtest.Pair{root.Issue(t, "a", certtest.Client())}, root.CRLAt(t, now.Add(24*time.Hour), now.Add(48*time.Hour))},
 		{"forged list", []*certtest.Pair{root}, []*certtest.Pair{root.Issue(t, "a", certtest.Client())}, fake.CRL(t)},
+		{"not revoked, version 1", []*certtest.Pair{root}, []*certtest.Pair{root.Issue(t, "a", certtest.Client())}, versionOne(t, root, rootCRL)},
+		{"revoked, version 1", []*certtest.Pair{root}, []*certtest.Pair{revoked}, versionOne(t, root, rootCRL)},
+		{"forged list, version 1", []*certtest.Pair{root}, []*certtest.Pair{revoked}, versionOne(t, fake, rootCRL)},
 		{"revoked and expired", []*certtest.Pair{root}, []*certtest.Pair{revoked}, append(root.CRLAt(t, now.Add(-48*time.Hour), now.Add(-24*time.Hour), revoked), []byte{}...)},
 	} {
 		var roots []*x509.Certificate
@@ -127,4 +137,48 @@ func TestVerifyLikeOpenSSL(t *testing.T) {
 			t.Errorf("%s: %v, openssl: %v\n%s", x.name, found, theirs, out)
 		}
 	}
+}
+
+// versionOne makes a list of version 1 of one of version 2, signed by p.
+func versionOne(t *testing.T, p *certtest.Pair, list []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(list)
+	l, err := x509.ParseRevocationList(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := cryptobyte.String(l.RawTBSRevocationList)
+	var version int
+	if !in.ReadASN1(&in, cbasn1.SEQUENCE) || !in.ReadASN1Integer(&version) {
+		t.Fatal("not a list of version 2")
+	}
+	var parts []cryptobyte.String
+	for !in.Empty() && !in.PeekASN1Tag(cbasn1.Tag(0).ContextSpecific().Constructed()) {
+		var part cryptobyte.String
+		var tag cbasn1.Tag
+		if !in.ReadAnyASN1Element(&part, &tag) {
+			t.Fatal("not a list")
+		}
+		parts = append(parts, part)
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		for _, part := range parts {
+			b.AddBytes(part)
+		}
+	})
+	tbs := b.BytesOrPanic()
+	sum := sha256.Sum256(tbs)
+	signature, err := p.Key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = cryptobyte.Builder{}
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddBytes(tbs)
+		b.AddBytes(parts[0]) // the algorithm
+		b.AddASN1BitString(signature)
+	})
+	der := b.BytesOrPanic()
+	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
 }
