@@ -412,7 +412,9 @@ func (b *Bind) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	ix := b.index.Load()
 	s := ix.find(hello)
 	if s == nil && b.forge != nil && hello.ServerName != "" {
-		s = b.forge.serve(b, ix, strings.ToLower(hello.ServerName))
+		if _, ok := abilities(hello); ok { // what is made is ECDSA
+			s = b.forge.serve(b, ix, strings.ToLower(hello.ServerName))
+		}
 	}
 	if s == nil && !b.Strict {
 		s = ix.fallback(hello)

@@ -582,7 +582,7 @@ func TestChangesAtRunTime(t *testing.T) {
 func TestForgedCertificates(t *testing.T) {
 	ca := certtest.NewCA(t, "signer")
 	mid := ca.CA(t, "middle")
-	f := newFront(t, map[string][]byte{"a.pem": ca.Issue(t, "a.test").PEM(t), "sign.pem": ca.PEM(t), "mid.pem": mid.PEM(t)}, `global
+	f := newFront(t, map[string][]byte{"a.pem": ca.Issue(t, "a.test").PEM(t), "rsa.pem": ca.Issue(t, "rsa.test", certtest.RSA(2048)).PEM(t), "sign.pem": ca.PEM(t), "mid.pem": mid.PEM(t)}, `global
  crt-base DIR
  ca-base DIR
  tune.ssl.ssl-ctx-cache-size 2
@@ -593,6 +593,7 @@ frontend f
  bind DIR/f ssl crt a.pem generate-certificates ca-sign-file sign.pem
  bind DIR/m ssl crt a.pem generate-certificates ca-sign-file mid.pem
  bind DIR/s ssl generate-certificates ca-sign-file sign.pem strict-sni
+ bind DIR/r ssl crt rsa.pem generate-certificates ca-sign-file sign.pem
 `+answers)
 	verified := func(socket, name string) *x509.Certificate {
 		t.Helper()
@@ -626,5 +627,9 @@ frontend f
 	}
 	if got := f.served(t, "s", ""); !strings.Contains(got, "unrecognized name") {
 		t.Errorf("strict, without a name: %s", got)
+	}
+	old := &tls.Config{ServerName: "old.test", MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}
+	if s, err := f.shake(t, "r", old); err != nil || s.PeerCertificates[0].Subject.CommonName != "rsa.test" {
+		t.Errorf("a client that can do RSA only does not get the default certificate: %v", err)
 	}
 }
