@@ -95,6 +95,12 @@ func dumpConfig(w io.Writer) {
 	for _, n := range sortedKeys(actions) {
 		fmt.Fprintf(w, "\t%s\n", n)
 	}
+	for _, kind := range sortedKeys(wordLists) {
+		fmt.Fprintln(w, kind)
+		for _, n := range sortedKeys(wordLists[kind]) {
+			fmt.Fprintf(w, "\t%s%s\n", n, plus(wordLists[kind][n]))
+		}
+	}
 	for _, kind := range sortedKeys(sections) {
 		fmt.Fprintln(w, kind)
 		for _, n := range sections[kind].Keywords {
@@ -102,6 +108,13 @@ func dumpConfig(w io.Writer) {
 		}
 	}
 }
+
+// wordLists are the words of lines that stand in files of their own, with how many
+// arguments each takes, by the kind of the file.
+var wordLists = map[string]map[string]int{}
+
+// RegisterWords makes the words of such lines known to "-dK".
+func RegisterWords(kind string, args map[string]int) { wordLists[kind] = args }
 
 // actions are the actions of rule sets: "http-request set-header".
 var actions = map[string]bool{}

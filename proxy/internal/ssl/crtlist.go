@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
 )
 
 // Line is one line of a crt-list: a certificate, with what is said of it. Lines
@@ -102,6 +104,14 @@ const (
 
 // listWords are those of [Words] that may stand on a line of a crt-list.
 var listWords = []string{"ciphers", "ciphersuites", "client-sigalgs", "curves", "ecdhe", "sigalgs", "ssl-min-ver", "ssl-max-ver"}
+
+func init() {
+	words := maps.Clone(settingArgs)
+	for _, w := range listWords {
+		words[w] = WordArgs(w)
+	}
+	conf.RegisterWords("crt-list", words)
+}
 
 // ParseCrtList reads a crt-list. name is for messages, which tell the line.
 func ParseCrtList(name string, data []byte, d *Defaults) ([]*Line, error) {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
 )
 
 func TestCrtListLines(t *testing.T) {
@@ -70,6 +72,20 @@ func TestCrtListSettings(t *testing.T) {
 	s := l.Set
 	if s.CAFile != "/cas/ca.pem" || s.Verify != VerifyOptional || !s.ALPNSaid || s.ALPN != nil || !s.NoCANames || s.Min != 0x0304 || s.Curves != "X25519" {
 		t.Errorf("settings: %+v", s)
+	}
+}
+
+// TestCrtListKeywords looks the words up in the registry, in HAProxy's layout.
+func TestCrtListKeywords(t *testing.T) {
+	var b strings.Builder
+	if err := conf.DumpKeywords(&b, "cfg"); err != nil {
+		t.Fatal(err)
+	}
+	want := "\ncrt-list\n\tallow-0rtt\n\talpn +1\n\tca-file +1\n\tca-verify-file +1\n\tciphers +1\n\tciphersuites +1\n\tclient-sigalgs +1\n\tcrl-file +1\n" +
+		"\tcurves +1\n\tecdhe +1\n\tktls +1\n\tno-alpn\n\tno-ca-names\n\tnpn +1\n\tsigalgs +1\n\tssl-max-ver +1\n\tssl-min-ver +1\n\tverify +1\ncrt-store\n"
+	if !strings.Contains(b.String(), want) {
+		_, got, _ := strings.Cut(b.String(), "\ncrt-list\n")
+		t.Errorf("the registry has %q", got)
 	}
 }
 
