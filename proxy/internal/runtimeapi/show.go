@@ -62,14 +62,26 @@ func showServersState(c *Conn, args []string) error {
 	for _, p := range list {
 		for _, s := range p.BE.Servers() {
 			set, st := s.Settings(), s.State()
-			c.Printf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 %d %d %s %d - 0 %d %s - 0\n",
+			c.Printf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 %d %d %s %d - %d %d %s - 0\n",
 				p.ID, p.Name, s.ID, s.Name, ipText(st.Addr), st.Op, adminNumber(st.Admin), st.UserWeight, st.InitWeight,
 				max(int64(now.Sub(st.LastChange).Seconds()), 0), statusNumber(st.CheckStatus), st.CheckResult, st.Health,
 				checkState(set, st), flag(p.ForcedID), flag(set.ID != 0), fqdn(set), st.Addr.Port,
-				set.Check.Port, ipText(set.Check.Addr))
+				useTLS(set), set.Check.Port, ipText(set.Check.Addr))
 		}
 	}
 	return c.err
+}
+
+// useTLS is 1 if the server's traffic is under TLS, -1 if its line says "no-ssl".
+func useTLS(set *server.Settings) int {
+	l, _ := set.SSL.(interface{ No() bool })
+	switch {
+	case set.TLS != nil:
+		return 1
+	case l != nil && l.No() && !set.TLSByUser:
+		return -1
+	}
+	return 0
 }
 
 // adminNumber is the mask as the state file has it: who is disabled by the

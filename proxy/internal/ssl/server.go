@@ -17,6 +17,7 @@ import (
 type serverLine struct {
 	opts    Options
 	on, off bool // "ssl" is in force; "no-ssl" took it back
+	no      bool // "no-ssl" was said last, whether or not there was something to take back
 	verify  verifyMode
 	host    string // verifyhost
 	ca, crl string
@@ -46,6 +47,9 @@ func (l *serverLine) Security() server.Security {
 
 // On tells whether the line asks for TLS.
 func (l *serverLine) On() bool { return l.on }
+
+// No tells whether the line refuses TLS ("no-ssl").
+func (l *serverLine) No() bool { return l.no }
 
 type verifyMode uint8
 
@@ -103,8 +107,8 @@ func init() {
 		return option(name, 1, func(_ *conf.Ctx, l *serverLine, v string) error { *field(l) = v; return nil })
 	}
 	list := []conf.ServerOption{
-		flag("ssl", func(l *serverLine) { l.on, l.off = true, false }),
-		flag("no-ssl", func(l *serverLine) { l.off = l.on || l.off; l.on = false }),
+		flag("ssl", func(l *serverLine) { l.on, l.off, l.no = true, false, false }),
+		flag("no-ssl", func(l *serverLine) { l.off, l.no = l.on || l.off, true; l.on = false }),
 		option("verify", 1, setVerify),
 		value("verifyhost", func(l *serverLine) *string { return &l.host }),
 		flag("no-verifyhost", func(l *serverLine) { l.host = "" }),
