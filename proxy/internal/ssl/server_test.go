@@ -162,6 +162,7 @@ func TestServerVerify(t *testing.T) {
 	nameless := ca.Issue(t, "cn.example", certtest.Names())
 	purpose := ca.Issue(t, "app.example", certtest.Client())
 	small := ca.Issue(t, "app.example", certtest.RSA(2048))
+	addresses := ca.Issue(t, "other.example", certtest.Names("127.0.0.1", "::1"))
 	caFile := certtest.Write(t, dir, "ca.pem", ca.CertPEM())
 	both := certtest.Write(t, dir, "both.pem", append(other.CertPEM(), ca.CertPEM()...))
 	wrong := certtest.Write(t, dir, "other.pem", other.CertPEM())
@@ -179,6 +180,10 @@ func TestServerVerify(t *testing.T) {
 		{leaf, "ca-file " + wrong, "app.example", 503},
 		{leaf, "ca-file " + wrong + " verify none", "app.example", 200},
 		{leaf, "ca-file " + caFile, "evil.example", 503},
+		{leaf, "ca-file " + caFile, "127.0.0.1", 503},
+		{leaf, "ca-file " + caFile, "[::1]:80", 503},
+		{addresses, "ca-file " + caFile, "127.0.0.1", 200},
+		{addresses, "ca-file " + caFile, "[::1]:80", 200},
 		{leaf, "ca-file " + caFile + " no-sni-auto", "evil.example", 200},
 		{leaf, "ca-file " + caFile + " no-sni-auto verifyhost app.example", "evil.example", 200},
 		{leaf, "ca-file " + caFile + " no-sni-auto verifyhost evil.example", "app.example", 503},

@@ -177,11 +177,16 @@ func (u *Upstream) Name(subject any) string {
 	return string(name)
 }
 
-// hostOf is the name of the Host field without its port.
+// hostOf is the name of the Host field without its port. crypto/tls asks for no
+// name that is an address, but the certificate has to have it.
 func hostOf(st *stream.Stream) []byte {
 	h := st.Req.Get("host")
 	if len(h) > 0 && h[0] == '[' {
-		return nil // an IPv6 address is no name
+		h = h[1:]
+		if i := bytes.IndexByte(h, ']'); i >= 0 {
+			h = h[:i]
+		}
+		return h
 	}
 	if i := bytes.IndexByte(h, ':'); i >= 0 {
 		return h[:i]
