@@ -64,6 +64,9 @@ func (ca *CA) Add(more *CA) *CA {
 	return NewCA(append(list, more.Certs...))
 }
 
+// errTrustSettings: to leave them out could be to trust what they reject.
+var errTrustSettings = errors.New("a TRUSTED CERTIFICATE with settings of what it is trusted for: 'openssl x509' writes it without them")
+
 // certificates reads the certificates of a PEM file.
 func certificates(data []byte, max int) ([]*x509.Certificate, error) {
 	var list []*x509.Certificate
@@ -74,6 +77,13 @@ func certificates(data []byte, max int) ([]*x509.Certificate, error) {
 		}
 		if b.Type != "CERTIFICATE" && b.Type != "X509 CERTIFICATE" && b.Type != "TRUSTED CERTIFICATE" {
 			continue
+		}
+		if b.Type == "TRUSTED CERTIFICATE" {
+			var bare cryptobyte.String
+			rest := cryptobyte.String(b.Bytes)
+			if rest.ReadASN1Element(&bare, asn1.SEQUENCE) && len(rest) > 0 {
+				return nil, errTrustSettings
+			}
 		}
 		c, err := x509.ParseCertificate(b.Bytes)
 		if err != nil {

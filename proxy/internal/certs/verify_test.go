@@ -182,3 +182,22 @@ func versionOne(t *testing.T, p *certtest.Pair, list []byte) []byte {
 	der := b.BytesOrPanic()
 	return pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
 }
+
+// TestTrustSettings: certificates with OpenSSL's settings of what they are trusted
+// for are refused with a way out, those of the same name without any are taken.
+func TestTrustSettings(t *testing.T) {
+	ca := certtest.NewCA(t, "root")
+	for _, x := range []struct {
+		settings []byte
+		want     string
+	}{
+		{nil, ""},
+		{[]byte{0x30, 0}, "'openssl x509' writes it without them"},
+	} {
+		text := pem.EncodeToMemory(&pem.Block{Type: "TRUSTED CERTIFICATE", Bytes: append(ca.Cert.Raw[:len(ca.Cert.Raw):len(ca.Cert.Raw)], x.settings...)})
+		_, err := certs.ParseCA(text)
+		if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
+			t.Errorf("settings %x: %v", x.settings, err)
+		}
+	}
+}
