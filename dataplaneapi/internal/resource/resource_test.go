@@ -59,6 +59,7 @@ func TestLines(t *testing.T) {
 		{"server", "server s1 [::1]:8080 proxy-v2-options ssl,crc32c", `{"name":"s1","address":"[::1]","port":8080,"proxy-v2-options":["ssl","crc32c"]}`},
 		{"server", "server s1 h:80 ssl verify none disabled", `{"name":"s1","address":"h","port":80,"ssl":"enabled","verify":"none","maintenance":"enabled"}`},
 		{"server", "server s1 h:443 ssl sni req.hdr(host) alpn h2 send-proxy-v2 set-proxy-v2-tlv-fmt(0x20) %[fc_pp_tlv(0x20)] no-verifyhost", `{"name":"s1","address":"h","port":443,"ssl":"enabled","sni":"req.hdr(host)","alpn":"h2","send-proxy-v2":"enabled","set-proxy-v2-tlv-fmt":{"id":"0x20","value":"%[fc_pp_tlv(0x20)]"},"no_verifyhost":"enabled"}`},
+		{"bind", "bind *:443 name s ssl crt a.pem default-crt b.pem default-crt c,d.pem", `{"name":"s","address":"*","port":443,"ssl":true,"ssl_certificate":"a.pem","default_crt_list":["b.pem","c,d.pem"]}`},
 		{"crt_load", "load crt site.pem key site.key alias site ocsp-update on domains a.example,b.example", `{"certificate":"site.pem","key":"site.key","alias":"site","ocsp_update":"enabled","domains":["a.example","b.example"]}`},
 		{"crt_load", "load alias x crt '/c/with blank.pem' ocsp-update off", `{"certificate":"/c/with blank.pem","alias":"x","ocsp_update":"disabled"}`},
 		{"ssl_front_use", "ssl-f-use crt a.pem alpn h2,http/1.1 verify required ca-file ca.pem no-ca-names", `{"certificate":"a.pem","alpn":"h2,http/1.1","verify":"required","ca_file":"ca.pem","no_ca_names":true}`},

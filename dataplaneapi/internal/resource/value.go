@@ -108,6 +108,9 @@ func (p *Property) parse(w string) (any, bool) {
 		}
 		return n, len(p.Enum) == 0 || slices.Contains(p.Enum, w)
 	case "array":
+		if p.Many { // the word is one item
+			return p.item().parse(w)
+		}
 		all := []any{}
 		for _, s := range strings.Split(w, ",") {
 			v, ok := p.item().parse(s)
