@@ -150,10 +150,10 @@ func (l *Line) encode(obj map[string]any, old []string) ([]string, error) {
 		switch {
 		case p.prop == nil:
 			words = append(words, p.words...)
-		case written[p.prop]:
-		case equal(obj[p.prop.Name], oldObj[p.prop.Name]) && !p.prop.Many:
+		case equal(obj[p.prop.Name], oldObj[p.prop.Name]): // all of it, when it is there more than once
 			written[p.prop] = true
 			words = append(words, p.words...)
+		case written[p.prop]:
 		default:
 			written[p.prop] = true
 			words = append(words, l.option(p.prop, obj)...)

@@ -112,6 +112,23 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// An edit leaves the words alone that are about something else.
+func TestEditLine(t *testing.T) {
+	a := api(t)
+	for _, c := range []struct{ resource, old, json, want string }{
+		{"bind", "bind :1 ssl crt a crt b", `{"port":1,"ssl":true,"ssl_certificate":"b","alpn":"h2"}`, "bind :1 ssl crt a crt b alpn h2"},
+		{"bind", "bind :1 ssl crt a crt b", `{"port":1,"ssl":true,"ssl_certificate":"c"}`, "bind :1 ssl crt c"},
+		{"bind", "bind :1 default-crt a ssl default-crt b", `{"port":1,"ssl":true,"default_crt_list":["a","b"],"maxconn":5}`, "bind :1 default-crt a ssl default-crt b maxconn 5"},
+		{"bind", "bind :1 default-crt a ssl default-crt b", `{"port":1,"ssl":true,"default_crt_list":["b","c"]}`, "bind :1 default-crt b default-crt c ssl"},
+		{"server", "server s h:1 check no-check zork", `{"name":"s","address":"h","port":1,"check":"disabled","weight":3}`, "server s h:1 check no-check zork weight 3"},
+	} {
+		words, err := a.ByName[c.resource].line.encode(parse(t, c.json), strings.Fields(c.old))
+		if got := strings.Join(words, " "); err != nil || got != c.want {
+			t.Errorf("%q %s: %q %v, want %q", c.old, c.json, got, err, c.want)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	a := api(t)
 	for _, c := range []struct{ resource, json, field string }{
