@@ -23,7 +23,7 @@ type Route struct {
 }
 
 // The keys of a property that are the engine's own.
-var engineKeys = []string{"at", "negated", "many", "words", "options", "implies", "live", "in"}
+var engineKeys = []string{"at", "negated", "many", "words", "options", "implies", "means", "live", "in"}
 
 type object = map[string]any
 
@@ -136,6 +136,10 @@ func (api *API) schemas(props []*Property) object {
 			if p.Live != nil {
 				s["description"] = s["description"].(string) + "; changed without a reload"
 			}
+		}
+		for name, v := range p.Means {
+			s["deprecated"] = true
+			s["description"] = fmt.Sprintf("The older name of %s: %s", name, v)
 		}
 		inner := p.itemProps
 		if p.nested != nil {

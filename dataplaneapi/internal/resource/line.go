@@ -18,6 +18,7 @@ type Line struct {
 	options   []*Property
 	byFirst   map[string][]*Property // options by the word that they begin with
 	loose     []*Property            // options that begin with a word that has a value in it
+	older     []*Property            // other names of properties
 	fields    *fields
 	union     string
 	linked    bool
@@ -65,12 +66,53 @@ func (l *Line) split(words []string) (map[string]any, *pattern, []piece, bool) {
 			obj[l.props[0].Name] = on
 		}
 		pieces := l.pieces(head[i:], obj)
+		l.addOlder(obj)
 		if n, ok := match(l.tail, l.fields, tail, 0, obj); !ok || n < len(tail) {
 			continue
 		}
 		return obj, a, pieces, true
 	}
 	return nil, nil, nil, false
+}
+
+// addOlder says what an object has by its older names too, for clients that know those.
+func (l *Line) addOlder(obj map[string]any) {
+	for _, p := range l.older {
+		for name, v := range p.Means {
+			if equal(obj[name], v) {
+				obj[p.Name], _, _ = p.toggle()
+			}
+		}
+	}
+}
+
+// newer says by the newer names what an object says by the older ones, which it is without then. When they differ, the one
+// counts that is not as it was in the line before: a client may leave the other as it read it.
+func (l *Line) newer(obj, old map[string]any) (map[string]any, error) {
+	cloned := false
+	for _, p := range l.older {
+		have, ok := obj[p.Name]
+		if !ok {
+			continue
+		}
+		if !cloned {
+			obj, cloned = maps.Clone(obj), true
+		}
+		delete(obj, p.Name)
+		if on, _, _ := p.toggle(); !equal(have, on) {
+			continue // it is not there: the newer name says what is
+		}
+		for name, v := range p.Means {
+			switch {
+			case absent(obj[name]), !equal(old[p.Name], have) && equal(old[name], obj[name]):
+				obj[name] = v
+			case equal(obj[name], v), equal(old[p.Name], have):
+			default:
+				return nil, &FieldError{p.Name, fmt.Sprintf("means that %s is %q, and that is %q", name, v, plain(obj[name]))}
+			}
+		}
+	}
+	return obj, nil
 }
 
 // single tells whether the line belongs to one property that is said by the line's presence.
@@ -136,6 +178,11 @@ func (l *Line) fieldsOf(p *Property) *fields {
 // encode writes an object as words. What old, the line before, says in words that the description does not know is kept,
 // and so is the order and the spelling of what did not change.
 func (l *Line) encode(obj map[string]any, old []string) ([]string, error) {
+	oldObj, _, pieces, _ := l.split(old)
+	obj, err := l.newer(obj, oldObj)
+	if err != nil {
+		return nil, err
+	}
 	a, err := l.choose(obj)
 	if err != nil {
 		return nil, err
@@ -144,7 +191,6 @@ func (l *Line) encode(obj map[string]any, old []string) ([]string, error) {
 	if missing != "" {
 		return nil, &FieldError{missing, "is required"}
 	}
-	oldObj, _, pieces, _ := l.split(old)
 	written := map[*Property]bool{}
 	for _, p := range pieces {
 		switch {
@@ -260,6 +306,9 @@ func (l *Line) describe(a *pattern, obj map[string]any) string {
 func (l *Line) verify(obj map[string]any, words []string) error {
 	back, ok := l.decode(words)
 	for _, p := range l.props {
+		if p.Means != nil {
+			continue
+		}
 		want, got := obj[p.Name], any(nil)
 		if ok {
 			got = back[p.Name]

@@ -21,6 +21,7 @@ type Property struct {
 	Words    map[string]string // value → how it is spelt in the file, where that differs
 	Many     bool              // one line (or one option) for each item of the array
 	Implies  map[string]string // what a line of this property says about another one
+	Means    map[string]string // an older name: the property, and the value of it, that this one stands for
 	Live     *Live
 	Schema   map[string]any // JSON schema, as served
 	Required []string
@@ -219,6 +220,7 @@ func (api *API) property(name string, n *yaml.Node) (*Property, error) {
 		Words      map[string]string `yaml:"words"`
 		Options    string            `yaml:"options"`
 		Implies    map[string]string `yaml:"implies"`
+		Means      map[string]string `yaml:"means"`
 		Required   []string          `yaml:"required"`
 		Live       yaml.Node         `yaml:"live"`
 		Properties yaml.Node         `yaml:"properties"`
@@ -228,7 +230,7 @@ func (api *API) property(name string, n *yaml.Node) (*Property, error) {
 		return nil, err
 	}
 	p := &Property{Name: name, Type: d.Type, Enum: d.Enum, Duration: d.Duration, Size: d.Size, Unit: d.Unit, Words: d.Words,
-		Many: d.Many, Implies: d.Implies, Required: d.Required, options: d.Options}
+		Many: d.Many, Implies: d.Implies, Means: d.Means, Required: d.Required, options: d.Options}
 	if err := n.Decode(&p.Schema); err != nil {
 		return nil, err
 	}
@@ -422,6 +424,12 @@ func (api *API) linkLine(l *Line) error {
 		a.properties(func(n string, _ bool) { named[n] = true })
 	}
 	for _, p := range l.props {
+		for name := range p.Means {
+			if _, ok := l.fields.byName[name]; !ok {
+				return fmt.Errorf("property %s means %q, which is none", p.Name, name)
+			}
+			l.older = append(l.older, p)
+		}
 		if p.group != nil && !named[p.Name] {
 			l.options = append(l.options, p)
 			if p.Type == "object" {

@@ -59,7 +59,9 @@ func TestLines(t *testing.T) {
 		{"server", "server s1 [::1]:8080 proxy-v2-options ssl,crc32c", `{"name":"s1","address":"[::1]","port":8080,"proxy-v2-options":["ssl","crc32c"]}`},
 		{"server", "server s1 h:80 ssl verify none disabled", `{"name":"s1","address":"h","port":80,"ssl":"enabled","verify":"none","maintenance":"enabled"}`},
 		{"server", "server s1 h:443 ssl sni req.hdr(host) alpn h2 send-proxy-v2 set-proxy-v2-tlv-fmt(0x20) %[fc_pp_tlv(0x20)] no-verifyhost", `{"name":"s1","address":"h","port":443,"ssl":"enabled","sni":"req.hdr(host)","alpn":"h2","send-proxy-v2":"enabled","set-proxy-v2-tlv-fmt":{"id":"0x20","value":"%[fc_pp_tlv(0x20)]"},"no_verifyhost":"enabled"}`},
+		{"server", "server s1 h:443 ssl no-tlsv10 force-tlsv13 no-tls-tickets", `{"name":"s1","address":"h","port":443,"ssl":"enabled","tlsv10":"disabled","no_tlsv10":"enabled","tlsv13":"enabled","force_tlsv13":"enabled","tls_tickets":"disabled"}`},
 		{"bind", "bind *:443 name s ssl crt a.pem default-crt b.pem default-crt c,d.pem", `{"name":"s","address":"*","port":443,"ssl":true,"ssl_certificate":"a.pem","default_crt_list":["b.pem","c,d.pem"]}`},
+		{"bind", "bind *:443 name s ssl strict-sni no-sslv3 no-tls-tickets", `{"name":"s","address":"*","port":443,"ssl":true,"force_strict_sni":"enabled","strict_sni":true,"sslv3":"disabled","no_sslv3":true,"tls_tickets":"disabled","no_tls_tickets":true}`},
 		{"crt_load", "load crt site.pem key site.key alias site ocsp-update on domains a.example,b.example", `{"certificate":"site.pem","key":"site.key","alias":"site","ocsp_update":"enabled","domains":["a.example","b.example"]}`},
 		{"crt_load", "load alias x crt '/c/with blank.pem' ocsp-update off", `{"certificate":"/c/with blank.pem","alias":"x","ocsp_update":"disabled"}`},
 		{"ssl_front_use", "ssl-f-use crt a.pem alpn h2,http/1.1 verify required ca-file ca.pem no-ca-names", `{"certificate":"a.pem","alpn":"h2,http/1.1","verify":"required","ca_file":"ca.pem","no_ca_names":true}`},
@@ -126,6 +128,38 @@ func TestEditLine(t *testing.T) {
 		if got := strings.Join(words, " "); err != nil || got != c.want {
 			t.Errorf("%q %s: %q %v, want %q", c.old, c.json, got, err, c.want)
 		}
+	}
+}
+
+// A property and its older name are two ways to say the same.
+func TestOlderNames(t *testing.T) {
+	a := api(t)
+	for _, c := range []struct{ resource, old, json, want string }{
+		{"bind", "", `{"port":1,"ssl":true,"force_strict_sni":"enabled","tlsv10":"disabled","tls_tickets":"enabled"}`, "bind :1 strict-sni ssl tls-tickets no-tlsv10"},
+		{"bind", "", `{"port":1,"ssl":true,"strict_sni":true,"no_tlsv10":true,"no_tls_tickets":true}`, "bind :1 strict-sni ssl no-tls-tickets no-tlsv10"},
+		{"bind", "", `{"port":1,"no_strict_sni":true,"strict_sni":false}`, "bind :1 no-strict-sni"},
+		{"bind", "", `{"port":1,"no_strict_sni":true,"strict_sni":true}`, ""},
+		{"bind", "", `{"port":1,"no_tls_tickets":true,"tls_tickets":"enabled"}`, ""},
+		// Who read both names may change one of them.
+		{"bind", "bind :1 no-tlsv12 ssl", `{"port":1,"ssl":true,"tlsv12":"enabled","no_tlsv12":true}`, "bind :1 force-tlsv12 ssl"},
+		{"bind", "bind :1 no-tlsv12 ssl", `{"port":1,"ssl":true,"tlsv12":"disabled","no_tlsv12":false,"force_tlsv12":true}`, "bind :1 force-tlsv12 ssl"},
+		{"bind", "bind :1 no-tlsv12 ssl", `{"port":1,"ssl":true,"no_tlsv12":true}`, "bind :1 no-tlsv12 ssl"},
+		{"bind", "bind :1 no-tlsv12 ssl", `{"port":1,"ssl":true}`, "bind :1 ssl"},
+		{"server", "", `{"name":"s","address":"h","ssl":"enabled","sslv3":"disabled","tlsv12":"enabled"}`, "server s h ssl no-sslv3 force-tlsv12"},
+		{"server", "", `{"name":"s","address":"h","no_sslv3":"enabled","force_tlsv12":"enabled","force_tlsv13":"disabled"}`, "server s h no-sslv3 force-tlsv12"},
+		{"server", "", `{"name":"s","address":"h","no_sslv3":"enabled","force_sslv3":"enabled"}`, ""},
+	} {
+		words, err := a.ByName[c.resource].line.encode(parse(t, c.json), strings.Fields(c.old))
+		if got := strings.Join(words, " "); err == nil && got != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%q %s: %q %v, want %q", c.old, c.json, got, err, c.want)
+		}
+	}
+	// A line that says the same already is not touched.
+	const text = "defaults\n    default-server 'check' no-tlsv10 # old\n"
+	f := config.Parse("t", []byte(text))
+	obj := parse(t, `{"name":"unnamed_defaults_1","default_server":{"check":"enabled","tlsv10":"disabled"}}`)
+	if err := a.ByName["defaults"].Sections(f).Replace("unnamed_defaults_1", 0, obj, false); err != nil || string(f.Bytes()) != text {
+		t.Errorf("%v %q", err, f.Bytes())
 	}
 }
 
