@@ -53,7 +53,7 @@ func (e Entry) String() string {
 // Check tells whether the entry can be written as one line that reads back as it is.
 func (e Entry) Check() error {
 	if e.File == "" {
-		return errors.New("file is required")
+		return errors.New("is required")
 	}
 	back, ok, err := ParseLine(e.String())
 	if err != nil || !ok || strings.ContainsAny(e.String(), "\r\n\x00") || !back.Same(e) {

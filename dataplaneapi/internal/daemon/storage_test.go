@@ -74,6 +74,7 @@ frontend web
 	}
 
 	// What cannot be served changes nothing.
+	h.sendFile(415, "PUT", "storage/ssl_certificates/a.pem", "a.pem", first)
 	for _, bad := range []string{"zork", second[:strings.Index(second, "-----BEGIN PRIVATE")] + first[strings.Index(first, "-----BEGIN PRIVATE"):], second[:strings.Index(second, "-----BEGIN PRIVATE")]} {
 		h.want(400, "PUT", "storage/ssl_certificates/a.pem", bad)
 		if h.read("ssl/a.pem") != second || served(t, h.port, "a.example") != 11 {
@@ -97,6 +98,9 @@ frontend web
 		t.Error("a certificate is served that no list has")
 	}
 	b := filepath.Join(h.dir, "ssl", "b.pem")
+	if _, text = h.want(422, "POST", "storage/ssl_crt_lists/web.txt/entries", `{}`); !strings.Contains(text, `"file is required"`) {
+		t.Error(text)
+	}
 	h.want(201, "POST", "storage/ssl_crt_lists/web.txt/entries", fmt.Sprintf(`{"file":%q,"sni_filter":["b.example","!c.example"],"ssl_bind_config":"alpn h2"}`, b))
 	h.want(409, "POST", "storage/ssl_crt_lists/web.txt/entries", fmt.Sprintf(`{"file":%q,"sni_filter":["b.example","!c.example"],"ssl_bind_config":"alpn h2"}`, b))
 	h.want(422, "POST", "storage/ssl_crt_lists/web.txt/entries", `{"file":"a b"}`)

@@ -223,6 +223,9 @@ func (s *Server) validate(w http.ResponseWriter, def *routers.Route, r *request,
 		// curl -d says "form" when it is not told otherwise: a body is what the operation takes.
 		switch ct, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); {
 		case takes == "text/plain":
+			if strings.EqualFold(strings.TrimSpace(ct), "multipart/form-data") { // an upload is more than its file
+				return fail(http.StatusUnsupportedMediaType, "body: Content-Type must be text/plain, not %q", ct)
+			}
 			r.Header.Set("Content-Type", takes)
 		case takes == "multipart/form-data":
 			if r.file, err = readUpload(r.Header.Get("Content-Type"), body); err != nil {
