@@ -73,6 +73,17 @@ frontend web
 		t.Error("the file has another content")
 	}
 
+	// The same content again reaches a proxy that has another one in memory.
+	h.want(200, "PUT", "storage/ssl_certificates/a.pem?skip_reload=true", first)
+	if got := served(t, h.port, "a.example"); got != 11 {
+		t.Errorf("certificate %d is served after skip_reload", got)
+	}
+	h.want(200, "PUT", "storage/ssl_certificates/a.pem", first)
+	if got := served(t, h.port, "a.example"); got != 1 {
+		t.Errorf("certificate %d is served of a file that did not change", got)
+	}
+	h.want(200, "PUT", "storage/ssl_certificates/a.pem", second)
+
 	// What cannot be served changes nothing.
 	h.sendFile(415, "PUT", "storage/ssl_certificates/a.pem", "a.pem", first)
 	for _, bad := range []string{"zork", second[:strings.Index(second, "-----BEGIN PRIVATE")] + first[strings.Index(first, "-----BEGIN PRIVATE"):], second[:strings.Index(second, "-----BEGIN PRIVATE")]} {

@@ -35,10 +35,10 @@ func (l *Ladder) File(ctx context.Context, opt Options, path string, edit func(o
 	if err != nil {
 		return Result{}, err
 	}
-	if bytes.Equal(old, data) && (old == nil) == (data == nil) && !opt.ForceReload {
-		return Result{How: "none"}, nil
-	}
 	ctx = context.WithoutCancel(ctx)
+	if bytes.Equal(old, data) && (old == nil) == (data == nil) && !opt.ForceReload {
+		return l.again(ctx, opt, path, live)
+	}
 	settled, err := l.unsettle()
 	if err != nil {
 		return Result{}, err
@@ -61,6 +61,30 @@ func (l *Ladder) File(ctx context.Context, opt Options, path string, edit func(o
 	}
 	l.Log.Info("file changed", "file", path, "how", result.How, "reload", result.ReloadID)
 	return result, nil
+}
+
+// again takes a file that is as it was to the proxy, which may have another content of it in memory: it was written with
+// SkipReload, or not by the API. Where there are no commands for it, the proxy is taken to have the file.
+func (l *Ladder) again(ctx context.Context, opt Options, path string, live Live) (Result, error) {
+	none := Result{How: "none"}
+	if live == nil || opt.SkipReload {
+		return none, nil
+	}
+	text, _, err := l.Store.Text()
+	if err != nil {
+		return Result{}, err
+	}
+	c := l.Runtime(config.Parse(l.Store.Path, text))
+	if c == nil {
+		return none, nil
+	}
+	switch err := live(ctx, c); {
+	case err == nil:
+		return Result{How: "runtime"}, nil
+	case errors.Is(err, ErrNotLive), errors.Is(err, runtime.ErrUnreachable):
+		return none, nil
+	}
+	return l.climbWith(ctx, opt, path, nil)
 }
 
 // unsettle notes that the proxy may not have all files as they are, so that a start after a crash takes them to it. The

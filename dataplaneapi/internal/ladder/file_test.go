@@ -74,6 +74,41 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// A content that the file has already: the proxy may have another one in memory.
+func TestFileAgain(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		opt     Options
+		live    error
+		no      bool // there are no commands at all
+		how     string
+		told    bool
+		bundles int
+	}{
+		{name: "commands", how: "runtime", told: true},
+		{name: "not in memory", live: ErrNotLive, how: "none", told: true},
+		{name: "refused", live: errors.New("no"), how: "in place", told: true, bundles: 1},
+		{name: "no commands", no: true, how: "none"},
+		{name: "skipped", opt: Options{SkipReload: true}, how: "none"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, true)
+			told := false
+			live := func(context.Context, *runtime.Client) error {
+				told = true
+				return c.live
+			}
+			if c.no {
+				live = nil
+			}
+			result, err := b.File(t.Context(), c.opt, b.errfile, func(old []byte) ([]byte, Live, error) { return old, live, nil })
+			if err != nil || result.How != c.how || told != c.told || len(b.proxy.Bundles) != c.bundles {
+				t.Errorf("%+v %v, told %v, %d bundles", result, err, told, len(b.proxy.Bundles))
+			}
+		})
+	}
+}
+
 // A file that is not there yet, and one that goes; a change that an edit refuses; a file that nothing names.
 func TestFileEdits(t *testing.T) {
 	b := newBench(t, true)
