@@ -109,6 +109,10 @@ frontend web
 		t.Error("a certificate is served that no list has")
 	}
 	b := filepath.Join(h.dir, "ssl", "b.pem")
+	// What the proxy has in memory alone is nothing for a file that it starts with.
+	h.sendFile(201, "POST", "runtime/ssl_certs", "memory.pem", extra)
+	h.want(400, "POST", "storage/ssl_crt_lists/web.txt/entries", `{"file":"memory.pem"}`)
+	h.want(204, "DELETE", "runtime/ssl_certs/memory.pem", "")
 	if _, text = h.want(422, "POST", "storage/ssl_crt_lists/web.txt/entries", `{}`); !strings.Contains(text, `"file is required"`) {
 		t.Error(text)
 	}

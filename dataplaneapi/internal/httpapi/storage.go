@@ -364,7 +364,8 @@ func (s *Server) addEntry(ctx context.Context, r *request) (int, any, error) {
 	})
 }
 
-// inMemory finds the name under which the proxy has a crt-list.
+// inMemory finds the name under which the proxy has a crt-list that it could also start with: what the list names may be in
+// its memory and nowhere else.
 func (s *Server) inMemory(ctx context.Context, c *runtime.Client, path string) (string, error) {
 	reply, err := c.Do(ctx, "show ssl crt-list", nil)
 	if err != nil {
@@ -372,7 +373,11 @@ func (s *Server) inMemory(ctx context.Context, c *runtime.Client, path string) (
 	}
 	for _, name := range runtime.ParseLists(reply) {
 		if s.same(name, path) {
-			return name, nil
+			text, _, err := s.Store.Text()
+			if err == nil {
+				err = s.Ladder.Validate(ctx, text)
+			}
+			return name, err
 		}
 	}
 	return "", ladder.ErrNotLive

@@ -123,33 +123,33 @@ func (l *Ladder) climbWith(ctx context.Context, opt Options, path string, live L
 		return Result{How: "reload"}, l.applied(text)
 	}
 	down := false
-	if c := l.Runtime(config.Parse(l.Store.Path, text)); c != nil {
-		if live != nil {
-			err := live(ctx, c)
-			if err == nil {
-				return Result{How: "runtime"}, nil
-			}
-			l.Log.Info("Runtime commands do not cover the change", "file", path, "error", err)
-			down = errors.Is(err, runtime.ErrUnreachable)
+	c := l.Runtime(config.Parse(l.Store.Path, text))
+	if c != nil && live != nil {
+		err := live(ctx, c)
+		if err == nil {
+			return Result{How: "runtime"}, nil
 		}
-		if used && !down && !l.reloadPending() {
-			err := l.apply(ctx, c, text)
-			if err == nil {
-				return Result{How: "in place"}, l.applied(text)
-			}
-			var refused *Refused
-			if errors.As(err, &refused) {
-				return Result{}, err
-			}
-			l.Log.Debug("not applied in place", "error", err)
-			down = errors.Is(err, runtime.ErrUnreachable)
-		}
+		l.Log.Info("Runtime commands do not cover the change", "file", path, "error", err)
+		down = errors.Is(err, runtime.ErrUnreachable)
 	}
 	if !used {
 		return Result{How: "none"}, nil
 	}
+	// What the running proxy would take may be nothing that a new one could start with.
 	if err := l.Validate(ctx, text); err != nil {
 		return Result{}, err
+	}
+	if c != nil && !down && !l.reloadPending() {
+		err := l.apply(ctx, c, text)
+		if err == nil {
+			return Result{How: "in place"}, l.applied(text)
+		}
+		var refused *Refused
+		if errors.As(err, &refused) {
+			return Result{}, err
+		}
+		l.Log.Debug("not applied in place", "error", err)
+		down = errors.Is(err, runtime.ErrUnreachable)
 	}
 	if down && len(l.ReloadCmd) == 0 && !l.masterAnswers(ctx) {
 		l.Log.Warn("the proxy does not run: the file is written for its next start")

@@ -109,6 +109,21 @@ func TestFileAgain(t *testing.T) {
 	}
 }
 
+// What the running proxy would take, but could not start with, is refused.
+func TestFileInvalid(t *testing.T) {
+	b := newBench(t, true)
+	b.ValidateCmd = []string{"sh", "-c", `echo "[ALERT] (1) : no such file"; exit 1`}
+	old, _ := os.ReadFile(b.errfile)
+	_, err := b.put(t, Options{}, nil)
+	var refused *Refused
+	if !errors.As(err, &refused) || !strings.Contains(refused.Text, "no such file") {
+		t.Errorf("%v", err)
+	}
+	if got, _ := os.ReadFile(b.errfile); string(got) != string(old) || len(b.proxy.Bundles) > 0 {
+		t.Errorf("the file has %q, and %d bundles were applied", got, len(b.proxy.Bundles))
+	}
+}
+
 // A file that is not there yet, and one that goes; a change that an edit refuses; a file that nothing names.
 func TestFileEdits(t *testing.T) {
 	b := newBench(t, true)
