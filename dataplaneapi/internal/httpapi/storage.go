@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/resource"
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/runtime"
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/store"
+	"github.com/forebay-lb/forebay/proxy/config"
 )
 
 // maxStored bounds a file of the storage, in bytes.
@@ -238,6 +240,11 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 			kind     runtime.Kind
 			name, of string
 		}
+		text, _, err := s.Store.Text()
+		if err != nil {
+			return err
+		}
+		loads := loadsOf(config.Parse(s.Store.Path, text))
 		var places []place
 		for _, k := range runtime.Kinds {
 			names, err := c.NamesSSL(ctx, k)
@@ -247,7 +254,14 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 			for _, name := range names {
 				of, ext := name, ""
 				if strings.HasPrefix(name, "@") && name != "@system-ca" {
-					return ladder.ErrNotLive // of a crt-store: which file it is the proxy knows alone
+					x, ok := loads[name]
+					if !ok || slices.ContainsFunc(x.others, func(file string) bool { return s.same(file, path) }) {
+						return ladder.ErrNotLive // the proxy alone knows which file it is, or it is a part of it
+					}
+					if s.same(x.crt, path) {
+						places = append(places, place{k, name, name})
+					}
+					continue
 				}
 				if k == runtime.Cert && !s.same(name, path) {
 					for _, x := range beside {
@@ -277,6 +291,67 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 		}
 		return nil
 	}
+}
+
+// A load is a certificate of a crt-store, by its files.
+type load struct {
+	crt    string
+	others []string // its key, its OCSP response …
+}
+
+// loadsOf finds the certificates of the crt-stores by the names that the proxy has for them. What may be one file or another
+// is left out.
+func loadsOf(f *config.File) map[string]load {
+	out, unsure := map[string]load{}, map[string]bool{}
+	global := map[string]string{}
+	for _, sec := range f.Sections() {
+		bases := global
+		if sec.Kind == "crt-store" {
+			bases = maps.Clone(global)
+		}
+		for _, l := range sec.Body {
+			if len(l.Words) < 2 || sec.Kind != "global" && sec.Kind != "crt-store" {
+				continue
+			}
+			if l.Words[0] != "load" {
+				bases[l.Words[0]] = l.Words[1]
+				continue
+			}
+			var x load
+			name := ""
+			for i := 1; i+1 < len(l.Words); i += 2 {
+				base, file := "crt-base", l.Words[i+1]
+				switch l.Words[i] {
+				case "alias":
+					name = file
+					continue
+				case "crt":
+					if name == "" {
+						name = file
+					}
+				case "key":
+					base = "key-base"
+				case "issuer", "ocsp", "sctl":
+				default:
+					continue
+				}
+				if b := bases[base]; b != "" && !filepath.IsAbs(file) {
+					file = filepath.Join(b, file)
+				}
+				if l.Words[i] == "crt" {
+					x.crt = file
+				} else {
+					x.others = append(x.others, file)
+				}
+			}
+			name = "@" + sec.Name + "/" + name
+			_, twice := out[name]
+			unsure[name] = unsure[name] || twice || strings.Contains(strings.Join(append(x.others, x.crt), ""), "$")
+			out[name] = x
+		}
+	}
+	maps.DeleteFunc(out, func(name string, _ load) bool { return unsure[name] })
+	return out
 }
 
 // same tells whether a name that the proxy has is the file at a path.

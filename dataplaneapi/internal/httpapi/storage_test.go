@@ -3,6 +3,8 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +19,16 @@ import (
 // A file that the proxy has in memory as more than one thing is replaced everywhere, or nowhere.
 func TestReplaceLive(t *testing.T) {
 	const file = "/etc/lb/site.pem"
+	const stores = "global\n crt-base /etc/lb\n key-base /etc/lb\ncrt-store web\n load crt other.pem\n load crt site.pem alias site key site.key\n" +
+		"crt-store\n crt-base /elsewhere\n load crt site.pem\ncrt-store twice\n load crt site.pem\n load crt $SITE alias site.pem\n"
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "haproxy.cfg"), []byte(stores), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, err := store.Open(&store.Store{Path: filepath.Join(dir, "haproxy.cfg"), Dir: filepath.Join(dir, "state"), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name  string
 		certs string // in the proxy's memory
@@ -27,13 +39,20 @@ func TestReplaceLive(t *testing.T) {
 		err   bool
 	}{
 		{name: "certificate", certs: file, path: file, want: []string{"cert " + file + " new"}},
-		{name: "relative", certs: "site.pem", path: file, want: []string{"cert site.pem new"}},
+		{name: "relative", certs: "site.pem", path: filepath.Join(config.Path, "..", "site.pem"), want: []string{"cert site.pem new"}},
 		{name: "key beside", certs: file, path: file + ".key", want: []string{"cert " + file + ".key new"}},
 		{name: "both", certs: file, cas: file, path: file, want: []string{"cert " + file + " new", "ca-file " + file + " new"}},
 		{name: "second refused", certs: file, cas: file, path: file, no: "ca-file", err: true, want: []string{"cert " + file + " new", "cert " + file + " old"}},
 		{name: "first refused", certs: file, cas: file, path: file, no: "cert", err: true},
 		{name: "another file", certs: "/etc/lb/other.pem", path: file, err: true},
-		{name: "of a store", certs: "@web/site", path: file, err: true},
+		{name: "of a store", certs: "@web/site", path: file, want: []string{"cert @web/site new"}},
+		{name: "of a store and alone", certs: "@web/other.pem\n@web/site\n" + file, path: file, want: []string{"cert @web/site new", "cert " + file + " new"}},
+		{name: "another of a store", certs: "@web/other.pem\n" + file, path: file, want: []string{"cert " + file + " new"}},
+		{name: "base of the store", certs: "@/site.pem", path: file, err: true},
+		{name: "file at the base of the store", certs: "@/site.pem", path: "/elsewhere/site.pem", want: []string{"cert @/site.pem new"}},
+		{name: "key of a store", certs: "@web/site", path: "/etc/lb/site.key", err: true},
+		{name: "not told by the configuration", certs: "@twice/site.pem\n" + file, path: file, err: true},
+		{name: "of an unknown store", certs: "@nowhere/site\n" + file, path: file, err: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var open, content string
@@ -60,7 +79,7 @@ func TestReplaceLive(t *testing.T) {
 				}
 				return ""
 			})
-			s := &Server{Store: &store.Store{Path: filepath.Join("/etc/lb", "haproxy.cfg")}}
+			s := &Server{Store: config}
 			err := s.replaceLive(c.path, []byte("old\n"), []byte("new\n"))(t.Context(), runtime.At(sock.Path))
 			if (err != nil) != c.err {
 				t.Error(err)
