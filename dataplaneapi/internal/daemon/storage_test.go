@@ -149,6 +149,22 @@ frontend web
 		t.Error("there is a new worker")
 	}
 
+	// A certificate whose key is in a file of its own goes to the proxy with it.
+	cert, key := ca.issue(5, "apart.example")
+	h.sendFile(201, "POST", "storage/ssl_certificates", "apart.pem.key", key)
+	h.sendFile(201, "POST", "storage/ssl_certificates", "apart.pem", cert)
+	h.want(201, "POST", "storage/ssl_crt_lists/web.txt/entries", fmt.Sprintf(`{"file":%q}`, filepath.Join(h.dir, "ssl", "apart.pem")))
+	if got := served(t, h.port, "apart.example"); got != 5 {
+		t.Errorf("certificate %d is served for the new entry", got)
+	}
+	cert, key = ca.issue(55, "apart.example")
+	h.want(400, "PUT", "storage/ssl_certificates/apart.pem", cert) // the key is that of another
+	h.want(200, "PUT", "storage/ssl_certificates/apart.pem.key?skip_reload=true", key)
+	h.want(200, "PUT", "storage/ssl_certificates/apart.pem", cert)
+	if got := served(t, h.port, "apart.example"); got != 55 || h.worker() != worker {
+		t.Errorf("certificate %d is served by worker %s, once %s", got, h.worker(), worker)
+	}
+
 	// A whole list has no commands: in place, or by a reload.
 	third := filepath.Join(h.dir, "ssl", "c.pem")
 	h.sendFile(201, "POST", "storage/ssl_certificates", "c.pem", certificate("c.example", 3))

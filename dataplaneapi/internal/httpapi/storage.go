@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -239,6 +240,7 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 		type place struct {
 			kind     runtime.Kind
 			name, of string
+			keys     []string // files that may have the key of a certificate
 		}
 		text, _, err := s.Store.Text()
 		if err != nil {
@@ -259,7 +261,7 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 						return ladder.ErrNotLive // the proxy alone knows which file it is, or it is a part of it
 					}
 					if s.same(x.crt, path) {
-						places = append(places, place{k, name, name})
+						places = append(places, place{k, name, name, x.others})
 					}
 					continue
 				}
@@ -273,16 +275,27 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 				if !s.same(name+ext, path) {
 					continue
 				}
-				places = append(places, place{k, name + ext, of})
+				p := place{kind: k, name: name + ext, of: of}
+				if k == runtime.Cert && ext == "" {
+					p.keys = keysOf(path)
+				}
+				places = append(places, p)
 			}
 		}
 		if len(places) == 0 {
 			return ladder.ErrNotLive
 		}
 		for i, p := range places {
-			if err := c.SetSSL(ctx, p.kind, p.name, p.of, data); err != nil {
+			content := s.withKey(data, p.keys)
+			if len(content) != len(data) { // the next start has to find the key, too
+				err = s.Ladder.Validate(ctx, text)
+			}
+			if err == nil {
+				err = c.SetSSL(ctx, p.kind, p.name, p.of, content)
+			}
+			if err != nil {
 				for _, p := range places[:i] {
-					if back := c.SetSSL(ctx, p.kind, p.name, p.of, old); back != nil {
+					if back := c.SetSSL(ctx, p.kind, p.name, p.of, s.withKey(old, p.keys)); back != nil {
 						err = errors.Join(err, fmt.Errorf("and %s could not be taken back: %w", p.name, back))
 					}
 				}
@@ -291,6 +304,33 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 		}
 		return nil
 	}
+}
+
+// keysOf are the files that may stand beside a certificate with its key.
+func keysOf(path string) []string {
+	return []string{path + ".key", strings.TrimSuffix(path, ".crt") + ".key"}
+}
+
+// withKey adds the key of a certificate that is without one: the proxy has cert and key in memory as one, and would be left
+// with none.
+func (s *Server) withKey(data []byte, files []string) []byte {
+	if bytes.Contains(data, []byte("PRIVATE KEY-----")) {
+		return data
+	}
+	for _, file := range files {
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(filepath.Dir(s.Store.Path), file)
+		}
+		key, err := store.Read(file)
+		if err != nil || !bytes.Contains(key, []byte("PRIVATE KEY-----")) {
+			continue
+		}
+		both := slices.Concat(data, []byte("\n"), key)
+		if _, err := certinfo.Describe(both); err == nil {
+			return both
+		}
+	}
+	return data
 }
 
 // A load is a certificate of a crt-store, by its files.
@@ -477,7 +517,7 @@ func (s *Server) addLive(ctx context.Context, c *runtime.Client, path string, e 
 		if err != nil {
 			return err
 		}
-		if err := c.NewSSL(ctx, runtime.Cert, e.File, data); err != nil {
+		if err := c.NewSSL(ctx, runtime.Cert, e.File, s.withKey(data, keysOf(e.File))); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func TestReplaceLive(t *testing.T) {
 				}
 				return ""
 			})
-			s := &Server{Store: config}
+			s := &Server{Store: config, Ladder: &ladder.Ladder{}}
 			err := s.replaceLive(c.path, []byte("old\n"), []byte("new\n"))(t.Context(), runtime.At(sock.Path))
 			if (err != nil) != c.err {
 				t.Error(err)
