@@ -1,7 +1,6 @@
 package certinfo
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -12,9 +11,14 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/ocsp"
 )
 
 // Certificate is a file of certificates as the API shows it: the first one in it, and what is known of the file.
@@ -47,11 +51,45 @@ const maxChain = 10_000
 // ErrEmpty says that there is neither a certificate nor a key in a file.
 var ErrEmpty = errors.New("there is no certificate in the file")
 
+// File describes a file by its name: one that stands beside a certificate may be no PEM.
+func File(name string, data []byte) (*Certificate, error) {
+	switch filepath.Ext(name) {
+	case ".ocsp":
+		r, err := ocsp.ParseResponse(data, nil)
+		if err != nil {
+			return nil, fmt.Errorf("an OCSP response in DER is expected: %w", err)
+		}
+		return &Certificate{Serial: serial(r.SerialNumber), NotBefore: utc(r.ThisUpdate), NotAfter: utc(r.NextUpdate)}, nil
+	case ".sctl":
+		if !timestamps(data) {
+			return nil, errors.New("a list of signed certificate timestamps is expected")
+		}
+		return &Certificate{}, nil
+	}
+	return Describe(data)
+}
+
+// timestamps tells whether a file is a list of timestamps as TLS has it: its length and, with a length each, what is in it.
+func timestamps(data []byte) bool {
+	var list, one cryptobyte.String
+	s := cryptobyte.String(data)
+	if !s.ReadUint16LengthPrefixed(&list) || !s.Empty() || list.Empty() {
+		return false
+	}
+	for !list.Empty() {
+		if !list.ReadUint16LengthPrefixed(&one) || one.Empty() {
+			return false
+		}
+	}
+	return true
+}
+
 // Describe reads a PEM file. A key in it has to be that of the first certificate; a key alone, for a certificate in another
-// file, is accepted and described by its kind.
+// file, is accepted and described by its kind, and revocation lists by the first one.
 func Describe(data []byte) (*Certificate, error) {
 	var chain []*x509.Certificate
 	var key crypto.PublicKey
+	var revoked *x509.RevocationList
 	for {
 		var b *pem.Block
 		if b, data = pem.Decode(data); b == nil {
@@ -66,6 +104,14 @@ func Describe(data []byte) (*Certificate, error) {
 			if chain = append(chain, c); len(chain) > maxChain {
 				return nil, fmt.Errorf("there are more than %d certificates in the file", maxChain)
 			}
+		case b.Type == "X509 CRL":
+			l, err := x509.ParseRevocationList(b.Bytes)
+			if err != nil {
+				return nil, fmt.Errorf("revocation list: %w", err)
+			}
+			if revoked == nil {
+				revoked = l
+			}
 		case strings.HasSuffix(b.Type, "PRIVATE KEY") && key == nil:
 			k, err := public(b)
 			if err != nil {
@@ -74,10 +120,9 @@ func Describe(data []byte) (*Certificate, error) {
 			key = k
 		}
 	}
-	if len(bytes.TrimSpace(data)) > 0 && len(chain) == 0 && key == nil {
-		return nil, ErrEmpty
-	}
 	switch {
+	case len(chain) == 0 && key == nil && revoked != nil:
+		return &Certificate{Issuers: revoked.Issuer.String(), NotBefore: utc(revoked.ThisUpdate), NotAfter: utc(revoked.NextUpdate)}, nil
 	case len(chain) == 0 && key == nil:
 		return nil, ErrEmpty
 	case len(chain) == 0:
@@ -128,7 +173,7 @@ func describe(chain []*x509.Certificate) *Certificate {
 		domains = []string{x.Subject.CommonName}
 	}
 	c := &Certificate{
-		Subject: x.Subject.String(), Issuers: x.Issuer.String(), Serial: fmt.Sprintf("%X", x.SerialNumber.Bytes()),
+		Subject: x.Subject.String(), Issuers: x.Issuer.String(), Serial: serial(x.SerialNumber),
 		NotBefore: utc(x.NotBefore), NotAfter: utc(x.NotAfter),
 		Domains: strings.Join(domains, ","), IPs: strings.Join(ips, ","), Names: strings.Join(names, ", "),
 		Algorithm: algorithm(x.PublicKey), SHA1: fmt.Sprintf("%X", s1), SHA256: fmt.Sprintf("%X", s256),
@@ -139,6 +184,8 @@ func describe(chain []*x509.Certificate) *Certificate {
 	}
 	return c
 }
+
+func serial(n *big.Int) string { return fmt.Sprintf("%X", n.Bytes()) }
 
 func utc(t time.Time) *time.Time {
 	t = t.UTC()

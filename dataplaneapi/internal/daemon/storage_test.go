@@ -1,13 +1,19 @@
 package daemon
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/crypto/ocsp"
 )
 
 // reloaded waits for the reload of an answer.
@@ -163,6 +169,31 @@ frontend web
 	h.want(200, "PUT", "storage/ssl_certificates/apart.pem", cert)
 	if got := served(t, h.port, "apart.example"); got != 55 || h.worker() != worker {
 		t.Errorf("certificate %d is served by worker %s, once %s", got, h.worker(), worker)
+	}
+
+	// What stands beside a certificate, in the form that it has on the disk.
+	block, _ := pem.Decode([]byte(cert))
+	x, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	staple, err := ocsp.CreateResponse(ca.cert, ca.cert, ocsp.Response{Status: ocsp.Good, SerialNumber: x.SerialNumber, ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour)}, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.sendFile(201, "POST", "storage/ssl_certificates", "apart.pem.issuer", ca.pem)
+	h.sendFile(400, "POST", "storage/ssl_certificates", "apart.pem.ocsp", ca.pem)
+	h.sendFile(201, "POST", "storage/ssl_certificates", "apart.pem.ocsp", string(staple))
+	if h.read("ssl/apart.pem.ocsp") != string(staple) || h.worker() != worker {
+		t.Error("the response is another one on the disk, or there is a new worker")
+	}
+	c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", h.port), &tls.Config{ServerName: "apart.example", InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if got := c.ConnectionState().OCSPResponse; string(got) != string(staple) {
+		t.Errorf("%d bytes are stapled, want %d", len(got), len(staple))
 	}
 
 	// A whole list has no commands: in place, or by a reload.

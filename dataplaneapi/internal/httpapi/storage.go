@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func (s *Server) crtLists() *stored {
 }
 
 func describeCertificate(path string, data []byte) (any, error) {
-	c, err := certinfo.Describe(data)
+	c, err := certinfo.File(path, data)
 	if err != nil {
 		return nil, err
 	}
@@ -233,21 +234,31 @@ func (s *Server) file(ctx context.Context, r *request, path string, status int, 
 // beside are the endings of files that belong to the certificate of the name before.
 var beside = []string{".key", ".ocsp", ".issuer", ".sctl"}
 
+// held is where the proxy has a file in its memory.
+type held struct {
+	kind     runtime.Kind
+	name, of string   // of is the certificate that a file is beside
+	keys     []string // files that may have the key of a certificate
+}
+
+// coded is a content as the commands take it, which is text.
+func (p held) coded(data []byte) []byte {
+	if x := strings.TrimPrefix(p.name, p.of); x == ".ocsp" || x == ".sctl" {
+		return []byte(base64.StdEncoding.EncodeToString(data) + "\n")
+	}
+	return data
+}
+
 // replaceLive gives the proxy a new content of a file that it has in memory, under whatever names and as whatever it is
 // there: all of them, or none.
 func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 	return func(ctx context.Context, c *runtime.Client) error {
-		type place struct {
-			kind     runtime.Kind
-			name, of string
-			keys     []string // files that may have the key of a certificate
-		}
 		text, _, err := s.Store.Text()
 		if err != nil {
 			return err
 		}
 		loads := loadsOf(config.Parse(s.Store.Path, text))
-		var places []place
+		var places []held
 		for _, k := range runtime.Kinds {
 			names, err := c.NamesSSL(ctx, k)
 			if err != nil {
@@ -261,7 +272,7 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 						return ladder.ErrNotLive // the proxy alone knows which file it is, or it is a part of it
 					}
 					if s.same(x.crt, path) {
-						places = append(places, place{k, name, name, x.others})
+						places = append(places, held{k, name, name, x.others})
 					}
 					continue
 				}
@@ -275,7 +286,7 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 				if !s.same(name+ext, path) {
 					continue
 				}
-				p := place{kind: k, name: name + ext, of: of}
+				p := held{kind: k, name: name + ext, of: of}
 				if k == runtime.Cert && ext == "" {
 					p.keys = keysOf(path)
 				}
@@ -286,8 +297,8 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 			return ladder.ErrNotLive
 		}
 		for i, p := range places {
-			content := s.withKey(data, p.keys)
-			if len(content) != len(data) { // the next start has to find the key, too
+			content := s.withKey(p.coded(data), p.keys)
+			if p.keys != nil && len(content) > len(data) { // the next start has to find the key, too
 				err = s.Ladder.Validate(ctx, text)
 			}
 			if err == nil {
@@ -295,7 +306,7 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 			}
 			if err != nil {
 				for _, p := range places[:i] {
-					if back := c.SetSSL(ctx, p.kind, p.name, p.of, s.withKey(old, p.keys)); back != nil {
+					if back := c.SetSSL(ctx, p.kind, p.name, p.of, s.withKey(p.coded(old), p.keys)); back != nil {
 						err = errors.Join(err, fmt.Errorf("and %s could not be taken back: %w", p.name, back))
 					}
 				}
