@@ -44,6 +44,7 @@ func replyError(e *runtime.Error) *Error {
 	case runtime.Unknown(e.Reply):
 		line, _, _ := strings.Cut(e.Reply, "\n")
 		return &Error{http.StatusNotImplemented, fmt.Sprintf("%q: %s", e.Command, line)}
+	case strings.Contains(low, "no such file"): // that a command names, not the path
 	case strings.Contains(low, "no such"), strings.Contains(low, "can't find"), strings.Contains(low, "not found"), strings.Contains(low, "didn't find"), strings.Contains(low, "can't be found"),
 		strings.Contains(low, "doesn't exist"), strings.Contains(low, "does not exist"), strings.Contains(low, "not referenced by the configuration"):
 		code = http.StatusNotFound
