@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path"
 	"regexp"
 	"strings"
@@ -115,8 +116,9 @@ func (c *Client) transact(ctx context.Context, verb string, k Kind, name, of str
 		return &Error{firstWords(command), fmt.Sprintf("the ongoing transaction is about '%s'", open)}
 	}
 	reply, err = c.Do(ctx, command, payload)
-	// HAProxy hangs up upon a command that does not fit into its buffer.
-	if hungUp := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || err == nil && reply == ""; hungUp && len(payload) > smallBuffer {
+	// HAProxy hangs up upon a command that does not fit into its buffer. Whether the rest of the command is refused by the
+	// kernel, or is not sent since the reply is at its end, is chance.
+	if hungUp := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) || err == nil && reply == ""; hungUp && len(payload) > smallBuffer {
 		return &Error{firstWords(command), fmt.Sprintf("the proxy does not take %d bytes at once: see tune.bufsize", len(payload))}
 	}
 	if err != nil {

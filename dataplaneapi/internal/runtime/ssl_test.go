@@ -1,7 +1,11 @@
 package runtime
 
 import (
+	"bufio"
 	"context"
+	"io"
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -60,5 +64,42 @@ func TestSetSSL(t *testing.T) {
 		if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
 			t.Errorf("%s: %v, want %q", c.what, err, c.refused)
 		}
+	}
+}
+
+// A proxy that hangs up upon what is too much for it is understood, however the connection ends.
+func TestHangUp(t *testing.T) {
+	for name, end := range map[string]func(c *net.UnixConn, rd io.Reader){
+		"closed":         func(c *net.UnixConn, _ io.Reader) { c.Close() },
+		"half closed":    func(c *net.UnixConn, _ io.Reader) { c.CloseWrite() },
+		"read and ended": func(c *net.UnixConn, rd io.Reader) { io.Copy(io.Discard, rd); c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				for {
+					c, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					defer c.Close()
+					rd := bufio.NewReader(c)
+					if line, _ := rd.ReadString('\n'); strings.HasPrefix(line, "show") {
+						io.WriteString(c, "# filename\n")
+						c.Close()
+						continue
+					}
+					end(c.(*net.UnixConn), rd)
+				}
+			}()
+			defer ln.Close()
+			err = At(ln.Addr().String()).SetSSL(t.Context(), CAFile, "a.pem", "", []byte(strings.Repeat("x\n", 512<<10)))
+			if err == nil || !strings.Contains(err.Error(), "tune.bufsize") {
+				t.Error(err)
+			}
+		})
 	}
 }
