@@ -8,6 +8,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/logformat"
 	"github.com/forebay-lb/forebay/proxy/internal/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
@@ -30,6 +31,7 @@ func init() {
 		*neverLocal.MakeGlobal(c.Snap.Global) = true
 		return nil
 	}})
+	snapshot.AllowGlobal("pp2-never-send-local")
 }
 
 // edit gives a copy of what the server's line says so far: the original may

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/forebay-lb/forebay/proxy/internal/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
@@ -92,6 +94,38 @@ func TestRemovedFrontendFinishes(t *testing.T) {
 	}
 	if n := srv.Idle.Load(); n != 0 {
 		t.Errorf("%d idle connections are kept", n)
+	}
+}
+
+// Settings of HTTP/2 count for connections that begin after the configuration
+// came into force.
+func TestApplyHTTP2Settings(t *testing.T) {
+	b := newBed(t, 1)
+	p := freePorts(t, 1)
+	text := func(global string) string {
+		return "global\n" + global + head + fmt.Sprintf("frontend web\n bind 127.0.0.1:%d\n", p[0])
+	}
+	announced := func(id http2.SettingID) uint32 {
+		c := dial(t, p[0]).c
+		io.WriteString(c, http2.ClientPreface)
+		f := http2.NewFramer(c, c)
+		f.WriteSettings()
+		first, err := f.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ := first.(*http2.SettingsFrame).Value(id)
+		return n
+	}
+	b.start(text(""))
+	streams, webSockets := announced(http2.SettingMaxConcurrentStreams), announced(http2.SettingEnableConnectProtocol)
+	if streams != 100 || webSockets != 1 {
+		t.Errorf("%d streams, WebSockets %d", streams, webSockets)
+	}
+	b.apply(text(" tune.h2.fe.max-concurrent-streams 7\n h2-workaround-bogus-websocket-clients\n"))
+	streams, webSockets = announced(http2.SettingMaxConcurrentStreams), announced(http2.SettingEnableConnectProtocol)
+	if streams != 7 || webSockets != 0 {
+		t.Errorf("%d streams, WebSockets %d after the change", streams, webSockets)
 	}
 }
 

@@ -29,7 +29,12 @@ var inPlace = map[string]bool{
 	"hard-stop-after": true, "grace": true, "nosplice": true, "zero-warning": true, "localpeer": true,
 	"tune.http.maxhdr": true, "tune.maxaccept": true, "tune.cli.max-payload-size": true, "tune.maxrewrite": true,
 	"stats timeout": true, "stats maxconn": true, "stats socket": true,
+	"tune.glitches.kill.cpu-usage": true, "h2-workaround-bogus-websocket-clients": true,
 }
+
+// follows tells whether a change of a global keyword can be followed: those of
+// HTTP/2 count for connections that begin from then on.
+func follows(keyword string) bool { return inPlace[keyword] || strings.HasPrefix(keyword, "tune.h2.") }
 
 // AllowGlobal tells that a feature can follow changes of its keywords in the
 // global section.
@@ -214,7 +219,7 @@ func (d *differ) tell(format string, args ...any) {
 		d.out = append(d.out, Change{'~', d.s.title + ": " + text})
 		return
 	}
-	if inPlace[d.keyword] {
+	if follows(d.keyword) {
 		d.out = append(d.out, Change{'~', "global " + text})
 		return
 	}

@@ -16,6 +16,7 @@ func TestDiff(t *testing.T) {
 		},
 		{"binds", "frontend f\n bind :1001\n bind :1002\n", "frontend f\n bind :1001 maxconn 5\n bind :1003\n", "~ bind f/:1001: unset -> maxconn 5\n+ bind f/:1003\n- bind f/:1002\n"},
 		{"global in place", "global\n maxconn 5\n", "global\n maxconn 6\n node x\n", "~ global maxconn 5 -> 6\n~ global node unset -> x\n"},
+		{"HTTP/2 in place", "global\n tune.h2.log-errors none\n", "global\n h2-workaround-bogus-websocket-clients\n", "~ global h2-workaround-bogus-websocket-clients unset -> on\n~ global tune.h2.log-errors none -> unset\n"},
 		{"global not in place", "global\n nbthread 2\n", "global\n nbthread 4\n daemon\n", "! global nbthread 2 -> 4: needs a reload\n! global daemon unset -> on: needs a reload\n"},
 		{"global gone", "global\n nbthread 2\n maxconn 7\n", "", "! global nbthread 2 -> unset: needs a reload\n~ global maxconn 7 -> unset\n"},
 		{"global new", "", "global\n tune.bufsize 8192\n", "! global tune.bufsize unset -> 8192: needs a reload\n"},
