@@ -73,7 +73,13 @@ func TestWaitsAsHAProxy(t *testing.T) {
 					io.Copy(io.Discard, c)
 				}
 				c.Close()
-				lines[k] = waitTimes.ReplaceAllStringFunc(varying.ReplaceAllString(side.Line("log"+strconv.Itoa(i)), "CLIENT"), func(s string) string {
+				line := side.Line("log" + strconv.Itoa(i))
+				if side.Name == "haproxy" && strings.Contains(w.proxy, "timeout tunnel") {
+					// Both directions end at the same time. HAProxy says cD, but for a
+					// millisecond between its two clocks.
+					line = strings.Replace(line, " sD ", " cD ", 1)
+				}
+				lines[k] = waitTimes.ReplaceAllStringFunc(varying.ReplaceAllString(line, "CLIENT"), func(s string) string {
 					times := strings.Fields(s)[:2]
 					return positive.ReplaceAllString(strings.Join(times, " "), "${1}N")
 				})

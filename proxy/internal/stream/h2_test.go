@@ -156,7 +156,10 @@ func TestManyStreams(t *testing.T) {
 				fmt.Fprint(w, r.URL.Path, strings.Repeat(".", 20_000))
 			}), func(b *bed) {
 				b.be.Reuse = stream.ReuseAlways
-				b.be.Timeouts.Connect = 20 * time.Second // hundreds of handshakes are on their way at once
+				// Hundreds of handshakes are on their way at once, on a machine that may have
+				// more to do.
+				patient := stream.Timeouts{Client: time.Minute, Server: time.Minute, Connect: time.Minute}
+				b.fe.Timeouts, b.be.Timeouts = patient, patient
 			})
 			var wg sync.WaitGroup
 			for i := range 300 {

@@ -42,7 +42,7 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 	w := workertest.New(t, threads)
 	w.Init()
 	b := &bed{t: t, w: w}
-	times := stream.Timeouts{Client: 5 * time.Second, Server: 5 * time.Second, Connect: time.Second}
+	times := stream.Timeouts{Client: 20 * time.Second, Server: 20 * time.Second, Connect: 10 * time.Second}
 	b.be = &stream.Proxy{Name: "app", Backend: true, Mode: mode, Timeouts: times, Retries: 3, BE: stream.NewBackState("app", threads, time.Now())}
 	b.be.BE.SetBalance(stream.Balance{Algorithm: "roundrobin"}, false)
 	for i, a := range servers {
