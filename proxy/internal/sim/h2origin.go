@@ -214,7 +214,7 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 	}
 	open := 0
 	for _, x := range c.order {
-		if x.open() {
+		if x.open() && !x.told() {
 			open++
 		}
 	}
@@ -298,9 +298,7 @@ func (c *h2originConn) end(s *strand) error {
 }
 
 func (c *h2originConn) reset(s *strand, code http2.ErrCode) error {
-	// An answer without a body is complete with its head: the proxy need not wait
-	// for an empty frame.
-	if c.w.calm && !s.sentEnd && !(s.began && s.tail == nil && len(s.body) == 0) {
+	if c.w.calm && !s.sentEnd && !s.told() {
 		return fmt.Errorf("request %d: the proxy resets it although nothing went wrong: %v", s.t.id, code)
 	}
 	return nil

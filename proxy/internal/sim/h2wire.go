@@ -122,6 +122,10 @@ type strand struct {
 
 func (s *strand) open() bool { return !s.dead && !(s.sentEnd && s.gotEnd) }
 
+// told tells whether all of the message was sent but an empty frame that ends it:
+// without a body it is complete with its head, and the proxy need not wait.
+func (s *strand) told() bool { return s.began && s.tail == nil && len(s.body) == 0 }
+
 // wireOwner is the client or server that a wire belongs to.
 type wireOwner interface {
 	// head is a complete field block: a request when s is new, a response, or

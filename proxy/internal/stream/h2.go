@@ -383,7 +383,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 		case isRefused(err) && st.replayableBody() && st.Retries < be.Retries:
 			st.noReuse = true
 			return false, st.countRetry()
-		case isLost(err) && st.Reused:
+		case isLost(err) && st.Reused && l.s.ID > 1: // 1: it waited for the connection, which never served anyone
 			return false, st.retryReused()
 		default:
 			st.ErrText = err.Error()
