@@ -119,6 +119,7 @@ type serving struct {
 	written  bool
 	early    bool // does not wait for the body
 	cutAt    int  // of the bytes of the answer, -1: never
+	garbage  bool // it is no answer
 	cutHow   int
 	close    bool // after it
 	byClose  bool // its body ends with the connection
@@ -380,7 +381,7 @@ func (c *originConn) answer() {
 	if !c.w.calm && rnd.IntN(40) == 0 {
 		garbage := []string{"SSH-2.0-x\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", "\r\n\r\n\x00\x01\x02\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!"}
 		c.out = append(c.out, garbage[rnd.IntN(len(garbage))]...)
-		s.cutAt, s.cutHow = len(c.out), rnd.IntN(3)
+		s.cutAt, s.cutHow, s.garbage = len(c.out), rnd.IntN(3), true
 		return
 	}
 	body := content(t.id, saltResponse+16*s.a.nonce, s.a.length)
@@ -483,6 +484,9 @@ func (c *originConn) write() {
 		}
 	}
 	s := c.cur
+	if s != nil && s.cutAt == 0 && s.started && len(c.out) == 0 && !s.garbage {
+		s.cutAt = -1 // behind the last byte there is nothing to cut off
+	}
 	if s != nil && s.cutAt == 0 && s.started {
 		c.cutOff(s)
 		return
