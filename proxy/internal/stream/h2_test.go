@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
@@ -345,6 +347,44 @@ func TestClientGivesUp(t *testing.T) {
 			case <-told:
 			case <-time.After(10 * time.Second):
 				t.Error("the server was not told")
+			}
+		})
+	}
+}
+
+// ruleFunc is a rule of a test.
+type ruleFunc func(*stream.Stream) stream.Verdict
+
+func (f ruleFunc) Exec(st *stream.Stream) stream.Verdict { return f(st) }
+
+// A client that gives up a request that no backend has yet: a rule of the
+// frontend is in the middle of it, or its answer waits for the client's window.
+func TestClientGivesUpAtTheFrontend(t *testing.T) {
+	for name, rule := range map[string]func(st *stream.Stream) stream.Verdict{
+		"rule":   func(st *stream.Stream) stream.Verdict { st.R.Sleep(3600e9); return stream.Drop },
+		"answer": func(st *stream.Stream) stream.Verdict { st.Reply = stream.DefaultReply(403); return stream.Answer },
+	} {
+		t.Run(name, func(t *testing.T) {
+			begun, logged := make(chan struct{}), make(chan stream.Termination, 1)
+			b := newBed(t, stream.HTTP, []string{origin(t, hello)}, func(b *bed) {
+				b.fe.RequestRules = []stream.Rule{ruleFunc(func(st *stream.Stream) stream.Verdict {
+					close(begun)
+					return rule(st)
+				})}
+				b.fe.Log = func(st *stream.Stream) { logged <- st.Term }
+			})
+			h := dialH2(t, b.addr)
+			h.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			h.headers(1, true, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a")
+			<-begun
+			h.WriteRSTStream(1, http2.ErrCodeCancel)
+			select {
+			case term := <-logged:
+				if term.Cause != 'C' {
+					t.Errorf("%c%c", term.Cause, term.State)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("nothing was logged")
 			}
 		})
 	}

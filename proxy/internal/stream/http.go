@@ -666,7 +666,9 @@ var errClientLeft = errors.New("the client left")
 // clientLeft ends an exchange that the client gave up.
 func (st *Stream) clientLeft(state byte) {
 	st.end('C', state)
-	st.BE.BE.Counters[st.R.Index].ClientAborts.Add(1)
+	if b := st.BE.BE; b != nil { // nil: no backend has the request yet
+		b.Counters[st.R.Index].ClientAborts.Add(1)
+	}
 	if st.Srv != nil {
 		st.serverCounters().ClientAborts.Add(1)
 	}
