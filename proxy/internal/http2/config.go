@@ -45,9 +45,6 @@ type Config struct {
 	Glitches int
 	// ExtendedConnect announces SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441).
 	ExtendedConnect bool
-	// AcceptInvalid lets fragments ("#") into paths ("option
-	// accept-unsafe-violations-in-http-request").
-	AcceptInvalid bool
 }
 
 func (cfg *Config) window() uint32 {

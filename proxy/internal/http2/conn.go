@@ -21,6 +21,9 @@ type Conn struct {
 	Secure bool
 	// Lenient lets the connection live however many glitches there were.
 	Lenient bool
+	// AcceptInvalid lets fragments ("#") into paths ("option
+	// accept-unsafe-violations-in-http-request").
+	AcceptInvalid bool
 
 	cfg *Config
 	o   Owner
@@ -90,7 +93,7 @@ type Conn struct {
 // preface in the client's role, settings, and the connection's window.
 func (c *Conn) Init(cfg *Config, o Owner) {
 	*c = Conn{
-		Secure: c.Secure, Lenient: c.Lenient, cfg: cfg, o: o, out: c.out[:0], buckets: c.buckets,
+		Secure: c.Secure, Lenient: c.Lenient, AcceptInvalid: c.AcceptInvalid, cfg: cfg, o: o, out: c.out[:0], buckets: c.buckets,
 		recvWin: defaultWindow, sendWin: defaultWindow, recvInit: int64(cfg.window()), sendInit: defaultWindow,
 		peerFrame: minFrame, peerStreams: maxID, goAwayID: maxID, peerID: maxID,
 	}

@@ -176,7 +176,7 @@ func (h *head) joinCookies(first int) {
 
 // request makes a request of what was decoded and returns what is wrong with it.
 // end says that no body follows.
-func (h *head) request(req *message.Request, first int, end bool, cfg *Config) (why string) {
+func (h *head) request(req *message.Request, first int, end bool, c *Conn) (why string) {
 	p := &h.pseudo
 	auth := p[authority]
 	req.Version, req.KeepAlive = message.HTTP2, true
@@ -198,11 +198,11 @@ func (h *head) request(req *message.Request, first int, end bool, cfg *Config) (
 		req.Target = auth
 	} else {
 		switch {
-		case p[protocol] != nil && (len(auth) == 0 || req.Method != message.Connect || !cfg.ExtendedConnect || !http1.ValidToken(p[protocol])):
+		case p[protocol] != nil && (len(auth) == 0 || req.Method != message.Connect || !c.cfg.ExtendedConnect || !http1.ValidToken(p[protocol])):
 			return "unexpected protocol"
 		case !validScheme(p[scheme]):
 			return "no valid scheme"
-		case !validPath(p[path], req.Method, cfg.AcceptInvalid):
+		case !validPath(p[path], req.Method, c.AcceptInvalid):
 			return "no valid path"
 		}
 		req.Target = p[path]

@@ -357,7 +357,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 	why := c.dec.decode(block, &h)
 	end := f.has(flagEndStream)
 	if h.why == "" && why == "" {
-		h.why = h.request(s.Req, first, end, c.cfg)
+		h.why = h.request(s.Req, first, end, c)
 		h.kept = len(h.buf)
 	}
 	h.end(&s.Req.Header)

@@ -97,3 +97,40 @@ func TestResetBeforeItBegins(t *testing.T) {
 	}
 	c.Close()
 }
+
+// A fragment in the path is refused, but for "option
+// accept-unsafe-violations-in-http-request", as over HTTP/1.
+func TestH2Fragment(t *testing.T) {
+	for _, accept := range []bool{false, true} {
+		logged := make(chan string, 1)
+		b := newBed(t, stream.HTTP, []string{origin(t, hello)}, func(b *bed) {
+			if accept {
+				b.fe.Options |= stream.AcceptInvalidRequest
+			}
+			b.fe.Log = func(st *stream.Stream) { logged <- string(st.Req.Target) }
+		})
+		c := b.h2say(func(*http2.Framer, uint32) {}, []string{":method", "GET", ":scheme", "http", ":path", "/x#y", ":authority", "a"})
+		f := http2.NewFramer(nil, c)
+		for answered := false; !answered; {
+			fr, err := f.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch fr := fr.(type) {
+			case *http2.HeadersFrame:
+				if answered = true; !accept {
+					t.Error("it is answered")
+				}
+			case *http2.RSTStreamFrame:
+				if answered = true; accept || fr.ErrCode != http2.ErrCodeProtocol {
+					t.Errorf("accepted %v: %v", accept, fr)
+				}
+			}
+		}
+		if accept && !t.Failed() {
+			if got := <-logged; got != "http://a/x#y" {
+				t.Errorf("%q", got)
+			}
+		}
+	}
+}

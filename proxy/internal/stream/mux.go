@@ -108,6 +108,7 @@ func (m *mux) NewStream(s *http2.Stream) *message.Request {
 	st.W, st.R, st.Sess = m.w, m.r, m.sess
 	st.client = leg{st: st, m: m, s: s}
 	s.User = &st.client
+	m.AcceptInvalid = m.sess.Listener.Front.Load().Has(AcceptInvalidRequest)
 	return &st.Req
 }
 
