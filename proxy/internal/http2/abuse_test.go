@@ -414,6 +414,30 @@ func TestWindowStall(t *testing.T) {
 	})
 }
 
+// Heads need no window, and are bounded all the same.
+func TestUnreadHeads(t *testing.T) {
+	cl, sv := pair(t, Config{MaxStreams: 1000}, Config{MaxStreams: 1000})
+	settle(t, cl, sv, 0)
+	var open []*Stream
+	for {
+		s, err := cl.c.Open(get("/", "x", strings.Repeat("v", 10_000)), new(message.Response), nil, true)
+		if err != nil {
+			break
+		}
+		open = append(open, s)
+	}
+	if n := cl.c.Pending(); !cl.c.Full() || cl.c.Available() != 0 || n < maxHeads || n > maxHeads+11_000 {
+		t.Errorf("%d streams, %d bytes are pending", len(open), n)
+	}
+	settle(t, cl, sv, 0)
+	if cl.c.Full() || cl.c.Available() == 0 {
+		t.Error("it stays full")
+	}
+	for _, s := range open {
+		s.Close()
+	}
+}
+
 // More DATA than the windows allow, and window updates beyond all measure.
 func TestFlowControl(t *testing.T) {
 	t.Run("stream", func(t *testing.T) {

@@ -760,7 +760,7 @@ func (c *Conn) Idle() bool { return c.streams == 0 && c.pending == 0 }
 
 // Available is how many streams may be opened now (client role).
 func (c *Conn) Available() int {
-	if c.cfg.Server || c.Draining() {
+	if c.cfg.Server || c.Draining() || c.Full() {
 		return 0
 	}
 	n := min(int64(c.peerStreams), int64(c.cfg.maxStreams())) - int64(c.streams) - int64(len(c.late))

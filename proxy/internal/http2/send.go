@@ -2,9 +2,10 @@ package http2
 
 // Bounds of the output.
 const (
-	maxQueue = 64 << 10 // bytes queued, from which on no more DATA is taken
-	quota    = 16 << 10 // bytes that a stream may queue when others wait
-	minRoom  = 4 << 10  // bytes below which it is not worth a frame
+	maxQueue = 64 << 10     // bytes queued, from which on no more DATA is taken
+	maxHeads = 2 * maxQueue // and no more heads, which need no window
+	quota    = 16 << 10     // bytes that a stream may queue when others wait
+	minRoom  = 4 << 10      // bytes below which it is not worth a frame
 )
 
 // chunk is a part of the output: b[from:] is still to be sent.
@@ -54,6 +55,11 @@ func (c *Conn) Out() []byte {
 
 // Pending is how many bytes are to be sent.
 func (c *Conn) Pending() int { return c.pending }
+
+// Full tells whether no more heads are to be queued before some of the output was
+// sent. The owner keeps what it has to say meanwhile: a peer that reads nothing
+// would else have any number of answers waiting for it.
+func (c *Conn) Full() bool { return c.pending >= maxHeads }
 
 // Sent says that the first n bytes were sent. Streams that wait for room are
 // told.

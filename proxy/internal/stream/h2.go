@@ -231,22 +231,27 @@ func (st *Stream) upgradeH2() bool {
 }
 
 // sendHead sends a response's head to a client that speaks HTTP/2.
-func (st *Stream) sendHead(res *message.Response, end bool) {
+func (st *Stream) sendHead(res *message.Response, end bool) error {
+	if err := st.client.room(int64(st.FE.Timeouts.Client)); err != nil {
+		return err
+	}
 	st.client.s.SendHead(res, end)
 	st.client.m.touch()
 	st.BytesOut += int64(res.Size() + len("HTTP/2.0 200 \r\n\r\n"))
+	return nil
 }
 
 // replyH2 sends a reply of our own to a client that speaks HTTP/2.
 func (st *Stream) replyH2(res *message.Response, body []byte) bool {
-	st.sendHead(res, len(body) == 0)
-	if len(body) > 0 {
-		if err := st.client.send(body, true, int64(st.FE.Timeouts.Client)); err != nil {
-			st.end('C', 'D')
-			return false
-		}
-		st.BytesOut += int64(len(body))
+	err := st.sendHead(res, len(body) == 0)
+	if err == nil && len(body) > 0 {
+		err = st.client.send(body, true, int64(st.FE.Timeouts.Client))
 	}
+	if err != nil {
+		st.end('C', 'D')
+		return false
+	}
+	st.BytesOut += int64(len(body))
 	return true
 }
 
@@ -441,19 +446,20 @@ func (st *Stream) forwardH2(b *body) (complete bool) {
 	st.Status = res.Status
 	unread := st.headOnly && !b.done // "set-method" made the server send a body
 	b.done = b.done || unread
-	st.sendHead(res, b.done && len(b.trailers) == 0)
-	if !b.done {
-		rerr, werr := st.pumpH2(b, &out, int64(be.Timeouts.Server))
+	var rerr error
+	werr := st.sendHead(res, b.done && len(b.trailers) == 0)
+	if werr == nil && !b.done {
+		rerr, werr = st.pumpH2(b, &out, int64(be.Timeouts.Server))
 		st.BytesOut += out.sent
-		if rerr != nil || werr != nil {
-			st.failForward(rerr, werr)
-			st.truncated(res)
-			st.dropServerConn()
-			st.finishUpload()
-			return false
-		}
-	} else if len(b.trailers) > 0 {
+	} else if werr == nil && len(b.trailers) > 0 {
 		st.client.finish(b.trailers)
+	}
+	if rerr != nil || werr != nil {
+		st.failForward(rerr, werr)
+		st.truncated(res)
+		st.dropServerConn()
+		st.finishUpload()
+		return false
 	}
 	up.in.base = 0
 	if !st.finishUpload() {

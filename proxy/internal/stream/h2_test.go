@@ -304,6 +304,57 @@ func TestInterimAndTrailers(t *testing.T) {
 	}
 }
 
+// Heads need no window. A client that reads none of its answers has no more of
+// them kept for it than it may have requests at a time, and gets them all once it
+// reads.
+func TestUnreadHeads(t *testing.T) {
+	const total = 1000
+	large := strings.Repeat("v", 14_000)
+	var asked, logged atomic.Int64
+	all := make(chan struct{})
+	b := newBed(t, stream.HTTP, []string{origin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Large", large)
+		w.Header().Set("Content-Length", "0")
+		if r.URL.Path == "/all" && asked.Add(1) == total {
+			close(all)
+		}
+	})}, func(b *bed) {
+		b.streams = total
+		b.fe.Log = func(*stream.Stream) { logged.Add(1) }
+	})
+	h := dialH2(t, b.addr)
+	for i := range uint32(total) {
+		h.headers(2*i+1, true, ":method", "GET", ":scheme", "http", ":path", "/all", ":authority", "a")
+	}
+	select {
+	case <-all:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("%d requests reached the server", asked.Load())
+	}
+	if res, err := http.Get("http://" + b.addr + "/other"); err != nil {
+		t.Error(err)
+	} else {
+		res.Body.Close()
+	}
+	if n := logged.Load(); n >= total {
+		t.Errorf("%d answers are kept that nobody reads", n)
+	}
+	for n := 0; n < total; {
+		f, err := h.ReadFrame()
+		if err != nil {
+			t.Fatalf("after %d answers: %v", n, err)
+		}
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			if n++; f.PseudoValue("status") != "200" || !f.StreamEnded() {
+				t.Fatal(f)
+			}
+		case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+			t.Fatal(f)
+		}
+	}
+}
+
 // A client that gives up ends its stream alone, and the server is told.
 func TestClientGivesUp(t *testing.T) {
 	for _, o := range ways {

@@ -28,6 +28,7 @@ type bed struct {
 	// webSockets makes extended CONNECT be announced.
 	webSockets bool
 	idlePing   time.Duration
+	streams    int // at a time on a client's connection, 0: the default
 }
 
 type bedOption func(*bed)
@@ -61,6 +62,9 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 		Backends:  map[string]*stream.Proxy{"app": b.be},
 	}
 	snap.Global.H2NoWebSocket = !b.webSockets
+	if b.streams > 0 {
+		snap.Global.H2Front.MaxStreams = b.streams
+	}
 	w.SetSnapshot(snap)
 	bind := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1, TLS: b.tls, IdlePing: b.idlePing}
 	if threads > 1 {

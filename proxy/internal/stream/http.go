@@ -740,7 +740,10 @@ func (st *Stream) interim() bool {
 		return true
 	}
 	if st.client.on() {
-		st.sendHead(&st.Res, false)
+		if st.sendHead(&st.Res, false) != nil {
+			st.clientLeft('H')
+			return false
+		}
 		return true
 	}
 	head := http1.AppendResponse(st.R.Scratch[:0], &st.Res, http1.WriteOptions{})

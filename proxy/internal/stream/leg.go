@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/forebay-lb/forebay/proxy/internal/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
@@ -98,6 +99,25 @@ func (l *leg) wait(deadline int64) error {
 		return err
 	}
 	return l.read.Wait(l.st.R, deadline)
+}
+
+// room waits until the connection has room for a head. timeout is as for send.
+func (l *leg) room(timeout int64) error {
+	for l.m.Full() {
+		if err := l.s.Err(); err != nil {
+			return err
+		}
+		if l.m.flush(); !l.m.Full() {
+			break
+		}
+		if !slices.Contains(l.m.crowd, l) {
+			l.m.crowd = append(l.m.crowd, l)
+		}
+		if err := l.write.Wait(l.st.R, deadlineIn(l.st.R, timeout)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // send queues all of p, waiting for windows as needed. timeout is the longest

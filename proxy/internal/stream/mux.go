@@ -19,8 +19,9 @@ type mux struct {
 	sess  *Session    // of a client's connection
 	up    *ServerConn // of a server's
 	timer reactor.Timer
-	// unsettled wait for the peer's settings.
+	// unsettled wait for the peer's settings, crowd for room for a head.
 	unsettled  []*leg
+	crowd      []*leg
 	waiting    int   // streams that will be opened once the peer's settings have come
 	connecting bool  // the connection is being made: nothing is sent yet
 	dirty      bool  // in the list of those to be flushed
@@ -253,6 +254,7 @@ func (m *mux) flush() {
 			return
 		}
 		m.Sent(n)
+		m.admit()
 	}
 	if ok, err := m.conn.Flushed(); err != nil {
 		m.lost(err)
@@ -275,6 +277,18 @@ func (m *mux) flush() {
 			m.close()
 		}
 	}
+}
+
+// admit tells those who wait for it that there is room for heads again.
+func (m *mux) admit() {
+	if len(m.crowd) == 0 || m.Full() {
+		return
+	}
+	for _, l := range m.crowd {
+		l.write.Notify()
+	}
+	clear(m.crowd)
+	m.crowd = m.crowd[:0]
 }
 
 // die ends the connection after a violation of the protocol: a GOAWAY says why.

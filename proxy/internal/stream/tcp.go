@@ -49,10 +49,14 @@ func (st *Stream) tunnelHTTP() bool {
 	if st.client.on() {
 		st.Res.Status, st.Res.Upgrade = 200, nil // as an extended CONNECT is accepted
 		st.Res.Del("sec-websocket-accept")
-		st.sendHead(&st.Res, false)
-		st.tunnel(in)
+		err := st.sendHead(&st.Res, false)
+		if err != nil {
+			st.failWrite(err)
+		} else {
+			st.tunnel(in)
+		}
 		st.dropServerConn()
-		return true
+		return err == nil
 	}
 	head := http1.AppendResponse(st.R.Scratch[:0], &st.Res, http1.WriteOptions{})
 	st.BytesOut += int64(len(head))
