@@ -438,6 +438,37 @@ func TestUnreadHeads(t *testing.T) {
 	}
 }
 
+// One frame of settings changes windows once, however often it says so.
+func TestManySettings(t *testing.T) {
+	p := newPeer(t, server)
+	var s *Stream
+	p.o.request = func(got *Stream) { s = got }
+	p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})
+	p.get(1)
+	p.must()
+	s.SendHead(answer(200, message.Chunked, -1), false)
+	if n := s.SendData([]byte("hello"), true); n != 0 {
+		t.Fatal(n)
+	}
+	p.hear()
+	p.o.changes = 0
+	var all []xhttp2.Setting
+	for range 1000 {
+		all = append(all, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1}, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})
+	}
+	p.WriteSettings(all...)
+	p.must()
+	if p.o.changes != 0 || s.Room() != 0 {
+		t.Errorf("%d changes", p.o.changes)
+	}
+	p.WriteSettings(append(all, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 5})...)
+	p.must()
+	if p.o.changes != 1 || s.SendData([]byte("hello"), true) != 5 {
+		t.Errorf("%d changes", p.o.changes)
+	}
+	p.o.close(s)
+}
+
 // More DATA than the windows allow, and window updates beyond all measure.
 func TestFlowControl(t *testing.T) {
 	t.Run("stream", func(t *testing.T) {

@@ -429,37 +429,54 @@ func (c *Conn) settingsFrame(b []byte) error {
 }
 
 func (c *Conn) applySettings(b []byte) error {
+	window := c.sendInit
 	for ; len(b) >= 6; b = b[6:] {
-		n := binary.BigEndian.Uint32(b[2:])
-		switch binary.BigEndian.Uint16(b) {
+		id, n := binary.BigEndian.Uint16(b), binary.BigEndian.Uint32(b[2:])
+		if code, why := badSetting(id, n, c.cfg.Server); why != "" {
+			return c.fail(code, why)
+		}
+		switch id {
 		case setHeaderTable:
 			c.shrink = true // we use none, and say so
-		case setEnablePush:
-			if n > 1 || n == 1 && !c.cfg.Server {
-				return c.fail(ProtocolError, "invalid SETTINGS_ENABLE_PUSH")
-			}
 		case setMaxStreams:
 			c.peerStreams = n
 		case setInitialWindow:
-			if n > maxWindow {
-				return c.fail(FlowControl, "invalid SETTINGS_INITIAL_WINDOW_SIZE")
-			}
-			if err := c.changeWindows(int64(n)); err != nil {
-				return err
-			}
+			window = int64(n)
 		case setMaxFrame:
-			if n < minFrame || n > maxFrame {
-				return c.fail(ProtocolError, "invalid SETTINGS_MAX_FRAME_SIZE")
-			}
 			c.peerFrame = n
 		case setExtendedConnect:
-			if n > 1 || n == 0 && c.peerConnect {
-				return c.fail(ProtocolError, "invalid SETTINGS_ENABLE_CONNECT_PROTOCOL")
+			if n == 0 && c.peerConnect {
+				return c.fail(ProtocolError, "SETTINGS_ENABLE_CONNECT_PROTOCOL taken back")
 			}
 			c.peerConnect = n == 1
 		}
 	}
-	return nil
+	return c.changeWindows(window) // once: a frame may say thousands
+}
+
+// badSetting tells what is wrong with a setting of the peer's; "" is nothing.
+func badSetting(id uint16, n uint32, server bool) (ErrCode, string) {
+	switch {
+	case id == setEnablePush && (n > 1 || n == 1 && !server):
+		return ProtocolError, "invalid SETTINGS_ENABLE_PUSH"
+	case id == setInitialWindow && n > maxWindow:
+		return FlowControl, "invalid SETTINGS_INITIAL_WINDOW_SIZE"
+	case id == setMaxFrame && (n < minFrame || n > maxFrame):
+		return ProtocolError, "invalid SETTINGS_MAX_FRAME_SIZE"
+	case id == setExtendedConnect && n > 1:
+		return ProtocolError, "invalid SETTINGS_ENABLE_CONNECT_PROTOCOL"
+	}
+	return NoError, ""
+}
+
+// ValidSettings tells whether b may be what an HTTP2-Settings field says.
+func ValidSettings(b []byte) bool {
+	for ; len(b) >= 6; b = b[6:] {
+		if _, why := badSetting(binary.BigEndian.Uint16(b), binary.BigEndian.Uint32(b[2:]), true); why != "" {
+			return false
+		}
+	}
+	return len(b) == 0
 }
 
 // changeWindows is a change of the peer's SETTINGS_INITIAL_WINDOW_SIZE: windows
@@ -790,8 +807,8 @@ func (c *Conn) Crowded() bool {
 func (c *Conn) EachStream(f func(*Stream)) { c.each(f) }
 
 // Upgrade begins a connection that was HTTP/1 (RFC 7540 3.2, server role):
-// settings is the decoded HTTP2-Settings field, req the request that asked for
-// it, which becomes stream 1. The client's preface is still to come. Errors are
+// settings is the decoded HTTP2-Settings field, see [ValidSettings], req the
+// request that asked for it, which becomes stream 1. The client's preface is still to come. Errors are
 // [ErrTooLate] and *[Error].
 func (c *Conn) Upgrade(settings []byte, req *message.Request, user any) (*Stream, error) {
 	if !c.cfg.Server || c.total > 0 || c.gathered > 0 || c.started {
