@@ -1,6 +1,6 @@
 package http1
 
-// What HTTP/2 reads as HTTP/1 does.
+// What others read as HTTP/1 does.
 
 // ContentLength reads the value of a content-length field (RFC 9110 8.6). have
 // is what an earlier field said, -1 when there was none: both must be equal. one
@@ -47,6 +47,10 @@ func ValidToken(b []byte) bool {
 // FramingField tells of fields that have no business in trailers (RFC 9110
 // 6.5.1).
 func FramingField(name []byte) bool { return framing(name) }
+
+// HasElement tells whether a comma-separated list has an element, in whatever
+// case.
+func HasElement(list []byte, want string) bool { return hasElement(list, want) }
 
 // Trim cuts blanks off both ends.
 func Trim(b []byte) []byte { return trim(b) }

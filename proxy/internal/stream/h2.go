@@ -198,7 +198,7 @@ func (st *Stream) upgradeH2() bool {
 		return false
 	}
 	settings, err := base64.RawURLEncoding.DecodeString(string(text))
-	if err != nil || len(settings)%6 != 0 || len(settings) > 1024 {
+	if err != nil || !http2.ValidSettings(settings) || len(settings) > 1024 {
 		return false
 	}
 	q.Del("http2-settings")
@@ -228,6 +228,22 @@ func (st *Stream) upgradeH2() bool {
 		m.readable()
 	}
 	return true
+}
+
+// ignoreH2C makes a request for HTTP/2 that was not met one that asks for no
+// upgrade. A server that met it would make a tunnel, in which further requests
+// pass the rules by.
+func (st *Stream) ignoreH2C() {
+	q := &st.Req
+	for i := q.Next("upgrade", 0); i >= 0; i = q.Next("upgrade", i+1) {
+		if v := q.Fields[i].Value; http1.HasElement(v, "h2c") || http1.HasElement(v, "h2") {
+			q.Del("http2-settings")
+			q.Del("upgrade")
+			q.Del("connection")
+			q.Upgrade = nil
+			return
+		}
+	}
 }
 
 // sendHead sends a response's head to a client that speaks HTTP/2.

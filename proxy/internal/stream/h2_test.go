@@ -522,6 +522,42 @@ func TestUpgradeToH2(t *testing.T) {
 	}
 }
 
+// A request for h2c that is not met is one without: no server makes a tunnel of
+// it.
+func TestH2CIsIgnored(t *testing.T) {
+	const settings = "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\n"
+	for _, c := range []struct{ name, first, upgrade string }{
+		{"second request", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", settings + "Upgrade: h2c\r\n"},
+		{"no settings", "", "Connection: Upgrade\r\nUpgrade: h2c\r\n"},
+		{"cut settings", "", "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAAA\r\nUpgrade: h2c\r\n"},
+		{"impossible settings", "", "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAT_____\r\nUpgrade: h2c\r\n"},
+		{"one of several", "", settings + "Upgrade: foo, H2C\r\n"},
+		{"two fields", "", settings + "Upgrade: foo\r\nUpgrade: h2c\r\n"},
+		{"under TLS's name", "", settings + "Upgrade: h2\r\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBed(t, stream.HTTP, []string{origin(t, func(w http.ResponseWriter, r *http.Request) {
+				for _, name := range []string{"Upgrade", "Connection", "Http2-Settings"} {
+					if v := r.Header[name]; v != nil {
+						t.Errorf("the server got %s: %s", name, v)
+					}
+				}
+				fmt.Fprint(w, "plain")
+			})})
+			conn := b.dial()
+			r := bufio.NewReader(conn)
+			if c.first != "" {
+				io.WriteString(conn, c.first)
+				readResponse(t, r, "GET")
+			}
+			fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n", c.upgrade)
+			if res, body := readResponse(t, r, "GET"); res.StatusCode != 200 || body != "plain" {
+				t.Errorf("%d %q", res.StatusCode, body)
+			}
+		})
+	}
+}
+
 // A stop lets requests end and tells clients of HTTP/2 to go elsewhere.
 func TestSoftStopH2(t *testing.T) {
 	begun, end := make(chan struct{}), make(chan struct{})

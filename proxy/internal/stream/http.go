@@ -173,8 +173,8 @@ func (st *Stream) exchange() (keep bool) {
 		st.finish()
 		return false
 	}
-	if st.Req.Upgrade != nil {
-		st.upgradeH2()
+	if st.Req.Upgrade != nil && !st.upgradeH2() {
+		st.ignoreH2C()
 	}
 	return st.serve()
 }
