@@ -173,6 +173,7 @@ var h2decisions = map[string]string{
 	"port":      "CONNECT needs a port (RFC 9110 9.3.6)",
 	"tunnel":    "a 2xx to CONNECT has no content-length (RFC 9110 9.3.6), and a tunnel lasts until both sides have ended it",
 	"websocket": "the key is random, and 2.6 writes its name in capitals",
+	"other":     "an extended CONNECT for what is no WebSocket is answered with 501 (RFC 9220 3); 2.6 says 500",
 	"order":     "2.6 adds transfer-encoding after connection",
 	"204":       "a 204 has no content-length (RFC 9110 8.6)",
 	"fields":    "te and host are fields of requests, and not passed on with responses",
@@ -449,6 +450,7 @@ func h2cases() []h2case {
 	head("extended CONNECT without its authority", ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/x")
 	head("extended CONNECT without its path", ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":authority", "a")
 	head("extended CONNECT without its scheme", ":method", "CONNECT", ":protocol", "websocket", ":path", "/x", ":authority", "a")
+	head("extended CONNECT for something else", ":method", "CONNECT", ":protocol", "foo", ":scheme", "http", ":path", "/x", ":authority", "a").as("other")
 	ws := say("extended CONNECT", func(h *h2conn) {
 		h.head(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/x", ":authority", "a", "sec-websocket-version", "13")
 		h.WriteData(1, true, nil)

@@ -197,9 +197,13 @@ func (st *Stream) serve() (keep bool) {
 	}
 
 	if st.frontend() && st.route() {
-		if st.client.on() && st.client.s.Err() != nil {
+		switch {
+		case st.client.on() && st.client.s.Err() != nil:
 			st.clientLeft('R') // rules have seen it, and it is logged: the server is spared
-		} else {
+		case st.extended && !st.webSocket():
+			st.ErrText = "extended CONNECT for something else than a WebSocket"
+			st.fail(501, 'P', 'R')
+		default:
 			keep = st.proxy()
 		}
 	}

@@ -247,6 +247,18 @@ func TestWebSocketRefused(t *testing.T) {
 			t.Errorf("%v", f)
 		}
 	})
+	t.Run("for something else", func(t *testing.T) {
+		for _, protocol := range []string{"h2c", "connect-udp"} {
+			for _, to := range [][]bedOption{{webSockets}, {webSockets, toH2}} {
+				b := newBed(t, stream.HTTP, []string{origin(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") })}, to...)
+				h := dialH2(t, b.addr)
+				h.headers(1, false, ":method", "CONNECT", ":protocol", protocol, ":scheme", "http", ":path", "/chat", ":authority", "h")
+				if f := h.next(); field(f, ":status") != "501" {
+					t.Errorf("%s: %v", protocol, f)
+				}
+			}
+		}
+	})
 	t.Run("ws h1", func(t *testing.T) {
 		b := newBed(t, stream.HTTP, []string{echoing(t)}, toH2, webSockets, func(b *bed) {
 			for _, srv := range b.be.BE.Servers() {
