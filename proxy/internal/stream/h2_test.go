@@ -441,6 +441,37 @@ func TestClientGivesUpAtTheFrontend(t *testing.T) {
 	}
 }
 
+// A client that gives up an answer that waits for its window counts once.
+func TestAbortIsCountedOnce(t *testing.T) {
+	logged := make(chan stream.Termination, 1)
+	b := newBed(t, stream.HTTP, []string{origin(t, hello)}, func(b *bed) {
+		b.fe.Log = func(st *stream.Stream) { logged <- st.Term }
+	})
+	h := dialH2(t, b.addr)
+	h.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	h.headers(1, true, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a")
+	for answered := false; !answered; {
+		f, err := h.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, answered = f.(*http2.MetaHeadersFrame)
+	}
+	h.WriteRSTStream(1, http2.ErrCodeCancel)
+	select {
+	case term := <-logged:
+		if term != (stream.Termination{Cause: 'C', State: 'D'}) {
+			t.Errorf("%c%c", term.Cause, term.State)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was logged")
+	}
+	of, ofServer := &b.be.BE.Counters[0].ClientAborts, &b.be.BE.Servers()[0].Counters[0].ClientAborts
+	if n, m := of.Load(), ofServer.Load(); n != 1 || m != 1 {
+		t.Errorf("%d aborts are counted, %d of the server's", n, m)
+	}
+}
+
 // A response that breaks off is not mistaken for a complete one.
 func TestBrokenResponse(t *testing.T) {
 	for _, o := range ways {

@@ -53,6 +53,7 @@ type exchangeState struct {
 	routed      bool // counted at the backend
 	bodyStarted bool
 	quiet       bool // not logged: monitor requests
+	left        bool // the client gave the exchange up, and that was counted
 	half        bool // one direction of a tunnel has ended
 	firstEnd    byte // which: 'C' or 'S'
 	noReuse     bool // the next attempt takes a new connection
@@ -667,9 +668,14 @@ var errNotAsked = &http1.Error{Status: 502, Reason: "101 without an upgrade in t
 
 var errClientLeft = errors.New("the client left")
 
-// clientLeft ends an exchange that the client gave up.
+// clientLeft ends an exchange that the client gave up. It may be found out in
+// several places, and is counted once.
 func (st *Stream) clientLeft(state byte) {
 	st.end('C', state)
+	if st.left {
+		return
+	}
+	st.left = true
 	if b := st.BE.BE; b != nil { // nil: no backend has the request yet
 		b.Counters[st.R.Index].ClientAborts.Add(1)
 	}
