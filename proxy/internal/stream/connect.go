@@ -277,7 +277,7 @@ func (st *Stream) reuse() bool {
 			continue
 		}
 		if how == ReuseAggressive && s.Requests <= 1 && c.uses < 2 {
-			return false
+			continue // it has not proved that it can be used again
 		}
 		pool.TakeAt(i)
 		if c.HungUp() || c.mux == nil && c.FD.CanRead() || c.mux != nil && c.mux.Available() == 0 || !c.fits(st.Srv, name) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,6 +212,56 @@ func TestUpgradeTunnel(t *testing.T) {
 	c.CloseWrite()
 	if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil {
 		t.Errorf("%q %v", rest, err)
+	}
+}
+
+// "http-reuse aggressive" takes a connection that was used again for a client's
+// first request, also when one that was not is newer.
+func TestReuseAggressive(t *testing.T) {
+	var gates sync.Map // of the requests that wait, by path
+	arrived := make(chan string, 3)
+	b := newBed(t, stream.HTTP, []string{origin(t, func(w http.ResponseWriter, r *http.Request) {
+		if g, waits := gates.Load(r.URL.Path); waits {
+			arrived <- r.RemoteAddr
+			<-g.(chan struct{})
+		}
+		io.WriteString(w, r.RemoteAddr)
+	})}, func(b *bed) { b.be.Reuse = stream.ReuseAggressive })
+	type client struct {
+		c net.Conn
+		r *bufio.Reader
+	}
+	begin := func() client { c := b.dial(); return client{c, bufio.NewReader(c)} }
+	ask := func(c client, path string) { fmt.Fprintf(c.c, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path) }
+	answer := func(c client) string { _, body := readResponse(t, c.r, "GET"); return body }
+	gate := func(path string) chan struct{} { g := make(chan struct{}); gates.Store(path, g); return g }
+
+	one := begin()
+	ask(one, "/")
+	proven := answer(one)
+	if ask(one, "/"); answer(one) != proven {
+		t.Fatal("a second request goes over another connection")
+	}
+	// A connection beside it, which becomes idle later.
+	first, second := gate("/1"), gate("/2")
+	ask(one, "/1")
+	if a := <-arrived; a != proven {
+		t.Fatal("a later request goes over another connection")
+	}
+	two := begin()
+	ask(two, "/2")
+	<-arrived
+	close(first)
+	answer(one)
+	close(second)
+	if a := answer(two); a == proven {
+		t.Fatal("two requests at a time on one connection")
+	}
+	for range 3 {
+		c := begin()
+		if ask(c, "/"); answer(c) != proven {
+			t.Error("a first request goes over a new connection")
+		}
 	}
 }
 
