@@ -49,6 +49,7 @@ func silentDrop(l *Line) (Exec, error) {
 		vanish(st.Sess, ttl)
 		if phase != Connection {
 			answered(st, 'P', phase)
+			st.Leave()
 		}
 		return stream.Drop
 	}, nil
@@ -58,6 +59,9 @@ func silentDrop(l *Line) (Exec, error) {
 // kernel forgets the connection and sends nothing. That takes privileges; without
 // them, or with a ttl, a RST is sent that does not get farther than ttl hops.
 func vanish(s *stream.Session, ttl int) {
+	if !s.IsOpen() {
+		return // of HTTP/2: the client has closed it, or another of its requests has
+	}
 	sys, fd := s.Reactor().Sys, s.Fd()
 	if ttl == 0 {
 		if sys.SetsockoptInt(fd, syscall.IPPROTO_TCP, unix.TCP_REPAIR, 1) == 0 {

@@ -62,6 +62,12 @@ type Proxied struct {
 
 // Local is the local address of the connection itself: a system call.
 func (s *Session) Local() reactor.Addr {
+	if !s.IsOpen() {
+		if s.mux != nil {
+			return s.mux.local
+		}
+		return reactor.Addr{}
+	}
 	a, _ := s.Reactor().Sys.Getsockname(s.Fd())
 	return a
 }

@@ -173,6 +173,16 @@ func (st *Stream) Panicked() {
 	st.client.close() // the stream is not pooled: nobody knows its shape
 }
 
+// Leave closes a client's connection of HTTP/2 with all of its exchanges, st
+// among them, without a word: for rules that drop a connection. Of HTTP/1 the
+// connection ends with its exchange.
+func (st *Stream) Leave() {
+	if st.client.on() {
+		st.left = true // not the client
+		st.Sess.close()
+	}
+}
+
 // clientReset ends an exchange whose client gave it up.
 func (st *Stream) clientReset() {
 	if st.co == nil {

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
@@ -438,6 +440,97 @@ func TestClientGivesUpAtTheFrontend(t *testing.T) {
 				t.Fatal("nothing was logged")
 			}
 		})
+	}
+}
+
+// A client's connection may be closed while exchanges of HTTP/2 go on: they are
+// logged with the addresses that it had.
+func TestConnectionClosedMeanwhile(t *testing.T) {
+	begun := make(chan struct{})
+	logged := make(chan [2]reactor.Addr, 1)
+	b := newBed(t, stream.HTTP, []string{origin(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-r.Context().Done()
+	})}, func(b *bed) {
+		b.fe.Log = func(st *stream.Stream) { logged <- [2]reactor.Addr{st.Sess.Src, st.Sess.Dst()} }
+	})
+	h := dialH2(t, b.addr)
+	h.headers(1, true, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a")
+	<-begun
+	want := [2]string{h.conn.LocalAddr().String(), b.addr}
+	h.conn.Close()
+	select {
+	case got := <-logged:
+		if got := [2]string{got[0].String(), got[1].String()}; got != want {
+			t.Errorf("from and to %v, want %v", got, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was logged")
+	}
+}
+
+// A rule that drops a connection of HTTP/2 ends all of it, and the client is told
+// nothing. A malformed request that came with it is logged all the same.
+func TestLeave(t *testing.T) {
+	waits := make(chan struct{})
+	logged, failed := make(chan string, 2), make(chan struct{}, 1)
+	b := newBed(t, stream.HTTP, []string{origin(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(waits)
+		<-r.Context().Done()
+	})}, func(b *bed) {
+		b.fe.RequestRules = []stream.Rule{ruleFunc(func(st *stream.Stream) stream.Verdict {
+			if !bytes.HasSuffix(st.Req.Target, []byte("/leave")) {
+				return stream.Continue
+			}
+			st.Term = stream.Termination{Cause: 'P', State: 'R'}
+			st.Leave()
+			return stream.Drop
+		})}
+		b.fe.Log = func(st *stream.Stream) { logged <- fmt.Sprintf("%s %c", st.Req.PathQuery(), st.Term.Cause) }
+		b.fe.LogFail = func(s *stream.Session, _ error) { s.AsStream(func(*stream.Stream) { failed <- struct{}{} }) }
+	})
+	c := b.dial()
+	var out bytes.Buffer
+	h := newRawH2(t, c)
+	h.Framer = http2.NewFramer(&out, c)
+	out.WriteString(http2.ClientPreface)
+	h.WriteSettings()
+	h.headers(1, true, ":method", "GET", ":scheme", "http", ":path", "/waits", ":authority", "a")
+	c.Write(out.Bytes())
+	<-waits
+	out.Reset()
+	h.headers(3, true, ":method", "GET", ":scheme", "http", ":path", "/leave", ":authority", "a")
+	h.headers(5, true, ":method", "GET", ":scheme", "http", ":path", "malformed", ":authority", "a")
+	c.Write(out.Bytes())
+	for {
+		f, err := h.ReadFrame()
+		if err != nil {
+			break
+		}
+		if f.Header().StreamID != 0 {
+			t.Errorf("the client is told %v", f)
+		}
+	}
+	over := time.After(10 * time.Second)
+	var got []string
+	for len(got) < 3 {
+		select {
+		case <-failed:
+			got = append(got, "malformed")
+		case l := <-logged:
+			got = append(got, l)
+		case <-over:
+			t.Fatalf("%q was logged", got)
+		}
+	}
+	if !slices.Contains(got, "/waits C") || !slices.Contains(got, "/leave P") {
+		t.Error(got)
+	}
+	if n := b.be.BE.Counters[0].ClientAborts.Load(); n != 1 {
+		t.Errorf("%d clients gave up", n)
+	}
+	if n := b.w.Reactors[0].Panics.Load(); n != 0 {
+		t.Errorf("%d panics", n)
 	}
 }
 

@@ -28,7 +28,8 @@ type mux struct {
 	dying      bool  // nothing but the end is awaited
 	until      int64 // for how long, on the reactor's clock
 	pinger     *pinger
-	gone       bool // the connection is closed
+	gone       bool         // the connection is closed
+	local      reactor.Addr // of a connection that is closed before its streams have ended
 }
 
 // muxes is one reactor's connections that have something to send.
@@ -353,6 +354,9 @@ func (m *mux) close() {
 func (m *mux) closed() {
 	if m.gone {
 		return
+	}
+	if m.sess != nil && m.Streams() > 0 {
+		m.local = m.sess.Local()
 	}
 	m.gone, m.dying = true, true
 	m.r.Remove(&m.timer)

@@ -255,6 +255,9 @@ func (s *Session) timedOut() {
 // attach gives the session a stream.
 func (s *Session) attach() *Stream {
 	r := s.Reactor()
+	if s.mux != nil {
+		r = s.mux.r // the connection may be closed
+	}
 	w := s.Listener.worker
 	st := w.streams[r.Index].get()
 	st.W, st.R, st.Sess = w, r, s
