@@ -445,7 +445,7 @@ func (w *World) Splice(from, to int, n int, more bool) (int, errno) {
 		if room <= 0 {
 			return -1, syscall.EAGAIN
 		}
-		buf := make([]byte, 1+w.rnd.IntN(room))
+		buf := make([]byte, min(1+w.rnd.IntN(room), max(len(f.end.rx), 1)))
 		k, no := f.end.read(buf)
 		if no != 0 {
 			return -1, no

@@ -309,11 +309,31 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 				word, _, _ := strings.Cut(strings.TrimPrefix(string(st.Req.PathQuery()), "/"), "/")
 				return word
 			}}}
+			if !w.calm && rnd.IntN(3) == 0 {
+				p.RequestRules = []stream.Rule{moody{w}}
+			}
 		}
 		snap.Frontends[p.Name] = p
 		snap.Proxies = append(snap.Proxies, p)
 	}
 	return snap
+}
+
+// moody is a rule of a frontend that takes its time now and then, and now and then
+// answers by itself, before a backend has the request.
+type moody struct{ w *World }
+
+// Exec is the rule.
+func (m moody) Exec(st *stream.Stream) stream.Verdict {
+	rnd := m.w.rnd
+	if rnd.IntN(8) == 0 && st.R.Sleep(rnd.Int64N(1e9)) != nil {
+		return stream.Drop
+	}
+	if rnd.IntN(8) > 0 {
+		return stream.Continue
+	}
+	st.Reply = &stream.Reply{Status: 403, Body: make([]byte, rnd.IntN(40_000))}
+	return stream.Answer
 }
 
 // drawH2 draws the settings of HTTP/2.
@@ -464,6 +484,7 @@ func (w *World) log(st *stream.Stream) {
 		if src := addrPort(st.Sess.Src); src != t.route.src {
 			w.failf("request %d comes from %v, and is logged as one from %v", id, t.route.src, src)
 		}
+		st.Sess.Dst() // as "%fi" does, whether or not the connection is still there
 		if t.logs++; t.logs > 1 {
 			w.failf("request %d was logged twice", id)
 		}

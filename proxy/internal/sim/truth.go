@@ -158,7 +158,7 @@ func (w *World) answerBegins(t *truth, h *head) error {
 			return nil
 		}
 		switch h.status {
-		case 400, 408, 502, 503, 504, 500:
+		case 400, 403, 408, 502, 503, 504, 500:
 		default:
 			return fmt.Errorf("request %d: a %d that no server sent", t.id, h.status)
 		}
