@@ -1,6 +1,7 @@
 package ssl
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -65,8 +66,10 @@ type Info struct {
 	// of all. They are kept by resumed sessions.
 	CErr, CAErr, CADepth, Verify int
 	// Secrets are those of the connection in the form of NSS's key log, kept for
-	// "tune.ssl.keylog on" and fetches that need them.
+	// "tune.ssl.keylog on" and fetches that need them; with them, what identifies
+	// the session.
 	Secrets []byte
+	session []byte
 
 	hello   *hello            // nil: nothing was captured
 	clients *clients          // who verifies the client, nil: nobody
@@ -405,6 +408,9 @@ func (b *Bind) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	info := &Info{Bind: b, SNI: hello.ServerName}
 	if t := transport.Of(hello.Conn); t != nil {
 		t.Note = info
+		if b.keyLog {
+			t.KeepServerHello()
+		}
 		if t.Capture > 0 {
 			info.hello = capture(hello, t, t.Capture)
 		}
@@ -452,13 +458,17 @@ func (pl *plan) personal(c *tls.Config, info *Info) *tls.Config {
 	if pl.bind.keyLog {
 		c.KeyLogWriter = info
 	}
-	if pl.client == nil {
-		return c
+	if pl.client != nil {
+		c.VerifyConnection = func(s tls.ConnectionState) error { return pl.client.verify(&s, info, time.Now()) }
 	}
-	c.VerifyConnection = func(s tls.ConnectionState) error { return pl.client.verify(&s, info, time.Now()) }
 	if wrap, unwrap := c.WrapSession, c.UnwrapSession; wrap != nil {
 		c.WrapSession = func(s tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
-			ss.Extra = append(ss.Extra, info.results())
+			if pl.client != nil {
+				ss.Extra = append(ss.Extra, info.results())
+			}
+			if pl.bind.keyLog {
+				ss.Extra = append(ss.Extra, info.identify(s.DidResume))
+			}
 			return wrap(s, ss)
 		}
 		c.UnwrapSession = func(ticket []byte, s tls.ConnectionState) (*tls.SessionState, error) {
@@ -470,6 +480,16 @@ func (pl *plan) personal(c *tls.Config, info *Info) *tls.Config {
 		}
 	}
 	return c
+}
+
+// identify gives what a session keeps to be identified with when it is resumed:
+// see [Info.restore].
+func (i *Info) identify(resumed bool) []byte {
+	if !resumed || i.session == nil {
+		i.session = make([]byte, sessionID)
+		rand.Read(i.session)
+	}
+	return append([]byte{'i'}, i.session...)
 }
 
 // maxSecrets bounds what is kept for "tune.ssl.keylog", in bytes.

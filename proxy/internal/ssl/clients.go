@@ -123,11 +123,14 @@ func (i *Info) results() []byte {
 	return []byte{'v', byte(i.CErr), byte(i.CAErr), byte(i.CADepth), byte(i.Verify)}
 }
 
-// restore takes the results of a resumed session.
+// restore takes the results of a resumed session, and what identifies it.
 func (i *Info) restore(extra [][]byte) {
 	for _, b := range extra {
-		if len(b) == 5 && b[0] == 'v' {
+		switch {
+		case len(b) == 5 && b[0] == 'v':
 			i.CErr, i.CAErr, i.CADepth, i.Verify = int(b[1]), int(b[2]), int(b[3]), int(b[4])
+		case len(b) == 1+sessionID && b[0] == 'i':
+			i.session = b[1:]
 		}
 	}
 }

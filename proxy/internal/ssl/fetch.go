@@ -2,7 +2,6 @@ package ssl
 
 import (
 	"crypto/tls"
-	"fmt"
 
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/sample"
@@ -49,15 +48,6 @@ func (s side) is(name string, get func(t *transport.TLS) bool) {
 	sample.RegisterFetch(sample.Fetch{Name: s.prefix + name, Out: sample.Bool, Where: s.where, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
 		return func(st *stream.Stream, v *sample.Value, n int) bool { return n <= 0 && v.SetBool(get(s.of(st))) }, nil
 	}})
-}
-
-// refuse registers fetches that there is no way to serve.
-func (s side) refuse(why string, out sample.Type, list ...string) {
-	for _, name := range list {
-		sample.RegisterFetch(sample.Fetch{Name: s.prefix + name, Out: out, Where: s.where, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
-			return nil, fmt.Errorf("not available: %s", why)
-		}})
-	}
 }
 
 func bin(v *sample.Value, b []byte) bool {
@@ -118,8 +108,6 @@ func init() {
 				return v.SetStr(st.Req.Copy(code.Append(buf[:0])))
 			}},
 		)
-		s.refuse("Go's crypto/tls does not tell the identifier of a session", sample.Bin, "_session_id")
-		s.refuse("Go's crypto/tls does not tell the server's random number", sample.Bin, "_server_random")
 	}
 	front.is("_has_sni", func(t *transport.TLS) bool { return sni(t) != "" })
 	front.add(

@@ -133,15 +133,24 @@ frontend f
 // clear if cfg is nil.
 func fields(t *testing.T, side *oracle.Side, bind string, cfg *tls.Config, n int) []string {
 	t.Helper()
+	return requestOver(t, side, bind, func(c net.Conn) net.Conn {
+		if cfg != nil {
+			c = tls.Client(c, cfg)
+		}
+		return c
+	}, n)
+}
+
+// requestOver does the same over what a function makes of the connection.
+func requestOver(t *testing.T, side *oracle.Side, bind string, over func(net.Conn) net.Conn, n int) []string {
+	t.Helper()
 	c, err := net.Dial("tcp", side.Addr(bind))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(20 * time.Second))
-	if cfg != nil {
-		c = tls.Client(c, cfg)
-	}
+	c = over(c)
 	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: name.example\r\nConnection: close\r\n\r\n")
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {

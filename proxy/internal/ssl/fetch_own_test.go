@@ -157,12 +157,9 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// What crypto/tls does not tell is refused with the reason, and so are arguments
-// that make no sense.
+// Arguments that make no sense are refused.
 func TestRefusedFetches(t *testing.T) {
 	for expr, want := range map[string]string{
-		"ssl_fc_session_id":        "crypto/tls does not tell the identifier of a session",
-		"ssl_bc_server_random":     "crypto/tls does not tell the server's random number",
 		"ssl_c_s_dn(CN,1,rfc4514)": "only rfc2253 or a blank value are currently supported as the format argument.",
 		"ssl_c_s_dn(CN,x)":         "not a number",
 		"ssl_fc_cipherlist_bin(2)": "not a valid filter option",
@@ -171,6 +168,16 @@ func TestRefusedFetches(t *testing.T) {
 		_, text := load("defaults\n mode http\n timeout client 1s\nfrontend f\n bind 127.0.0.1:22110\n http-request set-header a %[" + expr + "]\n")
 		if !strings.Contains(text, want) {
 			t.Errorf("%s: %s", expr, text)
+		}
+	}
+}
+
+// A secret that crypto/tls does not tell is warned of where it would be looked for.
+func TestMissingSecretIsWarnedOf(t *testing.T) {
+	for _, on := range []string{"on", "off"} {
+		s, text := load("global\n tune.ssl.keylog " + on + "\ndefaults\n mode http\n timeout client 1s\nfrontend f\n bind 127.0.0.1:22110\n http-request set-header a %[ssl_fc_exporter_secret]\n")
+		if s == nil || strings.Contains(text, "'ssl_fc_exporter_secret' : Go's crypto/tls does not tell this secret.") != (on == "on") {
+			t.Errorf("%s: %s", on, text)
 		}
 	}
 }

@@ -263,8 +263,10 @@ func (w *wire) Read(p []byte) (int, error) {
 	for {
 		n, err := w.c.FD.TryRead(p)
 		if n > 0 {
-			if w.parks && w.c.TLS.Capture > 0 {
+			if t := w.c.TLS; w.parks && t.Capture > 0 {
 				w.capture(p[:n])
+			} else if w.parks && t.secrets != nil && !t.server {
+				t.secrets.keepHello(p[:n])
 			}
 			return n, nil
 		}
@@ -303,6 +305,9 @@ func (w *wire) capture(p []byte) {
 func (w *wire) Write(p []byte) (int, error) {
 	if w.capturing == captureOn {
 		w.capturing = captureDone // the hello was answered
+	}
+	if t := w.c.TLS; w.parks && t.secrets != nil && t.server {
+		t.secrets.keepHello(p)
 	}
 	if len(w.out) == 0 && !w.gather {
 		n, err := w.c.FD.TryWrite(p, w.flags)
