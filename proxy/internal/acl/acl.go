@@ -185,6 +185,8 @@ var derived = func() map[string]struct {
 	m["method"] = d{"method", pattern.Str}
 	m["req_ver"] = d{"req.ver", pattern.Str}
 	m["resp_ver"] = d{"res.ver", pattern.Str}
+	m["ssl_fc_sni_end"] = d{"ssl_fc_sni", pattern.End}
+	m["ssl_fc_sni_reg"] = d{"ssl_fc_sni", pattern.Reg}
 	return m
 }()
 

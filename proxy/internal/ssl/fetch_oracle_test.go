@@ -129,6 +129,34 @@ frontend f
 	same("no name, ALPN", "ec", plain)
 }
 
+// TestNamesInConditionsLikeHAProxy matches the names that clients ask for.
+func TestNamesInConditionsLikeHAProxy(t *testing.T) {
+	dir := t.TempDir()
+	certtest.Write(t, dir, "a.pem", certtest.SelfSigned(t, "a.test").PEM(t))
+	sides := oracle.Run(t, fmt.Sprintf(`global
+ crt-base %s
+defaults
+ mode http
+ timeout client 20s
+frontend f
+ bind {f} ssl crt a.pem
+ acl ours ssl_fc_sni_end -i .ours.example
+ http-request return status 200 hdr x0 ours if ours
+ http-request return status 200 hdr x0 pattern if { ssl_fc_sni_reg ^[a-c]+\.example$ }
+ http-request return status 200 hdr x0 other
+frontend ready
+ bind {ready}
+ http-request return status 200
+`, dir))
+	for name, want := range map[string]string{"www.ours.example": "ours", "WWW.OURS.EXAMPLE": "ours", "abc.example": "pattern", "abcd.example": "other", "ours.example": "other"} {
+		for _, side := range sides {
+			if got := fields(t, side, "f", &tls.Config{InsecureSkipVerify: true, ServerName: name}, 1)[0]; got != want {
+				t.Errorf("%s, %s: %q, want %q", side.Name, name, got, want)
+			}
+		}
+	}
+}
+
 // fields gives the fields x0, x1 … of the response to a request. The client is in
 // clear if cfg is nil.
 func fields(t *testing.T, side *oracle.Side, bind string, cfg *tls.Config, n int) []string {
