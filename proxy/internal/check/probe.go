@@ -10,9 +10,10 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/message"
 	"github.com/forebay-lb/forebay/proxy/internal/proxyproto"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/sample"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
-	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tlserr"
 	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
@@ -210,7 +211,6 @@ func (p *probe) secure(s server.Security, st *step) (outcome, bool) {
 	}
 	p.conn.Client(s.Config(name))
 	err := p.conn.Handshake(p.deadline)
-	var bad *ssl.VerifyError
 	switch {
 	case err == nil:
 		return outcome{}, false
@@ -218,12 +218,12 @@ func (p *probe) secure(s server.Security, st *step) (outcome, bool) {
 		return outcome{}, true
 	case err == reactor.ErrTimeout:
 		return outcome{status: "L6TOUT"}, false
-	case errors.As(err, &bad) && bad.WrongName() && name != "":
-		return outcome{status: "L6RSP", info: "Server presented an SSL certificate different from the expected one"}, false
-	case errors.As(err, &bad) && bad.WrongName():
-		return outcome{status: "L6RSP", info: "Server presented an SSL certificate different from the configured one"}, false
 	case err == io.EOF:
 		return outcome{status: "L6RSP", info: "SSL handshake failure (the server closed the connection)"}, false
+	}
+	switch r := tlserr.OfServer(err); r.ID {
+	case tlserr.WrongHost, tlserr.WrongName:
+		return outcome{status: "L6RSP", info: sample.ConnErrorText(r.ID)}, false
 	}
 	return outcome{status: "L6RSP", info: "SSL handshake failure (" + err.Error() + ")"}, false
 }

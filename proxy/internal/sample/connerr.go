@@ -88,16 +88,26 @@ var errnos = map[syscall.Errno]int{
 	syscall.EFAULT: 51, syscall.EINVAL: 52, syscall.ENOTCONN: 53, syscall.ENOTSOCK: 54, syscall.ENOBUFS: 55, syscall.EPIPE: 56,
 }
 
-func frontErr(st *stream.Stream) int { return int(st.Sess.ErrID) }
+func frontErr(st *stream.Stream) int {
+	if t := st.Sess.TLS; t != nil && t.Fault() != nil {
+		return tlserr.Fatal
+	}
+	return int(st.Sess.ErrID)
+}
 
-// backErr is the error of the last attempt to connect to a server.
+// backErr is the error of the last attempt to connect to a server, or what ended
+// TLS with it later.
 func backErr(st *stream.Stream) int {
+	t := st.ServerTLS()
+	if t != nil && t.Fault() != nil {
+		return tlserr.Fatal
+	}
 	err := st.DialErr()
 	if err == nil {
 		return 0
 	}
-	if t := st.ServerTLS(); t != nil && t.Err() != nil {
-		return tlserr.Of(t.Err(), false).ID
+	if t != nil && t.Err() != nil {
+		return tlserr.OfServer(t.Err()).ID
 	}
 	var known *stream.ConnError
 	if errors.As(err, &known) {

@@ -139,12 +139,17 @@ func str(st *stream.Stream, v *sample.Value, s string) bool {
 	return s != "" && v.SetStr(st.Req.CopyString(s))
 }
 
-// failure is why the handshake failed.
+// failure is why the handshake failed, or what ended the connection later.
 func failure(t *transport.TLS) tlserr.Reason {
-	if t == nil {
+	switch {
+	case t == nil:
 		return tlserr.Reason{}
+	case t.Err() == nil:
+		return tlserr.OfFault(t.Fault())
+	case t.IsServer():
+		return tlserr.Of(t.Err(), t.Note != nil)
 	}
-	return tlserr.Of(t.Err(), t.Note != nil)
+	return tlserr.OfServer(t.Err())
 }
 
 // silent tells whether the client of a connection that is to be secure has not

@@ -21,6 +21,7 @@ type VerifyError struct {
 	// for the peer's own certificate.
 	Code, Depth int
 	Err         error // more about it, or nil
+	asked       bool  // of hostMismatch: the server was asked for the name
 }
 
 // Numbers of OpenSSL that package certs has no use for.
@@ -71,8 +72,8 @@ func (e *VerifyError) Unwrap() error { return e.Err }
 // Verdict implements [tlserr.Verdict].
 func (e *VerifyError) Verdict() (code, depth int) { return e.Code, e.Depth }
 
-// WrongName tells that the certificate is good, but another host's.
-func (e *VerifyError) WrongName() bool { return e.Code == hostMismatch }
+// WrongName implements [tlserr.Misnamed].
+func (e *VerifyError) WrongName() (wrong, asked bool) { return e.Code == hostMismatch, e.asked }
 
 var errNoAuthorities = errors.New("verify is enabled by default but no CA file specified. If you're running on a LAN where you're certain to trust the server's certificate, please set an explicit 'verify none' statement on the 'server' line, or use 'ssl-server-verify none' in the global section to disable server-side verifications by default.")
 
@@ -116,7 +117,7 @@ func (u *Upstream) verifier(sni string) func(tls.ConnectionState) error {
 			return &VerifyError{Code: keyTooSmall}
 		}
 		if name != "" && !matchesHost(t.leaf, name) {
-			return &VerifyError{Code: hostMismatch, Err: fmt.Errorf("the certificate is not for '%s'", name)}
+			return &VerifyError{Code: hostMismatch, Err: fmt.Errorf("the certificate is not for '%s'", name), asked: sni != ""}
 		}
 		known.Store(&t)
 		return nil

@@ -21,7 +21,10 @@ const (
 	TooMany   = 27
 	CAFail    = 30 // a certificate above the peer's own was not accepted
 	CertFail  = 31 // the peer's own was not
+	WrongHost = 32 // the server's is not for the name that it has to have
+	WrongName = 33 // the same, of the name that was asked for
 	Handshake = 34
+	Fatal     = 43 // after the handshake
 )
 
 // Code is an error number of OpenSSL 3; 0: none.
@@ -151,6 +154,13 @@ type Verdict interface {
 	Verdict() (code, depth int)
 }
 
+// Misnamed is such an error that may be about the name in a server's certificate.
+type Misnamed interface {
+	// WrongName tells whether the certificate is good, but another host's, and
+	// whether the server was asked for the name that it should have.
+	WrongName() (wrong, asked bool)
+}
+
 // Reason is why a handshake failed.
 type Reason struct {
 	ID   int // the connection error
@@ -243,6 +253,35 @@ func Of(err error, begun bool) Reason {
 		return Reason{Handshake, 0}
 	}
 	return Reason{Handshake, ofText(err.Error())}
+}
+
+// OfServer tells why a handshake with a server failed. Other than of clients, all
+// is a failure of the handshake that is not about names.
+func OfServer(err error) Reason {
+	r := Of(err, true)
+	if r.ID != CAFail && r.ID != CertFail {
+		return r
+	}
+	r.ID = Handshake
+	var name Misnamed
+	if errors.As(err, &name) {
+		switch wrong, asked := name.WrongName(); {
+		case wrong && asked:
+			r.ID = WrongName
+		case wrong:
+			r.ID = WrongHost
+		}
+	}
+	return r
+}
+
+// OfFault tells what ended a connection after its handshake: see
+// [transport.TLS.Fault].
+func OfFault(err error) Reason {
+	if err == nil {
+		return Reason{}
+	}
+	return Reason{Fatal, Of(err, true).Code}
 }
 
 // ofHeader tells what came in place of a record.

@@ -120,3 +120,31 @@ func TestOf(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// named is an error about the name in a server's certificate.
+type named struct {
+	verdict
+	asked bool
+}
+
+func (n *named) WrongName() (wrong, asked bool) { return true, n.asked }
+
+func TestOfServer(t *testing.T) {
+	for _, k := range []struct {
+		err  error
+		want Reason
+	}{
+		{nil, Reason{}},
+		{io.EOF, Reason{Handshake, 0x0A000126}},
+		{reactor.ErrTimeout, Reason{Timeout, 0}},
+		{syscall.ECONNRESET, Reason{Handshake, 0}},
+		{&verdict{}, Reason{Handshake, 0x0A000086}},
+		{&verdict{1}, Reason{Handshake, 0x0A000086}},
+		{fmt.Errorf("tls: %w", &named{}), Reason{WrongHost, 0x0A000086}},
+		{&named{asked: true}, Reason{WrongName, 0x0A000086}},
+	} {
+		if got := OfServer(k.err); got != k.want {
+			t.Errorf("%v: %+v, want %+v", k.err, got, k.want)
+		}
+	}
+}

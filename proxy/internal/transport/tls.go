@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -28,6 +29,7 @@ type TLS struct {
 	state    *tls.ConnectionState
 	secrets  *secrets // nil: not kept
 	err      error
+	fault    error
 	protocol string
 	server   bool
 	resumed  bool
@@ -74,6 +76,10 @@ func (t *TLS) Done() bool { return t.done }
 // Err is why the handshake failed, nil if it did not.
 func (t *TLS) Err() error { return t.err }
 
+// Fault is what crypto/tls found wrong after the handshake, an alert of the peer
+// included, nil if nothing was.
+func (t *TLS) Fault() error { return t.fault }
+
 // IsServer tells which side of the handshake is ours.
 func (t *TLS) IsServer() bool { return t.server }
 
@@ -113,6 +119,9 @@ func (t *TLS) tryRead(p []byte) (int, error) {
 		return 0, nil
 	}
 	t.dry = false // the end, or an error: whoever reads again is told again
+	if err != io.EOF && err != io.ErrUnexpectedEOF && !t.wire.failed {
+		t.fault = err
+	}
 	return 0, err
 }
 
@@ -247,6 +256,7 @@ type wire struct {
 	flags     int
 	gather    bool // Write fills the buffer, one send follows
 	parks     bool // the handshake: Read waits
+	failed    bool // the socket did, or is at its end
 	deadline  int64
 	hello     []byte
 	capturing uint8
@@ -271,6 +281,7 @@ func (w *wire) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if err != nil {
+			w.failed = true
 			return 0, err
 		}
 		if !w.parks {
