@@ -156,7 +156,15 @@ func port(get func(*stream.Stream) reactor.Addr) alias {
 	}
 }
 
-func source(st *stream.Stream) reactor.Addr { return st.Sess.Src }
+// source is the client's address; of UNIX sockets, most of which have no name, it
+// only matters that they are such.
+func source(st *stream.Stream) reactor.Addr {
+	if a := st.Sess.Src; a.IP.IsValid() {
+		return a
+	}
+	return reactor.Addr{Path: "unix"}
+}
+
 func front(st *stream.Stream) reactor.Addr {
 	if !st.Sess.IsOpen() {
 		return st.Sess.Listener.Bind.Load().Addr
