@@ -255,11 +255,10 @@ flags:
 		words = words[1:]
 	}
 	if method == "" {
-		m, ok := pattern.Default(expr.Type())
-		if !ok {
-			m = pattern.Str
+		var ok bool
+		if method, ok = pattern.Default(expr.Type()); !ok {
+			return nil, fmt.Errorf("matching method must be specified first (using '-m') when using a sample fetch of this type ('%s')", name)
 		}
-		method = m
 	}
 	t.list = pattern.New(method, fold)
 	for _, f := range files {

@@ -104,3 +104,24 @@ func TestConditionsAsHAProxy(t *testing.T) {
 		}
 	}
 }
+
+// Values that no way of matching is the usual one for need "-m".
+func TestMethodIsAskedForLikeHAProxy(t *testing.T) {
+	for _, c := range []struct {
+		criterion string
+		want      string // "" if it is good
+	}{
+		{"ssl_c_serial 0102", "ssl_c_serial"}, {"ssl_c_serial -m bin 0102", ""}, {"ssl_c_serial,hex 0102", ""}, {"ssl_c_s_dn(CN) someone", ""},
+		{"req.hdr(x),b64dec hello", "req.hdr"}, {"req.hdr(x),b64dec -m str hello", ""}, {"req.hdr(x),base64 aGVsbG8=", ""},
+	} {
+		ours, theirs := oracle.Check(t, "defaults\n mode http\n timeout client 1s\nfrontend f\n bind 127.0.0.1:1\n acl a "+c.criterion+"\n")
+		if ours.OK != (c.want == "") || theirs.OK != ours.OK {
+			t.Errorf("%s: %v, HAProxy: %v\n%s%s", c.criterion, ours.OK, theirs.OK, ours.Text, theirs.Text)
+		}
+		for _, v := range []oracle.Verdict{ours, theirs} {
+			if message := "matching method must be specified first (using '-m') when using a sample fetch of this type ('" + c.want + "')."; c.want != "" && !strings.Contains(v.Text, message) {
+				t.Errorf("%s: %s", c.criterion, v.Text)
+			}
+		}
+	}
+}

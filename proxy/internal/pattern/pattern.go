@@ -48,7 +48,8 @@ func (m Method) Valid() bool {
 	return false
 }
 
-// Default is the method for values of a type when nothing else is said.
+// Default is the method for values of a type when nothing else is said, if there
+// is one.
 func Default(t sample.Type) (Method, bool) {
 	switch t {
 	case sample.Bool:
@@ -57,10 +58,8 @@ func Default(t sample.Type) (Method, bool) {
 		return Int, true
 	case sample.Addr:
 		return IP, true
-	case sample.Meth:
+	case sample.Str, sample.Meth:
 		return Str, true
-	case sample.Str, sample.Bin, sample.Any:
-		return "", false
 	}
 	return "", false
 }
