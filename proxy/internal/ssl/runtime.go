@@ -272,8 +272,8 @@ func appendCert(b []byte, x *x509.Certificate) []byte {
 	b = fmt.Appendf(b, "Serial: %s\nnotBefore: %s\nnotAfter: %s\nSubject Alternative Name: ", ocsp.Serial(x), ocsp.Time(x.NotBefore), ocsp.Time(x.NotAfter))
 	b = appendNames(b, x)
 	b = fmt.Appendf(b, "\nAlgorithm: %s\nSHA1 FingerPrint: %X\nSubject: ", x509text.KeyName(x), sha1.Sum(x.Raw))
-	b = x509text.AppendOneLine(b, x.RawSubject)
-	b = x509text.AppendOneLine(append(b, "\nIssuer: "...), x.RawIssuer)
+	b = x509text.AppendDN(b, x.RawSubject)
+	b = x509text.AppendDN(append(b, "\nIssuer: "...), x.RawIssuer)
 	return append(b, '\n')
 }
 

@@ -18,8 +18,8 @@ import (
 // the same files, and compares the replies.
 func TestCommandsLikeHAProxy(t *testing.T) {
 	dir := t.TempDir()
-	root := certtest.NewCA(t, "Root, CA")
-	ca := root.CA(t, "between")
+	root := certtest.NewCA(t, "Rööt, CA/a+b")
+	ca := root.CA(t, "bétween")
 	rsa := certtest.RSA(2048)
 	a, b := ca.Issue(t, "a.test", certtest.Names("a.test", "*.a.test", "127.0.0.1"), certtest.Serial(0x1000)), ca.Issue(t, "b.test", rsa)
 	stapled, stapled2 := root.Issue(t, "stapled.test", certtest.Serial(77)), root.Issue(t, "stapled2.test", certtest.Serial(78))

@@ -140,7 +140,7 @@ func showCRL(c *runtimeapi.Conn, args []string) error {
 func writeCRL(c *runtimeapi.Conn, number int, l *x509.RevocationList) error {
 	version, algorithm := crlHead(l)
 	c.Printf(" \nCertificate Revocation List #%d:\nVersion %d\nSignature Algorithm: %s\nIssuer: %s\nLast Update: %s\n", number, version, algorithm,
-		x509text.AppendOneLine(nil, l.RawIssuer), ocsp.Time(l.ThisUpdate))
+		x509text.AppendDN(nil, l.RawIssuer), ocsp.Time(l.ThisUpdate))
 	if l.NextUpdate.IsZero() {
 		c.WriteString("Next Update: NONE\n")
 	} else {

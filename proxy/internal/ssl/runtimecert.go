@@ -195,8 +195,8 @@ func showCert(c *runtimeapi.Conn, args []string) error {
 }
 
 func appendChain(b []byte, x *x509.Certificate) []byte {
-	b = x509text.AppendOneLine(append(b, "Chain Subject: "...), x.RawSubject)
-	b = x509text.AppendOneLine(append(b, "\nChain Issuer: "...), x.RawIssuer)
+	b = x509text.AppendDN(append(b, "Chain Subject: "...), x.RawSubject)
+	b = x509text.AppendDN(append(b, "\nChain Issuer: "...), x.RawIssuer)
 	return append(b, '\n')
 }
 
