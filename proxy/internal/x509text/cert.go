@@ -1,6 +1,7 @@
 package x509text
 
 import (
+	"bytes"
 	"crypto/x509"
 	"net/netip"
 	"strconv"
@@ -90,7 +91,7 @@ func AppendSAN(dst []byte, c *x509.Certificate) []byte {
 		}
 		switch tag & 0x1f {
 		case 0:
-			dst = append(dst, "othername:<unsupported>"...)
+			dst = appendOther(dst, v)
 		case 1:
 			dst = append(append(dst, "email:"...), v...)
 		case 2:
@@ -110,6 +111,36 @@ func AppendSAN(dst []byte, c *x509.Certificate) []byte {
 		}
 	}
 	return dst
+}
+
+// others are the kinds of other names that OpenSSL names, by their identifiers.
+var others = map[string]string{
+	string(identifier("1.3.6.1.4.1.311.20.2.3")): "UPN",
+	string(identifier("1.3.6.1.5.5.7.8.5")):      "XmppAddr",
+	string(identifier("1.3.6.1.5.5.7.8.7")):      "SRVName",
+	string(identifier("1.3.6.1.5.5.7.8.8")):      "NAIRealm",
+	string(identifier("1.3.6.1.5.5.7.8.9")):      "SmtpUTF8Mailbox",
+}
+
+// appendOther appends a name of another kind (RFC 5280 4.2.1.6) as OpenSSL 3 does:
+// "othername: UPN::a@example.com". There is only something to show of text.
+func appendOther(dst []byte, v cryptobyte.String) []byte {
+	var id, value cryptobyte.String
+	var tag asn1.Tag
+	dst = append(dst, "othername: "...)
+	if !v.ReadASN1(&id, asn1.OBJECT_IDENTIFIER) || !v.ReadASN1(&v, asn1.Tag(0).ContextSpecific().Constructed()) || !v.ReadAnyASN1(&value, &tag) {
+		return append(dst, "<unsupported>"...)
+	}
+	if name, ok := others[string(id)]; ok {
+		dst = append(dst, name...)
+	} else {
+		dst = appendNumbers(dst, id)
+	}
+	dst = append(dst, "::"...)
+	if tag != asn1.UTF8String && tag != asn1.IA5String || bytes.IndexByte(value, 0) >= 0 {
+		return append(dst, "<unsupported>"...)
+	}
+	return append(dst, value...)
 }
 
 // appendIP appends an address, IPv6 as OpenSSL does: eight numbers, none left out.

@@ -132,9 +132,12 @@ func appendOneLine(dst, name []byte) []byte {
 		set = a.set
 		dst = append(appendName(append(dst, sep), a.id), '=')
 		for _, c := range a.value {
-			if c < ' ' || c > '~' {
+			switch {
+			case c < ' ' || c > '~':
 				dst = append(dst, '\\', 'x', digits[c>>4], digits[c&15])
-			} else {
+			case c == '/' || c == '+': // what separates names
+				dst = append(dst, '\\', c)
+			default:
 				dst = append(dst, c)
 			}
 		}

@@ -5,10 +5,6 @@ import (
 	"encoding/asn1"
 )
 
-// AppendOneLine appends a whole distinguished name as X509_NAME_oneline(3) does:
-// like [AppendDN], but nothing that is not printable is left as it is.
-func AppendOneLine(dst, name []byte) []byte { return appendOneLine(dst, name) }
-
 // AppendSpaced appends a name as "openssl … -nameopt oneline" does: "C = FR, O =
 // Example, CN = a". Values with special characters are put into quotes.
 func AppendSpaced(dst, name []byte) []byte {

@@ -107,6 +107,10 @@ func TestOneLine(t *testing.T) {
 			t.Errorf("%s: %q, want %q", what, got, want)
 		}
 	}
+	// What separates names cannot be mistaken.
+	if got := string(appendOneLine(nil, name([]pkix.AttributeTypeAndValue{attr("2.5.4.10", "a/CN=b+c")}))); got != `/O=a\/CN=b\+c` {
+		t.Error(got)
+	}
 	for _, bad := range [][]byte{nil, {0x30}, {0x30, 5, 1}, {0x31, 0}, {0x30, 2, 0x31, 9}} {
 		if got := AppendDN(AppendRFC2253(nil, bad), bad); len(got) > 0 {
 			t.Errorf("%x: %q", bad, got)
@@ -135,6 +139,14 @@ func TestEntry(t *testing.T) {
 	}
 }
 
+// other makes an alternative name of another kind.
+func other(id string, v asn1.RawValue) asn1.RawValue {
+	inner, _ := asn1.Marshal(v)
+	outer, _ := asn1.Marshal(asn1.RawValue{Class: 2, Tag: 0, IsCompound: true, Bytes: inner})
+	oid, _ := asn1.Marshal(asn1.RawValue{Tag: asn1.TagOID, Bytes: identifier(id)})
+	return asn1.RawValue{Class: 2, Tag: 0, IsCompound: true, Bytes: append(oid, outer...)}
+}
+
 func TestSAN(t *testing.T) {
 	uri, _ := url.Parse("http://example.com/2.7/")
 	c := certtest.SelfSigned(t, "a", certtest.Template(func(c *x509.Certificate) {
@@ -147,6 +159,10 @@ func TestSAN(t *testing.T) {
 		{Class: 2, Tag: 8, Bytes: identifier("1.2.3.4")},
 		{Class: 2, Tag: 4, IsCompound: true, Bytes: dns["multi-valued"]},
 		{Class: 2, Tag: 2, Bytes: []byte("x")},
+		other("1.3.6.1.4.1.311.20.2.3", value(asn1.TagUTF8String, "zoë@example.com")),
+		other("1.3.6.1.5.5.7.8.7", value(asn1.TagIA5String, "_srv.example.com")),
+		other("1.2.3.4", value(asn1.TagUTF8String, "x")),
+		other("1.2.3.4", value(asn1.TagInteger, "\x05")),
 	})
 	if err != nil {
 		t.Fatal(err)
