@@ -246,6 +246,8 @@ func FuzzName(f *testing.F) {
 	for _, dn := range dns {
 		f.Add(dn)
 	}
+	san, _ := asn1.Marshal([]asn1.RawValue{other("1.2.3.4", value(asn1.TagUTF8String, "x")), {Class: 2, Tag: 4, IsCompound: true, Bytes: dns["usual"]}})
+	f.Add(san)
 	f.Fuzz(func(t *testing.T, dn []byte) {
 		for _, c := range AppendRFC2253(nil, dn) {
 			if c < ' ' || c >= 0x7f {
@@ -255,5 +257,6 @@ func FuzzName(f *testing.F) {
 		AppendDN(nil, dn)
 		Entry(dn, "CN", 1)
 		Entry(dn, "CN", -1)
+		AppendSAN(nil, &x509.Certificate{Extensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: dn}}})
 	})
 }
