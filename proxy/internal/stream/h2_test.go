@@ -58,7 +58,10 @@ func (o over) origin(t *testing.T, h http.Handler) (addr string, opt bedOption) 
 		sec := &security{cfg}
 		set = func(x *server.Settings) { x.TLS = sec }
 	}
-	t.Cleanup(s.Close)
+	t.Cleanup(func() {
+		s.CloseClientConnections() // handlers may wait for a proxy that is gone
+		s.Close()
+	})
 	return s.Listener.Addr().String(), func(b *bed) {
 		for _, srv := range b.be.BE.Servers() {
 			x := *srv.Settings()
