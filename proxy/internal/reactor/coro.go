@@ -93,16 +93,44 @@ func (co *Coro) recovered(p any) bool {
 	if _, is := p.(stopped); is {
 		return false
 	}
-	co.r.Panics.Add(1)
-	if co.r.OnPanic != nil {
-		co.r.OnPanic(p, debug.Stack())
-	} else {
-		fmt.Fprintf(os.Stderr, "[ALERT] panic in a stream: %v\n%s\n", p, debug.Stack())
-	}
-	if t, is := co.task.(interface{ Panicked() }); is {
+	co.r.report(p)
+	if t, is := co.task.(panicker); is {
 		t.Panicked()
 	}
 	return true
+}
+
+// panicker is told that a panic ended what it was doing.
+type panicker interface{ Panicked() }
+
+// report counts a panic and tells of it.
+func (r *Reactor) report(p any) {
+	r.Panics.Add(1)
+	if r.OnPanic != nil {
+		r.OnPanic(p, debug.Stack())
+	} else {
+		fmt.Fprintf(os.Stderr, "[ALERT] panic in a stream: %v\n%s\n", p, debug.Stack())
+	}
+}
+
+// Contain is deferred around callbacks: a panic ends the callback alone. Whose it
+// was is told by its method Panicked, if it has one, and should close what it
+// owns; a second panic there is the end of that.
+func (r *Reactor) Contain(who any) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	r.cur, r.held = nil, false
+	r.report(p)
+	if h, is := who.(panicker); is {
+		defer func() {
+			if p := recover(); p != nil {
+				r.report(p)
+			}
+		}()
+		h.Panicked()
+	}
 }
 
 // Kill makes every wait of co, from now on, return ErrKilled. It must be called

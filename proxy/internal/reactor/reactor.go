@@ -25,7 +25,7 @@ type Reactor struct {
 	Rand *rand.Rand
 	// Sys is the world below.
 	Sys Sys
-	// OnPanic, if set, is told of panics in coroutines.
+	// OnPanic, if set, is told of panics in coroutines and callbacks.
 	OnPanic func(p any, stack []byte)
 	// NoTrim keeps freed memory in the process (no-memory-trimming).
 	NoTrim bool
@@ -33,7 +33,7 @@ type Reactor struct {
 	// wait. Its size is that of two buffers.
 	Scratch []byte
 
-	// Panics counts coroutines that ended in a panic.
+	// Panics counts coroutines and callbacks that ended in a panic.
 	Panics atomic.Int64
 	// Loops and Polls count turns of the loop and events, IdleNs the time spent
 	// waiting, all for statistics.
@@ -208,10 +208,15 @@ func (r *Reactor) Turn(maxWait int64) {
 	for _, ev := range r.events[:n] {
 		fd := uint32(ev.Tag)
 		if int(fd) < len(r.fds) && r.fds[fd] != nil && r.gens[fd] == uint32(ev.Tag>>32) {
-			r.fds[fd].event(ev.Ev)
+			r.deliver(r.fds[fd], ev.Ev)
 		}
 	}
 	r.runReady()
+}
+
+func (r *Reactor) deliver(f *FD, ev Event) {
+	defer r.Contain(f.idle)
+	f.event(ev)
 }
 
 // usageSpan is what [Reactor.Usage] is measured over, in nanoseconds.
@@ -274,8 +279,13 @@ func (r *Reactor) readMail() {
 	r.mail.Unlock()
 	for i, f := range r.reading {
 		r.reading[i] = nil
-		f()
+		r.call(f)
 	}
+}
+
+func (r *Reactor) call(f func()) {
+	defer r.Contain(nil)
+	f()
 }
 
 // Close ends all coroutines and frees what the reactor holds. It must not be

@@ -155,6 +155,47 @@ func TestPanicEndsOneTaskOnly(t *testing.T) {
 	}
 }
 
+// clumsy is a handler whose callbacks panic.
+type clumsy struct {
+	FD
+	told int
+}
+
+func (c *clumsy) Readable() { panic("oops") }
+
+func (c *clumsy) Fire() { panic("oops") }
+
+func (c *clumsy) Panicked() {
+	c.told++
+	panic("again")
+}
+
+// A panic of a callback ends that callback alone, whatever called it, and so does
+// one of who is told of it.
+func TestPanicEndsOneCallbackOnly(t *testing.T) {
+	r := newTest(t)
+	said := 0
+	r.OnPanic = func(any, []byte) { said++ }
+	a, b := socketpair(t, r)
+	c := new(clumsy)
+	a.SetIdle(c)
+	b.Write([]byte("x"), 0, 0)
+	timer := Timer{Fire: c}
+	r.Set(&timer, r.now)
+	last := false
+	r.Post(func() { panic("oops") })
+	r.Post(func() { last = true })
+	until(t, r, func() bool { return c.told == 2 })
+	if !last || said != 5 || r.Panics.Load() != 5 {
+		t.Errorf("next ran %v, told %d times, counted %d", last, said, r.Panics.Load())
+	}
+	ran := false
+	r.Go(func() { ran = true })
+	if !ran {
+		t.Error("no coroutine runs any more")
+	}
+}
+
 func TestTimers(t *testing.T) {
 	r := newTest(t)
 	var order []int

@@ -82,10 +82,15 @@ func (r *Reactor) runTimers() int64 {
 		}
 		r.Remove(t)
 		if when != 0 {
-			t.Fire.Fire()
+			r.fire(t.Fire)
 		}
 	}
 	return 0
+}
+
+func (r *Reactor) fire(f Firer) {
+	defer r.Contain(f)
+	f.Fire()
 }
 
 func (r *Reactor) timerUp(i int) {

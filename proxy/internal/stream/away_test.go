@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -169,5 +170,43 @@ func TestWaitingWebSocket(t *testing.T) {
 	}
 	if used, idle := srv.Used.Load(), srv.Idle.Load(); used != 1 || idle != 0 {
 		t.Errorf("%d connections are in use, %d idle", used, idle)
+	}
+}
+
+// A panic in the middle of a client's frames ends that connection, with what is
+// under way on it, and nothing else.
+func TestPanicEndsOneConnection(t *testing.T) {
+	asked, panicked := make(chan struct{}, 1), make(chan any, 1)
+	var b *bed
+	addr := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			asked <- struct{}{}
+			<-r.Context().Done()
+		}
+	})
+	b = newBed(t, stream.HTTP, []string{addr}, func(b *bed) {
+		b.fe.LogFail = func(*stream.Session, error) { panic("oops") }
+	})
+	r := b.w.Reactors[0]
+	r.Post(func() { r.OnPanic = func(p any, _ []byte) { panicked <- p } })
+	bad, good := dialH2(t, b.addr), dialH2(t, b.addr)
+	bad.headers(1, true, ":method", "GET", ":scheme", "http", ":path", "/slow", ":authority", "h")
+	<-asked
+	bad.WriteRawFrame(http2.FrameData, 0, 0, []byte("on no stream"))
+	if p := <-panicked; p != "oops" {
+		t.Error(p)
+	}
+	for {
+		if _, err := bad.ReadFrame(); err != nil {
+			break
+		}
+	}
+	good.headers(1, true, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "h")
+	if f := good.next(); field(f, ":status") != "200" {
+		t.Errorf("%v", f)
+	}
+	good.conn.Close()
+	for b.fe.FE.Cur.Load() > 0 || b.w.Counters[0].Streams.Load() > 0 {
+		runtime.Gosched()
 	}
 }

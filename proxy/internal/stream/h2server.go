@@ -150,6 +150,14 @@ func (c *ServerConn) closeMux() {
 	c.Conn.Close()
 }
 
+// Panicked is told by the reactor that a callback died: the connection is given up.
+func (c *ServerConn) Panicked() {
+	defer c.Conn.Close() // whatever else comes to grief
+	if c.mux != nil {
+		c.closeMux()
+	}
+}
+
 // Writable is called by the reactor when the connection takes bytes again.
 func (c *ServerConn) Writable() {
 	if c.mux != nil {

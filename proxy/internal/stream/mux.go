@@ -154,9 +154,24 @@ func (w *Worker) flushMuxes(r *reactor.Reactor) {
 	for i, m := range list {
 		list[i] = nil
 		m.dirty = false
-		m.flush()
+		m.flushDirty()
 	}
 	x.spare = list[:0]
+}
+
+func (m *mux) flushDirty() {
+	defer m.r.Contain(m)
+	m.flush()
+}
+
+// Panicked is told by the reactor that a callback died: the connection is given
+// up.
+func (m *mux) Panicked() {
+	if m.sess != nil {
+		m.sess.Panicked()
+	} else {
+		m.up.Panicked()
+	}
 }
 
 // readsAtOnce bounds how long one connection keeps the others waiting.

@@ -194,8 +194,10 @@ func (s *Session) Run() {
 	}
 }
 
-// Panicked is told by the reactor that Run died: the stream is given up.
+// Panicked is told by the reactor that Run or a callback died: the stream is given
+// up.
 func (s *Session) Panicked() {
+	defer s.Conn.Close() // whatever else comes to grief
 	if st := s.st; st != nil {
 		st.FE.FE.Counters[st.R.Index].Internal.Add(1)
 		st.dropServerConn()
@@ -234,6 +236,9 @@ func (t *sessionTimer) Fire() {
 	}
 	s.close()
 }
+
+// Panicked is told by the reactor that Fire died.
+func (t *sessionTimer) Panicked() { (*Session)(t).Panicked() }
 
 // timedOut answers a client that never sent a request.
 func (s *Session) timedOut() {
