@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -172,16 +174,24 @@ func (w *Worker) Each(from *reactor.Reactor, f func(r *reactor.Reactor)) {
 }
 
 // Await runs f on a goroutine of its own, for what blocks (name resolution, a
-// signature, disk), and parks the calling coroutine until it has returned.
+// signature, disk), and parks the calling coroutine until it has returned. A panic
+// of f is one of the coroutine.
 func Await(r *reactor.Reactor, f func()) {
 	var done bool
+	var failed error
 	var wait reactor.Waiter
 	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				failed = fmt.Errorf("%v\n%s", p, debug.Stack())
+			}
+			r.Post(func() { done = true; wait.Notify() })
+		}()
 		f()
-		r.Post(func() { done = true; wait.Notify() })
 	}()
-	for !done {
-		wait.Wait(r, 0)
+	wait.Until(r, func() bool { return done })
+	if failed != nil {
+		panic(failed)
 	}
 }
 
