@@ -53,6 +53,7 @@ func Load(in Input) (*stream.Snapshot, *config.Diagnostics) {
 	src.blocks = config.Evaluate(in.Sources, opt, d)
 	in.Files = rec
 	snap := conf.Build(src.blocks, in, d)
+	rec.fs = nil // parts of the snapshot live as long as it does and know what they were loaded from
 	if snap == nil {
 		return nil, d
 	}

@@ -8,10 +8,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"weak"
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/bundle"
@@ -160,6 +162,30 @@ backend none
 		}
 		c.Close()
 	}
+}
+
+// A configuration in force does not keep the files that it was read from.
+func TestFilesAreLetGo(t *testing.T) {
+	dir := t.TempDir()
+	file := certtest.Write(t, dir, "a.pem", certtest.NewCA(t, "ca").Issue(t, "a.test").PEM(t))
+	type files struct {
+		bundle.Disk
+		_ [100]byte
+	}
+	from := new(files)
+	gone := weak.Make(from)
+	snap, d := snapshot.Load(snapshot.Input{
+		Sources: []*config.File{config.Parse("t.cfg", []byte("defaults\n mode http\n timeout client 1s\nfrontend f\n bind "+dir+"/f ssl crt "+file+"\n"+answers))},
+		Files:   from, Threads: 1, MaxConn: 100,
+	})
+	if snap == nil {
+		t.Fatal(d.All())
+	}
+	runtime.GC()
+	if gone.Value() != nil {
+		t.Error("the files are still there")
+	}
+	runtime.KeepAlive(snap)
 }
 
 // Defaults that HAProxy 2.6 does not have (manual 5.1, "crt", "default-crt" and
