@@ -250,9 +250,6 @@ func (b *Bind) renew(p pending) (publish func(), err error) {
 	return func() {
 		old := b.index.Swap(ix)
 		b.follow(ix, old)
-		if b.forge != nil {
-			b.forge.forget()
-		}
 	}, nil
 }
 

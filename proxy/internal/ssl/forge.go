@@ -66,13 +66,14 @@ func newForge(c *conf.Ctx, file, pass string, max int) (*forge, error) {
 	return &forge{ca: pair, key: key, max: max, byName: map[string]*list.Element{}}, nil
 }
 
-// serve gives a certificate for a name in lower case, nil if none can be made.
+// serve gives a certificate for a name in lower case, nil if none can be made. One
+// that was made with other settings, of another ix, is made again.
 func (f *forge) serve(b *Bind, ix *index, name string) *Served {
 	if len(name) > maxName || !isHost(name) {
 		return nil
 	}
 	f.mu.Lock()
-	if e := f.byName[name]; e != nil {
+	if e := f.byName[name]; e != nil && e.Value.(*forged).served.plan == ix.plans[nil] {
 		f.order.MoveToFront(e)
 		f.mu.Unlock()
 		return e.Value.(*forged).served
@@ -85,7 +86,9 @@ func (f *forge) serve(b *Bind, ix *index, name string) *Served {
 	s := &Served{Entry: Entry{Line: &Line{Name: name}}, Pair: pair, plan: ix.plans[nil], cert: pair.TLS(b.skipRoot)}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.max > 0 && f.byName[name] == nil {
+	if e := f.byName[name]; e != nil {
+		e.Value.(*forged).served = s
+	} else if f.max > 0 {
 		f.byName[name] = f.order.PushFront(&forged{name, s})
 		for f.order.Len() > f.max {
 			delete(f.byName, f.order.Remove(f.order.Back()).(*forged).name)
@@ -140,12 +143,4 @@ func (f *forge) make(name string, now time.Time) (*certs.Pair, error) {
 		p.Chain = append([]*x509.Certificate{f.ca.Leaf}, f.ca.Chain...)
 	}
 	return p, nil
-}
-
-// forget drops what was made: the parameters may be others now.
-func (f *forge) forget() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.byName = map[string]*list.Element{}
-	f.order.Init()
 }
