@@ -388,6 +388,32 @@ func TestOCSPUpdate(t *testing.T) {
 	}
 }
 
+// A response that is fetched while a configuration is applied is that one's, too.
+func TestOCSPFetchedMeanwhile(t *testing.T) {
+	up, log := newResponder(t), newLines(t)
+	ca := certtest.NewCA(t, "ca")
+	a := ca.Issue(t, "a.test", withResponder(up.URL))
+	response := a.OCSP(t)
+	release := make(chan bool)
+	up.does(func(w http.ResponseWriter) {
+		<-release
+		w.Header().Set("Content-Type", "application/ocsp-response")
+		w.Write(response)
+	})
+	text := fmt.Sprintf(ocspHead, log.LocalAddr(), " ocsp-update.mode on\n") + "frontend f\n bind DIR/f ssl crt a.pem\n" + answers
+	f := newFront(t, map[string][]byte{"a.pem": append(a.PEM(t), ca.CertPEM()...)}, text)
+	<-up.asked
+	f.apply(t, strings.Replace(text, "mode http", "mode http\n maxconn 77", 1))
+	close(release)
+	log.next(t)
+	end := time.Now().Add(20 * time.Second)
+	for !bytes.Equal(f.staple(t, "f"), response) {
+		if time.Now().After(end) {
+			t.Fatal("not stapled")
+		}
+	}
+}
+
 func TestOCSPUpdateErrors(t *testing.T) {
 	dir := t.TempDir()
 	ca := certtest.NewCA(t, "ca")

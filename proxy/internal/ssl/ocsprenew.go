@@ -193,7 +193,8 @@ func (k *renewer) wake(w *stream.Worker, at time.Time) {
 
 // renew fetches a response and puts it in force. It blocks for seconds.
 func (k *renewer) renew(w *stream.Worker, s *status) ([]byte, error) {
-	u := updatesOf(w.Snapshot().Global)
+	g := w.Snapshot().Global
+	u := updatesOf(g)
 	response, x, result, err := fetchStatus(u, s)
 	now := time.Now()
 	if err == nil {
@@ -225,6 +226,9 @@ func (k *renewer) renew(w *stream.Worker, s *status) ([]byte, error) {
 		logs.SendGlobal(w, logs.Notice, exchange(&x))
 	}
 	k.wake(w, next)
+	if w.Snapshot().Global != g {
+		k.look(w, now) // the configuration that came into force meanwhile has not got the response yet
+	}
 	return response, err
 }
 
