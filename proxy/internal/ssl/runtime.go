@@ -196,6 +196,9 @@ func (k *kind[T]) del(c *runtimeapi.Conn, args []string) error {
 		case err != nil:
 			return refuse("%s '%s' doesn't exist!", k.thing, name)
 		}
+		if k.word == "cert" {
+			updatesOf(g).forget(name)
+		}
 		return fmt.Sprintf("%s '%s' deleted!\n", k.title, name), nil
 	})
 }

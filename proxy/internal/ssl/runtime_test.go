@@ -166,6 +166,31 @@ func TestCommandsOfTheManual(t *testing.T) {
 	}
 }
 
+// A line that is refused leaves nothing behind, nor does a certificate that is gone.
+func TestUpdatesAreForgotten(t *testing.T) {
+	ca := certtest.NewCA(t, "ca")
+	f := newFront(t, map[string][]byte{"a.pem": ca.Issue(t, "a.test").PEM(t), "list": []byte("a.pem\n")}, runtimeHead+"frontend f\n bind DIR/f ssl crt-list DIR/list\n"+answers)
+	b := string(ca.Issue(t, "b.test").PEM(t))
+	for _, x := range []struct{ command, want string }{
+		{"new ssl cert DIR/b.pem", "New empty certificate store 'DIR/b.pem'!"},
+		{"set ssl cert DIR/b.pem <<\n" + b, "Transaction created for certificate DIR/b.pem!"},
+		{"commit ssl cert DIR/b.pem", "Committing DIR/b.pem\nSuccess!"},
+		{"add ssl crt-list DIR/list <<\nb.pem [verify required ocsp-update on]\n", "Can't edit the crt-list: Proxy 'f': verify is enabled but no CA file specified for bind 'DIR/f' at [t.cfg:13]."},
+		{"add ssl crt-list DIR/list <<\nb.pem [ocsp-update off]\n", "Inserting certificate 'DIR/b.pem' in crt-list 'DIR/list'.\nSuccess!"},
+		{"add ssl crt-list DIR/list <<\nb.pem [ocsp-update on]\n", "Can't edit the crt-list: Incompatibilities found in OCSP update mode for certificate DIR/b.pem"},
+		{"del ssl crt-list DIR/list DIR/b.pem", "Entry 'DIR/b.pem' deleted in crtlist 'DIR/list'!"},
+		{"del ssl cert DIR/b.pem", "Certificate 'DIR/b.pem' deleted!"},
+		{"new ssl cert DIR/b.pem", "New empty certificate store 'DIR/b.pem'!"},
+		{"set ssl cert DIR/b.pem <<\n" + b, "Transaction created for certificate DIR/b.pem!"},
+		{"commit ssl cert DIR/b.pem", "Committing DIR/b.pem\nSuccess!"},
+		{"add ssl crt-list DIR/list <<\nb.pem [ocsp-update on]\n", "Inserting certificate 'DIR/b.pem' in crt-list 'DIR/list'.\nSuccess!"},
+	} {
+		if got := strings.ReplaceAll(f.command(t, strings.ReplaceAll(x.command, "DIR", f.dir)), f.dir, "DIR"); got != x.want {
+			t.Errorf("%s: %q, want %q", strings.SplitN(x.command, "\n", 2)[0], got, x.want)
+		}
+	}
+}
+
 // Secrets are for those who may have them, and one command at a time changes what
 // there is.
 func TestCommandsAreGuarded(t *testing.T) {

@@ -82,13 +82,14 @@ func addToList(c *runtimeapi.Conn, args []string) error {
 		if err := known(s, line.Set); err != nil {
 			return refuse("parsing [CLI:1]: %s", err)
 		}
-		if err := updatesOf(g).say(cert.Name, line.OCSPUpdate); err != nil {
+		if err := updatesOf(g).agrees(cert.Name, line.OCSPUpdate); err != nil {
 			return refuse("%s", err)
 		}
 		n, err := l.append(line, cert)
 		if err != nil {
 			return refuse("%s", err)
 		}
+		updatesOf(g).say(cert.Name, line.OCSPUpdate)
 		return fmt.Sprintf("Inserting certificate '%s' in crt-list '%s'%s\nSuccess!\n", cert.Name, l.Name, strings.Repeat(".", n)), nil
 	})
 	if err == nil {

@@ -66,27 +66,45 @@ func sayUpdate(c *conf.Ctx, cert string, what int8) error {
 }
 
 func (u *ocspUpdates) say(cert string, what int8) error {
+	if err := u.agrees(cert, what); err != nil {
+		return err
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	old, said := u.by[cert]
-	quiet, inherits := u.quiet[cert]
-	switch {
-	case what == 0 && !said:
+	switch _, said := u.by[cert]; {
+	case what == 0 && said:
+	case what == 0:
 		if u.quiet == nil {
 			u.quiet = make(map[string]bool)
 		}
 		u.quiet[cert] = u.on
-		return nil
-	case what == 0:
-		return nil
-	case said && old != (what > 0) || inherits && quiet && what < 0:
+	default:
+		if u.by == nil {
+			u.by = make(map[string]bool)
+		}
+		u.by[cert] = what > 0
+	}
+	return nil
+}
+
+// agrees tells whether a line may say that, after the others.
+func (u *ocspUpdates) agrees(cert string, what int8) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	old, said := u.by[cert]
+	if what != 0 && said && old != (what > 0) || what < 0 && u.quiet[cert] {
 		return fmt.Errorf("Incompatibilities found in OCSP update mode for certificate %s", cert)
 	}
-	if u.by == nil {
-		u.by = make(map[string]bool)
-	}
-	u.by[cert] = what > 0
 	return nil
+}
+
+// forget takes back what was said of a certificate that is deleted: another one
+// may get its name.
+func (u *ocspUpdates) forget(cert string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.by, cert)
+	delete(u.quiet, cert)
 }
 
 func init() {
