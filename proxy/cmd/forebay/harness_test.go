@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 	"github.com/forebay-lb/forebay/proxy/internal/worker"
 )
 
@@ -159,12 +160,7 @@ func newSite(t *testing.T) *site {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return tcptest.Reserve(t).String()
 }
 
 func (s *site) write() {

@@ -59,12 +59,8 @@ func answer(t *testing.T) string {
 
 // freePort is one that nothing listens on for now.
 func freePort(t *testing.T) int {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer free.Close()
-	return free.Addr().(*net.TCPAddr).Port
+	t.Helper()
+	return int(tcptest.Reserve(t).Port())
 }
 
 func TestNoAllocationPerRequestWithFeatures(t *testing.T) {

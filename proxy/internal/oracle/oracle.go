@@ -93,12 +93,6 @@ var name = regexp.MustCompile(`\{([a-z]+[0-9]*)\}`)
 
 // fill puts the addresses into a configuration.
 func (s *Side) fill(text string) string {
-	var held []net.Listener // until all are chosen, lest one is given twice
-	defer func() {
-		for _, l := range held {
-			l.Close()
-		}
-	}()
 	return name.ReplaceAllStringFunc(text, func(m string) string {
 		key := m[1 : len(m)-1]
 		if s.ports[key] == "" && strings.HasPrefix(key, "log") {
@@ -111,12 +105,7 @@ func (s *Side) fill(text string) string {
 			s.ports[key] = c.LocalAddr().String()
 		}
 		if s.ports[key] == "" {
-			l, err := net.Listen("tcp4", "127.0.0.1:0")
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			held = append(held, l)
-			s.ports[key] = l.Addr().String()
+			s.ports[key] = tcptest.Reserve(s.t).String()
 		}
 		return s.ports[key]
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
@@ -27,12 +28,7 @@ func newBed(t *testing.T, text string) *bed {
 	t.Helper()
 	w := workertest.New(t, 1)
 	w.Init()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bed{w, l.Addr().String(), make(chan error, 100)}
-	l.Close()
+	b := &bed{w, tcptest.Reserve(t).String(), make(chan error, 100)}
 	s, d := load(strings.ReplaceAll(text, "{bind}", b.addr))
 	if s == nil {
 		t.Fatal(d.All())

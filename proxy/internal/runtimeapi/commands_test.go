@@ -18,6 +18,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 func expect(t *testing.T, w *stream.Worker, line, want string) {
@@ -341,10 +342,5 @@ func TestSessions(t *testing.T) {
 
 func freePort(t *testing.T) uint16 {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
+	return tcptest.Reserve(t).Port()
 }

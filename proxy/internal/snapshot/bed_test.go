@@ -14,6 +14,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
@@ -97,12 +98,7 @@ func freePorts(t *testing.T, n int) []int {
 	t.Helper()
 	var out []int
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
+		out = append(out, int(tcptest.Reserve(t).Port()))
 	}
 	return out
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 )
 
 // over names a way that an exchange goes: which version on which side, and
@@ -591,13 +592,7 @@ func TestBrokenResponse(t *testing.T) {
 
 // A server that is down makes a 503, over HTTP/2 as well.
 func TestH2Errors(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	b := newBed(t, stream.HTTP, []string{addr}, func(b *bed) { b.be.Retries = 0 })
+	b := newBed(t, stream.HTTP, []string{tcptest.Reserve(t).String()}, func(b *bed) { b.be.Retries = 0 })
 	tr := &http.Transport{Protocols: new(http.Protocols)}
 	tr.Protocols.SetUnencryptedHTTP2(true)
 	defer tr.CloseIdleConnections()

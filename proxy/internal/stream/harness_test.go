@@ -15,6 +15,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 )
 
@@ -69,12 +70,7 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 	bind := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1, TLS: b.tls, IdlePing: b.idlePing}
 	if threads > 1 {
 		// A port of 0 would give every socket its own.
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		bind.Addr.Port = uint16(l.Addr().(*net.TCPAddr).Port)
-		l.Close()
+		bind.Addr.Port = tcptest.Reserve(t).Port()
 	}
 	l, err := w.OpenListener(bind, b.fe, nil)
 	if err != nil {

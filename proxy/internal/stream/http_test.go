@@ -118,8 +118,7 @@ func TestBodies(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	dead, _ := net.Listen("tcp", "127.0.0.1:0")
-	dead.Close()
+	dead := tcptest.Reserve(t)
 	closer, _ := net.Listen("tcp", "127.0.0.1:0")
 	t.Cleanup(func() { closer.Close() })
 	go func() {
@@ -146,7 +145,7 @@ func TestErrors(t *testing.T) {
 		b.be.Retries = 0
 	}
 	t.Run("refused", func(t *testing.T) {
-		b := newBed(t, stream.HTTP, []string{dead.Addr().String()}, times)
+		b := newBed(t, stream.HTTP, []string{dead.String()}, times)
 		if got := b.raw("GET / HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 107\r\n") {
 			t.Errorf("%q", got)
 		}
