@@ -24,6 +24,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
+	"golang.org/x/sys/unix"
 )
 
 // The test program is the daemon itself when it is started with this variable.
@@ -89,16 +90,30 @@ listen two
     http-request return status 200 content-type text/plain string two
 `
 
-// freePorts finds ports that nobody listens on.
+// freePorts finds ports that nobody listens on. Until the test ends the system gives
+// them to nobody, but whoever is told to can listen on them: sockets that do not
+// listen keep them.
 func freePorts(t *testing.T, n int) (ports []int) {
 	t.Helper()
 	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer ln.Close()
-		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
+		t.Cleanup(func() { unix.Close(fd) })
+		for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+			t.Fatal(err)
+		}
+		sa, err := unix.Getsockname(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, sa.(*unix.SockaddrInet4).Port)
 	}
 	return ports
 }
