@@ -216,6 +216,49 @@ func TestNewProgram(t *testing.T) {
 	}
 }
 
+// TestClientGone: a command that a worker takes long for ends with the client that
+// sent it to the master.
+func TestClientGone(t *testing.T) {
+	s := newSite(t)
+	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	open := func() int {
+		n := 0
+		for _, pid := range []string{strconv.Itoa(p.cmd.Process.Pid), one(t, now)} {
+			list, err := os.ReadDir("/proc/" + pid + "/fd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(list)
+		}
+		return n
+	}
+	await := func(what string, done func(n int) bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); !done(open()); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %d descriptors", what, open())
+			}
+		}
+	}
+	before := open()
+	var clients []net.Conn
+	for range 20 {
+		c, err := net.Dial("unix", s.control)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(c, "@1 wait 1h")
+		clients = append(clients, c)
+	}
+	await("waiting", func(n int) bool { return n >= before+2*len(clients) })
+	for _, c := range clients {
+		c.Close()
+	}
+	await("gone", func(n int) bool { return n <= before })
+}
+
 // TestPassedDescriptor: "bind fd@3" is the master's descriptor 3, in every
 // worker.
 func TestPassedDescriptor(t *testing.T) {

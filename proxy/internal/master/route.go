@@ -1,8 +1,10 @@
 package master
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -90,6 +92,10 @@ func (m *Master) byPID(pid int) *process {
 	return nil
 }
 
+// look is how often a client that waits for a worker is looked at: if it is gone the
+// worker need not go on.
+const look = time.Second
+
 // chunk is how much of a reply is passed on at once, in bytes.
 const chunk = 32 << 10
 
@@ -124,7 +130,13 @@ func (m *Master) forward(c *runtimeapi.Conn, p *process, text string) error {
 	held := false // a newline that may be the last
 	for err == nil && !c.Closed() {
 		var n int
-		stream.Await(c.R, func() { n, err = conn.Read(buf) })
+		stream.Await(c.R, func() {
+			conn.SetReadDeadline(time.Now().Add(look))
+			n, err = conn.Read(buf)
+		})
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
+		}
 		if n == 0 {
 			continue
 		}
