@@ -8,10 +8,17 @@ import (
 // ServerFunc is told of a server of a backend.
 type ServerFunc func(w *stream.Worker, p *stream.Proxy, s *server.Server)
 
-var added, removed, changed []ServerFunc
+var (
+	added, removed, changed []ServerFunc
+	refused                 []func(*server.Settings)
+)
 
 // OnServerAdded makes f be called when "add server" has added a server.
 func OnServerAdded(f ServerFunc) { added = append(added, f) }
+
+// OnServerRefused makes f be called when "add server" has read the settings of a
+// server that it then could not add.
+func OnServerRefused(f func(*server.Settings)) { refused = append(refused, f) }
 
 // OnServerRemoved makes f be called when "del server" has removed a server.
 func OnServerRemoved(f ServerFunc) { removed = append(removed, f) }

@@ -48,6 +48,9 @@ func addServer(c *Conn, args []string) error {
 	}
 	srv, err := c.join(p, name, set)
 	if err != nil {
+		for _, f := range refused {
+			f(set)
+		}
 		return err
 	}
 	tell(added, c.Worker, p, srv)

@@ -604,6 +604,12 @@ func TestServerAtRunTime(t *testing.T) {
 	command("add server b/d "+addr+" ssl ca-file "+caFile, "New server registered.")
 	command("add server b/e "+addr+" ssl ca-file /none.pem", "'ca-file' : unable to load /none.pem (No such file or directory).")
 	command("add server b/e "+addr+" ssl", strings.TrimPrefix(errNoAuthorities, "'server b/e' : "))
+	// Those that were refused do not use any: one server does, and the one added.
+	command("add server b/e "+addr+" ssl ca-file "+caFile+" crl-file /none.pem", "'crl-file' : unable to load /none.pem (No such file or directory).")
+	command("add server b/e "+addr+" ssl ca-file "+caFile+" id 1", "'id' : custom id 1 already used by server 's'.")
+	if n := len(ssl.StoreOf(b.w.Snapshot().Global).CA(caFile).Users()); n != 2 {
+		t.Errorf("%d users of the authorities", n)
+	}
 	command("enable server b/d", "")
 	for host, want := range map[string]int{"app.example": 200, "other.example": 503} {
 		if code, body := b.get(t, host); code != want {

@@ -45,7 +45,6 @@ func loadServerFiles(c *conf.Ctx, l *serverLine, d *Defaults, p *Params, verify 
 		}
 		if verify {
 			f.ca = ca
-			ca.Use(f)
 		}
 	}
 	if l.crl != "" {
@@ -55,7 +54,6 @@ func loadServerFiles(c *conf.Ctx, l *serverLine, d *Defaults, p *Params, verify 
 		}
 		if verify {
 			f.crl = crl
-			crl.Use(f)
 		}
 	}
 	if l.crt != "" {
@@ -68,8 +66,8 @@ func loadServerFiles(c *conf.Ctx, l *serverLine, d *Defaults, p *Params, verify 
 			return nil, fmt.Errorf("'crt' : '%s' is a bundle, which is for bind lines only.", name)
 		}
 		f.crt = list[0]
-		f.crt.Use(f)
 	}
+	f.use()
 	return f, nil
 }
 
@@ -86,6 +84,19 @@ func (f *serverFiles) Renew(_, next any) (func(), error) {
 // Title implements [certs.User].
 func (f *serverFiles) Title() string { return f.title }
 
+// use tells the files that there is a server that has them.
+func (f *serverFiles) use() {
+	if f.ca != nil {
+		f.ca.Use(f)
+	}
+	if f.crl != nil {
+		f.crl.Use(f)
+	}
+	if f.crt != nil {
+		f.crt.Use(f)
+	}
+}
+
 // drop gives up the files of a server that is gone.
 func (f *serverFiles) drop() {
 	if f.ca != nil {
@@ -100,11 +111,13 @@ func (f *serverFiles) drop() {
 }
 
 func init() {
-	runtimeapi.OnServerRemoved(func(_ *stream.Worker, _ *stream.Proxy, s *server.Server) {
-		if l, ok := s.Settings().SSL.(*serverLine); ok && l.built != nil {
+	gone := func(set *server.Settings) {
+		if l, ok := set.SSL.(*serverLine); ok && l.built != nil {
 			l.built.files.Load().drop()
 		}
-	})
+	}
+	runtimeapi.OnServerRemoved(func(_ *stream.Worker, _ *stream.Proxy, s *server.Server) { gone(s.Settings()) })
+	runtimeapi.OnServerRefused(gone)
 }
 
 // leaf is our own certificate as it is now, nil if there is none.
