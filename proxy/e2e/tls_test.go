@@ -127,11 +127,14 @@ func (s *tlsShop) mustVisit(cfg *tls.Config) tls.ConnectionState {
 // A session that one thread began is taken up by every other, after a
 // configuration was applied, and by a new worker.
 func TestResumption(t *testing.T) {
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		t.Run(tls.VersionName(version), func(t *testing.T) {
-			s := newTLSShop(t, "", "-W")
+	for _, x := range []struct {
+		version uint16
+		options string
+	}{{tls.VersionTLS12, ""}, {tls.VersionTLS13, ""}, {tls.VersionTLS13, "no-tls-tickets"}} {
+		t.Run(strings.TrimSpace(tls.VersionName(x.version)+" "+x.options), func(t *testing.T) {
+			s := newTLSShop(t, x.options, "-W")
 			cfg := s.client()
-			cfg.MaxVersion = version
+			cfg.MaxVersion = x.version
 			s.mustVisit(cfg)
 			resumes := func(when string) {
 				t.Helper()

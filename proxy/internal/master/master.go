@@ -107,7 +107,7 @@ func (m *Master) begin() error {
 	defer m.reloading.Unlock()
 	m.o.Console.Tap(m.keep)
 	defer m.o.Console.Tap(nil)
-	p, err := m.spawn(m.o.First, m.o.FDs, sockets, m.o.Old, m.o.OldSignal)
+	p, err := m.spawn(m.o.First, m.o.FDs, sockets, "", m.o.Old, m.o.OldSignal)
 	if err != nil {
 		return err
 	}

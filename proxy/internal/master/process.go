@@ -30,16 +30,16 @@ type process struct {
 	reason  string
 }
 
-// spawn starts a worker. The sockets are closed here afterwards; fds, which the
+// spawn starts a worker, with the sessions of another one. The sockets are closed here afterwards; fds, which the
 // master was started with, stay open for the next worker.
-func (m *Master) spawn(b *bundle.Bundle, fds map[string]int, sockets []worker.Socket, old []int, oldSignal syscall.Signal) (*process, error) {
+func (m *Master) spawn(b *bundle.Bundle, fds map[string]int, sockets []worker.Socket, sessions string, old []int, oldSignal syscall.Signal) (*process, error) {
 	var files []*os.File
 	defer func() {
 		for _, f := range files {
 			f.Close()
 		}
 	}()
-	o := worker.Order{Settings: m.o.Settings, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal), Secret: m.secret}
+	o := worker.Order{Settings: m.o.Settings, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal), Secret: m.secret, Sessions: []byte(sessions)}
 	for key, fd := range fds {
 		if n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
 			unix.CloseOnExec(fd)

@@ -11,6 +11,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/worker"
 )
 
@@ -121,7 +122,11 @@ func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
 	if err != nil {
 		return fmt.Errorf("failed to get the sockets from worker (%d): %w", cur.pid, err)
 	}
-	p, err := m.spawn(b, m.o.FDs, sockets, nil, 0)
+	sessions, err := cur.ask(ssl.HandOver, nil)
+	if err != nil {
+		m.o.Console.Warn("the TLS sessions of worker (%d) are lost: %v", cur.pid, err)
+	}
+	p, err := m.spawn(b, m.o.FDs, sockets, sessions, nil, 0)
 	if err != nil {
 		return err
 	}

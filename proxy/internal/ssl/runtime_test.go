@@ -2,6 +2,7 @@ package ssl_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 )
 
 const runtimeHead = "global\n crt-base DIR\n ca-base DIR\n stats socket DIR/admin level admin\n stats socket DIR/operator level operator\n stats socket DIR/user level user\ndefaults\n mode http\n timeout connect 20s\n timeout server 20s\n timeout client 20s\n"
@@ -197,11 +199,11 @@ func TestCommandsAreGuarded(t *testing.T) {
 	ca := certtest.NewCA(t, "ca")
 	keys := strings.Repeat(base64.StdEncoding.EncodeToString(make([]byte, 48))+"\n", 3)
 	f := newFront(t, map[string][]byte{"a.pem": ca.Issue(t, "a.test").PEM(t), "list": []byte("a.pem\n"), "keys": []byte(keys)},
-		runtimeHead+"frontend f\n bind DIR/f ssl crt-list DIR/list tls-ticket-keys DIR/keys\n"+answers)
+		strings.Replace(runtimeHead, "defaults\n", " stats socket DIR/exposed level admin expose-fd listeners\ndefaults\n", 1)+"frontend f\n bind DIR/f ssl crt-list DIR/list tls-ticket-keys DIR/keys\n bind DIR/n ssl crt a.pem no-tls-tickets\n"+answers)
 	for command, least := range map[string]string{
 		"dump ssl cert x": "admin", "set ssl cert x": "admin", "new ssl cert x": "admin", "commit ssl cert x": "admin", "abort ssl cert x": "admin", "del ssl cert x": "admin",
 		"add ssl ca-file x": "admin", "set ssl ca-file x": "admin", "set ssl crl-file x": "admin", "add ssl crt-list x y": "admin", "del ssl crt-list x y": "admin", "set ssl tls-key x y": "admin",
-		"show ssl cert": "operator", "show ssl ca-file": "operator", "show ssl crl-file": "operator", "show ssl sni": "operator", "show tls-keys *": "operator", "set ssl ocsp-response x": "operator", "update ssl ocsp-response x": "operator",
+		ssl.HandOver: "admin", "show ssl cert": "operator", "show ssl ca-file": "operator", "show ssl crl-file": "operator", "show ssl sni": "operator", "show tls-keys *": "operator", "set ssl ocsp-response x": "operator", "update ssl ocsp-response x": "operator",
 		"show tls-keys": "user", "show ssl providers": "user", "show ssl ocsp-response": "user", "show ssl ocsp-updates": "user",
 	} {
 		allowed := false
@@ -211,6 +213,18 @@ func TestCommandsAreGuarded(t *testing.T) {
 				t.Errorf("%s at level %s: %q", command, level, got)
 			}
 		}
+	}
+
+	// Sessions are for a master.
+	cfg := &tls.Config{ServerName: "a.test", MinVersion: tls.VersionTLS13, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	if _, err := f.shake(t, "n", cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.command(t, ssl.HandOver); got != "" {
+		t.Errorf("%s: %q", ssl.HandOver, got)
+	}
+	if got := f.at(t, "exposed", ssl.HandOver); got == "" {
+		t.Errorf("%s: nothing", ssl.HandOver)
 	}
 
 	if !f.store().TryLock() {

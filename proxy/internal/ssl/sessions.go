@@ -13,7 +13,8 @@ import (
 
 // sessions are those of clients that are not given tickets with the session in
 // it ("no-tls-tickets"): the ticket is a number only. They are shared by all
-// threads and kept through applied configurations, but not by a new process.
+// threads and kept through applied configurations; a master hands them from one
+// worker to the next.
 var sessions = newSessionCache()
 
 func init() {

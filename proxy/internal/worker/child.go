@@ -35,6 +35,8 @@ type Order struct {
 	// Secret is what keys of session tickets are made of: the same for all
 	// workers of a master, so that clients resume their sessions with the next one.
 	Secret []byte
+	// Sessions are those that the worker before has kept ([ssl.TakeOver]).
+	Sessions []byte
 }
 
 // Child is the worker as a child of the master: it takes everything that it
@@ -63,6 +65,8 @@ func Child() int {
 		ssl.SetSecret(o.Secret)
 		o.Secret = nil
 	}
+	ssl.TakeOver(o.Sessions)
+	o.Sessions = nil
 	var list []Socket
 	for i, key := range o.Sockets {
 		syscall.CloseOnExec(SocketsFD + i)
