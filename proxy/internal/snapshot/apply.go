@@ -124,6 +124,9 @@ func Apply(w *stream.Worker, new *stream.Snapshot) ([]Change, error) {
 	}
 	plan := prepare(w, old, new)
 	w.Mu.Lock()
+	if plan.stale() {
+		plan = prepare(w, old, new) // commands that change servers have the lock, too
+	}
 	want := wanted(w, new)
 	lack := missing(w, want)
 	copies, err := duplicates(w, lack)

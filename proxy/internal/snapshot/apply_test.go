@@ -23,6 +23,31 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
+// Servers that commands add and delete while a configuration is about to be applied
+// are noticed.
+func TestPlanIsStale(t *testing.T) {
+	b := newBed(t, 1)
+	text := head + "backend app\n server s1 127.0.0.1:1\n server s2 127.0.0.1:1\nbackend gone\n"
+	b.start(text)
+	old := b.w.Snapshot()
+	plan := prepare(b.w, old, b.load(strings.Replace(text, "backend gone\n", "", 1)))
+	if plan.stale() {
+		t.Error("nothing has changed")
+	}
+	app := old.Backends["app"].BE
+	added := server.New("gone", "s", 1, 1, app.Servers()[0].Settings(), time.Now())
+	old.Backends["gone"].BE.Add(added)
+	if !plan.stale() {
+		t.Error("a server was added")
+	}
+	old.Backends["gone"].BE.Remove(added)
+	plan = prepare(b.w, old, b.load(text))
+	app.Remove(app.Server("s1"))
+	if !plan.stale() {
+		t.Error("a server was deleted")
+	}
+}
+
 func TestApplyKeepsConnectionsAndCounters(t *testing.T) {
 	b := newBed(t, 2)
 	p := freePorts(t, 2)

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"slices"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
@@ -15,6 +16,17 @@ type plan struct {
 	now      time.Time
 	backends []backendPlan
 	deleted  []*server.Server // that nothing refers to afterwards
+	seen     map[*stream.BackState][]*server.Server
+}
+
+// stale tells whether servers were added or deleted since the plan was made.
+func (pl *plan) stale() bool {
+	for be, list := range pl.seen {
+		if !slices.Equal(be.Servers(), list) {
+			return true
+		}
+	}
+	return false
 }
 
 type backendPlan struct {
@@ -27,7 +39,12 @@ type backendPlan struct {
 // prepare gives the proxies of a configuration their state: the one that lives
 // under their name, or a new one.
 func prepare(w *stream.Worker, old, new *stream.Snapshot) *plan {
-	pl := &plan{old: old, new: new, now: w.Reactors[0].Sys.Wall()}
+	pl := &plan{old: old, new: new, now: w.Reactors[0].Sys.Wall(), seen: make(map[*stream.BackState][]*server.Server)}
+	if old != nil {
+		for _, p := range old.Backends {
+			pl.seen[p.BE] = p.BE.Servers()
+		}
+	}
 	n := len(w.Reactors)
 	for _, p := range new.Proxies {
 		if p.Frontend {
