@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -26,6 +27,7 @@ func addServer(c *Conn, args []string) error {
 	if len(args) > 0 && args[0] == "help" {
 		return addServerHelp(c)
 	}
+	snap := c.Worker.Snapshot()
 	p, name, err := c.targetBackend(args)
 	if err != nil {
 		return err
@@ -40,16 +42,19 @@ func addServer(c *Conn, args []string) error {
 		return Errorf("'server' expects <name> and <addr>[:<port>] as arguments.\n")
 	}
 	var d config.Diagnostics
-	ctx := &conf.Ctx{Loading: &conf.Loading{Snap: c.Worker.Snapshot(), Diags: &d, Threads: len(c.Worker.Reactors)}}
+	ctx := &conf.Ctx{Loading: &conf.Loading{Snap: snap, Diags: &d, Threads: len(c.Worker.Reactors)}}
 	set, err := ctx.ParseServer(p, name, args[1:])
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), "'server "+p.Name+"/"+name+"' : ")
 		return Errorf("%s\n", text)
 	}
-	srv, err := c.join(p, name, set)
+	srv, err := c.join(snap, p, name, set)
 	if err != nil {
 		for _, f := range refused {
 			f(set)
+		}
+		if err == errApplied {
+			return addServer(c, args)
 		}
 		return err
 	}
@@ -60,12 +65,19 @@ func addServer(c *Conn, args []string) error {
 	return c.Message(6, "New server registered.\n")
 }
 
-// join makes a server and puts it into a backend: in maintenance and unchecked,
+// errApplied: another configuration came into force, whose backends and files are
+// others.
+var errApplied = errors.New("the configuration has changed")
+
+// join makes a server and puts it into a backend of snap: in maintenance and unchecked,
 // since it is told to take traffic and to be checked by commands of their own.
-func (c *Conn) join(p *stream.Proxy, name string, set *server.Settings) (*server.Server, error) {
+func (c *Conn) join(snap *stream.Snapshot, p *stream.Proxy, name string, set *server.Settings) (*server.Server, error) {
 	w, now := c.Worker, c.R.Wall()
 	w.Mu.Lock()
 	defer w.Mu.Unlock()
+	if w.Snapshot() != snap {
+		return nil, errApplied
+	}
 	if p.BE.Server(name) != nil {
 		return nil, Errorf("Already exists a server with the same name in backend.\n")
 	}

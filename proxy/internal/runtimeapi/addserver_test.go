@@ -1,0 +1,38 @@
+package runtimeapi_test
+
+import (
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/stream"
+)
+
+// duringAdd runs while the next server is read.
+var duringAdd func()
+
+func init() {
+	conf.RegisterServerFinish(func(*conf.Ctx, *stream.Proxy, string, *stream.ServerSettings) error {
+		if f := duringAdd; f != nil {
+			duringAdd = nil
+			f()
+		}
+		return nil
+	})
+}
+
+// A server goes into the configuration that is in force when it is added, not
+// into the one that was when the command came.
+func TestAddServerWhileApplied(t *testing.T) {
+	w := newBed(t, 1)
+	old := w.Snapshot()
+	next := graph(1, w.Reactors[0].Sys.Wall())
+	duringAdd = func() { w.SetSnapshot(next) }
+	expect(t, w, "add server app/s9 127.0.0.1:80", "New server registered.\n\n")
+	if old.Backends["app"].BE.Server("s9") != nil || next.Backends["app"].BE.Server("s9") == nil {
+		t.Error("added to a backend that is gone")
+	}
+	gone := graph(1, w.Reactors[0].Sys.Wall())
+	delete(gone.Backends, "app")
+	duringAdd = func() { w.SetSnapshot(gone) }
+	expect(t, w, "add server app/s8 127.0.0.1:80", "No such backend.\n\n")
+}
