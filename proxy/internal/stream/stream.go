@@ -65,7 +65,6 @@ type Stream struct {
 	// ErrText says what was wrong with a malformed message, for the log.
 	ErrText string
 
-	Listed bool // in the worker's list, see Streams
 	private
 }
 
