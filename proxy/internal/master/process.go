@@ -30,8 +30,9 @@ type process struct {
 	reason  string
 }
 
-// spawn starts a worker, with the sessions of another one. The sockets are closed here afterwards; fds, which the
-// master was started with, stay open for the next worker.
+// spawn starts a worker, with the sessions of another one. The sockets are closed
+// here afterwards; fds, which the master was started with, stay open for the next
+// worker.
 func (m *Master) spawn(b *bundle.Bundle, fds map[string]int, sockets []worker.Socket, sessions string, old []int, oldSignal syscall.Signal) (*process, error) {
 	var files []*os.File
 	defer func() {
