@@ -247,12 +247,21 @@ func (r *Reactor) NextTimer() int64 {
 func (r *Reactor) Descriptors() int { return r.nfds }
 
 // Each calls f with the handler of every open descriptor, on the reactor.
-func (r *Reactor) Each(f func(Handler)) {
-	for _, fd := range r.fds {
+func (r *Reactor) Each(f func(Handler)) { r.EachFrom(0, len(r.fds), f) }
+
+// EachFrom is Each for at most n descriptors, from the number first on. It gives
+// the number that follows, 0 after the last.
+func (r *Reactor) EachFrom(first, n int, f func(Handler)) (next int) {
+	end := min(first+n, len(r.fds))
+	for _, fd := range r.fds[min(first, end):end] {
 		if fd != nil && fd.idle != nil {
 			f(fd.idle)
 		}
 	}
+	if end == len(r.fds) {
+		return 0
+	}
+	return end
 }
 
 // runReady runs the coroutines that others woke, one round.

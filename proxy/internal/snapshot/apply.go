@@ -153,6 +153,7 @@ func Apply(w *stream.Worker, new *stream.Snapshot) ([]Change, error) {
 		l.Close(nil)
 	}
 	w.Mu.Unlock()
+	w.Refresh()
 	plan.bury(w)
 	for _, h := range hooks {
 		h.f(w, old, new)

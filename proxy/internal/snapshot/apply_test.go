@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"golang.org/x/net/http2"
 
@@ -119,6 +121,36 @@ func TestRemovedFrontendFinishes(t *testing.T) {
 	}
 	if n := srv.Idle.Load(); n != 0 {
 		t.Errorf("%d idle connections are kept", n)
+	}
+}
+
+// A connection that is idle, or has not asked for anything yet, keeps no old
+// configuration in memory.
+func TestIdleConnectionsLetGo(t *testing.T) {
+	b := newBed(t, 2)
+	p := freePorts(t, 1)
+	text := func(timeout string) string {
+		return head + fmt.Sprintf("frontend web\n bind 127.0.0.1:%d\n default_backend app\nbackend app\n timeout server %s\n server s ", p[0], timeout) + origin(t, "one") + "\n"
+	}
+	b.start(text("5s"))
+	var idle []*client
+	for range 4 {
+		idle = append(idle, dial(t, p[0]), dial(t, p[0]))
+		idle[len(idle)-1].get()
+	}
+	old := weak.Make(b.w.Snapshot().Frontends["web"])
+	b.apply(text("6s"))
+	b.settle()
+	for end := time.Now().Add(10 * time.Second); old.Value() != nil; {
+		if time.Now().After(end) {
+			t.Fatal("the old configuration is still there")
+		}
+		runtime.GC()
+	}
+	for _, c := range idle {
+		if got := c.get(); got != "one" {
+			t.Error(got)
+		}
 	}
 }
 

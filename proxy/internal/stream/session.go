@@ -490,6 +490,28 @@ func (w *Worker) stopIdle(r *reactor.Reactor) {
 	})
 }
 
+// Refresh gives idle connections the newest form of their frontend, from any
+// thread: each would else keep the configuration of its last request in memory.
+func (w *Worker) Refresh() {
+	for _, r := range w.Reactors {
+		r.Post(func() { w.refresh(r, 0) })
+	}
+}
+
+// refreshBatch is how many connections are looked at before others get their turn.
+const refreshBatch = 2048
+
+func (w *Worker) refresh(r *reactor.Reactor, first int) {
+	next := r.EachFrom(first, refreshBatch, func(h reactor.Handler) {
+		if s, ok := h.(*Session); ok && s.st == nil && !s.busy {
+			s.FE = s.Listener.Front.Load()
+		}
+	})
+	if next > 0 {
+		r.Post(func() { w.refresh(r, next) })
+	}
+}
+
 // SoftStop closes the listeners and lets the connections finish. OnDrained is
 // called when the last has ended. It may be called from any thread but a
 // reactor's.
