@@ -252,6 +252,9 @@ func (f *Format) sample(dst []byte, st *stream.Stream, n *node) []byte {
 	}
 	at := len(dst)
 	if f.raw {
+		if v.Type == sample.Bin {
+			return append(dst, v.Bytes...)
+		}
 		return v.Append(dst)
 	}
 	if f.plain {

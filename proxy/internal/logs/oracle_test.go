@@ -49,6 +49,7 @@ var formats = []string{
 	`log-format "%{+X,+Q}ci %{+X}o %fi %sp"` + "\n  log {log} format raw local0",
 	`log-format "%[str(a%22b%5d%5c%23{|}%ff),url_dec] %{+Q}[str(a%22b%5d%5c%23{|}%ff),url_dec] %{+E}[str(a%22b%5d%5c%23{|}%ff),url_dec] %{+Q,+E}[str(a%22b%5d%5c%23{|}%ff),url_dec] %[srv_name] %{+Q}[srv_name]"` + "\n  log {log} format raw local0",
 	`log-format "%[src] %[fe_name] %{+X}[int(255)] %{+Q}[int(3)] %[bool(true)] %[str(x),hex]"` + "\n  log {log} format raw local0",
+	`log-format "%[str(Yf8iYl1c),b64dec] %{+Q}[str(YQBiYw==),b64dec] %{+E}[str(Yf8iYl1c),b64dec] %[str(YQBiYw==),b64dec,upper] %[str(YQBiYw==),b64dec,hex] %[str(YQBiYw==),b64dec,length] %[str(YQBiYw==),b64dec,base64]"` + "\n  log {log} format raw local0",
 	`log-format "a   b  %%  %[method]%[method]  %ST-%ST   "` + "\n  log {log} format raw local0",
 	`log-format "%ac/%fc/%bc/%sc/%rc/%sq/%bq %lc %Th"` + "\n  log {log} format raw local0",
 	`log-format "%T|%Tl|%Ts|%t|%tr|%trg|%trl|%ms|%H|%pid"` + "\n  log {log} format raw local0",

@@ -312,16 +312,20 @@ func (l *List) Match(v *sample.Value) bool {
 	case Int:
 		n, ok := v.Number()
 		return ok && l.within(n)
-	case Len:
-		return l.within(int64(len(v.Bytes)))
 	case IP:
 		return l.matchAddr(v)
+	case Bin:
+		b := v.Bytes
+		if v.Type != sample.Bin {
+			b = v.Line()
+		}
+		_, ok := l.exact[string(b)]
+		return ok
 	}
 	b := v.Line()
 	switch l.method {
-	case Bin:
-		_, ok := l.exact[string(b)]
-		return ok
+	case Len:
+		return l.within(int64(len(b)))
 	case Str:
 		if l.fold {
 			return l.matchFold(b)

@@ -62,6 +62,7 @@ var rules = []string{
 	`redirect location /late @`,
 	`redirect prefix http://other code 301 @`,
 	// headers
+	`http-request set-header X-A "%[str(am9lOmE=),b64dec,field(1,:)] %[str(YQANCmI=),b64dec] %[str(YQ0KYjog),b64dec]" @`,
 	`http-request set-header X-A "%[src]:%[dst_port,mul(0)] a" @`,
 	`http-request set-header a two @`,
 	`http-request set-header host other.example @`,

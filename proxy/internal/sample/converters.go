@@ -24,8 +24,7 @@ func init() {
 		Converter{Name: "bytes", Args: "integer[,integer]", In: Bin, Out: Bin, Compile: bytesOf},
 		Converter{Name: "field", Args: "integer,string[,integer]", In: Str, Out: Str, Compile: fieldOf},
 		Converter{Name: "hex", In: Bin, Out: Str, Compile: plain(func(st *stream.Stream, v *Value) bool {
-			v.Type = Bin
-			return v.SetStr(st.Req.Copy(v.Append(make([]byte, 0, 2*len(v.Bytes)))))
+			return v.SetStr(st.Req.Copy(AppendHex(make([]byte, 0, 2*len(v.Bytes)), v.Bytes)))
 		})},
 		Converter{Name: "base64", In: Bin, Out: Str, Compile: plain(func(_ *stream.Stream, v *Value) bool {
 			return v.SetStr(base64.StdEncoding.AppendEncode(nil, v.Bytes))

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -73,8 +74,18 @@ func (v *Value) Line() []byte {
 	switch v.Type {
 	case Int, Bool, Addr:
 		return v.Append(v.text[:0])
+	case Bin:
+		return untilNUL(v.Bytes)
 	}
 	return v.Bytes
+}
+
+// untilNUL is what is left of bytes where text is asked for.
+func untilNUL(b []byte) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
+	}
+	return b
 }
 
 // SetBool makes v a boolean.
@@ -105,20 +116,27 @@ func (v *Value) Append(dst []byte) []byte {
 		}
 		return v.Addr.AppendTo(dst)
 	case Bin:
-		const digits = "0123456789ABCDEF"
-		for _, c := range v.Bytes {
-			dst = append(dst, digits[c>>4], digits[c&15])
-		}
-		return dst
+		return append(dst, untilNUL(v.Bytes)...)
 	}
 	return append(dst, v.Bytes...)
+}
+
+// AppendHex appends b in hexadecimal.
+func AppendHex(dst, b []byte) []byte {
+	const digits = "0123456789ABCDEF"
+	for _, c := range b {
+		dst = append(dst, digits[c>>4], digits[c&15])
+	}
+	return dst
 }
 
 // Text gives v as text, in the exchange's memory where it is not text already.
 func (v *Value) Text(st *stream.Stream) []byte {
 	switch v.Type {
-	case Str, Bin, Meth:
+	case Str, Meth:
 		return v.Bytes
+	case Bin:
+		return untilNUL(v.Bytes)
 	}
 	var buf [64]byte
 	return st.Req.Copy(v.Append(buf[:0]))
@@ -325,7 +343,7 @@ func cast(in Type, conv Convert) Convert {
 		}
 	case Str:
 		return func(st *stream.Stream, v *Value) bool {
-			if v.Type != Str && v.Type != Bin {
+			if v.Type != Str {
 				v.Bytes = v.Text(st)
 				v.Type = Str
 			}

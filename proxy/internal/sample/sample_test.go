@@ -78,7 +78,10 @@ func TestExpressions(t *testing.T) {
 		"int(0),not":                          "1",
 		"str(%41+b),url_dec(1)":               "A b",
 		"str(hi),base64":                      "aGk=",
-		"str(aGk=),b64dec":                    "6869",
+		"str(aGk=),b64dec":                    "hi",
+		"str(aABp),b64dec":                    "h", // text ends at a NUL
+		"str(aABp),b64dec,hex":                "680069",
+		"str(aABp),b64dec,length":             "1",
 		"str(hi),hex":                         "6869",
 		"ssl_fc":                              "0",
 	} {

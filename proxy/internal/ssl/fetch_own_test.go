@@ -93,15 +93,15 @@ func TestFetchesOfTheManual(t *testing.T) {
 		"ssl_c_san": "DNS:ca.tests.test, IP Address:127.0.0.1, URI:http://docs.test/2.7/", "ssl_c_r_dn": "/CN=Root", "ssl_c_r_dn(CN)": "Root", "ssl_c_r_dn(,0,rfc2253)": "CN=Root",
 		"ssl_fc_crtname": dir + "/a.pem", "ssl_fc_curve": "x25519", "ssl_c_verify,x509_v_err_str": "X509_V_OK", "int(23),x509_v_err_str": "X509_V_ERR_CERT_REVOKED",
 		"int(9999),x509_v_err_str": "9999", "ssl_fc_early_rcvd": "0", "ssl_fc_protocol": "TLSv1.3", "ssl_fc_cipher": "TLS_AES_128_GCM_SHA256", "ssl_fc_alpn": "http/1.1",
-		"ssl_fc_supported_versions_bin": "0304", "ssl_fc_eclist_bin": "001D", "ssl_fc_client_random": "", "ssl_fc_exporter_secret": "",
+		"ssl_fc_supported_versions_bin,hex": "0304", "ssl_fc_eclist_bin,hex": "001D", "ssl_fc_client_random": "", "ssl_fc_exporter_secret": "",
 	}
 	delete(want, "ssl_fc_client_random") // needs what others here would get too: see TestSecrets
 	got := ask(t, dir, capture, verify, &tls.Config{
 		MinVersion: tls.VersionTLS13, CurvePreferences: []tls.CurveID{tls.X25519}, Certificates: []tls.Certificate{own}, NextProtos: []string{"http/1.1"},
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil },
-	}, append(keys(want), "ssl_fc_sigalgs_bin")...)
+	}, append(keys(want), "ssl_fc_sigalgs_bin,hex")...)
 	check(t, got, want)
-	if v := got["ssl_fc_sigalgs_bin"]; !strings.Contains(v, "0804") || len(v)%4 != 0 {
+	if v := got["ssl_fc_sigalgs_bin,hex"]; !strings.Contains(v, "0804") || len(v)%4 != 0 {
 		t.Errorf("ssl_fc_sigalgs_bin: %q", v)
 	}
 
@@ -124,14 +124,14 @@ func TestSecrets(t *testing.T) {
 	}
 	for _, global := range []string{"", " tune.ssl.keylog on"} {
 		var log keyLog
-		exprs := []string{"ssl_fc_client_random"}
+		exprs := []string{"ssl_fc_client_random,hex"}
 		for name := range labels {
 			exprs = append(exprs, "ssl_fc_"+name)
 		}
 		got := ask(t, dir, global, "crt a.pem", &tls.Config{KeyLogWriter: &log}, exprs...)
 		random, _ := log.of("CLIENT_TRAFFIC_SECRET_0")
-		if random == "" || !strings.EqualFold(got["ssl_fc_client_random"], random) {
-			t.Errorf("%q: the client's random number: %q, want %q", global, got["ssl_fc_client_random"], random)
+		if random == "" || !strings.EqualFold(got["ssl_fc_client_random,hex"], random) {
+			t.Errorf("%q: the client's random number: %q, want %q", global, got["ssl_fc_client_random,hex"], random)
 		}
 		for name, label := range labels {
 			_, secret := log.of(label)
@@ -147,13 +147,13 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 	var log keyLog
-	got := ask(t, dir, "", "crt a.pem", &tls.Config{KeyLogWriter: &log, MaxVersion: tls.VersionTLS12}, "ssl_fc_session_key", "ssl_fc_client_random")
+	got := ask(t, dir, "", "crt a.pem", &tls.Config{KeyLogWriter: &log, MaxVersion: tls.VersionTLS12}, "ssl_fc_session_key,hex", "ssl_fc_client_random,hex")
 	random, key := log.of("CLIENT_RANDOM")
-	if b, err := hex.DecodeString(got["ssl_fc_session_key"]); err != nil || len(b) != 48 || hex.EncodeToString(b) != key {
-		t.Errorf("session key %q, want %q (%v)", got["ssl_fc_session_key"], key, err)
+	if b, err := hex.DecodeString(got["ssl_fc_session_key,hex"]); err != nil || len(b) != 48 || hex.EncodeToString(b) != key {
+		t.Errorf("session key %q, want %q (%v)", got["ssl_fc_session_key,hex"], key, err)
 	}
-	if !strings.EqualFold(got["ssl_fc_client_random"], random) {
-		t.Errorf("random number %q, want %q", got["ssl_fc_client_random"], random)
+	if !strings.EqualFold(got["ssl_fc_client_random,hex"], random) {
+		t.Errorf("random number %q, want %q", got["ssl_fc_client_random,hex"], random)
 	}
 }
 

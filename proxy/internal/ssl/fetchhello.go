@@ -78,8 +78,7 @@ func asNames(st *stream.Stream, v *sample.Value, list []byte) bool {
 
 func asHex(st *stream.Stream, v *sample.Value, list []byte) bool {
 	var buf [1024]byte
-	bin(v, list)
-	return v.SetStr(st.Req.Copy(v.Append(buf[:0])))
+	return v.SetStr(st.Req.Copy(sample.AppendHex(buf[:0], list)))
 }
 
 func init() {
