@@ -481,10 +481,7 @@ func (st *Stream) forwardH2(b *body) (complete bool) {
 		st.client.finish(b.trailers)
 	}
 	if rerr != nil || werr != nil {
-		st.failForward(rerr, werr)
-		st.truncated(res)
-		st.dropServerConn()
-		st.finishUpload()
+		st.breakOff(rerr, werr)
 		return false
 	}
 	up.in.base = 0

@@ -833,10 +833,7 @@ func (st *Stream) forward() (keep bool) {
 	}
 	n := len(head) + len(first)
 	if err := st.write(&s.Conn, head, first, flags, out.timeout); err != nil {
-		st.failWrite(err)
-		st.truncated(res)
-		st.dropServerConn()
-		st.finishUpload()
+		st.breakOff(nil, err)
 		return false
 	}
 	st.BytesOut += int64(n)
@@ -846,10 +843,7 @@ func (st *Stream) forward() (keep bool) {
 		rerr, werr := st.pump(b, &out, int64(be.Timeouts.Server))
 		st.BytesOut += out.sent
 		if rerr != nil || werr != nil {
-			st.failForward(rerr, werr)
-			st.truncated(res)
-			st.dropServerConn()
-			st.finishUpload()
+			st.breakOff(rerr, werr)
 			return false
 		}
 	}
@@ -861,14 +855,22 @@ func (st *Stream) forward() (keep bool) {
 	return keep
 }
 
+// breakOff ends an exchange in the middle of a response.
+func (st *Stream) breakOff(rerr, werr error) {
+	st.failForward(rerr, werr)
+	st.truncated()
+	st.dropServerConn()
+	st.finishUpload()
+}
+
 // truncated makes the connection end with a reset where a FIN would say that the
 // response is complete.
-func (st *Stream) truncated(res *message.Response) {
+func (st *Stream) truncated() {
 	if st.client.on() {
 		st.client.s.Reset(http2.InternalError)
 		return
 	}
-	if res.Framing == message.Close {
+	if st.Res.Framing == message.Close {
 		st.cut = true
 		st.Sess.ResetOnClose()
 	}
