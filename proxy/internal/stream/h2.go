@@ -211,10 +211,7 @@ func (st *Stream) upgradeH2() bool {
 	if err != nil || !http2.ValidSettings(settings) || len(settings) > 1024 {
 		return false
 	}
-	q.Del("http2-settings")
-	q.Del("upgrade")
-	q.Del("connection")
-	q.Upgrade = nil
+	st.dropUpgrade()
 	const answer = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
 	if err := st.write(&s.Conn, nil, []byte(answer), moreIf(true), int64(st.FE.Timeouts.Client)); err != nil {
 		return false
@@ -247,13 +244,19 @@ func (st *Stream) ignoreH2C() {
 	q := &st.Req
 	for i := q.Next("upgrade", 0); i >= 0; i = q.Next("upgrade", i+1) {
 		if v := q.Fields[i].Value; http1.HasElement(v, "h2c") || http1.HasElement(v, "h2") {
-			q.Del("http2-settings")
-			q.Del("upgrade")
-			q.Del("connection")
-			q.Upgrade = nil
+			st.dropUpgrade()
 			return
 		}
 	}
+}
+
+// dropUpgrade takes out of the request that it asks for HTTP/2.
+func (st *Stream) dropUpgrade() {
+	q := &st.Req
+	q.Del("http2-settings")
+	q.Del("upgrade")
+	q.Del("connection")
+	q.Upgrade = nil
 }
 
 // sendHead sends a response's head to a client that speaks HTTP/2.
