@@ -484,12 +484,12 @@ func (c *originConn) write() {
 		}
 	}
 	s := c.cur
-	if s != nil && s.cutAt == 0 && s.started && len(c.out) == 0 && !s.garbage {
-		s.cutAt = -1 // behind the last byte there is nothing to cut off
-	}
 	if s != nil && s.cutAt == 0 && s.started {
-		c.cutOff(s)
-		return
+		if len(c.out) > 0 || s.garbage {
+			c.cutOff(s)
+			return
+		}
+		s.cutAt = -1 // behind the last byte there is nothing to cut off
 	}
 	if s != nil && s.started && len(c.out) == 0 && !s.written {
 		s.written = true
