@@ -296,15 +296,18 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 		if len(places) == 0 {
 			return ladder.ErrNotLive
 		}
+		contents, keyed := make([][]byte, len(places)), false
 		for i, p := range places {
-			content := s.withKey(p.coded(data), p.keys)
-			if p.keys != nil && len(content) > len(data) { // the next start has to find the key, too
-				err = s.Ladder.Validate(ctx, text)
+			contents[i] = s.withKey(p.coded(data), p.keys)
+			keyed = keyed || p.keys != nil && len(contents[i]) > len(data)
+		}
+		if keyed { // the next start has to find the key, too
+			if err := s.Ladder.Validate(ctx, text); err != nil {
+				return err
 			}
-			if err == nil {
-				err = c.SetSSL(ctx, p.kind, p.name, p.of, content)
-			}
-			if err != nil {
+		}
+		for i, p := range places {
+			if err := c.SetSSL(ctx, p.kind, p.name, p.of, contents[i]); err != nil {
 				for _, p := range places[:i] {
 					if back := c.SetSSL(ctx, p.kind, p.name, p.of, s.withKey(p.coded(old), p.keys)); back != nil {
 						err = errors.Join(err, fmt.Errorf("and %s could not be taken back: %w", p.name, back))
