@@ -52,6 +52,10 @@ fuzz-smoke: ## every parser of outside bytes, FUZZ each
 bench: build ## beside HAProxy, in one run
 	scripts/bench.sh
 
+.PHONY: mutants
+mutants: ## would the tests notice? small changes one at a time, for a person to run (an hour)
+	$(GO) run ./proxy/cmd/forebay-mutants $(MUTANTS)
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin scratch
