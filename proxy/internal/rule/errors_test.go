@@ -178,3 +178,39 @@ func alerts(s string) string {
 	}
 	return out
 }
+
+// TestRulesOfDefaults: a defaults section with rules serves frontends or backends,
+// not both: a request would meet its rules twice.
+func TestRulesOfDefaults(t *testing.T) {
+	const (
+		front = "frontend f from d\n  bind {f}\n"
+		back  = "backend b from d\n  server s 127.0.0.1:1\n"
+		both  = "frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules"
+	)
+	for _, c := range []struct{ rule, sections, want string }{
+		{"http-request set-header a b", front, ""},
+		{"http-request set-header a b", back, ""},
+		{"http-request set-header a b", back + "backend c from d\n", ""},
+		{"http-request set-header a b", front + back, both},
+		{"http-response set-header a b", back + front, both},
+		{"http-after-response set-header a b", front + back, both},
+		{"tcp-request connection accept", front + back, both},
+		{"http-request set-header a b", "listen l from d\n  bind {f}\n", "a listen section cannot inherit from a defaults section defining TCP/HTTP rules."},
+		{"http-request set-header a b", "defaults e from d\n", "a defaults section cannot inherit from a defaults section defining TCP/HTTP rules"},
+		{"tcp-request connection accept", back, "a backend section cannot inherit from a defaults section defining 'tcp-request connection' or 'tcp-request session' rules"},
+		{"acl a path /x", front + back + "listen l from d\n  bind {g}\n", ""}, // no rule
+		{"option httpclose", front + back, ""},
+	} {
+		text := "defaults\n  timeout client 1s\nfrontend other\n  bind 127.0.0.1:36702\ndefaults d\n  mode http\n  timeout client 1s\n  timeout server 1s\n  timeout connect 1s\n  " + c.rule + "\n" +
+			strings.NewReplacer("{f}", "127.0.0.1:36700", "{g}", "127.0.0.1:36701").Replace(c.sections)
+		ours, theirs := oracle.Check(t, text)
+		for _, v := range []struct {
+			who string
+			oracle.Verdict
+		}{{"forebay", ours}, {"haproxy", theirs}} {
+			if v.OK != (c.want == "") || !strings.Contains(v.Text, c.want) {
+				t.Errorf("%s, %q, %q: %q, want %q", v.who, c.rule, c.sections, v.Text, c.want)
+			}
+		}
+	}
+}

@@ -299,8 +299,7 @@ func redirectLine(c *conf.Ctx) error {
 	if err != nil {
 		return err
 	}
-	late := redirects.Make(c.Proxy)
-	late.rules = append(late.rules, r)
+	c.Proxy.Redirects = append(c.Proxy.Redirects, r)
 	return nil
 }
 

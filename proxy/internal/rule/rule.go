@@ -144,19 +144,7 @@ func init() {
 		conf.Keyword{Name: "redirect", In: conf.Frontend | conf.Backend, Max: -1, Parse: redirectLine},
 		conf.Keyword{Name: "use_backend", In: conf.Frontend, Max: -1, Parse: useBackend},
 	)
-	// "redirect" lines come after the http-request rules.
-	conf.RegisterFinish(func(c *conf.Ctx) {
-		for _, p := range c.Snap.Proxies {
-			if late := redirects.Of(p); late != nil {
-				p.RequestRules = append(slices.Clip(p.RequestRules), late.rules...)
-			}
-		}
-	})
 }
-
-type lateRules struct{ rules []stream.Rule }
-
-var redirects = stream.NewSlot[lateRules]()
 
 func set(c *conf.Ctx, phase Phase, rules *[]stream.Rule) error {
 	r, err := parse(c, phase, c.Args)

@@ -378,11 +378,28 @@ func (st *Stream) frontend() bool {
 		fe.FE.Counters[st.R.Index].Intercepted.Add(1)
 		return false
 	}
-	if len(fe.RequestRules) > 0 && !st.run(fe.RequestRules) {
-		st.intercepted(fe)
+	return st.request(fe)
+}
+
+// request applies the http-request rules and the "redirect" lines of p. false: it
+// was answered or is to be dropped.
+func (st *Stream) request(p *Proxy) bool {
+	if len(p.RequestRules) > 0 && !st.run(p.RequestRules) || len(p.Redirects) > 0 && !st.run(p.Redirects) {
+		st.intercepted(p)
 		return false
 	}
 	return true
+}
+
+// afterRules applies the http-after-response rules to the response that is to go
+// out: the backend's first, whoever made the response.
+func (st *Stream) afterRules() {
+	if len(st.BE.AfterRules) > 0 {
+		st.run(st.BE.AfterRules)
+	}
+	if st.FE != st.BE && len(st.FE.AfterRules) > 0 {
+		st.run(st.FE.AfterRules)
+	}
 }
 
 // intercepted counts an answer that a rule made.
@@ -400,8 +417,7 @@ func (st *Stream) route() bool {
 		return false
 	}
 	st.setBackend(be)
-	if be != st.FE && len(be.RequestRules) > 0 && !st.run(be.RequestRules) {
-		st.intercepted(be)
+	if be != st.FE && !st.request(be) {
 		return false
 	}
 	if st.FE.UniqueIDHeader != "" {
@@ -779,12 +795,7 @@ func (st *Stream) forward() (keep bool) {
 		}
 		return false
 	}
-	if len(be.AfterRules) > 0 {
-		st.run(be.AfterRules)
-	}
-	if be != st.FE && len(st.FE.AfterRules) > 0 {
-		st.run(st.FE.AfterRules)
-	}
+	st.afterRules()
 	if res.Framing == message.Tunnel {
 		return st.tunnelHTTP()
 	}

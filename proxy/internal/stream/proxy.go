@@ -129,6 +129,7 @@ type Proxy struct {
 	Binds          []*Bind
 	ConnRules      []Rule // tcp-request connection
 	RequestRules   []Rule
+	Redirects      []Rule // "redirect" lines: after the http-request rules, whatever those allowed
 	ResponseRules  []Rule
 	AfterRules     []Rule // http-after-response
 	Switching      []SwitchRule
@@ -164,6 +165,7 @@ func (p *Proxy) Clone() *Proxy {
 	q := *p
 	q.ConnRules = append([]Rule(nil), p.ConnRules...)
 	q.RequestRules = append([]Rule(nil), p.RequestRules...)
+	q.Redirects = append([]Rule(nil), p.Redirects...)
 	q.ResponseRules = append([]Rule(nil), p.ResponseRules...)
 	q.AfterRules = append([]Rule(nil), p.AfterRules...)
 	q.MonitorFail = append([]Cond(nil), p.MonitorFail...)

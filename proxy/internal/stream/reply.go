@@ -117,9 +117,8 @@ func (st *Stream) sendReply() (keep bool) {
 	if rep.Status < 200 || rep.Status == 204 || rep.Status == 304 {
 		res.Framing, res.ContentLength, body = message.NoBody, -1, nil
 	}
-	st.run(st.FE.AfterRules)
-	if st.BE != st.FE && st.BE != nil {
-		st.run(st.BE.AfterRules)
+	if st.HasRequest { // what answers no request is not of the rules' concern (manual 4.2)
+		st.afterRules()
 	}
 	if st.client.on() {
 		st.Status = res.Status

@@ -1,0 +1,99 @@
+package rule_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/oracle"
+)
+
+// TestOrderAsHAProxy: which rule sets a request and its answer go through, and in
+// which order, whoever made the answer. Each set leaves a letter.
+func TestOrderAsHAProxy(t *testing.T) {
+	sides := oracle.Run(t, head+`
+defaults plain
+  mode http
+  timeout client 10s
+  timeout server 10s
+  timeout connect 5s
+  balance roundrobin
+defaults marks from plain
+  http-after-response set-header x-after "%[res.hdr(x-after)]d"
+  http-request set-header x-way "%[req.hdr(x-way)]d"
+frontend f from marks
+  bind {f}
+  monitor-uri /monitor
+  http-after-response allow if { status 418 }
+  http-after-response set-header x-after "%[res.hdr(x-after)]f"
+  http-response allow if { res.hdr(stop) 1 }
+  http-response set-header x-res "%[res.hdr(x-res)]f"
+  http-request set-header x-way "%[req.hdr(x-way)]f"
+  http-request allow if { path /fallow /fallow/b }
+  http-request deny if { path /fdeny }
+  http-request return status 200 hdr x-way "%[req.hdr(x-way)]" if { path /freturn }
+  redirect location /late if { path_beg /redir } or { path_beg /fdeny /fallow }
+  redirect location /never if { path /freturn }
+  use_backend none if { path /none }
+  use_backend gone if { path /gone }
+  default_backend b
+backend b from plain
+  http-after-response set-header x-after "%[res.hdr(x-after)]b"
+  http-response set-header x-res "%[res.hdr(x-res)]b"
+  http-response allow if { res.hdr(stop) 2 }
+  http-response set-header x-res "%[res.hdr(x-res)]c"
+  http-response return status 418 if { res.hdr(stop) 3 }
+  http-request allow if { path /ballow }
+  http-request deny if { path /bdeny }
+  http-request set-header x-way "%[req.hdr(x-way)]b"
+  redirect location /blate if { path_beg /bredir /ballow/x }
+  redirect location /bl if { path /ballow }
+  server o {origin}
+backend none from plain
+  http-after-response set-header x-after "%[res.hdr(x-after)]n"
+backend gone from plain
+  http-after-response set-header x-after "%[res.hdr(x-after)]g"
+  retries 0
+  server o {closed}
+listen l from plain
+  bind {l}
+  http-after-response set-header x-after "%[res.hdr(x-after)]l"
+  http-request set-header x-way "%[req.hdr(x-way)]l"
+  http-request allow if { path /allow }
+  redirect location /x if { path /allow }
+  server o {origin}
+`)
+	var requests []string
+	for _, path := range strings.Fields("/ /monitor /redir /fallow /fallow/b /fdeny /freturn /bdeny /ballow /ballow/x /bredir /none /gone /allow") {
+		for _, extra := range []string{"", "give: stop: 1\r\n", "give: stop: 2\r\n", "give: stop: 3\r\n"} {
+			requests = append(requests, "GET "+path+" HTTP/1.1\r\nHost: h\r\n"+extra+"Connection: close\r\n\r\n")
+		}
+	}
+	// Refused before any rule: no set has a say.
+	requests = append(requests,
+		"GET / HTTP/1.1\r\nHost: h\r\nHo st: h\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
+		"NONSENSE\r\n\r\n",
+	)
+	for _, frontend := range []string{"f", "l"} {
+		for _, req := range requests {
+			ours, theirs := sides[0].Exchange(frontend, req), sides[1].Exchange(frontend, req)
+			if strings.HasPrefix(ours, "HTTP/1.1 400") {
+				ours, theirs = marks(ours), marks(theirs) // the fields are others, and in capitals
+			}
+			if ours != theirs {
+				t.Errorf("%s %q\nforebay: %q\nhaproxy: %q", frontend, req, ours, theirs)
+			}
+		}
+	}
+}
+
+// marks gives the status line of an answer and what rules left in it.
+func marks(answer string) string {
+	line, rest, _ := strings.Cut(answer, "\r\n")
+	for l := range strings.SplitSeq(rest, "\r\n") {
+		if strings.HasPrefix(l, "x-") {
+			line += "|" + l
+		}
+	}
+	return line
+}
