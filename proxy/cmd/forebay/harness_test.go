@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/master"
 	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 	"github.com/forebay-lb/forebay/proxy/internal/worker"
 )
@@ -24,8 +25,22 @@ import (
 // no build of their own and see the race detector in it.
 const asProgram = "FOREBAY_TEST_PROGRAM"
 
+// Variables of the program under test.
+const (
+	hangIf      = "FOREBAY_TEST_HANG"  // workers hang while this file is there
+	readyWithin = "FOREBAY_TEST_READY" // for master.ReadyTimeout
+)
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" || os.Getenv(worker.Variable) != "" {
+		if name := os.Getenv(hangIf); os.Getenv(worker.Variable) != "" && name != "" {
+			if _, err := os.Stat(name); err == nil {
+				select {}
+			}
+		}
+		if d, err := time.ParseDuration(os.Getenv(readyWithin)); err == nil {
+			master.ReadyTimeout = d
+		}
 		os.Exit(run())
 	}
 	os.Exit(m.Run())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -117,6 +118,110 @@ func TestReloadInPlace(t *testing.T) {
 	}
 	if now, old := s.workers(); one(t, now) != pid || len(old) != 0 {
 		t.Errorf("worker %s was replaced by %v", pid, now)
+	}
+}
+
+// TestReloadRefused: what would take all listeners down, or make the master wait
+// for ever, changes nothing, and the answer says why.
+func TestReloadRefused(t *testing.T) {
+	s := newSite(t)
+	folder := filepath.Join(s.dir, "conf")
+	os.Mkdir(folder, 0o755)
+	s.cfg = filepath.Join(folder, "a.cfg")
+	s.write()
+	second := filepath.Join(s.dir, "more.cfg")
+	more := freePort(t)
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(second, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full := "frontend more\n  mode http\n  timeout client 5s\n  bind " + more + "\n  http-request return status 200 string hello\\n content-type text/plain\n"
+	write(full)
+	p := launch(t, command("-W", "-S", s.control, "-f", folder, "-f", second))
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid := one(t, now)
+	fail := func(what, why string) {
+		t.Helper()
+		got := s.ask(s.control, "reload")
+		if !strings.HasPrefix(got, "Success=0\n") || !strings.Contains(got, why) {
+			t.Errorf("%s: reload:\n%s", what, got)
+		}
+		s.mustGet(s.addr)
+		s.mustGet(more)
+		if now, old := s.workers(); one(t, now) != pid || len(old) > 0 {
+			t.Errorf("%s: workers %v, leaving %v", what, now, old)
+		}
+	}
+	replace := func(make func(path string) error) {
+		t.Helper()
+		os.RemoveAll(second)
+		if err := make(second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(s.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(s.cfg)
+	write("")
+	fail("an empty folder and an empty file", "No enabled listener found (check for 'bind' directives)")
+	write("defaults\n  mode http\n")
+	fail("no frontend", "No enabled listener found")
+	os.WriteFile(s.cfg, text, 0o600)
+	replace(func(path string) error { return syscall.Mkfifo(path, 0o600) })
+	fail("a pipe", second+" : it is neither a file nor a folder")
+	replace(func(path string) error { return os.Symlink("/dev/zero", path) })
+	fail("a device", second+" : it is neither a file nor a folder")
+	fifo := filepath.Join(s.dir, "fifo")
+	syscall.Mkfifo(fifo, 0o600)
+	replace(func(path string) error { return nil })
+	write(full + "backend b\n  mode http\n  errorfile 503 " + fifo + "\n")
+	fail("a pipe that the configuration names", "error opening file '"+fifo+"'")
+	write(full + "backend b\n  mode http\n  timeout server 5s\n  timeout connect 5s\n  errorfile 503 /dev/null\n")
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") {
+		t.Errorf("the null device as error file:\n%s", got)
+	}
+}
+
+// TestReadyTimeout: a new worker that never serves is given up, at start and at
+// reload.
+func TestReadyTimeout(t *testing.T) {
+	s := newSite(t)
+	flag := filepath.Join(s.dir, "hang")
+	c := func() *exec.Cmd {
+		c := command("-W", "-S", s.control, "-f", s.cfg)
+		c.Env = append(c.Env, hangIf+"="+flag, readyWithin+"=5s")
+		return c
+	}
+	p := launch(t, c())
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid := one(t, now)
+	os.WriteFile(flag, nil, 0o600)
+	s.global = "  nbthread 1"
+	s.write()
+	got := s.ask(s.control, "reload")
+	if !regexp.MustCompile(`^Success=0\n(.*\n)*.*new worker \(\d+\) did not serve within 5s and was ended`).MatchString(got) {
+		t.Errorf("reload:\n%s", got)
+	}
+	s.mustGet(s.addr)
+	if now, old := s.workers(); one(t, now) != pid || len(old) > 0 {
+		t.Errorf("workers %v, leaving %v, want %s", now, old, pid)
+	}
+	os.Remove(flag)
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") {
+		t.Errorf("reload:\n%s", got)
+	}
+	p.signal(syscall.SIGTERM)
+	p.exit()
+	os.WriteFile(flag, nil, 0o600)
+	p = launch(t, c())
+	if code := p.exit(); code != 1 || !strings.Contains(p.output(), "did not serve within 5s") {
+		t.Errorf("start: exit code %d", code)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/features"
 	"github.com/forebay-lb/forebay/proxy/internal/master"
 	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
-	"github.com/forebay-lb/forebay/proxy/internal/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/worker"
 )
 
@@ -24,7 +23,12 @@ func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
 func start(a *args, con *console.Console) int {
 	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, Debug: a.debug, Master: a.master}
 	rec := &bundle.Recorder{From: bundle.Disk{}}
-	sources, err := config.ReadSources(config.OS{}, a.files)
+	daemon := isDaemon()
+	var disk config.FS = config.OS{}
+	if daemon {
+		disk = bundle.Disk{} // a pipe was read by the process before
+	}
+	sources, err := config.ReadSources(disk, a.files)
 	if err != nil {
 		for _, text := range strings.Split(err.Error(), "\n") {
 			con.Alert("config : %s", text)
@@ -39,7 +43,6 @@ func start(a *args, con *console.Console) int {
 	in := set.Input()
 	in.Sources, in.Files = sources, rec
 	snap, d := snapshot.Load(in)
-	daemon := isDaemon()
 	if snap == nil || !daemon { // the process before the daemon has shown the warnings
 		con.Diagnostics(d, a.diag)
 	}
@@ -53,8 +56,8 @@ func start(a *args, con *console.Console) int {
 		con.Alert("Some warnings were found and 'zero-warning' is set. Aborting.")
 		return 1
 	}
-	if n := listeners(snap); n == 0 {
-		con.Alert("[%s.main()] No enabled listener found (check for 'bind' directives) ! Exiting.", "forebay")
+	if err := snapshot.Listens(snap); err != nil {
+		con.Alert("%v Exiting.", err)
 		return 2
 	}
 	if a.check {
@@ -97,18 +100,4 @@ func start(a *args, con *console.Console) int {
 		o.Inherited = worker.Inherit(list)
 	}
 	return worker.Run(o)
-}
-
-// listeners counts the addresses to listen on.
-func listeners(snap *stream.Snapshot) int {
-	n := 0
-	for _, p := range snap.Proxies {
-		if !p.Disabled {
-			n += len(p.Binds)
-		}
-	}
-	if s := conf.Runtime.Global(snap.Global); s != nil {
-		n += len(s.Binds)
-	}
-	return n
 }

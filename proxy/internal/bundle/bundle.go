@@ -10,6 +10,7 @@ package bundle
 import (
 	"bytes"
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,7 +19,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/forebay-lb/forebay/proxy/config"
 )
@@ -30,11 +34,36 @@ const (
 )
 
 // Disk is the machine's file system, with names as the configuration has them:
-// relative to the working folder, or absolute.
+// relative to the working folder, or absolute. It is for processes that must go
+// on: a pipe or a device, which the reader could wait at for ever, is refused.
+// The null device is a file that is empty.
 type Disk struct{}
 
-// Open opens a file.
-func (Disk) Open(name string) (fs.File, error) { return os.Open(name) }
+// Open opens a file or a folder.
+func (Disk) Open(name string) (fs.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() && !isNull(info) {
+		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("it is neither a file nor a folder")}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// isNull tells whether a file is the kernel's null device, whatever its name.
+func isNull(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.Mode()&fs.ModeCharDevice != 0 && s.Rdev == unix.Mkdev(1, 3)
+}
+
+// Stat describes a file or a folder.
+func (Disk) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
 // ReadDir lists a folder, sorted by name.
 func (Disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }

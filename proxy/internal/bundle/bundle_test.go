@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -93,5 +95,30 @@ func TestRecorderKeepsFolders(t *testing.T) {
 	}
 	if _, err := fs.ReadDir(rec.Bundle(nil), "/etc"); err == nil {
 		t.Error("the bundle lists the disk")
+	}
+}
+
+// TestDiskDoesNotWait: what a process could wait at for ever is refused at once;
+// the null device is an empty file, whatever it is called.
+func TestDiskDoesNotWait(t *testing.T) {
+	dir := t.TempDir()
+	fifo, null := filepath.Join(dir, "fifo"), filepath.Join(dir, "null")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	os.Symlink("/dev/null", null)
+	for _, name := range []string{fifo, "/dev/zero"} {
+		_, err := read(t, bundle.Disk{}, name)
+		if err == nil || !strings.Contains(err.Error(), "neither a file nor a folder") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{null, "/dev/null"} {
+		if got, err := read(t, bundle.Disk{}, name); got != "" || err != nil {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if _, err := (bundle.Disk{}).Open(dir); err != nil {
+		t.Errorf("a folder: %v", err)
 	}
 }

@@ -112,10 +112,8 @@ func (m *Master) begin() error {
 		return err
 	}
 	m.o.First = nil
-	select {
-	case <-p.ready:
-	case <-p.exited:
-		return fmt.Errorf("current worker (%d) exited with code %d (%s)", p.pid, p.code, p.reason)
+	if err := p.await("current worker"); err != nil {
+		return err
 	}
 	m.list(p)
 	cli()

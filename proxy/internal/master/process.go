@@ -102,6 +102,27 @@ func (m *Master) spawn(b *bundle.Bundle, fds map[string]int, sockets []worker.So
 	return p, nil
 }
 
+// ReadyTimeout is how long a new worker may take until it serves: then it is
+// given up. It is long, since a worker that has begun to load is no harm, and
+// files can be many.
+var ReadyTimeout = 2 * time.Minute
+
+// await waits until the worker serves. If it does not, it is gone afterwards.
+func (p *process) await(who string) error {
+	late := time.NewTimer(ReadyTimeout)
+	defer late.Stop()
+	select {
+	case <-p.ready:
+		return nil
+	case <-p.exited:
+		return fmt.Errorf("%s (%d) exited with code %d (%s)", who, p.pid, p.code, p.reason)
+	case <-late.C:
+	}
+	syscall.Kill(p.pid, syscall.SIGKILL)
+	<-p.exited
+	return fmt.Errorf("%s (%d) did not serve within %s and was ended", who, p.pid, ReadyTimeout)
+}
+
 // outcome gives the exit code as a shell would, and what it means.
 func outcome(s *os.ProcessState) (int, string) {
 	ws, ok := s.Sys().(syscall.WaitStatus)

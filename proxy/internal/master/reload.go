@@ -90,7 +90,7 @@ func (m *Master) reload(hard bool) error {
 func (m *Master) load() (*bundle.Bundle, error) {
 	con := m.o.Console
 	rec := &bundle.Recorder{From: bundle.Disk{}}
-	sources, err := config.ReadSources(config.OS{}, m.o.Files)
+	sources, err := config.ReadSources(bundle.Disk{}, m.o.Files)
 	if err != nil {
 		for _, text := range strings.Split(err.Error(), "\n") {
 			con.Alert("config : %s", text)
@@ -108,6 +108,9 @@ func (m *Master) load() (*bundle.Bundle, error) {
 	con.Diagnostics(d, m.o.Diag)
 	if snap == nil {
 		return nil, errShown
+	}
+	if err := snapshot.Listens(snap); err != nil {
+		return nil, err
 	}
 	if m.o.Strict && d.Count(config.Warning) > 0 {
 		return nil, errors.New("some warnings were found and 'zero-warning' is set. Aborting")
@@ -130,10 +133,8 @@ func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case <-p.ready:
-	case <-p.exited:
-		return fmt.Errorf("new worker (%d) exited with code %d (%s)", p.pid, p.code, p.reason)
+	if err := p.await("new worker"); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	cur.leaving = true

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"crypto/sha256"
+	"errors"
 	"hash"
 	"io"
 	"io/fs"
@@ -60,6 +61,23 @@ func Load(in Input) (*stream.Snapshot, *config.Diagnostics) {
 	src.in.Sources, src.in.Files = nil, nil
 	*sources.MakeGlobal(snap.Global) = src
 	return snap, d
+}
+
+// errNoListener is worded as HAProxy words it.
+var errNoListener = errors.New("[forebay.main()] No enabled listener found (check for 'bind' directives) !")
+
+// Listens gives an error if a configuration has no address to listen on. Nobody
+// means that: a file is empty, or a folder.
+func Listens(s *stream.Snapshot) error {
+	for _, p := range s.Proxies {
+		if !p.Disabled && len(p.Binds) > 0 {
+			return nil
+		}
+	}
+	if rt := conf.Runtime.Global(s.Global); rt != nil && len(rt.Binds) > 0 {
+		return nil
+	}
+	return errNoListener
 }
 
 // recorder notes what is read through it.

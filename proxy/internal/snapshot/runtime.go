@@ -92,6 +92,12 @@ func load(c *runtimeapi.Conn, b *bundle) *stream.Snapshot {
 			c.Printf("[%s] %s\n", x.Severity, x)
 		}
 	}
+	if snap != nil {
+		if err := Listens(snap); err != nil {
+			c.Printf("[ALERT] %s\n", err)
+			snap = nil
+		}
+	}
 	if snap == nil {
 		c.Printf("Fatal errors found in configuration\n")
 	}

@@ -37,6 +37,11 @@ func TestRuntimeCommands(t *testing.T) {
 	say("check config @x", "Unknown version 'x'.\n")
 	say("check config", "Version number expected ('@<ver>').\n")
 
+	send(2, "a.cfg", "")
+	say("commit config @2", "[ALERT] [forebay.main()] No enabled listener found (check for 'bind' directives) !\nFatal errors found in configuration\n")
+	if c.get() != "one" {
+		t.Error("an empty configuration came into force")
+	}
 	send(2, "a.cfg", global+head+"frontend web\n bnid :1\n")
 	say("check config @2", "[ALERT] config : parsing [a.cfg:10] : unknown keyword 'bnid' in 'frontend' section; did you mean 'id'?\n"+
 		"Fatal errors found in configuration\n")
