@@ -9,6 +9,9 @@
 // the same seed gives the same run, to the byte. README.md tells what is
 // simulated, what is checked, and how to replay a failure.
 //
+// A [Stage] is a worker on the same kernel without chance, for tests that say
+// what happens when.
+//
 // The package is for tests only. It owns the simulated world; it never opens a
 // socket or reads the real clock, and knows the worker only by its public
 // interface.

@@ -11,6 +11,8 @@ import (
 
 type errno = syscall.Errno
 
+const eagain = syscall.EAGAIN
+
 type kind uint8
 
 const (
@@ -224,7 +226,7 @@ func (w *World) Accept(fd int) (int, reactor.Addr, errno) {
 	}
 	e := f.backlog[0]
 	f.backlog = f.backlog[1:]
-	if e.reset && w.chance(2) {
+	if e.reset && w.stage == nil && w.chance(2) {
 		e.closed = true
 		return -1, reactor.Addr{}, syscall.ECONNABORTED
 	}
@@ -337,6 +339,10 @@ func (w *World) Read(fd int, p []byte) (int, errno) {
 
 // Send sends what fits.
 func (w *World) Send(fd int, p []byte, flags int) (int, errno) {
+	if f := w.file(fd); w.stage != nil && f != nil && f.kind == datagramFile {
+		w.stage.datagram(f.addr, p)
+		return len(p), 0
+	}
 	e, no := w.conn(fd, "send")
 	if no != 0 {
 		return -1, no
@@ -422,7 +428,7 @@ func (w *World) Pipe(size int) (int, int, errno) {
 	if w.chance(w.faults.noPipes) {
 		return -1, -1, syscall.EMFILE
 	}
-	if w.chance(3) {
+	if w.stage == nil && w.chance(3) {
 		size = 4096 << w.rnd.IntN(5)
 	}
 	p := &pipe{size: size}
@@ -445,7 +451,10 @@ func (w *World) Splice(from, to int, n int, more bool) (int, errno) {
 		if room <= 0 {
 			return -1, syscall.EAGAIN
 		}
-		buf := make([]byte, min(1+w.rnd.IntN(room), max(len(f.end.rx), 1)))
+		if w.stage == nil {
+			room = 1 + w.rnd.IntN(room)
+		}
+		buf := make([]byte, min(room, max(len(f.end.rx), 1)))
 		k, no := f.end.read(buf)
 		if no != 0 {
 			return -1, no

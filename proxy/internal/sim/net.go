@@ -76,6 +76,10 @@ func (w *World) newConn() *conn {
 	for i := range c.ends {
 		c.ends[i] = &end{c: c, side: i, room: 1500 << c.rnd.IntN(9)}
 	}
+	if w.stage != nil {
+		c.latency, c.splits, c.partials = 0, 1, 0
+		c.ends[0].room, c.ends[1].room = 256<<10, 256<<10
+	}
 	return c
 }
 
@@ -120,6 +124,9 @@ func (e *end) mask() (m reactor.Event) {
 func (e *end) writable() bool { return e.room-e.unread >= max(e.room/3, 1) }
 
 func (c *conn) delay() int64 {
+	if c.latency == 0 {
+		return 0
+	}
 	d := c.latency/2 + c.rnd.Int64N(c.latency)
 	if c.stalls > 0 && c.rnd.IntN(c.stalls) == 0 {
 		d += c.rnd.Int64N(3e9)
@@ -147,7 +154,7 @@ func (e *end) send(p []byte, more bool) (int, errno) {
 		e.nospace = true
 		return 0, syscall.EAGAIN
 	}
-	if n > 1 && e.c.rnd.IntN(e.c.partials) == 0 {
+	if n > 1 && e.c.partials > 0 && e.c.rnd.IntN(e.c.partials) == 0 {
 		n = 1 + e.c.rnd.IntN(n)
 	}
 	e.unread += n
@@ -203,6 +210,9 @@ func (e *end) transmit(s segment) {
 	w := e.c.w
 	e.flight = append(e.flight, s)
 	e.lastAt = max(e.lastAt+1, w.now+e.c.delay())
+	if e.c.latency == 0 {
+		e.lastAt = w.now // in order all the same
+	}
 	w.at(e.lastAt, e.arrive)
 }
 
@@ -241,7 +251,7 @@ func (e *end) arrive() {
 
 func (e *end) sendReset() {
 	e.cork = nil
-	if n := len(e.flight); n > 0 && e.c.rnd.IntN(2) == 0 {
+	if n := len(e.flight); n > 0 && e.c.latency > 0 && e.c.rnd.IntN(2) == 0 {
 		e.flight = e.flight[:e.c.rnd.IntN(n)] // lost
 	}
 	e.transmit(segment{rst: true})
@@ -306,7 +316,7 @@ func (w *World) connectProxy(f *file, a reactor.Addr) {
 	e.local = reactor.Addr{IP: proxyIP, Port: uint16(10000 + c.id%50000)}
 	p.local = a
 	w.trace("connect", c.id, int64(a.Port), 0)
-	o := w.origins[a]
+	o := w.hostAt(a)
 	w.after(c.delay(), func() {
 		if e.closed {
 			return
@@ -322,6 +332,17 @@ func (w *World) connectProxy(f *file, a reactor.Addr) {
 		}
 		e.notify()
 	})
+}
+
+// hostAt is who is at an address, nil: nobody.
+func (w *World) hostAt(a reactor.Addr) host {
+	if h := w.hosts[a]; h != nil {
+		return h
+	}
+	if o := w.origins[a]; o != nil {
+		return o
+	}
+	return nil
 }
 
 // dial connects a client to the proxy.

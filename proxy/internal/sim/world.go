@@ -50,6 +50,8 @@ type World struct {
 	rs       []*reactor.Reactor
 	worker   *stream.Worker
 	origins  map[reactor.Addr]*origin
+	hosts    map[reactor.Addr]host // of a stage
+	stage    *Stage                // nil: it is a run of a seed
 	scene    *scene
 	all      []*front
 	truths   []*truth
