@@ -25,6 +25,9 @@ var httpOnly = map[string]bool{
 	"HM": true, "HP": true, "HPO": true, "HQ": true, "HU": true, "HV": true, "r": true, "tsc": true,
 }
 
+// ofLine are the aliases that are made from the request line as it came.
+var ofLine = map[string]bool{"HM": true, "HP": true, "HPO": true, "HQ": true, "HU": true, "HV": true, "r": true}
+
 func names() []string {
 	var out []string
 	for n := range aliases {

@@ -168,6 +168,9 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 			}
 			return nil, fmt.Errorf("%s", msg)
 		}
+		if ofLine[name] && o.Where != sample.Logs {
+			c.Snap.KeepLines.Store(true)
+		}
 		flush()
 		f.nodes = append(f.nodes, node{alias: a, flags: fl})
 		i = end

@@ -97,3 +97,47 @@ func marks(answer string) string {
 	}
 	return line
 }
+
+// TestRequestLine: what rules make of the request line is made of the one that
+// came, whether or not anything is logged.
+func TestRequestLine(t *testing.T) {
+	const line = `"%HM|%HP|%HPO|%HQ|%HU|%HV|%r"`
+	for _, log := range []string{"", "log {log} local0\n  option httplog"} {
+		sides := oracle.Run(t, head+`
+frontend f
+  bind {f}
+  `+log+`
+  unique-id-format "%HM %HU"
+  unique-id-header x-id
+  http-request set-method PUT if { path_beg /m }
+  http-request set-path /changed if { path_beg /p }
+  http-request set-header x-line `+line+`
+  http-request return status 200 hdr x-line `+line+` if { path /r }
+  use_backend POST if { path_beg /m }
+  use_backend b-%HM if { path_beg /u }
+  default_backend b
+backend b
+  http-request set-header x-back `+line+`
+  http-response set-header x-res `+line+`
+  server o {origin}
+backend b-GET
+  http-response set-header x-chosen by-method
+  server o {origin}
+backend POST
+  server o {origin}
+`)
+		for _, req := range []string{
+			"GET /a?b=c HTTP/1.1", "GET / HTTP/1.0", "POST /m?x=/y HTTP/1.1", "GET /p/q HTTP/1.1", "GET /r HTTP/1.1", "GET /u HTTP/1.1",
+			"GET http://h/abs?q HTTP/1.1", "OPTIONS * HTTP/1.1", "BREW /x HTTP/1.1",
+		} {
+			req += "\r\nHost: h\r\nConnection: close\r\n\r\n"
+			ours, theirs := sides[0].Exchange("f", req), sides[1].Exchange("f", req)
+			if ours != theirs {
+				t.Errorf("%q (%q)\nforebay: %q\nhaproxy: %q", req, log, ours, theirs)
+			}
+			if strings.Contains(ours, "BADREQ") {
+				t.Errorf("%q: %q", req, ours)
+			}
+		}
+	}
+}

@@ -327,10 +327,10 @@ func (st *Stream) readFailed(err error) {
 	}
 }
 
-// keepLine copies the request line for the log: the buffer is reused before the
-// exchange ends.
+// keepLine copies the request line: the buffer is reused before the exchange
+// ends, and rules may make another line of it.
 func (st *Stream) keepLine() {
-	if st.FE.Log == nil {
+	if st.FE.Log == nil && !st.Snap.KeepLines.Load() {
 		return
 	}
 	q := &st.Req

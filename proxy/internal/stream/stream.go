@@ -58,7 +58,8 @@ type Stream struct {
 	// SrvQueue and BackQueue are how many were ahead in the queues.
 	SrvQueue, BackQueue int64
 	// ReqLine is a copy of the request line for the log, "<BADREQ>" when there
-	// was none that could be parsed. It is kept only if [Proxy.Log] is set.
+	// was none that could be parsed. It is kept if [Proxy.Log] is set, or
+	// [Snapshot.KeepLines].
 	ReqLine []byte
 	// Reused tells that the server connection was used before.
 	Reused bool

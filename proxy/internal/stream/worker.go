@@ -203,6 +203,9 @@ type Snapshot struct {
 	Backends  map[string]*Proxy
 	// Version counts the snapshots of this process, from 1.
 	Version int
+	// KeepLines makes every exchange keep its [Stream.ReqLine]: something else than
+	// a log line is made from it.
+	KeepLines atomic.Bool
 }
 
 // slots are features' own parts of a Proxy, Global or Snapshot, by slot number.
