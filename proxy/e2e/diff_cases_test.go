@@ -16,10 +16,14 @@ type diffCase struct {
 
 // decisions are the differences that are meant.
 var decisions = map[string]string{
-	"nul":       "3.4 refuses NUL in values (manual: accept-unsafe-violations-in-http-request); 2.6 forwards it",
-	"host":      "blanks and slashes in a host are refused: put into a URI it would become something else",
+	"nul":       "3.4 refuses NUL in values (manual: accept-unsafe-violations-in-http-request) and in the extensions of chunks; 2.6 does not",
+	"host":      "blanks, slashes and, as by 3.4, commas and backslashes in a host are refused: put into a URI it would become something else",
 	"coding":    "the coding is always written as chunked; 2.6 forwards the spelling it read",
-	"extension": "a chunk extension ends with CRLF; some agents read on over a lone LF, which would hide a chunk",
+	"lf":        "3.4 refuses LF without CR in the syntax of chunks; some agents read on over one, which would hide a chunk",
+	"target":    "3.4 takes * as the target of OPTIONS and of methods that it does not know",
+	"upgrade":   "3.4 drops an upgrade that the connection field does not name, and one to HTTP/2",
+	"zeros":     "3.4 forwards a length without zeros before it",
+	"comma":     "3.4 refuses a transfer-encoding that ends with a comma",
 	"drain":     "forebay closes after an answer of its own to a chunked request whose body it has not forwarded; 2.6 drains what has arrived",
 	"redirect":  "2.6 closes after a redirect of a request with a body; forebay has read the body and keeps the connection",
 	"tunnel":    "a 2xx to CONNECT has no content-length (RFC 9110 9.3.6); and both sides of a tunnel time out at once, which makes it c or s",
@@ -54,7 +58,7 @@ func diffCases() []diffCase {
 	for _, path := range []string{
 		"/", "/x?a=b", "/denied", "/slow", "/made", "/tea", "/nothere", "/old", "/move", "/move/on?x=1", "/secure", "/secure?x=1", "/lf/a", "/cookie",
 		"/cookie/x?y", "/api/1", "/api/", "/api", "/host", "/beg", "/dead", "/empty", "/close", "/srvclose", "/backdeny", "/alive", "/alive?x", "/alivex",
-		"/post", "//api/", "/%61pi/", "/API/", "http://b/api/x", "http://a/", "*",
+		"/post", "//api/", "/%61pi/", "/API/", "http://b/api/x", "http://a/",
 	} {
 		ask(line("GET "+path), line("HEAD "+path))
 	}
@@ -81,6 +85,7 @@ func diffCases() []diffCase {
 		ask(line(l))
 	}
 	decided("tunnel", line("CONNECT a:443"))
+	decided("target", line("GET *"), line("HEAD *"))
 	decided("version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", "GET / HTTP/2.0\r\nHost: a\r\n\r\n")
 	for _, v := range []string{"HTTP/1", "http/1.1", "HTTP/1.1x", "FOO/1.1", ""} {
 		ask("GET / " + v + "\r\nHost: a\r\n\r\n")
@@ -90,13 +95,14 @@ func diffCases() []diffCase {
 	// Fields.
 	for _, f := range []string{"Foo : 1\r\n", "Foo\r\n", ": 1\r\n", "F oo: 1\r\n", "Foo: a\x01b\r\n", "Foo: a\r\n b\r\n", "Foo:\r\n", "Foo:  a  b  \r\n", "Foo: \xff\r\n", "Foo: 1\r\nfOO: 2\r\n",
 		"F\x00: 1\r\n", "Foo: a\rb\r\n", "Host: b\r\n", "Host: a\r\n", "Expect: 100-continue\r\n", "TE: trailers\r\nConnection: TE\r\n", "Keep-Alive: 5\r\n",
-		"Connection: keep-alive, X-Foo\r\nX-Foo: 1\r\n", "Connection: close\r\n", "Proxy-Connection: close\r\n", "Upgrade: foo\r\n", "Connection: upgrade\r\nUpgrade: foo\r\n",
+		"Connection: keep-alive, X-Foo\r\nX-Foo: 1\r\n", "Connection: close\r\n", "Proxy-Connection: close\r\n", "Connection: upgrade\r\nUpgrade: foo\r\n",
 		strings.Repeat("X: y\r\n", 99), strings.Repeat("X: y\r\n", 101), "Foo: " + strings.Repeat("x", 12000) + "\r\n", "Foo: " + strings.Repeat("x", 17000) + "\r\n"} {
 		ask(with(f))
 	}
 	all = append(all, diffCase{send: with("Foo: a\x00b\r\n"), decided: "nul"})
+	decided("upgrade", with("Upgrade: foo\r\n"), with("Connection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"))
 	decided("host", with(" Foo: 1\r\n")) // which continues the host
-	for _, h := range []string{"a b", "a/b", "u@a"} {
+	for _, h := range []string{"a b", "a/b", "u@a", "a,b", "a\\b"} {
 		all = append(all, diffCase{send: "GET / HTTP/1.1\r\nHost: " + h + "\r\n\r\n", decided: "host"})
 	}
 
@@ -104,7 +110,7 @@ func diffCases() []diffCase {
 	for _, f := range []struct{ fields, body string }{
 		{"Content-Length: 3\r\n", "abc"}, {"Content-Length: 0\r\n", ""}, {"", ""}, {"Content-Length: 3\r\nContent-Length: 3\r\n", "abc"}, {"Content-Length: 3\r\nContent-Length: 4\r\n", "abcd"},
 		{"Content-Length: 3, 3\r\n", "abc"}, {"Content-Length: 3, 4\r\n", "abc"}, {"Content-Length: +3\r\n", "abc"}, {"Content-Length: -3\r\n", "abc"}, {"Content-Length: 0x3\r\n", "abc"},
-		{"Content-Length: 3 \r\n", "abc"}, {"Content-Length: 3a\r\n", "abc"}, {"Content-Length: \r\n", ""}, {"Content-Length: 003\r\n", "abc"}, {"Content-Length : 3\r\n", "abc"},
+		{"Content-Length: 3 \r\n", "abc"}, {"Content-Length: 3a\r\n", "abc"}, {"Content-Length: \r\n", ""}, {"Content-Length : 3\r\n", "abc"},
 		{"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "1\r\na\r\n0\r\n\r\n"}, {"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "1\r\na\r\n0\r\n\r\n"},
 		{"Transfer-Encoding: chunked\r\n", "0\r\n\r\n"}, {"Transfer-Encoding: gzip\r\n", ""}, {"Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n"},
 		{"Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"}, {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"}, {"Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"},
@@ -112,6 +118,8 @@ func diffCases() []diffCase {
 	} {
 		ask(post("/p", f.fields, f.body))
 	}
+	decided("zeros", post("/p", "Content-Length: 003\r\n", "abc"))
+	decided("comma", post("/p", "Transfer-Encoding: chunked,\r\n", "0\r\n\r\n"))
 	decided("fields422", post("/p", "Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"))
 	for _, b := range []string{
 		" 3\r\nabc\r\n0\r\n\r\n", "+3\r\nabc\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n", "g\r\nabc\r\n0\r\n\r\n", "\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n",
@@ -120,13 +128,16 @@ func diffCases() []diffCase {
 		decided("body", post("/c", "Transfer-Encoding: chunked\r\n", b))
 	}
 	for _, b := range []string{
-		"3\r\nabc\r\n0\r\n\r\n", "3;x=y\r\nabc\r\n0\r\n\r\n", "03\r\nabc\r\n00\r\n\r\n", "3\nabc\n0\n\n", "3 \r\nabc\r\n0\r\n\r\n", "3\r\nab\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n", "A\r\n0123456789\r\n0\r\n\r\n",
+		"3\r\nabc\r\n0\r\n\r\n", "3;x=y\r\nabc\r\n0\r\n\r\n", "03\r\nabc\r\n00\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n", "A\r\n0123456789\r\n0\r\n\r\n",
 	} {
 		ask(post("/c", "Transfer-Encoding: chunked\r\n", b))
 	}
 	all = append(all,
 		diffCase{send: post("/c", "Transfer-Encoding: Chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"), decided: "coding"},
-		diffCase{send: post("/c", "Transfer-Encoding: chunked\r\n", "3;x\nabc\r\n0\r\n\r\n"), decided: "extension"},
+		diffCase{send: post("/c", "Transfer-Encoding: chunked\r\n", "3;x\nabc\r\n0\r\n\r\n"), decided: "lf"},
+		diffCase{send: post("/c", "Transfer-Encoding: chunked\r\n", "3\nabc\n0\n\n"), decided: "lf"},
+		diffCase{send: post("/c", "Transfer-Encoding: chunked\r\n", "3\r\nab\r\n0\r\n\r\n"), decided: "lf"},
+		diffCase{send: post("/c", "Transfer-Encoding: chunked\r\n", "3;\x00\r\nabc\r\n0\r\n\r\n"), decided: "nul"},
 		diffCase{send: post("/c", "Content-Length: 18446744073709551619\r\n", "abc"), decided: "number"},
 		diffCase{send: with("Content-Length: 3\r\n") + "abc"},
 		diffCase{send: "GET / HTTP/1.1\r\nHost", cut: true},

@@ -261,7 +261,7 @@ func h2cases() []h2case {
 		head("scheme "+s, ":method", "GET", ":scheme", s, ":path", "/x", ":authority", "a").as(decision)
 		head("scheme and what rules see "+s, ":method", "GET", ":scheme", s, ":path", "/tell", ":authority", "a").as(decision)
 	}
-	hosts := map[string]string{"user@a": "host", "a b": "host", "a/b": "host", "a?b": "host", "a#b": "host", "\x01": "host"}
+	hosts := map[string]string{"user@a": "host", "a b": "host", "a/b": "host", "a?b": "host", "a#b": "host", "\x01": "host", "a,b": "host", "\xff": "host", "a\\b": "host"}
 	authorities := maps.Clone(hosts)
 	authorities[""], authorities["a b"], authorities["\x01"] = "authority", "400", "400"
 	for _, a := range []string{"", "a:80", "a:443", "a:", "a:b", "user@a", "[::1]", "[::1]:80", "A.Example", "a b", "a/b", "a?b", "a#b", "a,b", "\x01", "\xff", "a\x00", "a\\b"} {

@@ -31,6 +31,15 @@ var hexval = func() (t [256]byte) {
 	return t
 }()
 
+// inAuthority tells of the characters that host, port and user are made of: all
+// that RFC 3986 3.2 has but for brackets and the comma.
+var inAuthority = func() (t [256]bool) {
+	for _, c := range "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~!$&'()*+;=:%" {
+		t[c] = true
+	}
+	return t
+}()
+
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // ones has a 1 in each byte of a word.

@@ -99,14 +99,10 @@ func (c *Chunks) control(buf []byte, tr *[]message.Field) (int, error) {
 		case chunkData, chunkDone:
 			return i, nil
 		case chunkDataCR:
-			switch b {
-			case '\r':
-				c.state = chunkDataLF
-			case '\n':
-				c.state = chunkStart
-			default:
+			if b != '\r' {
 				return i, &Error{400, i, "no CRLF after a chunk"}
 			}
+			c.state = chunkDataLF
 			continue
 		case chunkDataLF:
 			if b != '\n' {
@@ -147,16 +143,16 @@ func (c *Chunks) control(buf []byte, tr *[]message.Field) (int, error) {
 			case b == '\r':
 				c.state = chunkLF
 			case b == '\n':
-				c.endLine()
+				return i, &Error{400, i, "LF without CR after a chunk size"}
 			default:
 				return i, &Error{400, i, "invalid chunk size"}
 			}
 		case chunkExt:
 			if b == '\r' {
 				c.state = chunkLF
-			} else if b == '\n' {
-				// Others may take this for a part of the extension.
-				return i, &Error{400, i, "LF in a chunk extension"}
+			} else if b < ' ' && b != '\t' || b == 0x7f {
+				// Others may read on over a LF, or no further than a NUL.
+				return i, &Error{400, i, "invalid character in a chunk extension"}
 			}
 		case chunkLF:
 			if b != '\n' {

@@ -12,7 +12,7 @@ func TestChunks(t *testing.T) {
 	for _, c := range []struct{ text, body, trailers, rest string }{
 		{"5\r\nhello\r\n0\r\n\r\nGET", "hello", http1.ChunkEnd, "GET"},
 		{"1\r\na\r\n01 ; x=\"y\"\r\nb\r\n0;z\r\n\r\n", "ab", http1.ChunkEnd, ""},
-		{"2\nab\n0\nX-Sum: 1\n\n", "ab", "0\r\nx-sum: 1\r\n\r\n", ""},
+		{"2\r\nab\r\n0\r\nX-Sum: 1\r\n\r\n", "ab", "0\r\nx-sum: 1\r\n\r\n", ""},
 		{"0\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: a\r\nA: b\r\n\r\n", "", "0\r\na: b\r\n\r\n", ""},
 	} {
 		for step := 1; step <= len(c.text); step++ {
@@ -24,6 +24,7 @@ func TestChunks(t *testing.T) {
 	}
 	for _, text := range []string{
 		"\r\n", "g", "-1\r\n", "+1\r\n", "0x1\r\n", " 1\r\n", "1 1\r\n", "1\ra", "1\r\nab", "1\r\na\rb", "10000000000000\r\n", "ffffffffffffffff1\r\n", "1;a\nb", "1;a\rb",
+		"1\nab", "1\t\n", "1\r\na\n", "0\n", "0\r\n\n", "0\r\nA: b\n", "0\r\nA: b\r\n\n", "1;\x00", "1;a=\x1f", "1;\x7f",
 		"1;" + strings.Repeat("x", 4096), strings.Repeat("0", 5000), "0\r\nA : b\r\n\r\n", "0\r\n: b\r\n\r\n", "0\r\nA: \x00\r\n\r\n", "0\r\n\ra",
 		"0\r\n" + strings.Repeat("a: b\r\n", 102), "0\r\nA: " + strings.Repeat("x", 9000), "0\r\nA: " + strings.Repeat("x", 9000) + "\r\n\r\n",
 	} {

@@ -115,7 +115,7 @@ func requests() []diff {
 	// Request lines.
 	for _, l := range []string{
 		"GET /", "\r\nGET /", "\r\n\r\n\r\nGET /", "\n\nGET /", "\rGET /", " GET /", "\tGET /", "GET  /", "GET\t/", "GET / ", "get /", "G-T /",
-		"GE(T /", "GE\xffT /", strings.Repeat("A", 300) + " /", "GET *", "OPTIONS *", "GET foo", "GET /a#b", "GET /a b", "GET /a\x01", "GET /\x7f",
+		"GE(T /", "GE\xffT /", strings.Repeat("A", 300) + " /", "OPTIONS *", "PATCH *", "FOO *", "GET foo", "GET /a#b", "GET /a b", "GET /a\x01", "GET /\x7f",
 		"GET /\xc3\xa9", "GET /\"<>^`{|}\\", "GET /%zz", "GET //x", "GET http://a/", "GET http://a", "GET http://a?x", "GET http://b/",
 		"GET http://A/", "GET http://a:80/", "GET https://a:443/", "GET http://a:8080/", "GET http://u:p@a/", "GET http:/x", "GET ://a/",
 		"GET foo://a/", "GET http://a#f", "GET 1http://a/", "CONNECT a:443", "CONNECT a", "CONNECT a:80", "CONNECT /", "CONNECT :443",
@@ -129,6 +129,19 @@ func requests() []diff {
 		refused("target", line("CONNECT http://a:80/")),
 		refused("target", line("CONNECT a:443/")),
 		refused("target", line("CONNECT u@a:443")),
+		refused("target", line("GET *")),
+		refused("target", line("OPTIONS *x")),
+		refused("target", line("POST *")),
+		refused("target", line("TRACE *")),
+		refused("host", "GET http://a\\b/ HTTP/1.1\r\nHost: a\\b\r\n\r\n"),
+		refused("host", "GET http://a,b/ HTTP/1.1\r\n\r\n"),
+		refused("host", "GET http://a\\@b/ HTTP/1.1\r\n\r\n"),
+		refused("host", "GET http://u@a@b/ HTTP/1.1\r\n\r\n"),
+		refused("host", "GET http://u[@b/ HTTP/1.1\r\n\r\n"),
+		refused("host", "CONNECT a,b:443 HTTP/1.1\r\n\r\n"),
+		same("GET http://u,v:w@a/ HTTP/1.1\r\n\r\n"),
+		same("GET http://[::1]/ HTTP/1.1\r\n\r\n"),
+		same("GET http://[::1]:8080/ HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n"),
 	)
 	// Versions.
 	for _, v := range []string{
@@ -146,11 +159,11 @@ func requests() []diff {
 	for _, v := range []string{"1.1", "1.0"} {
 		for _, h := range []string{
 			"", "Host:\r\n", "Host: a\r\nHost: a\r\n", "Host: a\r\nhost: A\r\n", "Host: a\r\nHost: b\r\n", "Host: a:x\r\n", "Host: [::1]:80\r\n",
-			"Host: a\r\nHost:\r\n", "Host: \xff\r\n", "Host: a,b\r\n",
+			"Host: a\r\nHost:\r\n", "Host: [::1]\r\n", "Host: A-b_c.d~!$&'()*+;=%41\r\n",
 		} {
 			add(same("GET / HTTP/" + v + "\r\n" + h + "\r\n"))
 		}
-		for _, h := range []string{"a b", "a/b", "u@a", "a?", "a#", "a\tb", "a, b"} {
+		for _, h := range []string{"a b", "a/b", "u@a", "a?", "a#", "a\tb", "a, b", "a,b", "\xff", "a\\b", "a\"b", "a<b", "a^b", "a`b", "a{b", "a|b", "a]", "[a", "[a]b", "a[b]", "[[a]]", "[a]]"} {
 			add(refused("host", "GET / HTTP/"+v+"\r\nHost: "+h+"\r\n\r\n"))
 		}
 	}
@@ -190,12 +203,12 @@ func requests() []diff {
 	for _, v := range []string{"1.1", "1.0"} {
 		for _, c := range []string{
 			"", "Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: keep-alive, X-Foo\r\nX-Foo: 1\r\n", "Connection: KEEP-ALIVE\r\n",
-			"Connection: Upgrade, keep-alive\r\nUpgrade: foo, bar\r\nUpgrade: baz\r\n", "Upgrade: foo\r\n", "Proxy-Connection: keep-alive\r\n",
+			"Connection: Upgrade, keep-alive\r\nUpgrade: foo, bar\r\nUpgrade: baz\r\n", "Proxy-Connection: keep-alive\r\n",
 			"Keep-Alive: timeout=5\r\n", "Connection: upgrade, close\r\nUpgrade: x\r\n", "Connection: a\r\nConnection: ,\r\nConnection:\r\n",
 			"Connection: upgrade\r\n", "Connection: close, host, keep-alive\r\n", "Connection: keep-alive\r\nConnection: close\r\n",
-			"Connection: upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n", "Connection: \"close\"\r\n",
+			"Connection: \"close\"\r\n",
 			"Connection: clo se, keep-alive\r\n", "Connection: close;q=1\r\n", "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
-			"Connection: upgrade\r\nUpgrade: websocket\r\n", "Connection: upgrade\r\nUpgrade: websocket/13\r\n", "Upgrade: websocket\r\n",
+			"Connection: upgrade\r\nUpgrade: websocket\r\n", "Connection: upgrade\r\nUpgrade: websocket/13\r\n",
 			"Connection: upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
 			"Connection: upgrade\r\nUpgrade: foo, websocket\r\nSec-WebSocket-Key: x\r\n", "Connection: upgrade\r\nUpgrade: foo, websocket\r\n",
 			"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key:\r\n",
@@ -204,6 +217,11 @@ func requests() []diff {
 		}
 	}
 	add(
+		written("upgrade", req("Upgrade: foo\r\n"), "GET / HTTP/1.1\r\nhost: a\r\n\r\n"),
+		written("upgrade", req("Connection: foo\r\nUpgrade: websocket\r\n"), "GET / HTTP/1.1\r\nhost: a\r\nconnection: foo\r\n\r\n"),
+		written("h2c", req("Connection: upgrade, HTTP2-Settings, X\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"), "GET / HTTP/1.1\r\nhost: a\r\nconnection: X\r\n\r\n"),
+		written("h2c", req("Connection: upgrade\r\nUpgrade: foo\r\nUpgrade: bar, H2C\r\n"), "GET / HTTP/1.1\r\nhost: a\r\n\r\n"),
+		written("h2c", req("Upgrade: h2\r\n"), "GET / HTTP/1.1\r\nhost: a\r\n\r\n"),
 		written("list", req("Connection: ,,close ,  foo\r\n"), "GET / HTTP/1.1\r\nhost: a\r\nconnection: foo\r\n\r\n"),
 		written("list", req("Connection: foo , bar\tbaz,,  qux ,\r\n"), "GET / HTTP/1.1\r\nhost: a\r\nconnection: foo, bar\tbaz, qux\r\n\r\n"),
 		same(post("Connection: content-length\r\nContent-Length: 3\r\n", "abc")),
@@ -215,12 +233,16 @@ func requests() []diff {
 
 	// Lengths.
 	for _, l := range []string{
-		"3", "3\r\nContent-Length: 3", "3, 3", "3,3,3", "3, 4", "3\r\nContent-Length: 4", "03", "+3", "-3", "", "3,", ",3", "3,,3", "0x3", "3 3", "3\r\n 3", "3 ,3",
-		"3,03", "3\r\nContent-Length: 03", "3;", "\"3\"", "3.0", "3e0", " 3 ", "\x0b3", "٣", "99999999999999999999", "9223372036854775808",
-		"4294967299999999999999999999", strings.Repeat("0", 300) + "3", "1_0", "3\x00",
+		"3", "3\r\nContent-Length: 3", "3, 3", "3,3,3", "3, 4", "3\r\nContent-Length: 4", "+3", "-3", "", "3,", ",3", "3,,3", "0x3", "3 3", "3\r\n 3", "3 ,3",
+		"3\r\nContent-Length: 03", "3;", "\"3\"", "3.0", "3e0", " 3 ", "\x0b3", "٣", "99999999999999999999", "9223372036854775808",
+		"4294967299999999999999999999", "1_0", "3\x00",
 	} {
 		add(same(post("Content-Length: "+l+"\r\n", "abc")))
 	}
+	for _, l := range []string{"03", "3,03", "03\r\nContent-Length: 3", strings.Repeat("0", 300) + "3"} {
+		add(written("zeros", post("Content-Length: "+l+"\r\n", "abc"), "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n"))
+	}
+	add(written("zeros", post("Content-Length: 00\r\n", ""), "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"))
 	// Codings.
 	for _, te := range []string{
 		"chunked", "Chunked", "gzip, chunked", "chunked, gzip", "chunked\r\nTransfer-Encoding: chunked", "chunked, chunked", "gzip", "identity", "",
@@ -237,8 +259,9 @@ func requests() []diff {
 			add(same(post("Content-Length: 5\r\nTransfer-Encoding: "+te+"\r\n", "3\r\nabc\r\n0\r\n\r\n")))
 		}
 	}
-	add(written("coding", post("Transfer-Encoding: chunked,\r\n", "0\r\n\r\n"), "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"))
 	add(
+		refused("emptyte", post("Transfer-Encoding: chunked,\r\n", "0\r\n\r\n")),
+		refused("emptyte", post("Transfer-Encoding: chunked\r\n ,\r\n", "0\r\n\r\n")),
 		refused("number", post("Content-Length: 18446744073709551619\r\n", "abc")),
 		refused("emptyte", chunked("0\r\n\r\n")[:len(chunked(""))-2]+"Transfer-Encoding:\r\n\r\n0\r\n\r\n"),
 	)
@@ -258,18 +281,29 @@ func requests() []diff {
 
 	// Chunks.
 	for _, b := range []string{
-		"3\nabc\n0\n\n", "3 \r\nabc\r\n0\r\n\r\n", " 3\r\nabc\r\n0\r\n\r\n", "3\t;x\r\nabc\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n", "+3\r\nabc\r\n0\r\n\r\n",
+		"3 \r\nabc\r\n0\r\n\r\n", " 3\r\nabc\r\n0\r\n\r\n", "3\t;x\r\nabc\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n", "+3\r\nabc\r\n0\r\n\r\n",
 		"-3\r\nabc\r\n0\r\n\r\n", "3\rabc\r\n0\r\n\r\n", "3;a\rb\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "003\r\nabc\r\n000\r\n\r\n",
 		"ffffffffffffffff\r\nabc", "7fffffffffffffff\r\nabc", "10000000000000\r\nabc", "10000000000000003\r\nabc\r\n0\r\n\r\n",
 		strings.Repeat("0", 300) + "3\r\nabc\r\n0\r\n\r\n", "3\r\nabc\r\n0\r\n: x\r\n\r\n", "3\r\nabc\r\n0\r\nX: a\r\n b\r\n\r\n",
-		"3;" + strings.Repeat("a", 300) + "\r\nabc\r\n0\r\n\r\n", "\r\n", "g\r\n", "3\r\nabc0\r\n\r\n", "3\r\nabc\n0\r\n\r\n",
+		"3;" + strings.Repeat("a", 300) + "\r\nabc\r\n0\r\n\r\n", "\r\n", "g\r\n", "3\r\nabc0\r\n\r\n",
 		"3\r\nabc\r\n0\r\n\rX", "A\r\n0123456789\r\n0\r\n\r\n", "a\r\n0123456789\r\n0\r\n\r\n", "1\r\na\r\n2\r\nbc\r\n0\r\nX: 1\r\nY: 2\r\n\r\n",
-		"3;a=b;c=\"d\"\r\nabc\r\n0;x\r\n\r\n", "3\r\nabc\r0\r\n\r\n", "3 3\r\nabc\r\n0\r\n\r\n", "3,\r\nabc\r\n0\r\n\r\n", "0\r\nX: 1\n\n", ";x\r\nabc\r\n0\r\n\r\n",
+		"3;a=b;c=\"d\"\r\nabc\r\n0;x\r\n\r\n", "3\r\nabc\r0\r\n\r\n", "3 3\r\nabc\r\n0\r\n\r\n", "3,\r\nabc\r\n0\r\n\r\n", ";x\r\nabc\r\n0\r\n\r\n",
 	} {
 		add(same(chunked(b)))
 	}
 	add(
-		refused("extension", chunked("3;\nabc\r\n0\r\n\r\n")),
+		refused("lf", chunked("3\nabc\r\n0\r\n\r\n")),
+		refused("lf", chunked("3 \nabc\r\n0\r\n\r\n")),
+		refused("lf", chunked("3\r\nabc\n0\r\n\r\n")),
+		refused("lf", chunked("3\r\nabc\r\n0\n\r\n")),
+		refused("lf", chunked("3\r\nabc\r\n0\r\n\n")),
+		refused("lf", chunked("3\r\nabc\r\n0\r\nX: 1\n\r\n")),
+		refused("lf", chunked("3\r\nabc\r\n0\r\nX: 1\r\n\n")),
+		refused("lf", chunked("3;\nabc\r\n0\r\n\r\n")),
+		refused("extension", chunked("3;a\x00\r\nabc\r\n0\r\n\r\n")),
+		refused("extension", chunked("3;a\x01\r\nabc\r\n0\r\n\r\n")),
+		refused("extension", chunked("3;a\x7f\r\nabc\r\n0\r\n\r\n")),
+		refused("extension", chunked("3\r\nabc\r\n0;\x00\r\n\r\n")),
 		refused("extension", chunked("3;"+strings.Repeat("a", 5000)+"\r\nabc\r\n0\r\n\r\n")),
 		refused("nul", chunked("3\r\nabc\r\n0\r\nX: a\x00b\r\n\r\n")),
 		diff{send: chunked("3\r\nabc\r\n0\r\nContent-Length: 7\r\nX: y\r\n\r\n"), decided: "trailers", status: 200},
@@ -391,18 +425,25 @@ func responses() (d []reply) {
 			s+"Transfer-Encoding: chunked, gzip\r\n\r\nabc", s+"Transfer-Encoding: chunked, chunked\r\n\r\nabc", s+"Transfer-Encoding: identity\r\n\r\nabc",
 			s+"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc", s+"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
 			s+"Content-Length: 3, 3\r\n\r\nabc", s+"Content-Length: x\r\n\r\nabc", s+"Content-Length: 0\r\n\r\n",
-			s+"Connection: upgrade\r\nUpgrade: foo\r\nContent-Length: 0\r\n\r\n", s+"Upgrade: foo\r\nContent-Length: 0\r\n\r\n",
+			s+"Connection: upgrade\r\nUpgrade: foo\r\nContent-Length: 0\r\n\r\n",
 			s+"Proxy-Connection: keep-alive\r\nContent-Length: 0\r\n\r\n")
 		decide("emptyte", 502, s+"Transfer-Encoding: \r\n\r\nabc", "")
+		decide("emptyte", 502, s+"Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n", "")
+		decide("upgrade", 200, s+"Upgrade: h2c\r\nContent-Length: 0\r\n\r\n", s[:15]+"\r\ncontent-length: 0\r\n"+map[bool]string{true: "connection: close\r\n"}[s[7] == '1']+"\r\n")
+		decide("zeros", 200, s+"Content-Length: 03\r\n\r\nabc", s[:15]+"\r\ncontent-length: 3\r\n"+map[bool]string{true: "connection: close\r\n"}[s[7] == '1']+"\r\n")
 	}
 	c11 := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
-	add(c11+"\r\n3;x=y\r\nabc\r\n0\r\nT: 1\r\n\r\n", c11+"Content-Length: 4\r\n\r\n3\r\nabc\r\n0\r\n\r\n", c11+"\r\n3\nabc\n0\n\n",
+	add(c11+"\r\n3;x=y\r\nabc\r\n0\r\nT: 1\r\n\r\n", c11+"Content-Length: 4\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 		c11+"\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", c11+"\r\n0\r\n\r\n")
+	for _, body := range []string{"3\nabc\r\n0\r\n\r\n", "3\r\nabc\n0\r\n\r\n", "3\r\nabc\r\n0\r\n\n"} {
+		decide("lf", 502, c11+"\r\n"+body, "")
+	}
+	decide("extension", 502, c11+"\r\n3;\x00\r\nabc\r\n0\r\n\r\n", "")
 	decide("chunked10", 200, "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "")
 	for _, st := range []string{"204 No Content", "304 Not Modified", "205 x", "200 OK", "404 x", "500 x"} {
 		for _, h := range []string{
 			"", "Content-Length: 5\r\n", "Connection: upgrade\r\nUpgrade: foo\r\n", "Connection: upgrade\r\nUpgrade: foo\r\nContent-Length: 5\r\n",
-			"Connection: upgrade\r\n", "Upgrade: foo\r\n", "Transfer-Encoding: chunked\r\n",
+			"Connection: upgrade\r\n", "Transfer-Encoding: chunked\r\n",
 		} {
 			body := ""
 			if st[0] != '3' && st != "204 No Content" {
@@ -467,10 +508,13 @@ func TestResponsesAsHAProxy(t *testing.T) {
 			t.Run(fmt.Sprint(i, ".", j), func(t *testing.T) {
 				if c.decided != "" {
 					var res message.Response
-					_, err := http1.ParseResponse([]byte(c.text), &res, message.Get, nil)
+					buf := []byte(c.text)
+					n, err := http1.ParseResponse(buf, &res, message.Get, nil)
 					status := 200
 					if err != nil {
 						status = err.(*http1.Error).Status
+					} else if _, _, err = readBody(&res.Header, buf[n:]); err != nil {
+						status = 502
 					}
 					if status != c.status {
 						t.Errorf("%q: %s: got %d (%v), want %d", c.text, c.decided, status, err, c.status)

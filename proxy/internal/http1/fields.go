@@ -34,6 +34,7 @@ type seen struct {
 	close   bool
 	keep    bool
 	upg     bool // "connection: upgrade"
+	h2c     bool // HTTP/2 is among what may be upgraded to
 	conn    bool // there is a connection field
 	wsKey   []byte
 	wsAcc   []byte
@@ -47,7 +48,7 @@ const (
 	teLast                // ... and nothing after it
 	teTwice               // chunked was named twice
 	teOther               // another coding was named
-	teEmpty               // an empty value
+	teEmpty               // an empty value, or nothing after a comma
 )
 
 // kind tells whose fields are read.
@@ -90,6 +91,9 @@ func parseFields(buf []byte, i int, fields []message.Field, s *seen, lim *Limits
 			return fields, 0, fail{}
 		}
 		if c := buf[i]; c == '\n' {
+			if k >= trailer {
+				return fields, -1, fail{0, i, "LF without CR in the trailers"}
+			}
 			return fields, i + 1, fail{}
 		} else if c == '\r' {
 			if i+1 >= len(buf) {
@@ -157,6 +161,9 @@ func parseFields(buf []byte, i int, fields []message.Field, s *seen, lim *Limits
 				}
 				i += 2
 			case '\n':
+				if k >= trailer {
+					return fields, -1, fail{0, i, "LF without CR in the trailers"}
+				}
 				i++
 			}
 			if i >= len(buf) {
@@ -240,6 +247,7 @@ func (s *seen) note(name []byte, value *[]byte, pos int, k kind) (keep bool, why
 		s.transferEncoding(v)
 	case "upgrade":
 		s.upgPos = pos
+		s.h2c = s.h2c || hasElement(v, "h2c") || hasElement(v, "h2")
 		if s.upgrade == nil {
 			s.upgrade = v
 		}
@@ -279,7 +287,8 @@ func hasElement(list []byte, want string) bool {
 }
 
 // contentLength reads a content-length (RFC 9110 8.6). Equal lengths may be
-// repeated, in one field or several; the field keeps the last one of the list.
+// repeated, in one field or several; the field keeps the last one of the list,
+// without zeros that some take for a sign of octal.
 func (s *seen) contentLength(value *[]byte) (keep bool, why string) {
 	first := s.length < 0
 	for rest := *value; ; {
@@ -293,6 +302,9 @@ func (s *seen) contentLength(value *[]byte) (keep bool, why string) {
 		}
 		s.length = n
 		if more == nil {
+			for len(e) > 1 && e[0] == '0' {
+				e = e[1:]
+			}
 			*value = e
 			return first, ""
 		}
@@ -336,7 +348,7 @@ func (s *seen) transferEncoding(v []byte) {
 			}
 			s.te |= teChunked | teLast
 		case len(e) == 0 && v == nil:
-			// A comma at the end is tolerated.
+			s.te |= teEmpty // behind a comma at the end
 		default:
 			s.te = s.te&^teLast | teOther
 		}
@@ -360,31 +372,46 @@ func (s *seen) connection(v []byte) {
 }
 
 // stripConnection takes what was said to us alone, close and keep-alive, out of
-// the connection fields.
-func stripConnection(h *message.Header) {
+// the connection fields, and what asks for HTTP/2 if that is so.
+func stripConnection(h *message.Header, h2c bool) {
 	for i := range h.Fields {
 		f := &h.Fields[i]
 		if string(f.Name) != "connection" {
 			continue
 		}
-		switch n, others := ours(f.Value); {
+		switch n, others := ours(f.Value, h2c); {
 		case !others:
 			*f = message.Field{}
 		case n > 0:
-			f.Value = h.Copy(appendOthers(nil, f.Value))
+			f.Value = h.Copy(appendOthers(nil, f.Value, h2c))
 		}
 	}
 }
 
+// isOurs tells of elements of a connection field that are for the next hop alone.
+func isOurs(e []byte, h2c bool) bool {
+	switch len(e) {
+	case 5:
+		return message.EqualFold(e, "close")
+	case 7:
+		return h2c && message.EqualFold(e, "upgrade")
+	case 10:
+		return message.EqualFold(e, "keep-alive")
+	case 14:
+		return h2c && message.EqualFold(e, "http2-settings")
+	}
+	return false
+}
+
 // ours counts the elements of a connection field that are for the next hop
 // alone, and tells whether there are others.
-func ours(v []byte) (n int, others bool) {
+func ours(v []byte, h2c bool) (n int, others bool) {
 	for v != nil {
 		var e []byte
 		e, v = element(v)
 		switch {
 		case len(e) == 0:
-		case message.EqualFold(e, "close"), message.EqualFold(e, "keep-alive"):
+		case isOurs(e, h2c):
 			n++
 		default:
 			others = true
@@ -394,12 +421,12 @@ func ours(v []byte) (n int, others bool) {
 }
 
 // appendOthers appends the elements that ours does not count.
-func appendOthers(dst, v []byte) []byte {
+func appendOthers(dst, v []byte, h2c bool) []byte {
 	start := len(dst)
 	for v != nil {
 		var e []byte
 		e, v = element(v)
-		if len(e) == 0 || message.EqualFold(e, "close") || message.EqualFold(e, "keep-alive") {
+		if len(e) == 0 || isOurs(e, h2c) {
 			continue
 		}
 		if len(dst) > start {

@@ -249,19 +249,25 @@ func requestFraming(req *message.Request, s *seen, lim *Limits) fail {
 	case s.length > 0:
 		req.Framing = message.Length
 	}
-	if s.upg && s.upgrade != nil {
-		if req.Framing == message.NoBody {
-			req.Upgrade = s.upgrade
-		} else {
-			// A body can't be told from what follows it after the upgrade.
-			req.Del("upgrade")
-		}
+	switch {
+	case s.upgrade == nil:
+	case s.h2c:
+		// A server that went along would have a tunnel in which further requests
+		// pass the rules by.
+		req.Del("upgrade")
+		req.Del("http2-settings")
+	case !s.upg, req.Framing != message.NoBody:
+		// It is said to nobody (RFC 9110 7.8), or a body can't be told from what
+		// follows it after the upgrade.
+		req.Del("upgrade")
+	default:
+		req.Upgrade = s.upgrade
 	}
 	if req.Method == message.Connect {
 		req.Framing = message.Tunnel
 	}
-	if s.conn && (s.close || s.keep) {
-		stripConnection(&req.Header)
+	if s.conn && (s.close || s.keep || s.h2c) {
+		stripConnection(&req.Header, s.h2c)
 	}
 	return fail{}
 }

@@ -131,6 +131,8 @@ func responseFraming(res *message.Response, s *seen, method message.Method, lim 
 	}
 	if s.upg {
 		res.Upgrade = s.upgrade
+	} else if s.upgrade != nil {
+		res.Del("upgrade") // RFC 9110 7.8: it is said to nobody
 	}
 	switch {
 	case res.Status == 101:
@@ -154,7 +156,7 @@ func responseFraming(res *message.Response, s *seen, method message.Method, lim 
 		res.KeepAlive = false
 	}
 	if s.conn && (s.close || s.keep) {
-		stripConnection(&res.Header)
+		stripConnection(&res.Header, false)
 	}
 	return fail{}
 }

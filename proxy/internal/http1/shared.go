@@ -11,8 +11,8 @@ func ContentLength(value []byte, have int64) (n int64, one []byte, why string) {
 	return s.length, value, why
 }
 
-// ForbiddenInHost tells whether a host has characters that would make it
-// something else when it is put into a URI.
+// ForbiddenInHost tells whether a host, with or without a port, has characters
+// that none has.
 func ForbiddenInHost(host []byte) bool { return forbiddenInHost(host) }
 
 // ValidAuthority tells whether a is the target of a CONNECT: a host and a port.

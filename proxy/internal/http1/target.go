@@ -27,38 +27,58 @@ func checkTarget(req *message.Request, lim *Limits) string {
 		if len(t) > 1 {
 			return "invalid target"
 		}
-		if string(req.MethodName) == "PRI" {
+		switch req.Method {
+		case message.Options, message.Patch, message.Other: // all others are about a resource
+			if string(req.MethodName) != "PRI" {
+				return ""
+			}
 			return "HTTP/2 preface"
 		}
-		return ""
+		return "a target of * that the method has not"
 	}
-	_, authority, path, ok := absolute(t)
+	_, user, authority, path, ok := absolute(t)
 	host, _ := splitPort(authority)
-	if !ok || len(host) == 0 || len(path) > 0 && path[0] != '/' {
+	switch {
+	case !ok, len(host) == 0, len(path) > 0 && path[0] != '/':
 		return "invalid target"
+	case !lim.AcceptInvalid && (!validUser(user) || forbiddenInHost(authority)):
+		return "invalid character in the authority"
 	}
 	return ""
 }
 
-// absolute takes an absolute target apart (RFC 3986 4.3). The authority is
-// without user information.
-func absolute(t []byte) (scheme, authority, path []byte, ok bool) {
+// absolute takes an absolute target apart (RFC 3986 4.3). user is what comes
+// before the authority's host.
+func absolute(t []byte) (scheme, user, authority, path []byte, ok bool) {
 	i := bytes.IndexByte(t, ':')
 	if i < 1 || len(t) < i+3 || t[i+1] != '/' || t[i+2] != '/' {
-		return nil, nil, nil, false
+		return nil, nil, nil, nil, false
 	}
 	for j, c := range t[:i] {
 		if c|0x20 >= 'a' && c|0x20 <= 'z' || j > 0 && (c >= '0' && c <= '9' || c == '+' || c == '-' || c == '.') {
 			continue
 		}
-		return nil, nil, nil, false
+		return nil, nil, nil, nil, false
 	}
 	scheme, authority = t[:i], t[i+3:]
 	if j := bytes.IndexAny(authority, "/?#"); j >= 0 {
 		authority, path = authority[:j:j], authority[j:]
 	}
-	authority = authority[bytes.LastIndexByte(authority, '@')+1:]
-	return scheme, authority, path, true
+	if j := bytes.LastIndexByte(authority, '@'); j >= 0 {
+		user, authority = authority[:j], authority[j+1:]
+	}
+	return scheme, user, authority, path, true
+}
+
+// validUser tells whether u can be a user's name and password (RFC 3986 3.2.1):
+// where others find the end of the authority they must not find it elsewhere.
+func validUser(u []byte) bool {
+	for _, c := range u {
+		if !inAuthority[c] && c != ',' {
+			return false
+		}
+	}
+	return true
 }
 
 // splitPort cuts the port off an authority. port is nil when there is no colon.
@@ -86,15 +106,23 @@ func validPort(p []byte) bool {
 	return ok && n > 0 && n < 65536
 }
 
-// forbiddenInHost tells whether a host has characters that would make it
-// something else when it is put into a URI.
+// forbiddenInHost tells whether a host, with or without a port, has characters
+// that none has (RFC 3986 3.2.2), which might make something else of it in a URI,
+// or a comma, which might be between two hosts.
 func forbiddenInHost(h []byte) bool {
-	for _, c := range h {
-		if c <= ' ' || c == 0x7f || c == '/' || c == '?' || c == '#' || c == '@' {
+	open := false
+	for i, c := range h {
+		switch {
+		case inAuthority[c]:
+		case c == '[' && i == 0:
+			open = true
+		case c == ']' && open && (i == len(h)-1 || h[i+1] == ':'):
+			open = false
+		default:
 			return true
 		}
 	}
-	return false
+	return open
 }
 
 // requestHost finds the authority of the request, holds the host field against
@@ -113,7 +141,7 @@ func requestHost(req *message.Request, s *seen, lim *Limits) fail {
 	if req.Method == message.Connect {
 		authority = req.Target
 	} else {
-		scheme, authority, _, _ = absolute(req.Target)
+		scheme, _, authority, _, _ = absolute(req.Target)
 	}
 	if s.hasHost && !lim.AcceptInvalid && !sameAuthority(scheme, authority, s.host) {
 		return fail{0, s.hostPos, "host differs from the target"}

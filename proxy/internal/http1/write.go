@@ -198,7 +198,7 @@ func appendConnection(dst, v []byte) []byte {
 	n := len(dst)
 	dst = append(dst, "connection: "...)
 	m := len(dst)
-	dst = appendOthers(dst, v)
+	dst = appendOthers(dst, v, false)
 	if len(dst) == m {
 		return dst[:n]
 	}

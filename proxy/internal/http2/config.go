@@ -191,8 +191,5 @@ type textError string
 
 func (e textError) Error() string { return "http/2: " + string(e) }
 
-// Errors of [Conn.Open] and [Conn.Upgrade].
-const (
-	ErrNoStream textError = "no stream can be opened on the connection"
-	ErrTooLate  textError = "the connection has begun already"
-)
+// ErrNoStream is an error of [Conn.Open].
+const ErrNoStream textError = "no stream can be opened on the connection"

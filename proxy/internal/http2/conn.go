@@ -2,8 +2,6 @@ package http2
 
 import (
 	"encoding/binary"
-
-	"github.com/forebay-lb/forebay/proxy/internal/message"
 )
 
 // Bounds that have no keyword.
@@ -469,16 +467,6 @@ func badSetting(id uint16, n uint32, server bool) (ErrCode, string) {
 	return NoError, ""
 }
 
-// ValidSettings tells whether b may be what an HTTP2-Settings field says.
-func ValidSettings(b []byte) bool {
-	for ; len(b) >= 6; b = b[6:] {
-		if _, why := badSetting(binary.BigEndian.Uint16(b), binary.BigEndian.Uint32(b[2:]), true); why != "" {
-			return false
-		}
-	}
-	return len(b) == 0
-}
-
 // changeWindows is a change of the peer's SETTINGS_INITIAL_WINDOW_SIZE: windows
 // may become negative (RFC 9113 6.9.2).
 func (c *Conn) changeWindows(n int64) error {
@@ -805,26 +793,3 @@ func (c *Conn) Crowded() bool {
 
 // EachStream calls f with every open stream; f must not close any but its own.
 func (c *Conn) EachStream(f func(*Stream)) { c.each(f) }
-
-// Upgrade begins a connection that was HTTP/1 (RFC 7540 3.2, server role):
-// settings is the decoded HTTP2-Settings field, see [ValidSettings], req the
-// request that asked for it, which becomes stream 1. The client's preface is still to come. Errors are
-// [ErrTooLate] and *[Error].
-func (c *Conn) Upgrade(settings []byte, req *message.Request, user any) (*Stream, error) {
-	if !c.cfg.Server || c.total > 0 || c.gathered > 0 || c.started {
-		return nil, ErrTooLate
-	}
-	if len(settings)%6 != 0 {
-		return nil, c.fail(FrameSize, "HTTP2-Settings of wrong size")
-	}
-	if err := c.applySettings(settings); err != nil {
-		return nil, err
-	}
-	s := c.newStream(1)
-	s.Req, s.User, s.requested = req, user, true
-	s.headOnly = req.Method == message.Head
-	s.left = 0
-	c.last, c.accepted, c.total = 1, 1, 1
-	c.endReceived(s)
-	return s, nil
-}

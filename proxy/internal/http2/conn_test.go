@@ -385,42 +385,6 @@ func TestRefusedByOwner(t *testing.T) {
 	}
 }
 
-// A connection that was HTTP/1.
-func TestUpgrade(t *testing.T) {
-	p := barePeer(t, server)
-	q := get("/up")
-	s, err := p.o.c.Upgrade([]byte{0, 4, 0, 0, 0, 10}, q, "user")
-	if err != nil || s.ID != 1 || s.Req != q || s.User != "user" || !s.RecvEnd() {
-		t.Fatal(err)
-	}
-	s.SendHead(answer(200, message.Chunked, -1), false)
-	if n := s.SendData([]byte("hello, world"), true); n != 10 {
-		t.Error(n)
-	}
-	p.out.WriteString(preface)
-	p.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 20})
-	p.must()
-	if n := s.SendData([]byte("ld"), true); n != 2 {
-		t.Error(n)
-	}
-	s.Close()
-	l := p.accepted()
-	p.get(3)
-	p.must()
-	if got := p.hear(); got != "SETTINGS 3=100\nHEADERS 1 :status=200\nDATA 1 10\nSETTINGS ack\nDATA 1 end 2\n" || len(*l) != 1 {
-		t.Error(got)
-	}
-	if _, err := p.o.c.Upgrade(nil, q, nil); err != ErrTooLate {
-		t.Error(err)
-	}
-	for _, settings := range []string{"12345", "\x00\x02\x00\x00\x00\x07"} {
-		p := barePeer(t, server)
-		if _, err := p.o.c.Upgrade([]byte(settings), q, nil); err == nil {
-			t.Error("invalid settings")
-		}
-	}
-}
-
 // RFC 8441.
 func TestExtendedConnect(t *testing.T) {
 	cl, sv := pair(t, Config{}, Config{ExtendedConnect: true})

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,7 +23,6 @@ type h2client struct {
 	thinking bool
 	leaving  bool
 	abortHow int
-	upgrade  *truth // the request that asks for HTTP/2, until it was answered
 }
 
 func (w *World) startH2Client() {
@@ -64,68 +61,22 @@ func (w *World) startH2Client() {
 	c.e = w.dial(f.addr, c)
 	c.out.Write(w.introduce(rnd, f, c.e, c.reqs...))
 	c.first = c.reqs[0]
-	c.greet()
+	c.out.WriteString(http2.ClientPreface)
+	c.tell(c.draw())
 	w.after(patience, func() { c.finish("gave up") })
 }
 
-// greet is what the connection begins with.
-func (c *h2client) greet() {
-	if t := c.reqs[0]; c.rnd.IntN(8) == 0 && !t.hasBody() && !t.bad && !t.upgrade {
-		// An HTTP/1 request that asks for HTTP/2 (RFC 7540 3.2).
-		c.upgrade = t
-		c.reqs = c.reqs[1:]
-		c.mine = c.draw()
-		c.dec.SetAllowedMaxDynamicTableSize(c.mine.table)
-		c.greeted = false
-		var b []byte
-		add := func(id http2.SettingID, v uint32) {
-			b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(b, uint16(id)), v)
-		}
-		add(http2.SettingInitialWindowSize, c.mine.window)
-		add(http2.SettingMaxFrameSize, c.mine.frame)
-		add(http2.SettingHeaderTableSize, c.mine.table)
-		fmt.Fprintf(&c.out, "%s %s HTTP/1.1\r\nhost: sim\r\nx-id: %d\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: %s\r\n\r\n",
-			t.method, t.path(), t.id, base64.RawURLEncoding.EncodeToString(b))
-		return
-	}
-	c.out.WriteString(http2.ClientPreface)
-	c.tell(c.draw())
-}
-
-// plain reads the answer to a request for HTTP/2.
+// plain reads what comes before the proxy's settings: an error of HTTP/1, when
+// the preface took too long.
 func (c *h2client) plain([]byte) error {
-	i := strings.Index(string(c.in), "\r\n\r\n")
-	if i < 0 {
+	if !strings.Contains(string(c.in), "\r\n\r\n") {
 		return nil
 	}
-	t := c.upgrade
-	if t == nil {
-		// It is an error of HTTP/1: the preface took too long.
-		if c.w.calm || !strings.HasPrefix(string(c.in), "HTTP/1.1 4") {
-			return fmt.Errorf("%q before HTTP/2", cut(c.in))
-		}
-		c.finish("closed as said")
-		return nil
+	if c.w.calm || !strings.HasPrefix(string(c.in), "HTTP/1.1 4") {
+		return fmt.Errorf("%q before HTTP/2", cut(c.in))
 	}
-	if !strings.HasPrefix(string(c.in), "HTTP/1.1 101 ") {
-		status, _ := strconv.Atoi(string(c.in[9:12]))
-		h := &head{status: status}
-		if err := c.w.answerBegins(t, h); err != nil {
-			return err
-		}
-		c.finish("no HTTP/2 for us")
-		return nil
-	}
-	c.in = c.in[i+4:]
-	c.upgrade, c.greeted = nil, true
-	c.out.WriteString(http2.ClientPreface)
-	c.tell(c.mine)
-	s := c.newStrand()
-	s.t, s.fin, s.sentEnd, s.began = t, true, true, true
-	c.next = 2
-	c.enter(s, 1)
-	c.grant(s)
-	return c.frames()
+	c.finish("closed as said")
+	return nil
 }
 
 // invent makes a random request.
@@ -187,7 +138,7 @@ func (c *h2client) over(reset bool) {
 
 // turn opens streams.
 func (c *h2client) turn() {
-	if c.upgrade != nil || c.ended || c.patient && !c.known {
+	if c.ended || c.patient && !c.known {
 		return
 	}
 	open := 0
@@ -518,7 +469,7 @@ func (c *h2client) stall() {
 
 // leave is a GOAWAY.
 func (c *h2client) leave() {
-	if !c.ended && c.upgrade == nil && !c.deaf {
+	if !c.ended && !c.deaf {
 		c.noMore = true
 		c.fr.WriteGoAway(0, http2.ErrCodeNo, nil)
 		c.work()
@@ -527,7 +478,7 @@ func (c *h2client) leave() {
 
 // vandalize breaks the protocol.
 func (c *h2client) vandalize() {
-	if c.ended || c.upgrade != nil {
+	if c.ended {
 		return
 	}
 	c.loose, c.noMore = true, true

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"bytes"
-	"encoding/base64"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
@@ -192,71 +191,6 @@ func (st *Stream) clientReset() {
 		st.clientLeft(st.phase())
 	}
 	st.co.Kill()
-}
-
-// upgradeH2 answers a request for h2c (RFC 7540 3.2): the connection goes on as
-// HTTP/2, whose first stream the present exchange becomes. It tells whether
-// that was so.
-func (st *Stream) upgradeH2() bool {
-	s, q := st.Sess, &st.Req
-	if q.Upgrade == nil || s.TLS != nil || q.Version != message.HTTP11 || q.Framing != message.NoBody ||
-		s.Requests > 0 || !s.mayUpgrade() || !message.EqualFold(q.Upgrade, "h2c") {
-		return false
-	}
-	text := q.Get("http2-settings")
-	if text == nil || q.Next("http2-settings", q.Next("http2-settings", 0)+1) >= 0 {
-		return false
-	}
-	settings, err := base64.RawURLEncoding.DecodeString(string(text))
-	if err != nil || !http2.ValidSettings(settings) || len(settings) > 1024 {
-		return false
-	}
-	st.dropUpgrade()
-	const answer = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
-	if err := st.write(&s.Conn, nil, []byte(answer), moreIf(true), int64(st.FE.Timeouts.Client)); err != nil {
-		return false
-	}
-	m := newMux(st.W, st.R, &s.Conn, true)
-	s.FE.FE.Counters[st.R.Index].H2Sess.Add(1)
-	m.sess = s
-	hs, err := m.Upgrade(settings, q, &st.client)
-	if err != nil {
-		return false
-	}
-	s.mux = m
-	s.st = nil
-	st.client = leg{st: st, m: m, s: hs}
-	rest := st.in.bytes()
-	if len(rest) > 0 {
-		m.feed(rest)
-	}
-	st.in.r = st.in.w
-	if s.IsOpen() && s.CanRead() {
-		m.readable()
-	}
-	return true
-}
-
-// ignoreH2C makes a request for HTTP/2 that was not met one that asks for no
-// upgrade. A server that met it would make a tunnel, in which further requests
-// pass the rules by.
-func (st *Stream) ignoreH2C() {
-	q := &st.Req
-	for i := q.Next("upgrade", 0); i >= 0; i = q.Next("upgrade", i+1) {
-		if v := q.Fields[i].Value; http1.HasElement(v, "h2c") || http1.HasElement(v, "h2") {
-			st.dropUpgrade()
-			return
-		}
-	}
-}
-
-// dropUpgrade takes out of the request that it asks for HTTP/2.
-func (st *Stream) dropUpgrade() {
-	q := &st.Req
-	q.Del("http2-settings")
-	q.Del("upgrade")
-	q.Del("connection")
-	q.Upgrade = nil
 }
 
 // sendHead sends a response's head to a client that speaks HTTP/2.

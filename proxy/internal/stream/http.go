@@ -114,8 +114,9 @@ func (s *Session) serveHTTP() {
 	}
 	for n := 1; ; n++ {
 		keep := st.exchange()
-		if s.mux != nil {
-			s.detachH2(st)
+		if s.mux != nil { // it began with HTTP/2's preface
+			s.st = st
+			s.detach()
 			return
 		}
 		if !keep || !s.IsOpen() {
@@ -173,9 +174,6 @@ func (st *Stream) exchange() (keep bool) {
 		}
 		st.finish()
 		return false
-	}
-	if st.Req.Upgrade != nil && !st.upgradeH2() {
-		st.ignoreH2C()
 	}
 	return st.serve()
 }

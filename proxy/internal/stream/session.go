@@ -336,17 +336,6 @@ func (s *Session) forcedH2() bool {
 	return s.TLS != nil && s.TLS.Protocol() == "h2"
 }
 
-// detachH2 gives back the stream of a connection that became HTTP/2 on the way.
-func (s *Session) detachH2(st *Stream) {
-	if !st.client.on() { // it began with HTTP/2's preface
-		s.st = st
-		s.detach()
-		return
-	}
-	st.in.release(st.R)
-	st.leaveH2()
-}
-
 // linger closes after a reply to a client that may still be sending: closing at
 // once would reset the connection and destroy the reply.
 func (s *Session) linger(st *Stream) {
