@@ -1,30 +1,35 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 
 	"github.com/forebay-lb/forebay/proxy/internal/console"
 )
 
-// daemonVariable tells the program that it is the daemon: descriptor 3 is a pipe
-// to the process that was started by the user.
+// daemonVariable tells the program that it is the daemon, by the number of the
+// descriptor that is a pipe to the process that was started by the user.
 const daemonVariable = "FOREBAY_DAEMON"
 
 var (
 	daemonPipe *os.File
 	null       *os.File // opened early: later there is no file system
 	startDir   string   // the working folder before -C
+	// descriptors are those that the program was started with ("fd@3").
+	descriptors map[int]int
 )
 
 func isDaemon() bool {
-	if os.Getenv(daemonVariable) == "" {
+	n, err := strconv.Atoi(os.Getenv(daemonVariable))
+	if err != nil || n < 3 {
 		return false
 	}
 	os.Unsetenv(daemonVariable)
-	syscall.CloseOnExec(3)
-	daemonPipe = os.NewFile(3, "parent")
+	syscall.CloseOnExec(n)
+	daemonPipe = os.NewFile(uintptr(n), "parent")
 	null, _ = os.OpenFile("/dev/null", os.O_RDWR, 0)
 	return true
 }
@@ -39,9 +44,20 @@ func daemonize(con *console.Console) int {
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), daemonVariable+"=1")
 	cmd.Stderr = os.Stderr
-	cmd.ExtraFiles = []*os.File{w}
+	last := 2
+	for n := range descriptors {
+		last = max(last, n)
+	}
+	for n := 3; n <= last; n++ { // under the numbers that they have
+		var f *os.File
+		if _, ok := descriptors[n]; ok {
+			f = os.NewFile(uintptr(n), "passed")
+		}
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	cmd.ExtraFiles = append(cmd.ExtraFiles, w)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", daemonVariable, last+1))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Dir = startDir
 	if err := cmd.Start(); err != nil {

@@ -27,6 +27,8 @@ func run() int {
 	if os.Getenv(worker.Variable) != "" {
 		return worker.Child()
 	}
+	daemon := isDaemon()
+	descriptors = worker.Descriptors()
 	con := console.New()
 	a, err := parseArgs(os.Args[1:])
 	var bad errUsage
@@ -63,7 +65,7 @@ func run() int {
 			return 1
 		}
 	}
-	return start(a, con)
+	return start(a, con, daemon)
 }
 
 func printVersion(verbose bool) {

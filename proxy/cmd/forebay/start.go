@@ -20,10 +20,12 @@ import (
 func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
 
 // start loads the configuration and becomes a worker, a master or a daemon.
-func start(a *args, con *console.Console) int {
+func start(a *args, con *console.Console, daemon bool) int {
 	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, Debug: a.debug, Master: a.master}
+	if !a.check {
+		set.Descriptors = descriptors
+	}
 	rec := &bundle.Recorder{From: bundle.Disk{}}
-	daemon := isDaemon()
 	var disk config.FS = config.OS{}
 	if daemon {
 		disk = bundle.Disk{} // a pipe was read by the process before
@@ -84,11 +86,11 @@ func start(a *args, con *console.Console) int {
 		return master.Run(master.Options{
 			Files: a.files, Settings: set, Console: con, Binds: a.masterCLI, Notify: a.notify, Diag: a.diag, Strict: a.strict,
 			PidFile: a.pidfile, Old: a.old, OldSignal: a.oldSignal, TakeFrom: a.takeFrom, NoSandbox: noSandbox(), Ready: ready, Daemon: daemon,
-			First: rec.Bundle(sources), FDs: worker.Descriptors(snap), MaxReloads: master.MaxReloads(snap),
+			First: rec.Bundle(sources), MaxReloads: master.MaxReloads(snap),
 		})
 	}
 	o := worker.Options{
-		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(), Debug: a.debug,
+		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(), Debug: a.debug, Descriptors: descriptors,
 		BeforeSandbox: func() error { return master.WritePID(a.pidfile) },
 	}
 	if a.takeFrom != "" && a.takeFrom != "/dev/null" {

@@ -117,7 +117,7 @@ func (c *Ctx) addresses(text string) ([]*stream.Bind, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Transport == config.TransportQUIC || a.Transport == config.TransportMPTCP || a.Family == config.FamilySockpair {
+	if a.Transport == config.TransportQUIC || a.Transport == config.TransportMPTCP {
 		return nil, say("%w in '%s'", NotYet("address type", addressType(text)), text)
 	}
 	low, high := a.PortLow, a.PortHigh
@@ -130,10 +130,18 @@ func (c *Ctx) addresses(text string) ([]*stream.Bind, error) {
 	var list []*stream.Bind
 	for port := low; port <= high; port++ {
 		b := &stream.Bind{Pos: c.Pos, UID: -1, GID: -1, FD: -1}
-		if a.Family == config.FamilyFD {
-			b.FD = a.FD
-			b.Addr.Path = fmt.Sprintf("fd@%d", a.FD)
-		} else if b.Addr, err = c.socketAddr(a, port); err != nil {
+		switch a.Family {
+		case config.FamilyFD, config.FamilySockpair:
+			b.Pair = a.Family == config.FamilySockpair
+			b.Addr.Path = fmt.Sprintf("%s@%d", addressType(text), a.FD)
+			b.FD, err = c.Descriptor(a.FD)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, b)
+			continue
+		}
+		if b.Addr, err = c.socketAddr(a, port); err != nil {
 			return nil, say("invalid address: '%s' in '%s'", a.Host, text)
 		}
 		list = append(list, b)

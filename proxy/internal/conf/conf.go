@@ -147,6 +147,8 @@ type Loading struct {
 	Values map[string]any
 	// Threads is the number of reactors that the graph is for.
 	Threads int
+	// Descriptors are those of [Input].
+	Descriptors map[int]int
 
 	defs []*defaults
 	last *defaults
@@ -163,6 +165,18 @@ func (c *Ctx) Warn(format string, args ...any) { c.Diags.Warn(c.Pos, format, arg
 // Alert reports an error at a position.
 func (l *Loading) Alert(pos config.Pos, format string, args ...any) {
 	l.Diags.Alert(pos, format, args...)
+}
+
+// Descriptor gives what the configuration's descriptor n (fd@n) is in this
+// process. Those that the process made itself are nobody's to name.
+func (l *Loading) Descriptor(n int) (int, error) {
+	if l.Descriptors == nil || n <= 2 {
+		return n, nil
+	}
+	if fd, ok := l.Descriptors[n]; ok {
+		return fd, nil
+	}
+	return -1, fmt.Errorf("cannot use file descriptor '%d' : the process was not started with it", n)
 }
 
 // ReadFile reads a file that the configuration names, bounded to 64 MiB.

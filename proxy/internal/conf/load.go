@@ -29,6 +29,10 @@ type Input struct {
 	// ProxyMaxConn is the command line's -N: the maxconn of frontends that say
 	// nothing about it; 0: not given.
 	ProxyMaxConn int
+	// Descriptors are those that the process was started with: the descriptor
+	// here, by the number that the configuration knows it by. nil: numbers are
+	// taken as they are, for who only checks a configuration.
+	Descriptors map[int]int
 	// NoSplice is -dS: "nosplice". NoVerify is -dV: "ssl-server-verify none".
 	NoSplice, NoVerify bool
 }
@@ -50,6 +54,8 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 		Diags:  d,
 		Values: make(map[string]any),
 		seen:   make(map[string]config.Pos),
+
+		Descriptors: in.Descriptors,
 	}
 	g := l.Snap.Global
 	l.Threads = in.Threads

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
@@ -81,7 +84,10 @@ func parseTarget(c *conf.Ctx) (*target, error) {
 		if err != nil || n < 0 {
 			return nil, fmt.Errorf("'%s' is not a valid file descriptor", where)
 		}
-		t.fd, t.format = n, short
+		if t.fd, err = c.Descriptor(n); err != nil {
+			return nil, err
+		}
+		t.format = short
 	case strings.HasPrefix(where, "ring@"), strings.HasPrefix(where, "backend@"), strings.HasPrefix(where, "tcp"), strings.HasPrefix(where, "quic"):
 		return nil, conf.NotYet("log target", where)
 	case strings.HasPrefix(where, "/"), strings.HasPrefix(where, "unix@"), strings.HasPrefix(where, "uxdg@"):
@@ -268,6 +274,7 @@ func (o *output) send(r *reactor.Reactor, line []byte) bool {
 // during a turn, a goroutine writes.
 type writer struct {
 	fd      int
+	lines   bool // each is a message of its own: the descriptor is a socket of datagrams
 	batches []batch
 
 	mu      sync.Mutex
@@ -287,11 +294,12 @@ const maxPending = 4 << 20
 
 func newWriter(w *stream.Worker, fd int) *writer {
 	o := &writer{fd: fd, batches: make([]batch, len(w.Reactors)), wake: make(chan struct{}, 1)}
-	var started atomic.Int32
+	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && kind != unix.SOCK_STREAM {
+		o.lines = true
+	}
 	for _, r := range w.Reactors {
 		r.Post(func() {
 			r.OnTurn(func() { o.flush(r.Index) })
-			started.Add(1)
 		})
 	}
 	go o.run()
@@ -332,8 +340,12 @@ func (o *writer) run() {
 		o.mu.Lock()
 		out, o.pending = o.pending, out[:0]
 		o.mu.Unlock()
-		if len(out) > 0 {
+		if len(out) > 0 && !o.lines {
 			f.Write(out)
+		} else {
+			for line := range bytes.Lines(out) {
+				f.Write(line)
+			}
 		}
 		if cap(out) > 1<<20 {
 			out = nil

@@ -34,7 +34,7 @@ func (m *Master) openCLI() (start func(), err error) {
 	set := m.commands()
 	var open []*stream.Listener
 	for _, text := range m.o.Binds {
-		binds, err := parseBinds(text)
+		binds, err := m.parseBinds(text)
 		if err != nil {
 			m.o.Console.Alert("config : %v", err)
 			return nil, errNoCLI
@@ -59,8 +59,8 @@ func (m *Master) openCLI() (start func(), err error) {
 
 // parseBinds reads the value of -S: an address and options as in a "bind" line,
 // with commas for spaces.
-func parseBinds(text string) ([]*stream.Bind, error) {
-	c := &conf.Ctx{Loading: &conf.Loading{Files: bundle.Disk{}, Diags: new(config.Diagnostics)}, Section: "global"}
+func (m *Master) parseBinds(text string) ([]*stream.Bind, error) {
+	c := &conf.Ctx{Loading: &conf.Loading{Files: bundle.Disk{}, Diags: new(config.Diagnostics), Descriptors: m.o.Settings.Descriptors}, Section: "global"}
 	return c.ParseBinds("-S", strings.Split(text, ","))
 }
 

@@ -36,7 +36,6 @@ type Options struct {
 	Daemon     bool
 	Ready      func() // is called once, when the first worker serves
 	First      *bundle.Bundle
-	FDs        map[string]int // of "bind fd@…", by the binds' keys
 	MaxReloads int
 }
 
@@ -107,7 +106,7 @@ func (m *Master) begin() error {
 	defer m.reloading.Unlock()
 	m.o.Console.Tap(m.keep)
 	defer m.o.Console.Tap(nil)
-	p, err := m.spawn(m.o.First, m.o.FDs, sockets, "", m.o.Old, m.o.OldSignal)
+	p, err := m.spawn(m.o.First, sockets, "", m.o.Old, m.o.OldSignal)
 	if err != nil {
 		return err
 	}

@@ -31,39 +31,41 @@ type process struct {
 }
 
 // spawn starts a worker, with the sessions of another one. The sockets are closed
-// here afterwards; fds, which the master was started with, stay open for the next
-// worker.
-func (m *Master) spawn(b *bundle.Bundle, fds map[string]int, sockets []worker.Socket, sessions string, old []int, oldSignal syscall.Signal) (*process, error) {
+// here afterwards; what the master was started with stays open for the next worker.
+func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, sessions string, old []int, oldSignal syscall.Signal) (*process, error) {
 	var files []*os.File
 	defer func() {
 		for _, f := range files {
 			f.Close()
 		}
 	}()
-	o := worker.Order{Settings: m.o.Settings, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal), Secret: m.secret, Sessions: []byte(sessions)}
-	for key, fd := range fds {
-		if n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
-			unix.CloseOnExec(fd)
-			sockets = append(sockets, worker.Socket{Key: key, FD: n})
-		}
-	}
+	set := m.o.Settings
+	set.Descriptors = make(map[int]int)
+	o := worker.Order{Settings: set, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal), Secret: m.secret, Sessions: []byte(sessions)}
 	for _, s := range sockets {
 		o.Sockets = append(o.Sockets, s.Key)
 	}
+	passed := sockets
+	for number, fd := range m.o.Settings.Descriptors {
+		if n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			set.Descriptors[number] = worker.SocketsFD + len(passed)
+			passed = append(passed, worker.Socket{FD: n})
+		}
+	}
 	control, end, err := worker.ControlPair()
 	if err != nil {
-		closeSockets(sockets)
+		closeSockets(passed)
 		return nil, err
 	}
 	files = append(files, end)
 	order, err := memory(o)
 	if err != nil {
 		control.Close()
-		closeSockets(sockets)
+		closeSockets(passed)
 		return nil, fmt.Errorf("cannot keep the configuration for the worker: %w", err)
 	}
 	files = append(files, order)
-	for _, s := range sockets {
+	for _, s := range passed {
 		files = append(files, os.NewFile(uintptr(s.FD), s.Key))
 	}
 	cmd := exec.Command(m.program())

@@ -66,6 +66,13 @@ type Sys interface {
 	Shutdown(fd, how int) syscall.Errno
 	Close(fd int) syscall.Errno
 
+	// Adopt duplicates a descriptor that came from outside, or that another
+	// reactor has too. The copy does not outlive exec, and neither of them blocks.
+	Adopt(fd int) (int, syscall.Errno)
+	// ReceiveFD takes a connection that is passed over a UNIX socket. EPIPE tells
+	// that nobody is left to pass one.
+	ReceiveFD(fd int) (int, syscall.Errno)
+
 	// Pipe makes a pipe of about the given size, for Splice.
 	Pipe(size int) (r, w int, err syscall.Errno)
 	// Splice moves up to n bytes from one descriptor to another, of which one

@@ -477,3 +477,9 @@ func (w *World) Splice(from, to int, n int, more bool) (int, errno) {
 	}
 	return -1, syscall.EINVAL
 }
+
+// Adopt is not simulated: a world has one process.
+func (w *World) Adopt(int) (int, errno) { return -1, syscall.ENOSYS }
+
+// ReceiveFD is not simulated either.
+func (w *World) ReceiveFD(int) (int, errno) { return -1, syscall.ENOSYS }

@@ -238,7 +238,6 @@ func TestNeedsReload(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{text(" chroot /x\n", ""), "! global chroot unset -> /x: needs a reload\n"},
 		{text("", " bind /tmp/new.sock\n"), "+ bind web//tmp/new.sock\n! bind web//tmp/new.sock is a new UNIX socket, which the process cannot make any more: needs a reload\n"},
-		{text("", " bind fd@99\n"), "+ bind web/fd@99\n! bind web/fd@99 is a descriptor that the process was not started with: needs a reload\n"},
 		{strings.ReplaceAll(text("", ""), "mode 600", "mode 660"), "~ stats socket " + b.sock + ": mode 600 -> mode 660\n! stats socket " + b.sock + " changes the rights of the socket: needs a reload\n"},
 		{strings.ReplaceAll(text("", ""), "id 3", "id 4"), "~ server b/s: id 3 -> id 4\n! server b/s: id 3 -> 4: needs a reload\n"},
 	} {

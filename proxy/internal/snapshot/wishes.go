@@ -66,10 +66,7 @@ func (x wish) obstacle(w *stream.Worker) string {
 	b := x.bind
 	live := w.Listeners[b.Key()]
 	if live == nil {
-		switch {
-		case b.FD >= 0:
-			return "is a descriptor that the process was not started with"
-		case b.Addr.IsUnix() && b.Addr.Path[0] != 0 && w.Confined.Load():
+		if b.FD < 0 && b.Addr.IsUnix() && b.Addr.Path[0] != 0 && w.Confined.Load() {
 			return "is a new UNIX socket, which the process cannot make any more"
 		}
 		return ""

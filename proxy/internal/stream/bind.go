@@ -32,8 +32,11 @@ type Bind struct {
 	ExposeFD       bool
 	Mode           os.FileMode // UNIX sockets, 0: default
 	UID, GID       int         // UNIX sockets, -1: unchanged
-	FD             int         // of fd@N, -1 otherwise
-	Shards         int
+	// FD is the descriptor that fd@N or sockpair@N means in this process, -1 for
+	// other addresses; Pair tells that it is one that connections are passed over.
+	FD     int
+	Pair   bool
+	Shards int
 	// TLS, if set, secures the connections. It is never changed: what may change
 	// at run time is behind its callbacks. SSL is what the feature that made it
 	// knows of the line.

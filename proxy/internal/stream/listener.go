@@ -47,8 +47,12 @@ func (w *Worker) OpenListener(b *Bind, p *Proxy, inherited Inherited) (*Listener
 	fds := inherited[b.Key()]
 	delete(inherited, b.Key())
 	sys := w.Reactors[0].Sys
-	if b.FD >= 0 {
-		fds = append(fds, b.FD)
+	if len(fds) == 0 && b.FD >= 0 {
+		n, err := adopt(sys, b)
+		if err != nil {
+			return nil, err
+		}
+		fds = append(fds, n)
 	}
 	if len(fds) == 0 {
 		want := len(w.Reactors)
@@ -123,6 +127,53 @@ func listen(sys reactor.Sys, b *Bind) (int, error) {
 	return n, nil
 }
 
+// adopt makes a listening socket of the descriptor of b, which the process was
+// started with. That one stays open as it is, so that a bind line can go and come
+// back.
+func adopt(sys reactor.Sys, b *Bind) (int, error) {
+	n, e := sys.Adopt(b.FD)
+	fail := func(e syscall.Errno) (int, error) {
+		if n >= 0 {
+			sys.Close(n)
+		}
+		return 0, fmt.Errorf("cannot use file descriptor (%w) for [%s]", e, b.Addr)
+	}
+	if e != 0 {
+		return fail(e)
+	}
+	kind, e := sys.GetsockoptInt(n, syscall.SOL_SOCKET, syscall.SO_TYPE)
+	if e != 0 {
+		return fail(e)
+	}
+	if kind != syscall.SOCK_STREAM {
+		return fail(syscall.ESOCKTNOSUPPORT)
+	}
+	if b.Pair {
+		return n, nil
+	}
+	a, e := sys.Getsockname(n)
+	if e != 0 {
+		return fail(e)
+	}
+	switch family, _ := sys.GetsockoptInt(n, syscall.SOL_SOCKET, syscall.SO_DOMAIN); family {
+	case syscall.AF_INET, syscall.AF_INET6:
+		if a.Port == 0 { // the kernel would choose a port
+			return fail(syscall.EINVAL)
+		}
+		sys.SetsockoptInt(n, syscall.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		tune(sys, n, b, &Bind{})
+	case syscall.AF_UNIX:
+	default:
+		return fail(syscall.EAFNOSUPPORT)
+	}
+	// Where it listens already, this is a new backlog, and for sockets of systemd
+	// that of the configuration.
+	if e := sys.Listen(n, backlog(b)); e != 0 {
+		return fail(e)
+	}
+	return n, nil
+}
+
 // tune sets those options of a TCP listener that can change while it listens,
 // where they differ from old.
 func tune(sys reactor.Sys, n int, b, old *Bind) {
@@ -159,8 +210,11 @@ func (l *Listener) Replace(b *Bind, p *Proxy) {
 			if !s.IsOpen() {
 				return
 			}
-			if !b.Addr.IsUnix() {
-				tune(s.r.Sys, s.Fd(), b, old)
+			if !b.Addr.IsUnix() || b.FD >= 0 && !b.Pair {
+				tune(s.r.Sys, s.Fd(), b, old) // of a UNIX socket, the kernel refuses it
+			}
+			if b.Pair {
+				return
 			}
 			if backlog(b) != backlog(old) && !p.FE.Paused.Load() {
 				s.r.Sys.Listen(s.Fd(), backlog(b))
@@ -242,8 +296,8 @@ func (l *Listener) Discard() {
 	for _, s := range l.sockets {
 		s.r.Sys.Close(s.n)
 	}
-	if a := l.Bind.Load().Addr; a.IsUnix() && a.Path[0] != 0 {
-		os.Remove(a.Path)
+	if b := l.Bind.Load(); b.FD < 0 && b.Addr.IsUnix() && b.Addr.Path[0] != 0 {
+		os.Remove(b.Addr.Path)
 	}
 }
 
@@ -273,7 +327,7 @@ func (l *Listener) Close(done func()) {
 func (l *Listener) Pause() {
 	for _, s := range l.sockets {
 		s.r.Post(func() {
-			if s.IsOpen() {
+			if s.IsOpen() && !l.Bind.Load().Pair {
 				s.r.Sys.Shutdown(s.Fd(), syscall.SHUT_RD)
 			}
 		})
@@ -285,7 +339,9 @@ func (l *Listener) Resume() {
 	for _, s := range l.sockets {
 		s.r.Post(func() {
 			if s.IsOpen() {
-				s.r.Sys.Listen(s.Fd(), backlog(l.Bind.Load()))
+				if b := l.Bind.Load(); !b.Pair {
+					s.r.Sys.Listen(s.Fd(), backlog(b))
+				}
 				s.Readable()
 			}
 		})
@@ -340,10 +396,10 @@ func (s *socket) Readable() {
 				}
 			}
 		}
-		n, src, e := r.Sys.Accept(s.Fd())
+		n, src, e := s.accept(b)
 		switch e {
 		case 0:
-		case syscall.EAGAIN, syscall.EINVAL: // nothing more, or paused
+		case syscall.EAGAIN, syscall.EINVAL, syscall.EPIPE: // nothing more, paused, or nobody left
 			return
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS:
 			r.Set(&s.timer, r.Now()+retryDelay)
@@ -354,6 +410,14 @@ func (s *socket) Readable() {
 		w.accepted(r, l, p, b, n, src)
 	}
 	r.Set(&s.timer, r.Now()+1) // more may be pending: next turn
+}
+
+func (s *socket) accept(b *Bind) (int, reactor.Addr, syscall.Errno) {
+	if b.Pair {
+		n, e := s.r.Sys.ReceiveFD(s.Fd())
+		return n, reactor.Addr{}, e
+	}
+	return s.r.Sys.Accept(s.Fd())
 }
 
 func over(cur, limit *atomic.Int64) bool {

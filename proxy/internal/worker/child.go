@@ -12,7 +12,8 @@ import (
 )
 
 // Variable is what tells the program that it is a worker of a master. Its
-// descriptors are [ControlFD], [OrderFD] and the listening sockets after these.
+// descriptors are [ControlFD], [OrderFD], the listening sockets after these, and
+// last what the master itself was started with ([Settings.Descriptors]).
 const Variable = "FOREBAY_WORKER"
 
 // Descriptors of a worker.
@@ -72,6 +73,9 @@ func Child() int {
 		syscall.CloseOnExec(SocketsFD + i)
 		list = append(list, Socket{key, SocketsFD + i})
 	}
+	for _, fd := range o.Settings.Descriptors {
+		syscall.CloseOnExec(fd)
+	}
 	in := o.Settings.Input()
 	in.Sources, in.Files = o.Bundle.Parse(), &o.Bundle
 	// The master has shown the warnings.
@@ -80,17 +84,13 @@ func Child() int {
 		con.Diagnostics(d, false)
 		return 1
 	}
-	if err := renumber(snap, list); err != nil {
-		con.Alert("%v", err)
-		return 1
-	}
 	o.Bundle = bundle.Bundle{}
 	var null *os.File
 	if o.Daemon {
 		null, _ = os.OpenFile("/dev/null", os.O_RDWR, 0)
 	}
 	return Run(Options{
-		Snapshot: snap, Inherited: Inherit(list), Console: con, Control: control, NoSandbox: o.NoSandbox, Debug: o.Settings.Debug,
+		Snapshot: snap, Inherited: Inherit(list), Console: con, Control: control, NoSandbox: o.NoSandbox, Debug: o.Settings.Debug, Descriptors: o.Settings.Descriptors,
 		Old: o.Old, OldSignal: syscall.Signal(o.OldSignal),
 		Ready: func() {
 			con.Tap(nil)

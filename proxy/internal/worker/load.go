@@ -17,7 +17,10 @@ type Settings struct {
 	Master       bool   // there is a master
 	NoSplice     bool   // -dS
 	NoVerify     bool   // -dV
-	Debug        bool   // -d: exchanges are shown on standard output
+	// Descriptors are those that the program was started with ([Descriptors]): the
+	// number here by that in the configuration.
+	Descriptors map[int]int
+	Debug       bool // -d: exchanges are shown on standard output
 }
 
 // features are the names that "feature()" in conditions finds.
@@ -41,5 +44,5 @@ func (s Settings) Options() config.Options {
 
 // Input is what [snapshot.Load] takes, but for the files.
 func (s Settings) Input() snapshot.Input {
-	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn, NoSplice: s.NoSplice, NoVerify: s.NoVerify}
+	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn, NoSplice: s.NoSplice, NoVerify: s.NoVerify, Descriptors: s.Descriptors}
 }

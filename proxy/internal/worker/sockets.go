@@ -7,12 +7,10 @@ import (
 	"io"
 	"net"
 	"regexp"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
@@ -136,7 +134,10 @@ func socketKey(fd int, dev string) string {
 func Inherit(list []Socket) stream.Inherited {
 	in := make(stream.Inherited)
 	for _, s := range list {
-		unix.SetNonblock(s.FD, true)
+		if unix.SetNonblock(s.FD, true) != nil {
+			unix.Close(s.FD)
+			continue
+		}
 		in[s.Key] = append(in[s.Key], s.FD)
 	}
 	return in
@@ -152,43 +153,20 @@ func FetchFrom(path string) ([]Socket, error) {
 	return FetchSockets(c)
 }
 
-// Descriptors gives the descriptors that a configuration wants to listen on
-// ("bind fd@3"), by the key of their binds.
-func Descriptors(snap *stream.Snapshot) map[string]int {
-	fds := make(map[string]int)
-	eachBind(snap, func(b *stream.Bind) {
-		if b.FD >= 0 {
-			fds[b.Key()] = b.FD
-		}
-	})
-	return fds
-}
+// maxDescriptor bounds the numbers of [Descriptors].
+const maxDescriptor = 1024
 
-// renumber makes such binds take the descriptor that the master passed on: in
-// the worker its number means something else.
-func renumber(snap *stream.Snapshot, list []Socket) error {
-	var err error
-	eachBind(snap, func(b *stream.Bind) {
-		if b.FD < 0 {
-			return
+// Descriptors gives the descriptors that the program was started with, beyond the
+// standard ones: those that are open and survive exec, before the program opens
+// any itself (its own never do). They are kept from other programs from now on.
+func Descriptors() map[int]int {
+	own := make(map[int]int)
+	for n := 3; n < maxDescriptor; n++ {
+		if flags, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
+			continue
 		}
-		if !slices.ContainsFunc(list, func(s Socket) bool { return s.Key == b.Key() }) {
-			err = fmt.Errorf("descriptor %d was not passed on for [%s]", b.FD, b.Pos)
-		}
-		b.FD = -1
-	})
-	return err
-}
-
-func eachBind(snap *stream.Snapshot, f func(*stream.Bind)) {
-	for _, p := range snap.Proxies {
-		for _, b := range p.Binds {
-			f(b)
-		}
+		unix.CloseOnExec(n)
+		own[n] = n
 	}
-	if s := conf.Runtime.Global(snap.Global); s != nil {
-		for _, b := range s.Binds {
-			f(b)
-		}
-	}
+	return own
 }

@@ -36,7 +36,9 @@ type Options struct {
 	BeforeSandbox func() error
 	Ready         func()
 	NoSandbox     bool
-	Debug         bool // shows every exchange on standard output
+	// Descriptors are those of [Settings.Descriptors].
+	Descriptors map[int]int
+	Debug       bool // shows every exchange on standard output
 }
 
 // process is the running worker.
@@ -250,6 +252,11 @@ func (p *process) stop() <-chan time.Time {
 			delete(p.w.Listeners, key)
 		}
 		p.w.Mu.Unlock()
+		// Their sockets would go on to take connections that nobody serves.
+		for _, fd := range p.Descriptors {
+			syscall.Close(fd)
+		}
+		p.Descriptors = nil
 	}
 	if g.Grace > 0 {
 		time.AfterFunc(g.Grace, softStop)
