@@ -25,6 +25,10 @@ type FD struct {
 	writer *Coro
 	fd     int32
 	state  Event
+	// owing: the last send promised more, which did not follow yet.
+	owing bool
+	// prompt: More is never said.
+	prompt bool
 }
 
 // Open puts the descriptor n, which must be non-blocking, under the reactor's
@@ -39,6 +43,7 @@ func (r *Reactor) Open(f *FD, n int, idle Handler) error {
 		r.fds, r.gens = fds, gens
 	}
 	f.r, f.fd, f.idle, f.state = r, int32(n), idle, EventWrite
+	f.owing, f.prompt = false, false
 	r.gens[n]++
 	r.fds[n] = f
 	if e := r.poller.Add(n, uint64(uint32(n))|uint64(r.gens[n])<<32); e != 0 {
@@ -253,9 +258,46 @@ func (f *FD) CanWrite() bool { return f.state&EventWrite != 0 }
 
 // Flags of TryWrite and Write.
 const (
-	// More tells that more data follows at once (MSG_MORE).
+	// More tells that more data follows, or the end: the kernel may keep what does
+	// not fill a packet until then. It is a promise for the present turn of the
+	// loop: what has not followed by its end is sent without.
 	More = syscall.MSG_MORE
 )
+
+// Prompt makes every write leave at once, whatever is said of more, until it is
+// called with false.
+func (f *FD) Prompt(on bool) { f.prompt = on }
+
+// flags are those of a send for which the caller gave some.
+func (f *FD) flags(flags int) int {
+	if f.prompt {
+		flags &^= More
+	}
+	return flags | sendFlags
+}
+
+// promise notes whether the last send that was taken as a whole said that more
+// follows.
+func (f *FD) promise(more bool) {
+	if more && !f.owing {
+		f.r.owing = append(f.r.owing, f)
+	}
+	f.owing = more
+}
+
+// keepPromises sends what is kept back in the kernel although nothing followed:
+// it would stay there for 200 ms, and be lost if the connection is reset
+// meanwhile.
+func (r *Reactor) keepPromises() {
+	for i, f := range r.owing {
+		r.owing[i] = nil
+		if f.r == r && f.owing {
+			f.owing = false
+			r.Sys.SetsockoptInt(int(f.fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1) // which pushes
+		}
+	}
+	r.owing = r.owing[:0]
+}
 
 const sendFlags = syscall.MSG_NOSIGNAL | syscall.MSG_DONTWAIT
 
@@ -267,11 +309,12 @@ func (f *FD) TryWrite(p []byte, flags int) (int, error) {
 	if f.state&EventWrite == 0 {
 		return 0, nil
 	}
-	n, e := f.r.Sys.Send(int(f.fd), p, flags|sendFlags)
+	flags = f.flags(flags)
+	n, e := f.r.Sys.Send(int(f.fd), p, flags)
 	for e == syscall.EINTR {
-		n, e = f.r.Sys.Send(int(f.fd), p, flags|sendFlags)
+		n, e = f.r.Sys.Send(int(f.fd), p, flags)
 	}
-	return f.wrote(n, len(p), e)
+	return f.wrote(n, len(p), flags, e)
 }
 
 // TryWritev sends what fits of a then b.
@@ -282,14 +325,15 @@ func (f *FD) TryWritev(a, b []byte, flags int) (int, error) {
 	if f.state&EventWrite == 0 {
 		return 0, nil
 	}
-	n, e := f.r.Sys.Sendv(int(f.fd), a, b, flags|sendFlags)
+	flags = f.flags(flags)
+	n, e := f.r.Sys.Sendv(int(f.fd), a, b, flags)
 	for e == syscall.EINTR {
-		n, e = f.r.Sys.Sendv(int(f.fd), a, b, flags|sendFlags)
+		n, e = f.r.Sys.Sendv(int(f.fd), a, b, flags)
 	}
-	return f.wrote(n, len(a)+len(b), e)
+	return f.wrote(n, len(a)+len(b), flags, e)
 }
 
-func (f *FD) wrote(n, want int, e syscall.Errno) (int, error) {
+func (f *FD) wrote(n, want, flags int, e syscall.Errno) (int, error) {
 	if e != 0 {
 		if e == syscall.EAGAIN {
 			f.state &^= EventWrite
@@ -298,8 +342,9 @@ func (f *FD) wrote(n, want int, e syscall.Errno) (int, error) {
 		return 0, e
 	}
 	if n < want {
-		f.state &^= EventWrite
+		f.state &^= EventWrite // and the kernel keeps nothing back
 	}
+	f.promise(n == want && flags&More != 0)
 	return n, nil
 }
 

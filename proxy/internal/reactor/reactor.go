@@ -66,6 +66,7 @@ type Reactor struct {
 	pipes   pool[*pipe]
 	bufSize int
 	freed   int
+	owing   []*FD // that said More in this turn
 	onTrim  []func() int
 	onTurn  []func()
 
@@ -174,6 +175,9 @@ func (r *Reactor) Turn(maxWait int64) {
 	r.runReady()
 	for _, f := range r.onTurn {
 		f()
+	}
+	if len(r.owing) > 0 {
+		r.keepPromises()
 	}
 	wait := maxWait
 	if next != 0 {

@@ -42,6 +42,7 @@ func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr erro
 		}
 	}()
 	for n != 0 || p.n > 0 {
+		more := false
 		for n != 0 && p.n == 0 {
 			want := PipeSize
 			if n > 0 && n < int64(want) {
@@ -60,6 +61,7 @@ func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr erro
 					if n > 0 {
 						n -= int64(k)
 					}
+					more = k == PipeSize && n != 0 // else that was all there is for now
 					break
 				}
 				if e == syscall.EINTR {
@@ -82,8 +84,10 @@ func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr erro
 				return moved, nil, ErrClosed
 			}
 			if dst.state&EventWrite != 0 {
-				k, e := r.Sys.Splice(p.r, int(dst.fd), p.n, n != 0)
+				more := more && !dst.prompt
+				k, e := r.Sys.Splice(p.r, int(dst.fd), p.n, more)
 				if e == 0 && k > 0 {
+					dst.promise(more && k == p.n)
 					p.n -= k
 					moved += int64(k)
 					continue

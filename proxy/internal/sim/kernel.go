@@ -53,7 +53,8 @@ type pipe struct {
 type poller struct {
 	w     *World
 	ready []*file
-	again bool // the last wait had events: their reactor turns again before it sleeps
+	again bool   // the last wait had events: their reactor turns again before it sleeps
+	held  []*end // that keep bytes back because more was promised
 }
 
 // NewPoller makes a poller.
@@ -91,6 +92,12 @@ func (f *file) edge() {
 // Wait reports what is ready, in random order. It never waits: the driver moves
 // the clock.
 func (p *poller) Wait(out []reactor.Ready, _ int64) int {
+	for _, e := range p.held {
+		if e.file != nil && len(e.cork) > 0 {
+			p.w.failf("connection %d, side %d: the reactor waits, and %d bytes are kept back", e.c.id, e.side, len(e.cork))
+		}
+	}
+	p.held = p.held[:0]
 	p.w.rnd.Shuffle(len(p.ready), func(i, j int) { p.ready[i], p.ready[j] = p.ready[j], p.ready[i] })
 	n, used := 0, 0
 	for _, f := range p.ready {
@@ -261,6 +268,9 @@ func (w *World) SetsockoptInt(fd, level, opt, _ int) errno {
 	f := w.file(fd)
 	if f == nil {
 		return syscall.EBADF
+	}
+	if level == syscall.IPPROTO_TCP && opt == syscall.TCP_NODELAY && f.end != nil {
+		f.end.flush()
 	}
 	if level == syscall.SOL_SOCKET {
 		switch opt {

@@ -165,8 +165,11 @@ func (e *end) send(p []byte, more bool) (int, errno) {
 		}
 	}
 	e.cork = append(e.cork, p[:n]...)
-	if more {
-		e.c.w.after(200e6, func() { e.flush() })
+	if more && n == len(p) { // what did not fit makes the kernel send the rest
+		e.c.w.after(200e6, e.flush)
+		if e.file != nil && e.file.poller != nil {
+			e.file.poller.held = append(e.file.poller.held, e)
+		}
 	} else {
 		e.flush()
 	}

@@ -48,12 +48,13 @@ func (b *body) startH2(h *message.Header, l *leg) {
 // noInput stands for the buffer that a body over HTTP/2 has not.
 var noInput input
 
-// ready tells whether some of the body is in the buffer.
+// ready tells whether more of the body is at hand: what has come, and was not
+// taken yet.
 func (b *body) ready() bool {
 	if b.leg != nil {
-		return b.leg.s.Queued() > 0
+		return b.leg.s.Queued() > b.leg.owed
 	}
-	return !b.in.empty()
+	return !b.in.empty() || b.fd.FD.CanRead()
 }
 
 // take gives body bytes that are in the buffer, which are good until the next

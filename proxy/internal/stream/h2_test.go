@@ -45,6 +45,12 @@ func (o over) origin(t *testing.T, h http.Handler) (addr string, opt bedOption) 
 	case "h1":
 		s.Config.Protocols.SetHTTP1(true)
 		s.Start()
+	case "h1s":
+		s.Config.Protocols.SetHTTP1(true)
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{selfSigned()}}
+		s.StartTLS()
+		sec := &security{clientTLS()}
+		set = func(x *server.Settings) { x.TLS = sec }
 	case "h2":
 		s.Config.Protocols.SetUnencryptedHTTP2(true)
 		set = func(x *server.Settings) { x.Proto = "h2" }
@@ -83,6 +89,11 @@ func (o over) bed(t *testing.T, h http.Handler, opts ...bedOption) (*bed, *http.
 		tr.Protocols.SetHTTP1(true)
 	case "h2":
 		tr.Protocols.SetUnencryptedHTTP2(true)
+	case "h1s":
+		tr.Protocols.SetHTTP1(true)
+		tr.TLSClientConfig = clientTLS()
+		scheme = "https"
+		opts = append(opts, secured(0))
 	case "h2s":
 		tr.Protocols.SetHTTP2(true)
 		tr.TLSClientConfig = clientTLS()

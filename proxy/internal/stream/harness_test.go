@@ -25,6 +25,7 @@ type bed struct {
 	w      *stream.Worker
 	fe, be *stream.Proxy
 	addr   string
+	sends  *workertest.Sends
 	tls    *tls.Config
 	// webSockets makes extended CONNECT be announced.
 	webSockets bool
@@ -41,9 +42,9 @@ func newBed(t *testing.T, mode stream.Mode, servers []string, opts ...bedOption)
 
 func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opts ...bedOption) *bed {
 	t.Helper()
-	w := workertest.New(t, threads)
+	w, sends := workertest.NewCounted(t, threads)
 	w.Init()
-	b := &bed{t: t, w: w}
+	b := &bed{t: t, w: w, sends: sends}
 	times := stream.Timeouts{Client: 20 * time.Second, Server: 20 * time.Second, Connect: 10 * time.Second}
 	b.be = &stream.Proxy{Name: "app", Backend: true, Mode: mode, Timeouts: times, Retries: 3, BE: stream.NewBackState("app", threads, time.Now())}
 	b.be.BE.SetBalance(stream.Balance{Algorithm: "roundrobin"}, false)

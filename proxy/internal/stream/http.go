@@ -185,6 +185,7 @@ func (st *Stream) serve() (keep bool) {
 	r, s := st.R, st.Sess
 	s.Requests++
 	fe := st.FE
+	s.Prompt(fe.Has(HTTPNoDelay))
 	fe.FE.Counters[r.Index].Requests.Add(1)
 	if st.client.on() {
 		fe.FE.Counters[r.Index].H2Req.Add(1)
@@ -415,6 +416,9 @@ func (st *Stream) route() bool {
 		return false
 	}
 	st.setBackend(be)
+	if be.Has(HTTPNoDelay) {
+		st.Sess.Prompt(true)
+	}
 	if be != st.FE && !st.request(be) {
 		return false
 	}
@@ -534,6 +538,7 @@ func (st *Stream) sendRequest() (again, ok bool) {
 	if st.extended {
 		st.webSocketKey()
 	}
+	up.Prompt(st.FE.Has(HTTPNoDelay) || st.BE.Has(HTTPNoDelay))
 	head := http1.AppendRequest(st.R.Scratch[:0], &st.Req, http1.WriteOptions{Close: st.BE.Has(HTTPServerClose) || st.BE.Has(HTTPClose)})
 	var first []byte
 	whole := st.Req.Framing == message.NoBody
@@ -546,7 +551,8 @@ func (st *Stream) sendRequest() (again, ok bool) {
 			first, whole = b[:st.Req.ContentLength], true
 		}
 	}
-	err := st.write(&up.Conn, head, first, moreIf(!whole && !st.Req.Expect100), int64(st.BE.Timeouts.Server))
+	more := !whole && st.Req.Framing != message.Tunnel && st.reqBody.ready()
+	err := st.write(&up.Conn, head, first, moreIf(more), int64(st.BE.Timeouts.Server))
 	if err != nil {
 		if err == reactor.ErrKilled {
 			return false, false
@@ -830,18 +836,12 @@ func (st *Stream) forward() (keep bool) {
 			first = nil // the pump will meet it again
 		}
 	}
-	flags := 0
-	switch {
-	case !b.done:
-		flags = msgMore
-	case !keep && st.bodyRead() && !s.CanRead():
-		flags = msgMore // the FIN of the close goes along
-	}
-	if !b.done && b.framing == message.Length && len(first) == 0 && b.left < 4096 || b.framing == message.Chunked && !b.ready() {
-		flags = 0 // the body may take its time: do not hold the head back
+	more := !b.done && b.ready()
+	if b.done {
+		more = !keep && st.bodyRead() && !s.CanRead() // the FIN of the close goes along
 	}
 	n := len(head) + len(first)
-	if err := st.write(&s.Conn, head, first, flags, out.timeout); err != nil {
+	if err := st.write(&s.Conn, head, first, moreIf(more), out.timeout); err != nil {
 		st.breakOff(nil, err)
 		return false
 	}

@@ -12,18 +12,27 @@ import (
 )
 
 // New makes a worker whose reactors do not turn yet, see [Run].
+// A test fails when one of them waits while bytes are kept back in the kernel.
 func New(t testing.TB, threads int) *stream.Worker {
 	t.Helper()
+	w, _ := NewCounted(t, threads)
+	return w
+}
+
+// NewCounted is New that counts what is sent.
+func NewCounted(t testing.TB, threads int) (*stream.Worker, *Sends) {
+	t.Helper()
+	sys := &prompt{Sys: reactor.Linux, t: t, Sends: new(Sends)}
 	var rs []*reactor.Reactor
 	for i := range threads {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{})
+		r, err := reactor.New(i, sys, reactor.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.OnPanic = func(p any, stack []byte) { t.Errorf("panic on reactor %d: %v\n%s", i, p, stack) }
 		rs = append(rs, r)
 	}
-	return stream.NewWorker(rs)
+	return stream.NewWorker(rs), sys.Sends
 }
 
 // Run turns the reactors until the test and its cleanups, as far as they were
