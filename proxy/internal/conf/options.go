@@ -107,9 +107,6 @@ func redispatch(c *Ctx) error {
 	if err != nil {
 		return say("'option redispatch' expects an integer argument, found '%s'.", c.Args[0])
 	}
-	if n < -1 {
-		return NotYet("option", "redispatch "+c.Args[0])
-	}
 	c.Proxy.Redispatch = n
 	return nil
 }

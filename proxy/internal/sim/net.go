@@ -320,7 +320,11 @@ func (w *World) connectProxy(f *file, a reactor.Addr) {
 	p.local = a
 	w.trace("connect", c.id, int64(a.Port), 0)
 	o := w.hostAt(a)
-	w.after(c.delay(), func() {
+	d := c.delay()
+	if h, ok := o.(*Host); ok {
+		d += int64(h.Delay)
+	}
+	w.after(d, func() {
 		if e.closed {
 			return
 		}

@@ -194,6 +194,7 @@ type Host struct {
 	// notes when connections were tried.
 	Refuse, Swallow bool
 	Tried           []time.Duration
+	Delay           time.Duration // of connecting
 	s               *Stage
 	addr            reactor.Addr
 	pending         []*Peer

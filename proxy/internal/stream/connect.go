@@ -98,10 +98,16 @@ const turnAround = time.Second
 // so.
 func (st *Stream) connectServer() bool {
 	be := st.BE
-	var avoid *server.Server
+	var before *server.Server // whose connection failed, if another may be asked
 	for {
-		if st.Srv == nil && !st.assign(avoid) {
-			return false
+		if st.Srv == nil {
+			if !st.assign(before) {
+				return false
+			}
+			if before != nil {
+				st.tryAgain(before)
+				before = nil
+			}
 		}
 		if st.reuse() {
 			if st.Time.Connected == 0 {
@@ -111,15 +117,14 @@ func (st *Stream) connectServer() bool {
 		}
 		err := st.dial()
 		st.dialErr = err
-		if err == nil {
+		switch err {
+		case nil:
 			st.Time.Connected = st.R.Now()
 			return true
-		}
-		if err == reactor.ErrKilled || err == errClientLeft {
-			if err == errClientLeft {
-				st.fail(503, 'C', 'C')
-				st.clientLeft('C')
-			}
+		case reactor.ErrKilled:
+			return false
+		case errClientLeft:
+			st.clientLeft('C')
 			return false
 		}
 		if st.Retries >= be.Retries {
@@ -134,31 +139,93 @@ func (st *Stream) connectServer() bool {
 			return false
 		}
 		st.Retries++
-		be.BE.Counters[st.R.Index].Retries.Add(1)
-		st.serverCounters().Retries.Add(1)
-		redispatch := be.Redispatch < 0 && st.Retries == be.Retries || be.Redispatch > 0 && st.Retries%be.Redispatch == 0
-		if redispatch && be.BE.Picker().Len() > 0 {
-			be.BE.Counters[st.R.Index].Redisp.Add(1)
-			st.serverCounters().Redisp.Add(1)
-			avoid = st.Srv
+		active, _, _ := be.BE.Usable()
+		wait := err != reactor.ErrTimeout // refused at once: give the server the time to come back
+		if st.redispatches(active) {
+			before = st.Srv
 			st.releaseServer()
 			st.Srv = nil
-			st.Redispatch = true
-			if be.BE.Picker().Len() > 1 {
-				continue // another server: no need to wait
-			}
+			wait = wait && active <= 1 // another server need not be waited for
+		} else {
+			st.tryAgain(st.Srv)
 		}
-		if err != reactor.ErrTimeout {
-			// Refused at once: give the server the time to come back.
-			d := turnAround
-			if t := be.Timeouts.Connect; t > 0 && t < d {
-				d = t
-			}
-			if st.R.Sleep(int64(d)) != nil {
-				return false
-			}
+		if wait && !st.turnAround() {
+			return false
 		}
 	}
+}
+
+// redispatches tells whether the next attempt may go to another server ("option
+// redispatch"). Where any server does as well as another, it goes there at once.
+func (st *Stream) redispatches(active int) bool {
+	be := st.BE
+	n := be.Redispatch
+	switch {
+	case n == 0:
+		return false
+	case st.Srv.Down() || active > 1 && !be.Balance.Deterministic():
+		return true
+	case n < 0:
+		n += be.Retries + 1 // counted from the last
+	}
+	return n > 0 && st.Retries%n == 0
+}
+
+// tryAgain counts the next attempt: as one more on the same server, or as one on
+// another. before is the server whose attempt failed.
+func (st *Stream) tryAgain(before *server.Server) {
+	b, s := &st.BE.BE.Counters[st.R.Index], &before.Counters[st.R.Index]
+	if st.Srv != before {
+		st.Redispatch = true
+		b.Redisp.Add(1)
+		s.Redisp.Add(1)
+		return
+	}
+	b.Retries.Add(1)
+	s.Retries.Add(1)
+}
+
+// turnAround waits before the same server is tried again. false: the exchange is
+// over, since the client left.
+func (st *Stream) turnAround() bool {
+	d := int64(turnAround)
+	if t := int64(st.BE.Timeouts.Connect); t > 0 && t < d {
+		d = t
+	}
+	deadline := st.R.Now() + d
+	for {
+		if st.abandoned() {
+			st.clientLeft('C')
+			return false
+		}
+		switch err := st.pause(deadline); err {
+		case nil:
+		case reactor.ErrTimeout:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// pause waits until the deadline, or until something happens to a client that is
+// watched because it may leave.
+func (st *Stream) pause(deadline int64) error {
+	client := &st.Sess.Conn
+	if st.client.on() || !st.aborts() || client.HungUp() {
+		var never reactor.Waiter
+		return never.Wait(st.R, deadline)
+	}
+	client.Watch(st.co)
+	defer client.Watch(nil)
+	var never reactor.Waiter
+	return never.Wait(st.R, deadline)
+}
+
+// abandoned tells whether the client left before the request was sent to a server,
+// and that is a reason to give it up.
+func (st *Stream) abandoned() bool {
+	return st.aborts() && st.Sess.HungUp() && st.clientGone()
 }
 
 // assign chooses a server and takes a slot of it, or a place in the queue.
@@ -191,7 +258,7 @@ func (st *Stream) assign(avoid *server.Server) bool {
 	if watch {
 		client.Watch(st.co)
 	}
-	s, ahead, err := b.Queue.Wait(st.R, st.R.After(t), func() bool { return st.aborts() && client.HungUp() && st.clientGone() })
+	s, ahead, err := b.Queue.Wait(st.R, st.R.After(t), st.abandoned)
 	if watch {
 		client.Watch(nil)
 	}
@@ -199,8 +266,7 @@ func (st *Stream) assign(avoid *server.Server) bool {
 	if err != nil {
 		st.Time.GaveUp = st.R.Now()
 		if err == queue.ErrGone {
-			st.fail(503, 'C', 'Q')
-			st.clientLeft('Q')
+			st.clientLeft('Q') // there is nobody to answer
 		}
 		if err == reactor.ErrTimeout {
 			st.fail(503, 's', 'Q')
@@ -369,18 +435,33 @@ func (st *Stream) dial() error {
 	return nil
 }
 
+// patience is how long, in nanoseconds, an attempt to connect goes on although
+// the client has ended its side: whoever does that right behind the request
+// waits for the answer, and must not depend on what comes first.
+const patience = 100e6
+
 // connected waits until a connection is made.
 func (st *Stream) connected(c *ServerConn, deadline int64) error {
 	s := st.Sess
+	enough := st.R.Now() + patience
 	for {
-		if st.aborts() && s.HungUp() && st.clientGone() {
-			return errClientLeft
+		until := deadline
+		if st.abandoned() {
+			if s.Broken() || st.R.Now() >= enough {
+				return errClientLeft
+			}
+			if until == 0 || enough < until {
+				until = enough
+			}
 		}
 		var err error
 		if st.client.on() {
-			err = c.FD.WaitWrite(deadline)
+			err = c.FD.WaitWrite(until)
 		} else {
-			err = c.WaitWriteOr(&s.FD, deadline)
+			err = c.WaitWriteOr(&s.FD, until)
+		}
+		if err == reactor.ErrTimeout && until != deadline {
+			continue
 		}
 		if err != nil {
 			return err

@@ -3,9 +3,11 @@ package stream
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
 )
 
@@ -116,8 +118,8 @@ type Proxy struct {
 	NoOptions Option // explicitly switched off
 	Reuse     Reuse
 	Retries   int
-	// Redispatch is the interval of "option redispatch": 0 off, -1 only on the
-	// last retry, N on every Nth.
+	// Redispatch is the interval of "option redispatch": 0 off, N on every Nth
+	// retry, -N from the Nth before the last on.
 	Redispatch int
 	ForwardFor *ForwardFor
 	Balance    Balance
@@ -191,6 +193,10 @@ type Balance struct {
 	Args      []string
 	Draws     int // random
 }
+
+// Deterministic tells whether the same request would be given the same server
+// again.
+func (b Balance) Deterministic() bool { return !slices.Contains(balance.Algorithms, b.Algorithm) }
 
 // ServerLine is a "server" line (or one server of a template), resolved into
 // settings; the live server is found or made from it when the snapshot is
