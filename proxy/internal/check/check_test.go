@@ -126,15 +126,23 @@ func TestHealthCounter(t *testing.T) {
 	px := w.Snapshot().Backends["count"]
 	set := *px.BE.Server("a").Settings()
 	set.Disabled = false
-	for _, c := range []struct{ outcomes, healths, ops string }{
-		{"F", "0", "D"},
-		{"P", "4", "U"},
-		{"PFFF", "4320", "UUUD"},
-		{"PFFPF", "43243", "UUUUU"},
-		{"FPPF", "0143", "DDUU"},
-		{"FPFPP", "01014", "DDDDU"},
-		{"PCPCF", "44443", "USUSS"},
-		{"FCC", "014", "DDD"},
+	// fails and downs are what "chkfail" and "chkdown" of the statistics have at the
+	// end: failures of a server that is down with no success since do not count.
+	for _, c := range []struct {
+		outcomes, healths, ops string
+		fails, downs           int64
+	}{
+		{"F", "0", "D", 1, 1},
+		{"FFF", "000", "DDD", 1, 1},
+		{"P", "4", "U", 0, 0},
+		{"PFFF", "4320", "UUUD", 3, 1},
+		{"PFFFF", "43200", "UUUDD", 3, 1},
+		{"PFFPF", "43243", "UUUUU", 3, 0},
+		{"FPPF", "0143", "DDUU", 2, 1},
+		{"FPFPP", "01014", "DDDDU", 2, 1},
+		{"FPPFFF", "014320", "DDUUUD", 4, 2},
+		{"PCPCF", "44443", "USUSS", 1, 0},
+		{"FCC", "014", "DDD", 1, 1},
 	} {
 		s := server.New("count", "x", 9, 2, &set, time.Now())
 		for i, o := range c.outcomes {
@@ -145,6 +153,9 @@ func TestHealthCounter(t *testing.T) {
 			if st.Health != int(c.healths[i]-'0') || op != c.ops[i] {
 				t.Errorf("%s: after %d: health %d, %c", c.outcomes, i+1, st.Health, op)
 			}
+		}
+		if st := s.State(); st.CheckFails != c.fails || st.Downs != c.downs || st.Checks != int64(len(c.outcomes)) {
+			t.Errorf("%s: %d checks, %d failed while up, %d times down", c.outcomes, st.Checks, st.CheckFails, st.Downs)
 		}
 	}
 }
