@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -125,6 +127,7 @@ type serving struct {
 	byClose  bool // its body ends with the connection
 	stray    bool // another answer follows that nobody asked for
 	upgraded bool
+	key      string // of a WebSocket
 }
 
 func (c *originConn) wake(*end) {
@@ -309,7 +312,7 @@ func (c *originConn) begin() error {
 	if t.webSocket && (h.fields["sec-websocket-key"] == "" || h.fields["sec-websocket-version"] != "13") {
 		return fmt.Errorf("request %d: no key of a WebSocket: %v", t.id, h.fields)
 	}
-	s := &serving{t: t, cutAt: -1}
+	s := &serving{t: t, cutAt: -1, key: h.fields["sec-websocket-key"]}
 	c.cur = s
 	if n := c.o.active(); c.o.limit > 0 && n > c.o.limit {
 		return fmt.Errorf("%d exchanges, maxconn is %d", n, c.o.limit)
@@ -359,6 +362,12 @@ func (c *originConn) answerSoon() {
 	})
 }
 
+// acceptOf is the answer to a WebSocket's key.
+func acceptOf(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
 // answer makes the bytes of the answer.
 func (c *originConn) answer() {
 	s, t, rnd := c.cur, c.cur.t, c.rnd
@@ -367,7 +376,7 @@ func (c *originConn) answer() {
 		s.upgraded = true
 		how := "echo"
 		if t.webSocket {
-			how = "websocket\r\nsec-websocket-accept: " + webSocketAccept
+			how = "websocket\r\nsec-websocket-accept: " + acceptOf(s.key)
 		}
 		head := fmt.Sprintf("HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: "+how+"\r\nx-id: %d\r\nx-nonce: %d\r\n\r\n", t.id, s.a.nonce)
 		rest := c.r.buf

@@ -616,8 +616,8 @@ func (st *Stream) readResponse() (ok, again bool) {
 	for {
 		if !up.in.empty() {
 			n, err := http1.ParseResponse(up.in.bytes(), &st.Res, st.Req.Method, limits)
-			if n > 0 && err == nil && st.Res.Status == 101 && len(st.Req.Upgrade) == 0 {
-				err = errNotAsked // a tunnel would carry the client's next requests past the rules
+			if n > 0 && err == nil && st.Res.Status == 101 {
+				err = st.badUpgrade()
 			}
 			if err != nil || n == 0 && up.in.r == 0 && up.in.w == len(up.in.buf) {
 				st.ErrText = "response head too large"
@@ -684,7 +684,21 @@ func (st *Stream) badAnswer(status int, cause byte) {
 	st.fail(status, cause, 'H')
 }
 
-var errNotAsked = &http1.Error{Status: 502, Reason: "101 without an upgrade in the request"}
+// badUpgrade tells what is wrong with a 101 of a server of HTTP/1.
+func (st *Stream) badUpgrade() error {
+	switch {
+	case len(st.Req.Upgrade) == 0:
+		return errNotAsked // a tunnel would carry the client's next requests past the rules
+	case st.extended && !st.webSocketAgreed():
+		return errNotAgreed
+	}
+	return nil
+}
+
+var (
+	errNotAsked  = &http1.Error{Status: 502, Reason: "101 without an upgrade in the request"}
+	errNotAgreed = &http1.Error{Status: 502, Reason: "101 that does not accept the key of the WebSocket"}
+)
 
 var errClientLeft = errors.New("the client left")
 

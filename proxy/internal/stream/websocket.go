@@ -50,6 +50,20 @@ func (st *Stream) webSocketKey() {
 	}
 }
 
+// webSocketAgreed tells whether the 101 to a key that no client has seen, and
+// none will check, was meant for it.
+func (st *Stream) webSocketAgreed() bool {
+	res := &st.Res
+	return message.EqualFold(res.Upgrade, "websocket") &&
+		string(res.Get("sec-websocket-accept")) == acceptOf(st.Req.Get("sec-websocket-key"))
+}
+
+// acceptOf is the answer to a key (RFC 6455 4.2.2).
+func acceptOf(key []byte) string {
+	sum := sha1.Sum(append(append([]byte(nil), key...), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
 // webSocketAccepted makes the answer of a server of HTTP/2 that accepted an
 // extended CONNECT one to an upgrade.
 func (st *Stream) webSocketAccepted() {
@@ -61,7 +75,6 @@ func (st *Stream) webSocketAccepted() {
 	res.AddString("upgrade", "websocket")
 	res.AddString("connection", "upgrade")
 	if key := st.Req.Get("sec-websocket-key"); key != nil {
-		sum := sha1.Sum(append(append([]byte(nil), key...), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
-		res.AddString("sec-websocket-accept", base64.StdEncoding.EncodeToString(sum[:]))
+		res.AddString("sec-websocket-accept", acceptOf(key))
 	}
 }

@@ -3,6 +3,8 @@ package stream_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -95,6 +97,12 @@ func field(f http2.Frame, name string) string {
 	return ""
 }
 
+// acceptOf is the answer to a WebSocket's key.
+func acceptOf(req *http.Request) string {
+	sum := sha1.Sum([]byte(req.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
 // echoing answers an upgrade in HTTP/1 and sends back what it gets.
 func echoing(t *testing.T) string {
 	return tcptest.Serve(t, func(c net.Conn) {
@@ -107,7 +115,7 @@ func echoing(t *testing.T) string {
 			fmt.Fprintf(c, "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\nX-Why: %s %v\r\n\r\n", req.Method, req.Header)
 			return
 		}
-		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Path: "+req.URL.Path+"\r\n\r\n")
+		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+acceptOf(req)+"\r\nX-Path: "+req.URL.Path+"\r\n\r\n")
 		io.Copy(c, r)
 	})
 }
@@ -275,15 +283,49 @@ func TestWebSocketRefused(t *testing.T) {
 	})
 }
 
+// What a server of HTTP/1 says to a key that we made up must be the answer to it.
+func TestWebSocketKeyIsAnswered(t *testing.T) {
+	const upgrade = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+	for _, c := range []struct{ name, key, status, answer string }{
+		{"agreed", "", "200", upgrade + "Upgrade: WebSocket\r\nSec-WebSocket-Accept: @\r\n\r\n"},
+		{"the client's key", "dGhlIHNhbXBsZSBub25jZQ==", "200", upgrade + "Upgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"},
+		{"another key's", "", "502", upgrade + "Upgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"},
+		{"not the client's", "dGhlIHNhbXBsZSBub25jZQ==", "502", upgrade + "Upgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOO=\r\n\r\n"},
+		{"no accept", "", "502", upgrade + "Upgrade: websocket\r\n\r\n"},
+		{"another protocol", "", "502", upgrade + "Upgrade: foo\r\nSec-WebSocket-Accept: @\r\n\r\n"},
+		{"no protocol", "", "502", upgrade + "Sec-WebSocket-Accept: @\r\n\r\n"},
+		{"no upgrade", "", "403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBed(t, stream.HTTP, []string{tcptest.Serve(t, func(conn net.Conn) {
+				if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+					io.WriteString(conn, strings.ReplaceAll(c.answer, "@", acceptOf(req)))
+					io.Copy(io.Discard, conn)
+				}
+			})}, webSockets)
+			h := dialH2(t, b.addr)
+			fields := []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/chat", ":authority", "h"}
+			if c.key != "" {
+				fields = append(fields, "sec-websocket-key", c.key)
+			}
+			h.headers(1, false, fields...)
+			if got := field(h.next(), ":status"); got != c.status {
+				t.Errorf("%s, want %s", got, c.status)
+			}
+		})
+	}
+}
+
 // upgraded is a server of HTTP/1 that accepts what asks for an upgrade. Then f
 // has the connection.
 func upgraded(t *testing.T, f func(c *net.TCPConn, r *bufio.Reader)) string {
 	return tcptest.Serve(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
-		if _, err := http.ReadRequest(r); err != nil {
+		req, err := http.ReadRequest(r)
+		if err != nil {
 			return
 		}
-		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+acceptOf(req)+"\r\n\r\n")
 		f(c.(*net.TCPConn), r)
 	})
 }
