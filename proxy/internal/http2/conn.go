@@ -88,7 +88,8 @@ type Conn struct {
 }
 
 // Init makes c a new connection and queues what a connection begins with: the
-// preface in the client's role, settings, and the connection's window.
+// preface in the client's role, and settings. The connection's window follows
+// the acknowledgement of the peer's.
 func (c *Conn) Init(cfg *Config, o Owner) {
 	*c = Conn{
 		Secure: c.Secure, Lenient: c.Lenient, AcceptInvalid: c.AcceptInvalid, cfg: cfg, o: o, out: c.out[:0], buckets: c.buckets,
@@ -131,11 +132,6 @@ func (c *Conn) begin() {
 		b = appendSetting(b, setExtendedConnect, 1)
 	}
 	b[at+2] = byte(len(b) - at - frameHeader)
-	if n := c.cfg.connWindow() - defaultWindow; n > 0 {
-		b = appendFrame(b, 4, frameWindowUpdate, 0, 0)
-		b = append32(b, uint32(n))
-		c.recvWin += n
-	}
 	c.grew(ch, b)
 }
 
@@ -420,9 +416,16 @@ func (c *Conn) settingsFrame(b []byte) error {
 	if err := c.applySettings(b); err != nil {
 		return err
 	}
+	first := !c.settings
 	c.settings = true
 	ch := c.space(frameHeader)
 	c.answered(ch, appendFrame(ch.b, 0, frameSettings, flagAck, 0))
+	if n := c.cfg.connWindow() - defaultWindow; first && n > 0 {
+		// In HAProxy's order: the peer's settings are always the first that comes, so
+		// that nobody waits for it.
+		c.grantWindow(0, n)
+		c.recvWin += n
+	}
 	return nil
 }
 

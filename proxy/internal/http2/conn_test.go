@@ -21,7 +21,7 @@ func TestBegin(t *testing.T) {
 		{Config{Server: true}, "SETTINGS 3=100\n"},
 		{Config{}, "SETTINGS 2=0\n"},
 		{Config{Server: true, InitialWindow: 16384, RxBuf: 1638400, MaxStreams: 7, MaxFrame: 20000, HeaderTable: 8192, ExtendedConnect: true},
-			"SETTINGS 1=8192 3=7 4=16384 5=20000 8=1\nWINDOW_UPDATE 0 1572865\n"},
+			"SETTINGS 1=8192 3=7 4=16384 5=20000 8=1\n"},
 		{Config{InitialWindow: 1 << 20, RxBuf: 1, MaxFrame: 1}, "SETTINGS 2=0 4=1048576\n"},
 	} {
 		p := barePeer(t, c.cfg)
@@ -33,6 +33,24 @@ func TestBegin(t *testing.T) {
 		}
 		if p.o.c.PeerSettings() || p.o.c.Draining() || !p.o.c.Idle() {
 			t.Error("not new")
+		}
+	}
+}
+
+// The connection's window is opened once, after the first settings were
+// acknowledged.
+func TestWindowFollowsSettings(t *testing.T) {
+	for _, isServer := range []bool{true, false} {
+		p := barePeer(t, Config{Server: isServer, RxBuf: 1638400})
+		p.hear()
+		if isServer {
+			p.out.WriteString(preface)
+		}
+		p.WriteSettings()
+		p.WriteSettings()
+		p.must()
+		if got, want := p.hear(), "SETTINGS ack\nWINDOW_UPDATE 0 1572865\nSETTINGS ack\n"; got != want {
+			t.Errorf("server %v: %q, want %q", isServer, got, want)
 		}
 	}
 }
