@@ -14,6 +14,7 @@ func init() {
 		Keyword{Name: "maxconn", In: feSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return &p.MaxConn })},
 		Keyword{Name: "backlog", In: feSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return &p.Backlog })},
 		Keyword{Name: "fullconn", In: beSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return &p.FullConn })},
+		Keyword{Name: "max-session-srv-conns", In: feSide, Max: 1, Parse: sessionConns},
 		Keyword{Name: "retries", In: beSide, Max: 1, Parse: retries},
 		Keyword{Name: "http-reuse", In: beSide, Max: 1, Parse: httpReuse},
 		Keyword{Name: "balance", In: beSide, Max: -1, Parse: balanceLine},
@@ -51,6 +52,17 @@ func proxyInt(field func(*stream.Proxy) *int) func(*Ctx) error {
 		}
 		return err
 	}
+}
+
+func sessionConns(c *Ctx) error {
+	n, err := c.integer(0, maxInt, "an integer argument.")
+	if err == nil {
+		c.Proxy.SessionConns = n
+		if n == 0 {
+			c.Proxy.SessionConns = -1
+		}
+	}
+	return err
 }
 
 func retries(c *Ctx) error {

@@ -40,6 +40,7 @@ type Queue struct {
 	Len, Max atomic.Int64
 
 	mu    sync.Mutex
+	bound int // how many of them wait for one server
 	first *entry
 	last  *entry
 }
@@ -48,6 +49,7 @@ type entry struct {
 	r          *reactor.Reactor
 	wait       reactor.Waiter
 	prev, next *entry
+	only       *server.Server // waited for, nil: any
 	srv        *server.Server // granted, written under the lock
 	queued     bool
 }
@@ -57,11 +59,15 @@ type entry struct {
 var ErrGone = errors.New("gone")
 
 // Wait parks the current coroutine until it is given a slot or the deadline
-// passes (0: none). gone is asked after each wake-up whether to give up. ahead is
+// passes (0: none). only, if not nil, is the one server that will do for as long
+// as it is usable. gone is asked after each wake-up whether to give up. ahead is
 // the number of streams that were in the queue before it.
-func (q *Queue) Wait(r *reactor.Reactor, deadline int64, gone func() bool) (s *server.Server, ahead int64, err error) {
-	e := &entry{r: r}
+func (q *Queue) Wait(r *reactor.Reactor, deadline int64, only *server.Server, gone func() bool) (s *server.Server, ahead int64, err error) {
+	e := &entry{r: r, only: only}
 	q.mu.Lock()
+	if only != nil {
+		q.bound++
+	}
 	e.prev, e.queued = q.last, true
 	if q.last != nil {
 		q.last.next = e
@@ -103,6 +109,9 @@ func (q *Queue) remove(e *entry) {
 		return
 	}
 	e.queued = false
+	if e.only != nil {
+		q.bound--
+	}
 	if e.prev != nil {
 		e.prev.next = e.next
 	} else {
@@ -131,17 +140,27 @@ func (q *Queue) Kick() {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.first != nil && q.Pick != nil {
-		s := q.Pick()
-		if s == nil {
-			return
+	full := q.Pick == nil
+	for e := q.first; e != nil && !(full && q.bound == 0); {
+		s := e.only
+		if s == nil || !s.Usable() {
+			s = nil
+			if !full {
+				s = q.Pick()
+				full = s == nil
+			}
+			if s != nil && !Acquire(s) {
+				continue // somebody was faster: pick again
+			}
+		} else if !Acquire(s) {
+			s = nil
 		}
-		if !Acquire(s) {
-			continue // somebody was faster: pick again
+		next := e.next
+		if s != nil {
+			q.remove(e)
+			e.srv = s
+			e.r.Post(e.wait.Notify)
 		}
-		e := q.first
-		q.remove(e)
-		e.srv = s
-		e.r.Post(e.wait.Notify)
+		e = next
 	}
 }

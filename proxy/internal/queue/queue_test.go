@@ -53,7 +53,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 	var order []int
 	for i := range 5 {
 		b.r.Go(func() {
-			s, ahead, err := b.q.Wait(b.r, 0, never)
+			s, ahead, err := b.q.Wait(b.r, 0, nil, never)
 			if s != b.srv || err != nil || ahead != int64(i) {
 				t.Errorf("%d: server %v, %d ahead, %v", i, s, ahead, err)
 			}
@@ -83,14 +83,14 @@ func TestLeavingTheQueue(t *testing.T) {
 	var timeout, gone, killed error
 	left := false
 	var victim, leaver *reactor.Coro
-	b.r.Go(func() { _, _, timeout = b.q.Wait(b.r, b.r.Now()+1e6, never) })
+	b.r.Go(func() { _, _, timeout = b.q.Wait(b.r, b.r.Now()+1e6, nil, never) })
 	b.r.Go(func() {
 		leaver = b.r.Current()
-		_, _, gone = b.q.Wait(b.r, 0, func() bool { return left })
+		_, _, gone = b.q.Wait(b.r, 0, nil, func() bool { return left })
 	})
 	b.r.Go(func() {
 		victim = b.r.Current()
-		_, _, killed = b.q.Wait(b.r, 0, never)
+		_, _, killed = b.q.Wait(b.r, 0, nil, never)
 	})
 	left = true
 	leaver.Wake()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -198,7 +199,7 @@ type Host struct {
 	s               *Stage
 	addr            reactor.Addr
 	pending         []*Peer
-	serve           func(request string) string
+	serve           func(p *Peer, head string) string
 	// Conns are all connections that were accepted.
 	Conns []*Peer
 }
@@ -233,7 +234,15 @@ func (h *Host) Idle() bool {
 
 // Serve makes the server answer each head that ends with an empty line with what
 // f gives, at once.
-func (h *Host) Serve(f func(head string) string) { h.serve = f }
+func (h *Host) Serve(f func(head string) string) {
+	h.serve = func(_ *Peer, head string) string { return f(head) }
+}
+
+// ServeEach is Serve with a function that is told the number of the connection,
+// from 1.
+func (h *Host) ServeEach(f func(conn int, head string) string) {
+	h.serve = func(p *Peer, head string) string { return f(slices.Index(h.Conns, p)+1, head) }
+}
 
 // Peer is a client's or a server's part in a connection. It is a [net.Conn] of
 // which reads let time pass.
@@ -242,7 +251,7 @@ type Peer struct {
 	e       *end
 	got     []byte
 	all     []byte
-	serve   func(string) string
+	serve   func(*Peer, string) string
 	eof     bool
 	reset   bool
 	endedAt time.Duration
@@ -282,7 +291,7 @@ func (p *Peer) wake(*end) {
 		}
 		head := string(p.got[:i+4])
 		p.got = p.got[i+4:]
-		if out := p.serve(head); out != "" {
+		if out := p.serve(p, head); out != "" {
 			p.Send(out)
 		}
 	}

@@ -20,14 +20,18 @@ type ServerConn struct {
 	srv  *server.Server
 	addr *reactor.Addr
 	in   input
-	// owner is the session of a private idle connection, or whose streams a
+	// owner is the session that keeps the connection for itself, or whose streams a
 	// connection of HTTP/2 carries.
 	owner *Session
+	next  *ServerConn // that the owner keeps
+	kept  bool        // by its owner
 	uses  int32
 	idle  bool
 	// private tells that only the client's own connection may use it again: its
-	// header of the PROXY protocol speaks of that one, say.
+	// header of the PROXY protocol speaks of that one, or the server took it for a
+	// user's (user).
 	private  bool
+	user     bool
 	once     bool            // speaks HTTP/1 for a WebSocket, and HTTP/2 for anything else
 	reuse    Reuse           // of HTTP/2: how the backend shares connections
 	sni      string          // the name that was asked for under TLS
@@ -52,10 +56,7 @@ func (c *ServerConn) Readable() {
 			return
 		}
 	}
-	if c.owner != nil {
-		c.owner.priv = nil
-		c.owner = nil
-	} else {
+	if !c.kept {
 		c.srv.Pools[c.Reactor().Index].Remove(c)
 	}
 	c.discard()
@@ -73,6 +74,7 @@ func (c *ServerConn) discard() {
 	}
 	c.idle = false
 	c.srv.Idle.Add(-1)
+	c.leaveOwner()
 	c.Conn.Close()
 }
 
@@ -231,7 +233,17 @@ func (st *Stream) abandoned() bool {
 // assign chooses a server and takes a slot of it, or a place in the queue.
 func (st *Stream) assign(avoid *server.Server) bool {
 	b := st.BE.BE
+	var only *server.Server
+	if avoid == nil {
+		if only = st.Sess.lastServer(b); only != nil && queue.Acquire(only) {
+			st.assigned(only)
+			return true
+		}
+	}
 	for range 3 {
+		if only != nil {
+			break // the others do not know the user: better to wait
+		}
 		p := b.Picker()
 		if p.Len() == 0 {
 			st.fail(503, 'S', 'C')
@@ -258,7 +270,7 @@ func (st *Stream) assign(avoid *server.Server) bool {
 	if watch {
 		client.Watch(st.co)
 	}
-	s, ahead, err := b.Queue.Wait(st.R, st.R.After(t), st.abandoned)
+	s, ahead, err := b.Queue.Wait(st.R, st.R.After(t), only, st.abandoned)
 	if watch {
 		client.Watch(nil)
 	}
@@ -310,17 +322,20 @@ func (st *Stream) reuse() bool {
 		return false
 	}
 	s := st.Sess
-	if c := s.priv; c != nil {
-		s.priv = nil
-		c.owner = nil
-		if c.srv == st.Srv && c.fits(st.Srv, st.serverName()) && !c.HungUp() && (c.mux == nil || c.mux.Available() > 0) {
-			if c.mux != nil {
-				c.begin(s)
-			}
-			st.take(c)
-			return true
+	for c, next := s.priv, (*ServerConn)(nil); c != nil; c = next {
+		next = c.next
+		if !c.idle || c.srv != st.Srv {
+			continue
 		}
-		c.discard()
+		if !c.fits(st.Srv, st.serverName()) || c.HungUp() || c.mux != nil && c.mux.Available() == 0 {
+			c.discard()
+			continue
+		}
+		if c.mux != nil {
+			c.begin(s)
+		}
+		st.take(c)
+		return true
 	}
 	how := st.BE.Reuse
 	if st.shareMux(how == ReuseAlways) {
@@ -578,6 +593,7 @@ func (st *Stream) dropServerConn() {
 			return
 		}
 		c.in.release(st.R)
+		c.leaveOwner()
 		c.Conn.Close()
 		c.closed()
 	}
@@ -597,6 +613,7 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	}
 	srv, be := st.Srv, st.BE
 	set := srv.Settings()
+	private := be.Reuse == ReuseNever || c.private
 	if keepAlive && c.in.empty() && c.CanRead() {
 		// Maybe: an edge that was not used up proves nothing. Bytes after a
 		// complete response, or the end, make the connection useless.
@@ -605,9 +622,8 @@ func (st *Stream) releaseConn(keepAlive bool) {
 		}
 	}
 	if !keepAlive || c.once || st.upHalf || !c.in.empty() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
-		srv.Deleted() || st.W.Stopping.Load() || set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) ||
-		set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() ||
-		be.Reuse != ReuseNever && !c.private && srv.Pools[st.R.Index].Len() > 0 && srv.Spare() {
+		srv.Deleted() || st.W.Stopping.Load() || set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() ||
+		private && !st.Sess.mayKeepConn() || !private && c.superfluous() {
 		st.dropServerConn()
 		return
 	}
@@ -616,12 +632,8 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	c.idle = true
 	srv.Used.Add(-1)
 	srv.Idle.Add(1)
-	if be.Reuse == ReuseNever || c.private {
-		if st.Sess.priv != nil {
-			st.Sess.priv.owner = nil
-			st.Sess.priv.discard()
-		}
-		st.Sess.priv, c.owner = c, st.Sess
+	if private {
+		st.Sess.keepConn(c)
 		return
 	}
 	srv.Pools[st.R.Index].Put(c)

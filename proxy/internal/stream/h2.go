@@ -327,6 +327,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 			}
 			st.Time.Response = st.R.Now()
 			st.HasResponse = true
+			st.noteUser()
 			st.traceResponse()
 			return true, false
 		}

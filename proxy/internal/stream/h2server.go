@@ -103,8 +103,8 @@ func (c *ServerConn) left() {
 	set := srv.Settings()
 	pool := &srv.Pools[m.r.Index]
 	if m.dying || m.Draining() || m.Available() == 0 || c.HungUp() || srv.Deleted() || srv.Down() || c.mux.w.Stopping.Load() ||
-		set.PoolMaxConn >= 0 && srv.Idle.Load() >= int64(set.PoolMaxConn) || set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse ||
-		c.keptPrivate() && (!c.owner.IsOpen() || c.owner.priv != nil) || !c.keptPrivate() && pool.Len() > 0 && srv.Spare() {
+		set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse ||
+		c.keptPrivate() && !(c.owner.IsOpen() && c.owner.mayKeepConn()) || !c.keptPrivate() && c.superfluous() {
 		m.drain()
 		m.flush()
 		c.closeMux()
@@ -115,7 +115,7 @@ func (c *ServerConn) left() {
 	srv.Used.Add(-1)
 	srv.Idle.Add(1)
 	if c.keptPrivate() {
-		c.owner.priv = c
+		c.owner.keepConn(c)
 		m.ping(set.IdlePing)
 		return
 	}
@@ -138,14 +138,11 @@ func (c *ServerConn) closeMux() {
 		c.idle = false
 		pool.Remove(c)
 		c.srv.Idle.Add(-1)
-		if c.owner != nil && c.owner.priv == c {
-			c.owner.priv = nil
-		}
 	} else {
 		pool.End(c)
 		c.srv.Used.Add(-1)
 	}
-	c.owner = nil
+	c.leaveOwner()
 	m.closed()
 	c.Conn.Close()
 }

@@ -639,6 +639,7 @@ func (st *Stream) readResponse() (ok, again bool) {
 				up.in.base = up.in.r
 				st.Time.Response = st.R.Now()
 				st.HasResponse = true
+				st.noteUser()
 				st.traceResponse()
 				return true, false
 			}

@@ -114,10 +114,13 @@ type Proxy struct {
 	FullConn  int
 	Backlog   int
 	RateLimit int // rate-limit sessions, per second
-	Options   Option
-	NoOptions Option // explicitly switched off
-	Reuse     Reuse
-	Retries   int
+	// SessionConns is how many idle server connections a client keeps for itself
+	// (max-session-srv-conns); 0: the default, -1: none.
+	SessionConns int
+	Options      Option
+	NoOptions    Option // explicitly switched off
+	Reuse        Reuse
+	Retries      int
 	// Redispatch is the interval of "option redispatch": 0 off, N on every Nth
 	// retry, -N from the Nth before the last on.
 	Redispatch int

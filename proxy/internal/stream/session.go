@@ -296,12 +296,7 @@ func (s *Session) close() {
 	if s.mux != nil {
 		s.mux.closed()
 	}
-	if s.priv != nil {
-		p := s.priv
-		s.priv = nil
-		p.owner = nil
-		p.discard()
-	}
+	s.leaveConns()
 	s.Conn.Close()
 	r.Remove(&s.timer)
 	s.Listener.Cur.Add(-1)

@@ -86,7 +86,7 @@ type Session struct {
 	st          *Stream
 	front       *FrontState // where it is counted
 	mux         *mux        // of HTTP/2, nil otherwise
-	priv        *ServerConn // idle server connection of http-reuse never
+	priv        *ServerConn // server connections that only this client uses, see keepConn
 	busy        bool        // a coroutine has it although there is no stream
 	counted     bool        // in the numbers of connections
 	ready       bool        // established: what comes before requests is done
