@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 )
@@ -195,6 +196,44 @@ func (s *Section) Set(l *Line, words ...string) {
 		s.Kind = l.Words[0]
 		s.Name, s.From, _ = header(l.Words)
 	}
+}
+
+// Comment gives a line another comment behind its words, or none when the text is empty. What is no text of one line is
+// refused.
+func (s *Section) Comment(l *Line, text string) error {
+	if strings.ContainsAny(text, "\n\r\x00") {
+		return errors.New("a comment is one line")
+	}
+	raw := bytes.TrimRight(l.Raw, "\r\n")
+	tail := l.Raw[len(raw):]
+	if l.comment >= 0 {
+		raw = raw[:l.comment]
+	}
+	b := slices.Clone(bytes.TrimRight(raw, " \t"))
+	if text != "" {
+		b = append(b, " # "...)
+		b = append(b, text...)
+	}
+	now := parseLine(append(b, tail...), l.No)
+	if !slices.Equal(now.Words, l.Words) || now.Comment != text {
+		return errors.New("the line cannot have this comment behind it: it ends inside of a word")
+	}
+	*l = *now
+	return nil
+}
+
+// Copy makes a line what another one is, to the byte.
+func (s *Section) Copy(l *Line, raw []byte) {
+	if !bytes.HasSuffix(raw, []byte("\n")) {
+		raw = append(slices.Clip(raw), s.File.eol()...)
+	}
+	*l = *parseLine(slices.Clone(raw), l.No)
+}
+
+// InsertComment puts a line with nothing but a comment in front of the i-th line of the body.
+func (s *Section) InsertComment(i int, text string) {
+	l := s.Insert(i)
+	*l = *parseLine([]byte(s.indent()+"# "+strings.TrimSpace(text)+s.File.eol()), 0)
 }
 
 // written returns how the line writes a word already, first looking at the same place, else a fresh quoting.

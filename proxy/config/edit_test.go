@@ -54,6 +54,23 @@ func TestLineEdits(t *testing.T) {
 		func(_ *File, s []*Section) { s[0].Append("daemon") })
 	edit(t, "carriage returns", "global\r\n  daemon\r\n", "global\r\n  daemon\r\n  nbthread 2\r\n",
 		func(_ *File, s []*Section) { s[0].Append("nbthread", "2") })
+	edit(t, "another comment", sample, replace(sample, "check # first", "check # second"),
+		func(_ *File, s []*Section) { s[3].Comment(s[3].Body[0], "second") })
+	edit(t, "no comment", sample, replace(sample, "check # first", "check"),
+		func(_ *File, s []*Section) { s[3].Comment(s[3].Body[0], "") })
+	edit(t, "a first comment", "global\r\n  daemon  \r\n", "global\r\n  daemon # c\r\n",
+		func(_ *File, s []*Section) { s[0].Comment(s[0].Body[0], "c") })
+	for _, c := range []struct{ line, text string }{{"  daemon", "two\nlines"}, {`  x a\`, "c"}, {`  x "a`, "c"}} {
+		text := "global\n" + c.line + "\n"
+		edit(t, "no place for a comment", text, text, func(_ *File, s []*Section) {
+			if s[0].Comment(s[0].Body[0], c.text) == nil {
+				t.Errorf("%q %q: no error", c.line, c.text)
+			}
+		})
+	}
+	edit(t, "a line of comment", sample, replace(sample, "    bind :80\n", "    # why\n    bind :80\n"),
+		func(_ *File, s []*Section) { s[2].InsertComment(0, "why") })
+	edit(t, "copy", "a\nglobal\n x  'y' # z", "a\nglobal\n x  'y' # z\n", func(_ *File, s []*Section) { s[0].Copy(s[0].Body[0], []byte(" x  'y' # z")) })
 	edit(t, "a last backslash does not escape what follows", "global\n  x a\\\n", "global\n  x 'a\\' b\n",
 		func(_ *File, s []*Section) { s[0].Set(s[0].Body[0], "x", `a\`, "b") })
 	edit(t, "an open quote does not swallow what follows", "global\n  x \"a\n", "global\n  x a b\n",
