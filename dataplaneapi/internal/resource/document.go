@@ -117,6 +117,17 @@ func (api *API) schema(r *Resource) object {
 			props[child.listField()] = object{"type": "object", "additionalProperties": ref(child.Name)}
 		}
 	}
+	props[metadataField] = object{"type": "object", "additionalProperties": true,
+		"description": "Whatever a client wants to keep with the object. Configuration: the comment of its line, as JSON"}
+	if r.Ordered {
+		props[opaqueField] = object{"type": "string", "maxLength": 64 << 10,
+			"description": "A line that has no properties here, as it stands in the file; it goes back into a list as it came, and is not to be written"}
+		if union, ok := props[r.Union].(object); ok {
+			if all, ok := union["enum"].([]any); ok {
+				union["enum"] = append(slices.Clone(all), opaqueField)
+			}
+		}
+	}
 	s := object{"type": "object", "title": r.Title, "additionalProperties": false, "properties": props}
 	if len(r.Required) > 0 {
 		s["required"] = r.Required

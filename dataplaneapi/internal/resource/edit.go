@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,10 @@ import (
 var (
 	ErrNotFound = errors.New("does not exist")
 	ErrExists   = errors.New("already exists")
+	// ErrNoParent says that the section that something would be in does not exist; it is an ErrNotFound.
+	ErrNoParent = fmt.Errorf("%w", ErrNotFound)
+	// ErrIndex says that a line cannot go to an index, since there are not so many.
+	ErrIndex = errors.New("is not an index of the list")
 )
 
 // A Place is one collection of a resource in a file: its sections, or its lines in one section.
@@ -27,7 +32,7 @@ type Place struct {
 // Sections gives the place of a section resource in a file.
 func (r *Resource) Sections(f *config.File) *Place { return &Place{r: r, file: f} }
 
-// In gives the place of a line resource in the section of that kind and name. ErrNotFound when there is no such section.
+// In gives the place of a line resource in the section of that kind and name. ErrNoParent when there is no such section.
 func (r *Resource) In(f *config.File, kind, name string) (*Place, error) {
 	for _, p := range r.api.Resources {
 		if p.Section != kind {
@@ -39,9 +44,9 @@ func (r *Resource) In(f *config.File, kind, name string) (*Place, error) {
 		if p.Single {
 			return &Place{r: r, file: f, section: p.Sections(f).single(), parent: p}, nil
 		}
-		return nil, fmt.Errorf("%s %q %w", kind, name, ErrNotFound)
+		return nil, fmt.Errorf("%s %q %w", kind, name, ErrNoParent)
 	}
-	return nil, fmt.Errorf("%s %w", kind, ErrNotFound)
+	return nil, fmt.Errorf("%s %w", kind, ErrNoParent)
 }
 
 // each calls f with every section of the resource and its name.
@@ -108,6 +113,9 @@ func (p *Place) object(s *config.Section, name string, full bool) map[string]any
 			obj["from"] = s.From
 		}
 	}
+	if m := metadata(s.Header); m != nil {
+		obj[metadataField] = m
+	}
 	if !full {
 		return obj
 	}
@@ -155,7 +163,7 @@ func (p *Place) lines() []lineOf { return p.scan("") }
 // scan returns all lines of the place, but reads only those that may have a key (all, when it is empty).
 func (p *Place) scan(key string) (out []lineOf) {
 	for _, l := range p.section.Body {
-		if len(l.Words) == 0 || !p.r.mayBegin(l.Words[0]) {
+		if !p.r.mayBegin(l.Words) {
 			continue
 		}
 		if k, ok := p.r.quickKey(l.Words); ok && key != "" && k != key {
@@ -163,8 +171,17 @@ func (p *Place) scan(key string) (out []lineOf) {
 			continue
 		}
 		obj, ok := p.r.line.decode(l.Words)
-		if !ok {
+		if !ok && !p.r.Ordered {
 			continue
+		}
+		if !ok { // it has its place in the list, whatever it says
+			obj = map[string]any{opaqueField: joinWords(l.Words)}
+			if p.r.Union != "" {
+				obj[p.r.Union] = opaqueField
+			}
+		}
+		if m := metadata(l); m != nil {
+			obj[metadataField] = m
 		}
 		if p.r.KeyAt && absent(obj[p.r.Key]) {
 			obj[p.r.Key] = l.Words[1]
@@ -183,9 +200,13 @@ func (r *Resource) quickKey(words []string) (string, bool) {
 	return words[1], true
 }
 
-func (r *Resource) mayBegin(w string) bool {
+// mayBegin tells whether a line is one of the resource by its keyword, which may have a "no" in front.
+func (r *Resource) mayBegin(words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
 	for _, a := range r.line.alts {
-		if slices.Contains(a.first(), w) {
+		if slices.Contains(a.first(), words[0]) && (words[0] != "no" || len(words) > 1 && slices.Contains(a.nodes[1].words, words[1])) {
 			return true
 		}
 	}
@@ -252,7 +273,7 @@ func (p *Place) Create(obj map[string]any, index int, full bool) error {
 	all := p.scan(plain(obj[p.r.Key]))
 	if p.r.Ordered {
 		if index < 0 || index > len(all) {
-			return &FieldError{"index", fmt.Sprintf("is %d, and there are %d", index, len(all))}
+			return fmt.Errorf("index: %d %w, which has %d entries", index, ErrIndex, len(all))
 		}
 	} else {
 		for _, l := range all {
@@ -262,12 +283,22 @@ func (p *Place) Create(obj map[string]any, index int, full bool) error {
 		}
 		index = len(all)
 	}
+	_, err := p.insert(all, index, obj)
+	return err
+}
+
+// insert puts the line of an object in front of the index-th of all lines of the resource.
+func (p *Place) insert(all []lineOf, index int, obj map[string]any) (*config.Line, error) {
+	meta, obj := parted(obj)
+	if !absent(obj[opaqueField]) {
+		return nil, &FieldError{opaqueField, "is for lines that are in the file already; raw is the way to write one"}
+	}
 	words, err := p.r.line.encode(obj, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p.section.Insert(p.where(all, index), words...)
-	return nil
+	l := p.section.Insert(p.where(all, index), words...)
+	return l, setMetadata(p.section, l, meta)
 }
 
 // where finds the index in the section's body for the index-th line of the resource.
@@ -334,6 +365,9 @@ func (p *Place) createSection(obj map[string]any, full bool) error {
 	if err := p.r.write(s, obj); err != nil {
 		return err
 	}
+	if err := setMetadata(s, s.Header, obj[metadataField]); err != nil {
+		return err
+	}
 	if full {
 		return p.children(s, obj)
 	}
@@ -363,24 +397,14 @@ func (p *Place) Replace(key string, index int, obj map[string]any, full bool) er
 		if err != nil {
 			return err
 		}
-		if !p.r.Ordered && plain(obj[p.r.Key]) != key {
-			return &FieldError{p.r.Key, fmt.Sprintf("is %q, and the path says %q", plain(obj[p.r.Key]), key)}
+		if name := plain(obj[p.r.Key]); !p.r.Ordered && name != key { // another name is a new name
+			for _, other := range p.scan(name) {
+				if other.key == name {
+					return fmt.Errorf("%s %q of %s %q %w", p.r.Name, name, p.section.Kind, p.section.Name, ErrExists)
+				}
+			}
 		}
-		if equal(l.obj, obj) {
-			return nil
-		}
-		obj = maps.Clone(obj)
-		if p.r.KeyAt && plain(obj[p.r.Key]) == l.line.Words[1] {
-			delete(obj, p.r.Key)
-		}
-		words, err := p.r.line.encode(obj, l.line.Words)
-		if err != nil {
-			return err
-		}
-		if !slices.Equal(words, l.line.Words) {
-			p.section.Set(l.line, words...)
-		}
-		return nil
+		return p.set(l, obj)
 	}
 	s := p.r.section(p.file, key)
 	switch {
@@ -390,13 +414,17 @@ func (p *Place) Replace(key string, index int, obj map[string]any, full bool) er
 		return fmt.Errorf("%s %q %w", p.r.Name, key, ErrNotFound)
 	}
 	if !p.r.Single {
-		if plain(obj["name"]) != key {
-			return &FieldError{"name", fmt.Sprintf("is %q, and the path says %q", plain(obj["name"]), key)}
+		name := s.Name
+		if said := plain(obj["name"]); said != key { // another name is a new name
+			if p.r.section(p.file, said) != nil {
+				return fmt.Errorf("%s %q %w", p.r.Name, said, ErrExists)
+			}
+			name = said
 		}
-		if from, _ := obj["from"].(string); from != s.From {
+		if from, _ := obj["from"].(string); from != s.From || name != s.Name {
 			words := []string{s.Kind}
-			if s.Name != "" {
-				words = append(words, s.Name)
+			if name != "" {
+				words = append(words, name)
 			}
 			if from != "" {
 				words = append(words, "from", from)
@@ -407,10 +435,39 @@ func (p *Place) Replace(key string, index int, obj map[string]any, full bool) er
 	if err := p.r.write(s, obj); err != nil {
 		return err
 	}
+	if err := setMetadata(s, s.Header, obj[metadataField]); err != nil {
+		return err
+	}
 	if full {
 		return p.children(s, obj)
 	}
 	return nil
+}
+
+// set makes a line what obj says.
+func (p *Place) set(l lineOf, obj map[string]any) error {
+	if equal(l.obj, obj) {
+		return nil
+	}
+	meta, obj := parted(obj)
+	if !absent(obj[opaqueField]) {
+		if obj[opaqueField] != l.obj[opaqueField] {
+			return &FieldError{opaqueField, "is not the line that is there; raw is the way to write it"}
+		}
+		return setMetadata(p.section, l.line, meta)
+	}
+	obj = maps.Clone(obj)
+	if p.r.KeyAt && plain(obj[p.r.Key]) == l.line.Words[1] {
+		delete(obj, p.r.Key)
+	}
+	words, err := p.r.line.encode(obj, l.line.Words)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(words, l.line.Words) {
+		p.section.Set(l.line, words...)
+	}
+	return setMetadata(p.section, l.line, meta)
 }
 
 // children makes the lines of a section what a full object says.
@@ -440,49 +497,89 @@ func (p *Place) children(s *config.Section, obj map[string]any) error {
 	return nil
 }
 
-// ReplaceAll makes the lines of a place what the list says. Lines that stay are not touched, nor are lines of the
-// resource's keyword that its description does not know.
+// ReplaceAll makes the lines of a place what the list says. Lines that stay are not touched. A line that the description of
+// an ordered resource does not know has to be in the list as it was read, at whatever place: nothing is lost unseen.
 func (p *Place) ReplaceAll(list []map[string]any) error {
-	if !p.r.Ordered {
-		keep := map[string]bool{}
-		for _, obj := range list {
-			keep[plain(obj[p.r.Key])] = true
-		}
-		have := map[string]bool{}
-		for _, l := range p.lines() {
-			if k := plain(l.obj[p.r.Key]); keep[k] {
-				have[k] = true
-			} else {
-				p.section.Remove(l.line)
-			}
-		}
-		for _, obj := range list {
-			var err error
-			if k := plain(obj[p.r.Key]); have[k] {
-				err = p.Replace(k, 0, obj, false)
-			} else {
-				err = p.Create(obj, 0, false)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+	if p.r.Ordered {
+		return p.replaceOrdered(list)
 	}
-	old := p.lines()
-	for i, obj := range list {
-		if i >= len(old) {
-			if err := p.Create(obj, i, false); err != nil {
-				return indexed(err, i)
+	keep, have := map[string]bool{}, map[string]lineOf{}
+	for _, obj := range list {
+		keep[plain(obj[p.r.Key])] = true
+	}
+	var all []lineOf
+	for _, l := range p.lines() {
+		if k := plain(l.obj[p.r.Key]); keep[k] {
+			have[k] = l
+			all = append(all, l)
+		} else {
+			p.section.Remove(l.line)
+		}
+	}
+	for _, obj := range list {
+		k := plain(obj[p.r.Key])
+		l, ok := have[k]
+		if ok {
+			if err := p.set(l, obj); err != nil {
+				return err
 			}
 			continue
 		}
-		if err := p.Replace("", i, obj, false); err != nil {
+		line, err := p.insert(all, len(all), obj)
+		if err != nil {
+			return err
+		}
+		have[k] = lineOf{line, k, obj}
+		all = append(all, have[k])
+	}
+	return nil
+}
+
+func (p *Place) replaceOrdered(list []map[string]any) error {
+	all := p.lines()
+	old := len(all)
+	opaque := map[string][][]byte{} // the lines as they are written
+	for _, l := range all {
+		if text, is := l.obj[opaqueField].(string); is {
+			opaque[text] = append(opaque[text], slices.Clone(l.line.Raw))
+		}
+	}
+	for i, obj := range list {
+		var err error
+		text, is := obj[opaqueField].(string)
+		switch {
+		case is && len(opaque[text]) == 0:
+			err = &FieldError{opaqueField, "is no line of the list as it is; raw is the way to write one"}
+		case is:
+			if i >= old {
+				all = append(all, lineOf{line: p.section.Insert(p.where(all, i), splitWords(text)...)})
+			}
+			raws, l := opaque[text], all[i].line
+			k := max(slices.IndexFunc(raws, func(raw []byte) bool { return bytes.Equal(raw, l.Raw) }), 0)
+			if !bytes.Equal(raws[k], l.Raw) {
+				p.section.Copy(l, raws[k])
+			}
+			opaque[text] = slices.Delete(raws, k, k+1)
+			err = setMetadata(p.section, l, obj[metadataField])
+		case i < old:
+			err = p.set(all[i], obj)
+		default:
+			var l *config.Line
+			if l, err = p.insert(all, i, obj); err == nil {
+				all = append(all, lineOf{line: l})
+			}
+		}
+		if err != nil {
 			return indexed(err, i)
 		}
 	}
-	for i := len(list); i < len(old); i++ {
-		p.section.Remove(old[i].line)
+	for text, left := range opaque {
+		if len(left) > 0 {
+			return &FieldError{p.r.listField(), fmt.Sprintf("would lose %q, a line that this API has no properties for: it belongs into the list as it was read, or is deleted by its index", text)}
+		}
+	}
+	for i := len(list); i < old; i++ {
+		p.section.Remove(all[i].line)
 	}
 	return nil
 }

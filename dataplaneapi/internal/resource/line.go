@@ -320,6 +320,9 @@ func (l *Line) verify(obj map[string]any, words []string) error {
 			continue // "disabled" of something that is only there or not there
 		}
 		if s, isText := want.(string); isText && ok {
+			if g, _ := got.(string); g == Unbracket(s) {
+				continue
+			}
 			// Text of the configuration language may be quoted in more than one way.
 			if g, _ := got.(string); slices.Equal(splitWords(s), splitWords(g)) && !hasComment(s) {
 				continue

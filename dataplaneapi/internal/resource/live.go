@@ -84,7 +84,7 @@ next:
 			if l.Words[0] == r.Live.Inherit {
 				behind++
 			}
-			if !r.mayBegin(l.Words[0]) {
+			if !r.mayBegin(l.Words) {
 				continue
 			}
 			if key, ok := r.quickKey(l.Words); ok {
@@ -130,6 +130,7 @@ func inherited(all []*config.Section, i int) func(keyword string, n int) []strin
 type planner struct {
 	section *config.Section
 	inherit func(keyword string, n int) []string
+	refused string // the property that a line cannot be added with
 	adds    []Command
 	rest    []Command
 }
@@ -196,10 +197,46 @@ func (p *planner) create(l liveLine) bool {
 		}
 	}
 	obj := map[string]any{}
-	l.r.line.pieces(words[1:], obj)
-	obj["words"] = strings.Join(words, " ")
+	kept := words[:1:1]
+	pieces := l.r.line.pieces(words[1:], obj)
+	for i, piece := range pieces {
+		if !l.r.Live.takes(piece) {
+			// "no-check" says nothing where nothing says "check".
+			if p.refused = refusal(pieces, i); p.refused != "" {
+				return false
+			}
+			continue
+		}
+		kept = append(kept, piece.words...)
+	}
+	obj["words"] = strings.Join(kept, " ")
 	obj[l.r.Key] = l.key
 	return p.steps(&p.adds, l, l.r.Live.Create, obj)
+}
+
+// takes tells whether the proxy knows an option of a line that is added at run time. The first word of an option may have
+// an argument in it.
+func (l *LiveLine) takes(p piece) bool {
+	name, _, _ := strings.Cut(p.words[0], "(")
+	return slices.Contains(l.Words, name)
+}
+
+// refusal names the property that the i-th option of a line is, if a line cannot be without it: it is empty for one that says
+// no to what no other option of the line says.
+func refusal(pieces []piece, i int) string {
+	p := pieces[i]
+	if p.prop == nil {
+		return p.words[0]
+	}
+	if len(p.prop.negated) == 0 || !slices.Contains(p.prop.negated[0].words, p.words[0]) {
+		return p.prop.Name
+	}
+	for _, other := range pieces {
+		if other.prop == p.prop && !slices.Equal(other.words, p.words) {
+			return p.prop.Name
+		}
+	}
+	return ""
 }
 
 // change plans the change of the properties of a line.
@@ -301,6 +338,9 @@ func (r *Resource) Commands(section string, obj map[string]any, create bool) ([]
 		ok = p.create(l)
 	} else {
 		ok = p.steps(&p.adds, l, r.Live.Delete, obj)
+	}
+	if p.refused != "" {
+		return nil, &FieldError{p.refused, "is nothing that a " + r.Name + " can be added with at run time"}
 	}
 	if !ok {
 		return nil, &FieldError{r.Key, "or another value has a character that a Runtime command cannot carry"}

@@ -56,9 +56,10 @@ type Step struct {
 
 // LiveLine says how a whole line comes and goes at run time.
 type LiveLine struct {
-	Inherit string `yaml:"inherit"` // the line whose settings the proxy does not apply by itself
-	Create  []Step `yaml:"create"`
-	Delete  []Step `yaml:"delete"`
+	Inherit string   `yaml:"inherit"` // the line whose settings the proxy does not apply by itself
+	Words   []string `yaml:"words"`   // the options that a line which is added at run time may have, by their first word
+	Create  []Step   `yaml:"create"`
+	Delete  []Step   `yaml:"delete"`
 }
 
 // Parent is a place where a line resource lives.

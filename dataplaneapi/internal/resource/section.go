@@ -246,16 +246,14 @@ func (r *Resource) childRank(words []string) int {
 	return -1
 }
 
-// is tells whether a line belongs to this resource.
+// is tells whether a line belongs to this resource: by its keyword when it is a list with indices, else by all of its words.
 func (r *Resource) is(words []string) bool {
-	if len(words) == 0 {
+	if !r.mayBegin(words) {
 		return false
 	}
-	for _, a := range r.line.alts {
-		if slices.Contains(a.first(), words[0]) {
-			_, ok := r.line.decode(words)
-			return ok
-		}
+	if r.Ordered {
+		return true
 	}
-	return false
+	_, ok := r.line.decode(words)
+	return ok
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -289,6 +290,10 @@ func parseAddress(w string, names []string, _ *fields, obj map[string]any) bool 
 	if i < 0 {
 		return true
 	}
+	if strings.HasSuffix(w, "]") {
+		obj[names[0]] = Unbracket(w)
+		return true
+	}
 	host, port := w[:i], w[i+1:]
 	low, high, ranged := strings.Cut(port, "-")
 	n, err := strconv.ParseUint(low, 10, 16)
@@ -309,7 +314,7 @@ func parseAddress(w string, names []string, _ *fields, obj map[string]any) bool 
 	if strings.Contains(bare, ":") && !strings.HasPrefix(bare, "[") && net.ParseIP(bare) == nil {
 		return true
 	}
-	obj[names[0]] = host
+	obj[names[0]] = Unbracket(host)
 	if host == "" {
 		delete(obj, names[0])
 	}
@@ -320,8 +325,32 @@ func parseAddress(w string, names []string, _ *fields, obj map[string]any) bool 
 	return true
 }
 
+// ipv6 parts an address that is one of IPv6, in brackets or not, from the family in front of it.
+func ipv6(s string) (family, ip string, ok bool) {
+	at := strings.IndexByte(s, '@') + 1
+	family, ip = s[:at], strings.TrimSuffix(strings.TrimPrefix(s[at:], "["), "]")
+	a, err := netip.ParseAddr(ip)
+	return family, ip, err == nil && a.Is6()
+}
+
+// Unbracket writes an address of IPv6 as JSON has it, without the brackets that it has in the file.
+func Unbracket(s string) string {
+	if family, ip, ok := ipv6(s); ok {
+		return family + ip
+	}
+	return s
+}
+
+func bracket(s string) string {
+	if family, ip, ok := ipv6(s); ok {
+		return family + "[" + ip + "]"
+	}
+	return s
+}
+
 func formatAddress(names []string, _ *fields, obj map[string]any) (string, string) {
 	host, _ := obj[names[0]].(string)
+	host = bracket(host)
 	port := obj[names[1]]
 	if absent(port) {
 		if host == "" {
