@@ -510,21 +510,30 @@ func TestBadInput(t *testing.T) {
 		{400, "POST", "configuration/backends", `{"name":"x"}`, "version"},
 		{400, "POST", "configuration/backends?version=x", `{"name":"x"}`, "version"},
 		{422, "POST", "configuration/backends?version=1", `{}`, "name"},
-		{422, "POST", "configuration/backends?version=1", `[]`, "body"},
+		{400, "POST", "configuration/backends?version=1", `[]`, "body"},
 		{422, "POST", "configuration/backends?version=1", `{"name":"x y"}`, "name"},
-		{422, "POST", "configuration/backends?version=1", `{"name":"x","retries":"3"}`, "retries"},
-		{422, "POST", "configuration/backends?version=1", `{"name":"x","zork":1}`, "zork"},
+		{400, "POST", "configuration/backends?version=1", `{"name":"x","retries":"3"}`, "retries"},
+		{400, "POST", "configuration/backends?version=1", `{"name":"x","metadata":1}`, "metadata"},
+		{400, "POST", "configuration/backends?version=1", `{"name":["x"]}`, "name"},
 		{422, "POST", "configuration/backends?version=1", `{"name":"x","balance":{"algorithm":"zork"}}`, "balance.algorithm"},
 		{422, "POST", "configuration/backends?version=1", `{"name":"x","balance":{"algorithm":"roundrobin","uri_len":3}}`, "balance.uri_len"},
 		{422, "POST", "configuration/backends?version=1", `{"name":"x","servers":{}}`, "servers"},
 		{422, "POST", "configuration/backends/app/servers?version=1", `{"name":"s","address":"h","port":70000}`, "port"},
 		{422, "POST", "configuration/backends/app/servers?version=1", `{"name":"s","address":"h x"}`, "address"},
 		{422, "POST", "configuration/frontends/web/http_request_rules/0?version=1", `{"type":"set-header","hdr_name":"X"}`, "hdr_format"},
-		{422, "POST", "configuration/frontends/web/http_request_rules/5?version=1", `{"type":"allow"}`, "index"},
+		{400, "POST", "configuration/frontends/web/http_request_rules/5?version=1", `{"type":"allow"}`, "index"},
+		{400, "POST", "configuration/frontends/web/http_request_rules/-1?version=1", `{"type":"allow"}`, "index"},
+		{400, "GET", "configuration/frontends/web/http_request_rules/one", ``, "index"},
 		{422, "POST", "configuration/frontends/web/http_request_rules/0?version=1", `{"type":"allow","cond":"if","cond_test":"a # b"}`, "cond_test"},
-		{422, "PUT", "configuration/backends/app?version=1", `{"name":"other"}`, "name"},
+		{409, "PUT", "configuration/backends/app/servers/s1?version=2", `{"name":"s1","address":"h"}`, "version"},
 		{404, "GET", "configuration/backends/nope", ``, "nope"},
-		{404, "GET", "configuration/backends/nope/servers", ``, "nope"},
+		{404, "GET", "configuration/backends/nope/servers/s", ``, "nope"},
+		{404, "GET", "configuration/frontends/nope/http_request_rules/0", ``, "nope"},
+		{404, "PUT", "configuration/backends/nope/servers/s?version=1", `{"name":"s","address":"h"}`, "nope"},
+		{404, "DELETE", "configuration/backends/nope/servers/s?version=1", ``, "nope"},
+		{400, "POST", "configuration/backends/nope/servers?version=1", `{"name":"s","address":"h"}`, "nope"},
+		{400, "POST", "configuration/frontends/nope/http_request_rules/0?version=1", `{"type":"allow"}`, "nope"},
+		{400, "PUT", "configuration/frontends/nope/http_request_rules?version=1", `[]`, "nope"},
 		{404, "DELETE", "configuration/backends/app/servers/nope?version=1", ``, "nope"},
 		{404, "PUT", "configuration/backends/app/acls/0?version=1", `{"acl_name":"a","criterion":"path"}`, "acl 0"},
 		{404, "GET", "nope", ``, "nope"},
@@ -537,10 +546,13 @@ func TestBadInput(t *testing.T) {
 		{422, "GET", "stats/native?type=zork", ``, "type"},
 		{413, "POST", "configuration/backends?version=1", strings.Repeat(" ", 5<<20), "body"},
 	} {
-		code, _, text, err := h.call(c.method, c.path, c.body)
+		code, header, text, err := h.call(c.method, c.path, c.body)
 		if err != nil {
 			t.Errorf("%s %s: %v", c.method, c.path, err)
 			continue
+		}
+		if header.Get("Configuration-Version") != "1" {
+			t.Errorf("%s %s: version %q", c.method, c.path, header.Get("Configuration-Version"))
 		}
 		var e struct {
 			Code    int
@@ -570,6 +582,71 @@ func TestBadInput(t *testing.T) {
 		if resp.StatusCode != c.status {
 			t.Errorf("%q with %q: %d", c.name, c.password, resp.StatusCode)
 		}
+	}
+}
+
+// Bodies that the original takes are taken.
+func TestTolerance(t *testing.T) {
+	h, ports := newHouse(t)
+	// What is not known is ignored, and named in the log; the index of the path is no stranger.
+	h.want(201, "POST", "configuration/backends/app/acls/0?version=1&force_reload=true", `{"index":0,"acl_name":"a","criterion":"path","value":"/","zork":{"x":1}}`)
+	h.want(201, "POST", "configuration/backends?version=2&force_reload=true&full_section=true", `{"name":"more","servers":{"x":{"name":"x","address":"::1","port":80,"gnark":"","metadata":{"owner":"me"}}}}`)
+	log := h.read("d.log")
+	if !strings.Contains(log, `zork`) || !strings.Contains(log, `servers.x.gnark`) || strings.Contains(log, `properties="\"index`) || strings.Contains(log, "owner") {
+		t.Error(log)
+	}
+	if text := h.read("h.cfg"); strings.Contains(text, "zork") || !strings.Contains(text, "    acl a path /\n") || !strings.Contains(text, "    server x [::1]:80 # {\"owner\":\"me\"}\n") {
+		t.Error(text)
+	}
+	if _, text := h.want(200, "GET", "configuration/backends/more/servers/x", ""); text != `{"address":"::1","metadata":{"owner":"me"},"name":"x","port":80}`+"\n" {
+		t.Error(text)
+	}
+	// A rename, and an address of IPv6, with the brackets or without.
+	h.want(200, "PUT", "configuration/backends/more/servers/x?version=3&force_reload=true", `{"name":"y","address":"[::1]","port":81}`)
+	h.want(200, "PUT", "configuration/backends/more?version=4&force_reload=true", `{"name":"less"}`)
+	if text := h.read("h.cfg"); !strings.Contains(text, "\nbackend less\n    server y [::1]:81\n") {
+		t.Error(text)
+	}
+	if header, text := h.want(200, "GET", "configuration/backends/nope/servers", ""); text != "[]\n" || header.Get("Configuration-Version") != "5" {
+		t.Error(header, text)
+	}
+	_, text := h.want(200, "PUT", "runtime/backends/app/servers/s1", `{"address":"[::1]","port":1}`)
+	if !strings.Contains(text, `"address":"::1"`) || !strings.Contains(text, `"agent_addr":"-"`) || !strings.Contains(text, `"check_addr":"-"`) {
+		t.Error(text)
+	}
+	// raw without a line feed at its end.
+	raw := strings.TrimSuffix(h.read("h.cfg"), "\n")
+	h.want(201, "POST", "configuration/raw?version=5&only_validate=true", raw)
+	h.want(201, "POST", "configuration/raw?version=5&force_reload=true", raw+"\nbackend last")
+	if text := h.read("h.cfg"); !strings.HasSuffix(text, "\nbackend last\n") {
+		t.Error(text)
+	}
+	// What a server cannot be added with at run time is refused by name, or takes the next rung.
+	_, text = h.want(422, "POST", "runtime/backends/app/servers", fmt.Sprintf(`{"name":"r1","address":"127.0.0.1","port":%d,"namespace":"n"}`, ports[2]))
+	if !strings.Contains(text, "namespace") {
+		t.Error(text)
+	}
+	h.want(202, "POST", "configuration/backends/app/servers?version=6", fmt.Sprintf(`{"name":"r2","address":"127.0.0.1","port":%d,"init-addr":"last"}`, ports[2]))
+	if strings.Contains(h.read("d.log"), "Runtime commands do not cover") {
+		t.Error(h.read("d.log"))
+	}
+}
+
+// A rule that the API does not know keeps its index over REST.
+func TestOpaqueRules(t *testing.T) {
+	h, _ := newHouse(t)
+	h.put(strings.Replace(h.read("h.cfg"), "    default_backend app\n", "    http-request deny if { path /a } or { path /b }\n    http-request set-header a b if { path /x } # one\n    http-request set-header c d e\n    http-request allow\n    default_backend app\n", 1))
+	_, text := h.want(200, "GET", "configuration/frontends/web/http_request_rules", "")
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) != 4 || list[2]["opaque"] != "http-request set-header c d e" {
+		t.Fatal(text)
+	}
+	h.want(200, "GET", "configuration/frontends/web/http_request_rules/2", "")
+	version := h.version()
+	before := h.read("h.cfg")
+	_, text = h.want(422, "PUT", "configuration/frontends/web/http_request_rules?version="+version, `[{"type":"allow"}]`)
+	if !strings.Contains(text, "set-header c d e") || h.read("h.cfg") != before {
+		t.Error(text)
 	}
 }
 

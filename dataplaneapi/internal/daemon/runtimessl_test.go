@@ -476,7 +476,7 @@ func TestRuntimeRevocations(t *testing.T) {
 			t.Errorf("%+v", list)
 		}
 		h.want(404, "GET", at(files, h.crl)+"?index=3", "")
-		h.want(422, "GET", at(files, h.crl)+"?index=0", "")
+		h.want(400, "GET", at(files, h.crl)+"?index=0", "")
 		h.want(404, "GET", at(files, "nope"), "")
 		h.sendFile(400, "PUT", at(files, h.crl), "x", "zork")
 		h.sendFile(404, "PUT", at(files, "nope"), "x", other.revoke())
@@ -519,9 +519,10 @@ func TestRuntimeSSLBadInput(t *testing.T) {
 	h.want(415, "POST", "runtime/ssl_certs", "x")
 	h.want(400, "POST", "runtime/ssl_crt_lists/entries", `{"file":"a"}`)
 	for _, body := range []string{`{}`, `{"file":"a b"}`, `{"file":"a\nb"}`, `{"file":"a","sni_filter":["b c"]}`, `{"file":"a","sni_filter":["b\nc"]}`,
-		`{"file":"a","ssl_bind_config":"alpn h2] x ["}`, `{"file":"a","ssl_bind_config":"alpn\nh2"}`, `{"file":"#a"}`, `{"file":1}`} {
+		`{"file":"a","ssl_bind_config":"alpn h2] x ["}`, `{"file":"a","ssl_bind_config":"alpn\nh2"}`, `{"file":"#a"}`} {
 		h.want(422, "POST", "runtime/ssl_crt_lists/entries?name=l", body)
 	}
+	h.want(400, "POST", "runtime/ssl_crt_lists/entries?name=l", `{"file":1}`)
 	h.want(400, "DELETE", "runtime/ssl_crt_lists/entries?name=l", "")
 	h.want(422, "DELETE", "runtime/ssl_crt_lists/entries?name=l&cert_file=a%5Cb", "")
 	// Without any of it.

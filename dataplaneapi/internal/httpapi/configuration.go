@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -36,6 +37,9 @@ func (s *Server) read(_ context.Context, r *request) (int, any, error) {
 	}
 	r.header.Set("Configuration-Version", strconv.FormatInt(version, 10))
 	p, err := place(r, config.Parse(s.Store.Path, data))
+	if errors.Is(err, resource.ErrNoParent) && !r.route.One {
+		return http.StatusOK, []any{}, nil
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -168,6 +172,9 @@ func (s *Server) edit(r *request) (func([]byte) ([]byte, error), any, error) {
 	return func(data []byte) ([]byte, error) {
 		f := config.Parse(s.Store.Path, data)
 		p, err := place(r, f)
+		if errors.Is(err, resource.ErrNoParent) && (r.Method == http.MethodPost || replaceAll) {
+			return nil, fail(http.StatusBadRequest, "%v", err) // only what is named by the path is "not found"
+		}
 		if err != nil {
 			return nil, err
 		}

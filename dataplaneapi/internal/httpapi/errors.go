@@ -23,6 +23,8 @@ func (s *Server) translate(_ *http.Request, err error) *Error {
 		return &Error{http.StatusUnprocessableEntity, field.Error()}
 	case errors.As(err, &refused):
 		return &Error{http.StatusBadRequest, refused.Text}
+	case errors.Is(err, resource.ErrIndex):
+		return &Error{http.StatusBadRequest, err.Error()}
 	case errors.Is(err, resource.ErrNotFound), errors.Is(err, store.ErrNoTransaction):
 		return &Error{http.StatusNotFound, err.Error()}
 	case errors.Is(err, resource.ErrExists), errors.Is(err, ladder.ErrVersion), errors.Is(err, store.ErrChanged):

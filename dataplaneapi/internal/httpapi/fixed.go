@@ -147,6 +147,9 @@ func (s *Server) postRaw(ctx context.Context, r *request) (int, any, error) {
 	if len(bytes.TrimSpace(r.body)) == 0 {
 		return 0, nil, fail(http.StatusBadRequest, "body is empty")
 	}
+	if !bytes.HasSuffix(r.body, []byte("\n")) {
+		r.body = append(r.body, '\n') // the proxy takes a last line without one for a file that is cut off
+	}
 	if r.flag("only_validate") {
 		err := s.Ladder.Validate(ctx, r.body)
 		return http.StatusCreated, text(r.body), err

@@ -214,7 +214,7 @@ func (s *Server) servers(ctx context.Context, backend string) ([]map[string]any,
 		default:
 			at := map[string]string{}
 			for i, v := range strings.Fields(line) {
-				if i < len(names) && v != "-" {
+				if i < len(names) {
 					at[names[i]] = v
 				}
 			}
@@ -330,15 +330,21 @@ func (s *Server) replaceRuntimeServer(ctx context.Context, r *request) (int, any
 	backend, name := r.params["parent_name"], r.params["name"]
 	changed := map[string]any{}
 	for _, k := range []string{"address", "port", "weight"} {
-		if v := obj[k]; v != nil && fmt.Sprint(v) != fmt.Sprint(old[k]) {
+		v := obj[k]
+		if address, ok := v.(string); ok {
+			v = resource.Unbracket(address)
+		}
+		if v != nil && fmt.Sprint(v) != fmt.Sprint(old[k]) {
 			changed[k] = v
 		}
 	}
 	if changed["address"] != nil || changed["port"] != nil {
 		for _, k := range []string{"address", "port"} { // one command sets both
 			changed[k] = old[k]
-			if v := obj[k]; v != nil {
-				changed[k] = v
+			if address, ok := obj[k].(string); ok {
+				changed[k] = resource.Unbracket(address)
+			} else if obj[k] != nil {
+				changed[k] = obj[k]
 			}
 		}
 	}

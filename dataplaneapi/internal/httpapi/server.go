@@ -163,6 +163,10 @@ func (s *Server) protect(next http.Handler) http.Handler {
 			s.answer(w, r, 0, nil, fail(http.StatusUnauthorized, "unauthorized"))
 			return
 		}
+		// What a handler knows better replaces it.
+		if _, version, err := s.Store.Text(); err == nil {
+			w.Header().Set("Configuration-Version", strconv.FormatInt(version, 10))
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -234,6 +238,9 @@ func (s *Server) validate(w http.ResponseWriter, def *routers.Route, r *request,
 		case ct == "" || ct == "application/x-www-form-urlencoded":
 			r.Header.Set("Content-Type", "application/json")
 		}
+		if takes == "application/json" {
+			s.prune(r, def.Operation.RequestBody.Value.Content.Get(takes).Schema)
+		}
 	}
 	err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r.Request, PathParams: r.params, QueryParams: r.query, Route: def,
@@ -254,6 +261,9 @@ func (s *Server) validate(w http.ResponseWriter, def *routers.Route, r *request,
 		}
 		if field == "" {
 			field = "body"
+		}
+		if se.SchemaField == "type" || field == "index" && re.Parameter != nil {
+			return fail(http.StatusBadRequest, "%s: %s", field, se.Reason)
 		}
 		return fail(http.StatusUnprocessableEntity, "%s: %s", field, se.Reason)
 	}
