@@ -107,11 +107,7 @@ func (d *Diagnostics) lexical(sev Severity, pos Pos, format string, args ...any)
 
 // UnknownKeyword reports a word that a section does not know, with the candidate that was probably meant.
 func (d *Diagnostics) UnknownKeyword(pos Pos, word, section string, candidates []string) {
-	if best := Suggest(word, candidates); best != "" {
-		d.Alert(pos, "unknown keyword '%s' in '%s' section; did you mean '%s'?", word, section, best)
-		return
-	}
-	d.Alert(pos, "unknown keyword '%s' in '%s' section", word, section)
+	d.Alert(pos, "unknown keyword '%s' in '%s' section%s", word, section, DidYouMean(word, candidates))
 }
 
 // HasErrors tells whether an alert was reported.

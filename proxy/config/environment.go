@@ -40,6 +40,33 @@ func (e *Environment) Set(name, value string) {
 // Unset removes a variable.
 func (e *Environment) Unset(name string) { delete(e.vars, name) }
 
+// Expand replaces variables in an address that was not quoted: $NAME and ${NAME}, as the addresses of HAProxy do by
+// themselves (manual 2.9). A variable that does not exist stands for nothing.
+func (e *Environment) Expand(s string) string {
+	if !strings.Contains(s, "$") {
+		return s
+	}
+	var b strings.Builder
+	for {
+		text, rest, found := strings.Cut(s, "$")
+		b.WriteString(text)
+		if !found {
+			return b.String()
+		}
+		name, braced := strings.CutPrefix(rest, "{")
+		n := 0
+		for n < len(name) && isNameChar(name[n]) {
+			n++
+		}
+		value, _ := e.Lookup(name[:n])
+		b.WriteString(value)
+		s = name[n:]
+		if braced {
+			s = strings.TrimPrefix(s, "}")
+		}
+	}
+}
+
 // Clone returns a copy that can be changed on its own.
 func (e *Environment) Clone() *Environment { return &Environment{vars: maps.Clone(e.vars)} }
 

@@ -123,7 +123,7 @@ func (e *evaluator) words(l *Line) ([]string, bool) {
 	words, _, err := split(l.Raw, e.variable)
 	switch {
 	case err != nil && err.tooMany:
-		e.alert("too many words, truncating after word %d, position %d: <%s>.", MaxWords, words[MaxWords-1].from+1, words[MaxWords-1].text)
+		e.alert("too many words, truncating after word %d, position %d: <%s>.", MaxWords, words[MaxWords-1].from, words[MaxWords-1].text)
 		return nil, false
 	case err != nil:
 		e.alert("%s at position %d:\n%s", err.text, err.at+1, e.mark(l.Raw, err.at))
@@ -132,14 +132,20 @@ func (e *evaluator) words(l *Line) ([]string, bool) {
 	if !e.noNUL(l) {
 		return nil, false
 	}
-	// An empty last word is as good as none.
-	for len(words) > 0 && words[len(words)-1].text == "" {
-		words = words[:len(words)-1]
+	if len(words) > 0 && words[0].text == "" {
+		return nil, true // as good as a blank line
+	}
+	if l.isDirective() { // an empty condition is none
+		for words[len(words)-1].text == "" {
+			words = words[:len(words)-1]
+		}
 	}
 	args := make([]string, len(words))
 	for i, w := range words {
 		if w.text == "" {
-			e.alert("argument number %d at position %d is empty and marks the end of the argument list; all subsequent arguments will be ignored:\n%s",
+			e.alert("argument number %d at position %d is empty and marks the end of the argument list:\n%s\n"+
+				"Aborting to prevent all subsequent arguments from being silently ignored. If this is caused by an environment variable expansion, "+
+				"please have a look at section 2.3 of the configuration manual to find solutions to address this.",
 				i, w.from+1, e.mark(l.Raw, w.from))
 			return nil, false
 		}
@@ -227,7 +233,11 @@ func (e *evaluator) statement(args []string) {
 	case IsSection(args[0]):
 		e.section(args)
 	case e.cur == nil:
-		e.alert("unknown keyword '%s' out of section.", st.Args[0])
+		end := "."
+		if best := DidYouMean(st.Args[0], kinds); best != "" {
+			end = best
+		}
+		e.alert("unknown keyword '%s' out of section%s", st.Args[0], end)
 	case e.cur.Kind == "global" && e.environment(args):
 	default:
 		e.cur.Statements = append(e.cur.Statements, st)

@@ -51,7 +51,7 @@ func TestEvaluate(t *testing.T) {
 			[]string{"defaults", "2 (no) option|x", "3 (default) option|y", "4 (no) log"}},
 		{"pseudo variables", "global\n a \"${.FILE}:$.LINE:$.SECTION\"\ndefaults d\n a \"$.SECTION\"\n", nil,
 			[]string{"global", "2 a|t.cfg:2:global", "defaults d", "4 a|d"}},
-		{"trailing empty words are none", "global\n a x \"\" \"$NO\"\n", nil, []string{"global", "2 a|x"}},
+		{"an empty first word makes a blank line", "global\n \"\" x\n", nil, []string{"global"}},
 		{"a list as words", "global\n a \"${L[*]}\" z\n", []string{"L=1 2"}, []string{"global", "2 a|1|2|z"}},
 		{"version", "global\n a \"$HAPROXY_BRANCH\" \"$HAPROXY_STARTUP_VERSION\"\n", nil, []string{"global", "2 a|3.4|3.4.1"}},
 		{"log formats", "global\n a \"$HAPROXY_TCP_LOG_FMT x\"\n", nil,
@@ -73,6 +73,10 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
+// abort is what follows the place of an empty word.
+const abort = "Aborting to prevent all subsequent arguments from being silently ignored. If this is caused by an environment variable expansion, " +
+	"please have a look at section 2.3 of the configuration manual to find solutions to address this."
+
 func TestEvaluateDiagnostics(t *testing.T) {
 	const at = "ALERT config : parsing [t.cfg:"
 	neg := "negation/default currently supported only for options, log, busy-polling, set-dumpable, strict-limits, " +
@@ -81,15 +85,15 @@ func TestEvaluateDiagnostics(t *testing.T) {
 		text string
 		want []string
 	}{
-		{"globl\n foo\n", []string{at + "1]: unknown keyword 'globl' out of section.", at + "2]: unknown keyword 'foo' out of section."}},
+		{"globl\n foo\n", []string{at + "1]: unknown keyword 'globl' out of section; did you mean 'global' maybe ?", at + "2]: unknown keyword 'foo' out of section."}},
 		{"global\n nbthread \"4\n a 'b\n", []string{
 			at + "2]: unmatched quote at position 11:\n  nbthread \"4\n           ^", at + "3]: unmatched quote at position 4:\n  a 'b\n    ^"}},
 		{"global\n nbthread 4\\", []string{at + "2]: Missing LF on last line, file might have been truncated at position 13."}},
 		{"global\n a \x00b\n", []string{at + "2]: Stray NUL character at position 4."}},
 		{"global\n a \\x00\n", []string{at + "2]: NUL character in argument number 1 at position 4:\n  a \\x00\n    ^"}},
 		{"global\n a \"$NO\" c\n", []string{
-			at + "2]: argument number 1 at position 4 is empty and marks the end of the argument list; all subsequent arguments will be ignored:\n  a \"$NO\" c\n    ^"}},
-		{"global\n" + strings.Repeat("w ", 65) + "\n", []string{at + "2]: too many words, truncating after word 64, position 127: <w>."}},
+			at + "2]: argument number 1 at position 4 is empty and marks the end of the argument list:\n  a \"$NO\" c\n    ^\n" + abort}},
+		{"global\n" + strings.Repeat("w ", 65) + "\n", []string{at + "2]: too many words, truncating after word 64, position 126: <w>."}},
 		{"no foo\nglobal\n no daemon\n no\n", []string{at + "1]: " + neg, at + "3]: " + neg, at + "4]: " + neg}},
 		{"global\n setenv A\n presetenv\n unsetenv\n setenv a b c\n", []string{
 			at + "2]: 'setenv' expects a name and a value.", at + "3]: 'presetenv' expects a name and a value.",
@@ -151,7 +155,7 @@ func TestEvaluateFiles(t *testing.T) {
 	}
 	want := []string{
 		"config : parsing [a.cfg:3]: non-terminated '.if' block.",
-		"config : parsing [b.cfg:1]: unknown keyword 'lost' out of section.",
+		"config : parsing [b.cfg:1]: unknown keyword 'lost' out of section; did you mean 'listen' maybe ?",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q", got)

@@ -44,6 +44,14 @@ func (t *transitions) distance(u *transitions) int {
 	return sum
 }
 
+// DidYouMean is the end of a message about a misspelt word: the candidate that was probably meant, or nothing.
+func DidYouMean(word string, candidates []string) string {
+	if best := Suggest(word, candidates); best != "" {
+		return "; did you mean '" + best + "' maybe ?"
+	}
+	return ""
+}
+
 // Suggest returns the candidate that looks most like a misspelt word, or "" when none is close. Among equals the first
 // wins. What counts as close is HAProxy's measure: at most two differing neighbourhoods for each letter.
 func Suggest(word string, candidates []string) string {

@@ -114,7 +114,7 @@ func TestUnknownKeyword(t *testing.T) {
 	d.UnknownKeyword(Pos{"f", 12}, "blance", "backend", []string{"mode", "balance"})
 	d.UnknownKeyword(Pos{"f", 13}, "zzz", "backend", []string{"mode"})
 	want := []string{
-		"config : parsing [f:12] : unknown keyword 'blance' in 'backend' section; did you mean 'balance'?",
+		"config : parsing [f:12] : unknown keyword 'blance' in 'backend' section; did you mean 'balance' maybe ?",
 		"config : parsing [f:13] : unknown keyword 'zzz' in 'backend' section",
 	}
 	for i, x := range d.All() {
