@@ -28,7 +28,7 @@ func TestExitCodes(t *testing.T) {
 		{"-c -f " + s.cfg, 0, nil},
 		{"-c -V -f " + s.cfg, 0, []string{"Configuration file is valid\n"}},
 		{"-c -V -q -f " + bad, 1, nil},
-		{"-c -f " + bad, 1, []string{"[ALERT]    (", "config : parsing [" + bad + ":2] : unknown keyword 'zzz' in 'global' section", bad + ":4] : unknown keyword 'bond'", "did you mean 'bind'?", "config : Fatal errors found in configuration.\n"}},
+		{"-c -f " + bad, 1, []string{"[ALERT]    (", "config : parsing [" + bad + ":2] : unknown keyword 'zzz' in 'global' section", bad + ":4] : unknown keyword 'bond'", "did you mean 'bind' maybe ?", "config : Fatal errors found in configuration.\n"}},
 		{"-c -f /nonexistent", 1, []string{"config : Cannot open configuration file/directory /nonexistent : no such file or directory"}},
 		{"-C /nonexistent -f x", 1, []string{"Could not change to directory /nonexistent : no such file or directory"}},
 		{"-c -f " + empty, 2, []string{"No enabled listener found"}},

@@ -6,10 +6,12 @@
 package acl
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -87,7 +89,7 @@ func (c *Cond) Match(st *stream.Stream) bool {
 
 // Restrict makes those ACLs of the condition fail that need what there is not at
 // a place (see [sample.Fetch]), and warns of them. title names the place.
-func (c *Cond) Restrict(where int, title string, warn func(format string, args ...any)) {
+func (c *Cond) Restrict(where sample.Places, title string, warn func(format string, args ...any)) {
 	for _, all := range c.any {
 		for i := range all {
 			a := all[i].acl
@@ -99,9 +101,9 @@ func (c *Cond) Restrict(where int, title string, warn func(format string, args .
 			case usable:
 				continue
 			case a.name == "":
-				warn("anonymous acl will never match because it uses keyword '%s' which is incompatible with '%s'", a.tests[0].expr.Fetch.Name, title)
+				warn("anonymous acl will never match because it uses keyword '%s' which is incompatible with '%s'.", a.tests[0].expr.Fetch.Name, title)
 			default:
-				warn("acl '%s' will never match because it only involves keywords that are incompatible with '%s'", a.name, title)
+				warn("acl '%s' will never match because it only involves keywords that are incompatible with '%s'.", a.name, title)
 			}
 			all[i].acl = &named{}
 		}
@@ -136,15 +138,18 @@ func init() {
 }
 
 func aclLine(c *conf.Ctx) error {
-	if len(c.Args) < 2 {
-		return fmt.Errorf("error detected while parsing ACL : missing ACL name or criterion")
+	if len(c.Args) == 0 {
+		return errors.New("'acl' expects the name of an ACL and a criterion.")
 	}
 	name := c.Args[0]
-	if name == "or" || strings.HasPrefix(name, "!") || name == "{" || name == "}" {
-		return fmt.Errorf("name '%s' is reserved and cannot be used for an ACL", name)
+	if strings.EqualFold(name, "or") {
+		return fmt.Errorf("acl name '%s' will never match. 'or' is used to express a logical disjunction within a condition.", name)
 	}
 	if r := config.ValidName(name); r != 0 {
 		return fmt.Errorf("character '%c' is not permitted in acl name '%s'.", r, name)
+	}
+	if len(c.Args) == 1 {
+		return fmt.Errorf("error detected while parsing ACL '%s' : missing fetch method in ACL expression ''.", name)
 	}
 	t, err := parseTest(c, c.Args[1:])
 	if err != nil {
@@ -202,55 +207,68 @@ func parseTest(c *conf.Ctx, words []string) (*test, error) {
 		name, rest = crit[:i], crit[i:]
 	}
 	var method pattern.Method
-	if d, ok := derived[name]; ok && !strings.Contains(rest, "),") && !strings.HasPrefix(rest, ",") {
-		crit, method = d.fetch+rest, d.method
-	}
-	expr, err := sample.Parse(c, crit)
-	if err != nil {
-		if sample.FindFetch(name) == nil && derived[name].fetch == "" && !conf.IsKnown("smp", name) {
-			msg := "unknown ACL or sample keyword '" + name + "'"
-			if s := config.Suggest(name, criteria()); s != "" {
-				msg += "; did you mean '" + s + "'?"
-			}
-			return nil, fmt.Errorf("%s", msg)
+	expression := crit
+	d, isKeyword := derived[name]
+	if isKeyword {
+		expression = d.fetch + rest
+		if !strings.Contains(rest, "),") && !strings.HasPrefix(rest, ",") {
+			method = d.method
 		}
-		return nil, err
+	}
+	in := *c
+	in.InACL = true
+	expr, err := sample.Parse(&in, expression)
+	switch {
+	case err == nil:
+	case isKeyword:
+		return nil, fmt.Errorf("ACL keyword '%s' : %w", name, plain(err, d.fetch))
+	case sample.FindFetch(name) == nil && !conf.IsKnown("smp", name):
+		return nil, fmt.Errorf("%w in ACL expression '%s'%s", err, crit, config.DidYouMean(name, criteria()))
+	default:
+		return nil, fmt.Errorf("%w in ACL expression '%s'", err, crit)
 	}
 	t := &test{expr: expr}
-	fold := false
+	fold, bare := false, false
 	var files []string
 flags:
 	for len(words) > 0 && strings.HasPrefix(words[0], "-") && len(words[0]) > 1 {
 		w := words[0]
+		arg := ""
+		if len(words) > 1 {
+			arg = words[1]
+		}
 		switch w {
 		case "-i":
 			fold = true
 		case "-n":
 			// Names are never resolved here.
-		case "-f", "-m", "-u", "-M":
-			if w == "-M" {
-				return nil, fmt.Errorf("'-M' needs maps, which are not supported by Forebay yet")
+		case "-M":
+			return nil, conf.NotYet("flag", w)
+		case "-f":
+			if arg == "" {
+				return nil, errors.New("missing argument after '-f'")
 			}
-			if len(words) < 2 {
-				return nil, fmt.Errorf("missing argument after '%s'", w)
+			files = append(files, arg)
+			words = words[1:]
+		case "-u":
+			if n, err := strconv.Atoi(arg); err != nil || n < 0 {
+				return nil, errors.New("the argument of -u must be an integer")
 			}
-			if w == "-f" {
-				files = append(files, words[1])
-			}
-			if w == "-m" {
-				if method = pattern.Method(words[1]); !method.Valid() {
-					return nil, fmt.Errorf("unknown matching method '%s' when parsing ACL expression", words[1])
-				}
+			words = words[1:]
+		case "-m":
+			if method = pattern.Method(arg); !method.Valid() {
+				return nil, fmt.Errorf("unknown matching method '%s' when parsing ACL expression", arg)
 			}
 			words = words[1:]
 		case "--":
+			bare = true
 			words = words[1:]
 			break flags
 		default:
 			if isNumber(w) {
 				break flags
 			}
-			return nil, fmt.Errorf("'%s' is not a valid flag", w)
+			return nil, fmt.Errorf("'%s' is not a valid ACL option. Please use '--' before any pattern beginning with a '-'", w)
 		}
 		words = words[1:]
 	}
@@ -285,11 +303,24 @@ flags:
 		}
 	}
 	t.list.Finish()
-	if t.list.Len() == 0 && method != pattern.Found && method != pattern.Bool && len(files) == 0 {
-		// A criterion without patterns never matches, as in HAProxy; say so.
-		c.Warn("the criterion '%s' has no pattern and will never match", crit)
+	if t.list.Len() == 0 && !bare && method != pattern.Found && method != pattern.Bool && len(files) == 0 {
+		c.Warn("parsing acl keyword '%s' :\n"+
+			"  no pattern to match against were provided, so this ACL will never match.\n"+
+			"  If this is what you intended, please add '--' to get rid of this warning.\n"+
+			"  If you intended to match only for existence, please use '-m found'.\n"+
+			"  If you wanted to force an int to match as a bool, please use '-m bool'.", crit)
 	}
 	return t, nil
+}
+
+// plain takes the name of the fetch that a criterion stands for out of an error:
+// it is not what was written.
+func plain(err error, fetch string) error {
+	text := err.Error()
+	if rest, ok := strings.CutPrefix(text, "fetch method '"+fetch+"' : "); ok {
+		return errors.New(rest)
+	}
+	return err
 }
 
 func criteria() []string {
@@ -315,8 +346,9 @@ func addFile(c *conf.Ctx, l *pattern.List, name string) error {
 	if err != nil {
 		return fmt.Errorf("failed to open pattern file <%s>", name)
 	}
-	n := 0
+	n, no := 0, 0
 	for line := range strings.Lines(string(data)) {
+		no++
 		if line[0] == '#' {
 			continue
 		}
@@ -331,7 +363,7 @@ func addFile(c *conf.Ctx, l *pattern.List, name string) error {
 			return fmt.Errorf("pattern file <%s> has more than %d lines", name, maxPatternFile)
 		}
 		if err := l.Add(line); err != nil {
-			return fmt.Errorf("pattern file <%s>: %w", name, err)
+			return fmt.Errorf("%w at line %d of file '%s'", err, no, name)
 		}
 	}
 	return nil
@@ -369,6 +401,7 @@ func ParseCond(c *conf.Ctx, words []string) (stream.Cond, error) {
 	cond := &Cond{unless: words[0] == "unless"}
 	var all []term
 	not := false
+	var missing error // words that are not supported yet
 	words = words[1:]
 	for i := 0; i < len(words); i++ {
 		w := words[i]
@@ -379,9 +412,9 @@ func ParseCond(c *conf.Ctx, words []string) (stream.Cond, error) {
 		switch {
 		case w == "":
 			continue
-		case w == "or" || w == "||":
+		case strings.EqualFold(w, "or") || w == "||":
 			if len(all) == 0 || not {
-				return nil, fmt.Errorf("unexpected '%s' in a condition", w)
+				return nil, conf.Join(missing, fmt.Errorf("unexpected '%s' in a condition", w))
 			}
 			cond.any = append(cond.any, all)
 			all = nil
@@ -395,19 +428,23 @@ func ParseCond(c *conf.Ctx, words []string) (stream.Cond, error) {
 				return nil, fmt.Errorf("empty anonymous ACL in condition")
 			}
 			t, err := parseTest(c, words[i+1:i+end])
-			if err != nil {
-				return nil, err
+			if err != nil && !conf.IsNotYet(err) {
+				return nil, conf.Join(missing, err)
 			}
+			missing = conf.Join(missing, err)
 			all = append(all, term{&named{tests: []*test{t}}, not})
 			i += end
 		default:
 			a, err := find(c, w)
 			if err != nil {
-				return nil, err
+				return nil, conf.Join(missing, err)
 			}
 			all = append(all, term{a, not})
 		}
 		not = false
+	}
+	if missing != nil {
+		return nil, missing
 	}
 	if not || len(all) == 0 {
 		return nil, fmt.Errorf("no ACL in the condition, or '!' without one")

@@ -322,7 +322,7 @@ func TestErrors(t *testing.T) {
 		{"server s 127.0.0.1:80 check fall", "'server b/s' : 'fall' expects an integer argument."},
 		{"server s 127.0.0.1:80 check fall 1x", "'server b/s' : 'fall' has to be > 0."},
 		{"server s 127.0.0.1:80 check port 0", "'server b/s' : 'port' expects a number from 1 to 65535, found '0'."},
-		{"server s 127.0.0.1:80 check addr foo.invalid", "'addr' expects <ipv4|ipv6>"},
+		{"server s 127.0.0.1:80 check addr foo.invalid", "'addr' : invalid address: 'foo.invalid' in 'foo.invalid'"},
 		{"server s 127.0.0.1 check", "config: backend 'b': server 's' has neither service port nor check port."},
 		{"option httpchk GET / HTTP/1.1 host x", "'option httpchk' cannot handle unexpected argument 'x'."},
 		{"option httpchk GET / HTTP/2", "version 'HTTP/2' is not supported"},

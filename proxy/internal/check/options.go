@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -100,16 +99,22 @@ func port(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
 	return 2, nil
 }
 
-func addr(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
+func addr(c *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
 	if len(words) < 2 {
 		return 0, say("'addr' expects <ipv4|ipv6> as argument.")
 	}
-	ip, err := netip.ParseAddr(words[1])
-	if err != nil || ip.Zone() != "" {
-		return 0, say("'addr' expects <ipv4|ipv6> as argument, found '%s'.", words[1])
+	a, err := address(c, words, 1)
+	if err != nil {
+		return 0, say("'addr' : %w", err)
 	}
-	s.Check.Addr = reactor.Addr{IP: ip}
+	s.Check.Addr = a
 	return 2, nil
+}
+
+// address reads where a check connects to: an address or a name, with a port or
+// without.
+func address(c *conf.Ctx, words []string, i int) (reactor.Addr, error) {
+	return c.SocketAddr(words, i, config.AddressOptions{Port: true, NoDgram: true, NoNames: c.Dynamic})
 }
 
 // protocol is "check-proto".
@@ -186,7 +191,7 @@ func finish(c *conf.Ctx) {
 			if err := secure(c, p, l.Name, l.Settings, own); err != nil {
 				c.Alert(l.Pos, "'server %s/%s' : %s", p.Name, l.Name, err)
 			}
-			if !k.Enabled || !l.Settings.MapPort || k.Port != 0 || own.names() {
+			if !k.Enabled || !l.Settings.MapPort || k.Port != 0 || k.Addr.Port != 0 || own.names() {
 				continue
 			}
 			c.Alert(l.Pos, "config: %s '%s': server '%s' has neither service port nor check port.", kindOf(p), p.Name, l.Name)

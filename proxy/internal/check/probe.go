@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"strings"
@@ -124,19 +125,16 @@ func (p *probe) close() {
 // target is the address to connect to (manual, "addr" and "port" of server
 // lines).
 func (p *probe) target(st *step) reactor.Addr {
-	to := *p.srv.Addr()
-	if a := p.set.Check.Addr; a.IsValid() {
-		a.Port = to.Port
-		to = a
+	srv, own := *p.srv.Addr(), p.set.Check.Addr
+	to := srv
+	switch {
+	case st.addr.IsValid():
+		to = st.addr
+	case own.IsValid():
+		to = own
 	}
-	if n := p.set.Check.Port; n != 0 {
-		to.Port = uint16(n)
-	}
-	if st.addr.IsValid() {
-		to = reactor.Addr{IP: st.addr, Port: to.Port}
-	}
-	if st.port != 0 {
-		to.Port = uint16(st.port)
+	if !to.IsUnix() {
+		to.Port = cmp.Or(uint16(st.port), st.addr.Port, uint16(p.set.Check.Port), own.Port, srv.Port)
 	}
 	return to
 }

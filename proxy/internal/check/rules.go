@@ -2,7 +2,6 @@ package check
 
 import (
 	"bytes"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/message"
+	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
@@ -50,7 +50,7 @@ type step struct {
 	kind    stepKind
 	comment string
 	// connect
-	addr     netip.Addr
+	addr     reactor.Addr
 	port     int
 	linger   bool
 	proxy    bool // send-proxy
@@ -275,12 +275,15 @@ func connectRule(c *conf.Ctx) error {
 			st.port = n
 			i++
 		case "addr":
-			ip, err := netip.ParseAddr(value)
-			if err != nil || ip.Zone() != "" {
+			if value == "" {
 				return say("'http-check connect' : 'addr' expects <ipv4|ipv6> as argument.")
 			}
-			st.addr = ip
 			i++
+			to, err := address(c, c.Args, i)
+			if err != nil {
+				return say("'http-check connect' : 'addr' : %w.", err)
+			}
+			st.addr = to
 		case "send-proxy":
 			st.proxy = true
 		case "via-socks4", "proto":

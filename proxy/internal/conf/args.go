@@ -32,6 +32,28 @@ func (c *Ctx) arg(i int) string {
 	return ""
 }
 
+// Address reads the address that is the i-th of words, see [config.ParseAddress].
+// Variables in it are expanded, and the word is what it stands for from then on.
+func (l *Loading) Address(words []string, i int, o config.AddressOptions) (config.Address, error) {
+	if err := l.expand(words, i); err != nil {
+		return config.Address{}, err
+	}
+	return config.ParseAddress(words[i], o)
+}
+
+// expand replaces the variables of an address.
+func (l *Loading) expand(words []string, i int) error {
+	if l.env == nil || !strings.Contains(words[i], "$") {
+		return nil
+	}
+	text := l.env.Expand(words[i])
+	if text == "" {
+		return say("'%s' resolves to an empty address (environment variable missing?)", words[i])
+	}
+	words[i] = text
+	return nil
+}
+
 // extra is the error for arguments after the first n, if there are any.
 func (c *Ctx) extra(n int) error {
 	if len(c.Args) > n {

@@ -60,8 +60,9 @@ func (c *Ctx) ParseBinds(keyword string, args []string) ([]*stream.Bind, error) 
 // binds reads what follows "bind" or "stats socket".
 func (c *Ctx) binds(keyword string, args []string) ([]*stream.Bind, error) {
 	var list []*stream.Bind
-	for _, text := range strings.Split(args[0], ",") {
-		more, err := c.addresses(text)
+	parts := strings.Split(args[0], ",")
+	for i := range parts {
+		more, err := c.addresses(parts, i)
 		if err != nil {
 			return nil, say("'%s' : %w", keyword, err)
 		}
@@ -69,24 +70,42 @@ func (c *Ctx) binds(keyword string, args []string) ([]*stream.Bind, error) {
 			return nil, say("'%s' : too many addresses (maximum is %d)", keyword, maxPorts)
 		}
 	}
+	args[0] = strings.Join(parts, ",")
 	where := fmt.Sprintf("'%s %s' in section '%s'", keyword, args[0], c.Section)
 	if keyword == "stats socket" {
 		where = "'stats socket'"
 	}
+	var missing error // words that are not supported yet
 	for words := args[1:]; len(words) > 0; {
 		o := bindOptions[words[0]]
 		if o == nil {
-			return nil, unknownBindOption(where, words[0])
+			err := unknownBindOption(where, words[0])
+			if !IsNotYet(err) {
+				return nil, Join(missing, err)
+			}
+			missing = Join(missing, err)
+			words = words[skip("bind", words, func(w string) bool { return bindOptions[w] != nil }):]
+			continue
 		}
 		taken := 1
 		for _, b := range list {
 			n, err := o.Parse(c, b, words)
+			if err != nil && !IsNotYet(err) {
+				return nil, Join(missing, say("%s : %w", where, err))
+			}
 			if err != nil {
-				return nil, say("%s : %w", where, err)
+				missing = Join(missing, say("%s : %w", where, err))
+				n = skip("bind", words, func(w string) bool { return bindOptions[w] != nil })
 			}
 			taken = n
+			if err != nil {
+				break // the other addresses have the same to say
+			}
 		}
 		words = words[min(taken, len(words)):]
+	}
+	if missing != nil {
+		return nil, missing
 	}
 	for _, b := range list {
 		if b.V6Only && b.V4V6 {
@@ -105,18 +124,19 @@ func unknownBindOption(where, word string) error {
 		all = append(all, n)
 	}
 	slices.Sort(all)
-	if best := config.Suggest(word, all); best != "" {
-		return say("%s: unknown keyword '%s'; did you mean '%s'?", where, word, best)
+	if best := config.DidYouMean(word, all); best != "" {
+		return say("%s: unknown keyword '%s'%s", where, word, best)
 	}
 	return say("%s: unknown keyword '%s'.", where, word)
 }
 
 // addresses makes the binds of one address, several for a range of ports.
-func (c *Ctx) addresses(text string) ([]*stream.Bind, error) {
-	a, err := config.ParseAddress(text, config.AddressOptions{Port: true, PortNeeded: true, PortRange: true, NoDgram: true})
+func (c *Ctx) addresses(words []string, i int) ([]*stream.Bind, error) {
+	a, err := c.Address(words, i, config.AddressOptions{Port: true, PortNeeded: true, PortRange: true, NoDgram: true})
 	if err != nil {
 		return nil, err
 	}
+	text := words[i]
 	if a.Transport == config.TransportQUIC || a.Transport == config.TransportMPTCP {
 		return nil, say("%w in '%s'", NotYet("address type", addressType(text)), text)
 	}

@@ -132,6 +132,10 @@ type Ctx struct {
 	Proxy   *stream.Proxy // of proxy sections, nil in global
 	// InDefaults tells that the line is in a defaults section.
 	InDefaults bool
+	// InACL tells that an expression is a criterion of a condition, Fetch is the name
+	// of the fetch that is being compiled.
+	InACL bool
+	Fetch string
 	// Dynamic tells that a server is added at run time.
 	Dynamic bool
 
@@ -154,10 +158,15 @@ type Loading struct {
 	last *defaults
 	seen map[string]config.Pos // keywords that may stand only once
 	host hosts
+	todo []func()            // see Later
+	env  *config.Environment // nil when there is none, as for commands
 }
 
 // Errorf makes an error for Parse to return.
 func (c *Ctx) Errorf(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
+// Later runs f when all sections were parsed.
+func (l *Loading) Later(f func()) { l.todo = append(l.todo, f) }
 
 // Warn reports a warning at the current line.
 func (c *Ctx) Warn(format string, args ...any) { c.Diags.Warn(c.Pos, format, args...) }

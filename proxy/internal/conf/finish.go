@@ -18,6 +18,10 @@ func (l *Loading) finish() {
 			l.route(p)
 		}
 	}
+	for _, f := range l.todo {
+		f()
+	}
+	l.todo = nil
 	for _, p := range l.Snap.Proxies {
 		if !p.Disabled && !broken {
 			l.judge(p)

@@ -33,6 +33,8 @@ type Input struct {
 	// here, by the number that the configuration knows it by. nil: numbers are
 	// taken as they are, for who only checks a configuration.
 	Descriptors map[int]int
+	// NoResolve is -dr: servers whose names have no address start without one.
+	NoResolve bool
 	// NoSplice is -dS: "nosplice". NoVerify is -dV: "ssl-server-verify none".
 	NoSplice, NoVerify bool
 }
@@ -42,11 +44,15 @@ type Input struct {
 // resolved.
 func Load(in Input) (*stream.Snapshot, *config.Diagnostics) {
 	d := new(config.Diagnostics)
+	if in.Options.Env == nil {
+		in.Options.Env = new(config.Environment)
+	}
 	blocks := config.Evaluate(in.Sources, in.Options, d)
 	return Build(blocks, in, d), d
 }
 
-// Build makes a snapshot of sections that were evaluated before, see [Load].
+// Build makes a snapshot of sections that were evaluated before, see [Load], with
+// the environment that this left.
 func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snapshot {
 	l := &Loading{
 		Snap:   newSnapshot(),
@@ -56,6 +62,8 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 		seen:   make(map[string]config.Pos),
 
 		Descriptors: in.Descriptors,
+		env:         in.Options.Env,
+		host:        hosts{lenient: in.NoResolve},
 	}
 	g := l.Snap.Global
 	l.Threads = in.Threads

@@ -54,19 +54,19 @@ func (l *Loading) statement(st config.Statement, in Sections, kind string, p, ba
 				return
 			}
 		}
-		l.Alert(st.Pos, "%s", unknown(st, in, kind))
+		l.report(st.Pos, unknown(st, in, kind))
 		return
 	}
 	c := &Ctx{
 		Loading: l, Pos: st.Pos, Section: kind, Args: args[n:], Keyword: k.Name,
 		No: st.No, Default: st.Default, Proxy: p, base: base, InDefaults: kind == "defaults",
 	}
-	if err := c.check(st, k); err != nil {
-		l.Alert(st.Pos, "%s", err)
-		return
+	err := c.check(st, k)
+	if err == nil {
+		err = k.Parse(c)
 	}
-	if err := k.Parse(c); err != nil {
-		l.Alert(st.Pos, "%s", err)
+	if err != nil {
+		l.report(st.Pos, err)
 	}
 }
 
@@ -130,7 +130,10 @@ func (l *Loading) incapable(pos config.Pos, k *Keyword, kind string, p *stream.P
 	}
 }
 
-// kindOf is how messages call a proxy.
+// KindOf is how messages call a proxy.
+func KindOf(p *stream.Proxy) string { return kindOf(p) }
+
+// kindOf is [KindOf].
 func kindOf(p *stream.Proxy) string {
 	if p.Kind == "listen" {
 		return "proxy"
@@ -145,53 +148,53 @@ func unknown(st config.Statement, in Sections, kind string) error {
 	if in == Global {
 		class = "global"
 	}
-	if len(args) > 2 && IsKnown(class, args[0]+" "+args[1]+" "+args[2]) {
-		return NotYet("keyword", args[0]+" "+args[1]+" "+args[2])
+	if err := gone(class, args); err != nil {
+		return err
 	}
-	if len(args) > 1 && IsKnown(class, args[0]+" "+args[1]) {
-		if args[0] == "option" {
-			return NotYet("option", args[1])
+	for n := min(len(args), 3); n > 1; n-- {
+		if name := strings.Join(args[:n], " "); IsKnown(class, name) {
+			if args[0] == "option" {
+				return NotYet("option", args[1])
+			}
+			return NotYet("keyword", name)
 		}
-		return NotYet("keyword", args[0]+" "+args[1])
 	}
 	got := ""
 	if len(args) > 1 {
 		got = args[1]
 	}
-	switch args[0] {
-	case "option":
+	switch class + " " + args[0] {
+	case "proxy option":
 		return unknownOption(st, got)
-	case "timeout":
-		if class == "proxy" {
-			return say("'timeout' supports 'client', 'server', 'connect', 'check', 'queue', 'http-keep-alive', 'http-request', 'tunnel', 'tarpit', 'client-fin' and 'server-fin' (got '%s')", got)
-		}
-	case "stats":
-		if class == "global" {
-			return say("'stats' only supports 'socket', 'maxconn', 'bind-process' and 'timeout' (got '%s')", got)
-		}
-	case "rate-limit":
-		if class == "proxy" {
-			return say("'rate-limit' only supports 'sessions' (got '%s')", got)
-		}
-	case "monitor":
-		if class == "proxy" {
-			return say("'monitor' only supports 'fail'.")
-		}
+	case "proxy timeout":
+		return say("'timeout' supports 'client', 'server', 'connect', 'check', 'queue', 'handshake', 'http-keep-alive', 'http-request', 'tunnel', 'tarpit', 'client-fin' and 'server-fin' (got '%s')", got)
+	case "global stats":
+		return say("'stats' only supports 'socket', 'maxconn', 'bind-process', 'calculate-max-counters'  and 'timeout' (got '%s')", got)
+	case "proxy rate-limit":
+		return say("'rate-limit' only supports 'sessions' (got '%s')", got)
+	case "proxy monitor":
+		return say("'monitor' only supports 'fail'.")
 	}
-	if instead := removed[args[0]]; instead != "" {
-		return say("the '%s' keyword is not supported anymore. %s", args[0], instead)
-	}
-	if IsKnown(class, args[0]) {
+	if IsKnown(class, args[0]) || groups[class+" "+args[0]] {
 		return NotYet("keyword", args[0])
 	}
-	name := args[0]
-	if len(keywords[name]) > 0 && len(args) > 1 {
-		name += " " + args[1]
+	return say("unknown keyword '%s' in '%s' section%s", args[0], kind, config.DidYouMean(args[0], candidates(class, in)))
+}
+
+// candidates are the words that a misspelt one may have meant: what a line can
+// begin with, or the next section.
+func candidates(class string, in Sections) []string {
+	var list []string
+	for _, name := range names(in, "") {
+		list = append(list, firstWord(name))
 	}
-	if best := config.Suggest(name, names(in, "")); best != "" {
-		return say("unknown keyword '%s' in '%s' section; did you mean '%s'?", args[0], kind, best)
+	for name := range known {
+		if rest, ok := strings.CutPrefix(name, class+" "); ok && removed[name] == "" {
+			list = append(list, firstWord(rest))
+		}
 	}
-	return say("unknown keyword '%s' in '%s' section", args[0], kind)
+	slices.Sort(list)
+	return slices.Compact(append(list, config.SectionKinds()...))
 }
 
 func unknownOption(st config.Statement, name string) error {
@@ -201,8 +204,15 @@ func unknownOption(st config.Statement, name string) error {
 	case st.No || st.Default:
 		return say("negation/default is not supported for option '%s'.", name)
 	}
-	if best := config.Suggest(name, names(Proxies, "option ")); best != "" {
-		return say("unknown option '%s'; did you mean '%s'?", name, best)
+	list := names(Proxies, "option ")
+	for k := range known {
+		if rest, ok := strings.CutPrefix(k, "proxy option "); ok {
+			list = append(list, rest)
+		}
+	}
+	slices.Sort(list)
+	if best := config.DidYouMean(name, list); best != "" {
+		return say("unknown option '%s'%s", name, best)
 	}
 	return say("unknown option '%s'.", name)
 }

@@ -20,6 +20,8 @@ const resolveTimeout = 5 * time.Second
 type hosts struct {
 	cache map[string][]netip.Addr
 	names *Resolver
+	// lenient is -dr: servers may do without an address
+	lenient bool
 }
 
 // Resolver finds addresses as the system's files say. They are read once, through
@@ -124,6 +126,23 @@ func (l *Loading) resolve(name string, want config.Family) (netip.Addr, error) {
 		}
 	}
 	return netip.Addr{}, say("could not resolve address '%s'.", name)
+}
+
+// SocketAddr reads the address in the i-th of words, see [Loading.Address], and
+// resolves it if it is a name. The port is 0 if there is none.
+func (l *Loading) SocketAddr(words []string, i int, o config.AddressOptions) (reactor.Addr, error) {
+	a, err := l.Address(words, i, o)
+	if err != nil {
+		return reactor.Addr{}, err
+	}
+	if a.Transport == config.TransportQUIC || a.Transport == config.TransportMPTCP || a.Family == config.FamilyFD || a.Family == config.FamilySockpair {
+		return reactor.Addr{}, NotYet("address type", addressType(words[i]))
+	}
+	to, err := l.socketAddr(a, a.PortLow)
+	if err != nil {
+		return reactor.Addr{}, say("invalid address: '%s' in '%s'", a.Host, words[i])
+	}
+	return to, nil
 }
 
 // socketAddr makes the address to listen on or to connect to. The port is the

@@ -135,7 +135,8 @@ func defaultServerLine(c *Ctx) error {
 	}
 	set := defaultsOf(c.Proxy)
 	if err := c.options(set, c.Args, false); err != nil {
-		if _, ok := err.(unknownOptionError); ok {
+		var unknown unknownOptionError
+		if errors.As(err, &unknown) {
 			return say("%w Hint: no address was expected for this server.", err)
 		}
 		return say("'default-server' : %w", err)
@@ -162,7 +163,7 @@ func (c *Ctx) server(name string, words []string, dynamic bool) (*stream.ServerS
 	fail := func(err error) (*stream.ServerSettings, error) {
 		return nil, say("'server %s/%s' : %w", c.Proxy.Name, name, err)
 	}
-	a, err := config.ParseAddress(words[0], config.AddressOptions{Port: true, PortOffset: true, NoDgram: true, NoNames: dynamic})
+	a, err := c.Address(words, 0, config.AddressOptions{Port: true, PortOffset: true, NoDgram: true, NoNames: dynamic})
 	if err != nil {
 		return fail(err)
 	}
@@ -212,6 +213,9 @@ func (c *Ctx) initialAddr(a config.Address, port int, how string) (addr reactor.
 	if how == "" {
 		how = "last,libc"
 	}
+	if c.host.lenient {
+		how += ",none"
+	}
 	for _, m := range strings.Split(how, ",") {
 		switch m {
 		case "last": // a state file may know it, see the features that load one
@@ -220,6 +224,9 @@ func (c *Ctx) initialAddr(a config.Address, port int, how string) (addr reactor.
 				return addr, nil
 			}
 		case "none":
+			if err != nil {
+				c.Diags.Notice(c.Pos, "could not resolve address '%s', disabling server.", a.Host)
+			}
 			return reactor.Addr{}, nil
 		default:
 			ip, _ := netip.ParseAddr(m)
@@ -239,24 +246,32 @@ func (e unknownOptionError) Error() string { return string(e) }
 
 // options reads options of a server line into set.
 func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) error {
+	var missing error // words that are not supported yet
+	registered := func(w string) bool { option, _, _ := strings.Cut(w, "("); return serverOptions[option] != nil }
 	for len(words) > 0 {
 		option, _, paren := strings.Cut(words[0], "(")
 		o := serverOptions[option]
+		var n int
+		var err error
 		switch {
 		case o != nil && o.Paren && !paren:
-			return say("'%s' : expects an argument in parentheses", words[0])
+			err = say("'%s' : expects an argument in parentheses", words[0])
 		case o == nil || paren && !o.Paren:
-			return unknownServerOption(words[0])
+			err = unknownServerOption(words[0])
 		case dynamic && !o.Dynamic:
-			return say("'%s' option is not accepted for dynamic server", words[0])
+			err = say("'%s' option is not accepted for dynamic server", words[0])
+		default:
+			n, err = o.Parse(c, set, words)
 		}
-		n, err := o.Parse(c, set, words)
 		if err != nil {
-			return err
+			if missing = Join(missing, err); !IsNotYet(err) {
+				return missing
+			}
+			n = skip("server", words, registered)
 		}
 		words = words[min(max(n, 1), len(words)):]
 	}
-	return nil
+	return missing
 }
 
 func unknownServerOption(word string) error {
@@ -268,8 +283,8 @@ func unknownServerOption(word string) error {
 		all = append(all, n)
 	}
 	slices.Sort(all)
-	if best := config.Suggest(word, all); best != "" {
-		return unknownOptionError(fmt.Sprintf("unknown keyword '%s'; did you mean '%s'?", word, best))
+	if best := config.DidYouMean(word, all); best != "" {
+		return unknownOptionError(fmt.Sprintf("unknown keyword '%s'%s", word, best))
 	}
 	return unknownOptionError(fmt.Sprintf("unknown keyword '%s'.", word))
 }

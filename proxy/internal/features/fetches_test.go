@@ -32,7 +32,14 @@ func everything(c *conf.Ctx, args []string) (sample.Func, error) {
 		if len(name) > 5 && name[:5] == "test_" {
 			continue
 		}
-		for _, a := range []string{"", "(x)", "(1)", "(1,2)", "(x,1)"} {
+		arguments := []string{"", "(x)", "(1)", "(1,2)", "(x,1)"}
+		switch name { // these are told when all proxies are known
+		case "be_conn", "nbsrv", "queue":
+			arguments = []string{"(app)"}
+		case "fe_conn":
+			arguments = []string{"(web)"}
+		}
+		for _, a := range arguments {
 			// What a fetch of this place may not use is none of this test's business.
 			if e, err := sample.Parse(c, name+a); err == nil {
 				list = append(list, e)

@@ -19,12 +19,6 @@ var notYet = map[string]string{
 	"Tg": "request body timing",
 }
 
-// httpOnly are the aliases that say nothing in mode tcp (8.2.6).
-var httpOnly = map[string]bool{
-	"tr": true, "trg": true, "trl": true, "Ta": true, "Ti": true, "Tq": true, "TR": true, "Tr": true, "CC": true, "CS": true,
-	"HM": true, "HP": true, "HPO": true, "HQ": true, "HU": true, "HV": true, "r": true, "tsc": true,
-}
-
 // ofLine are the aliases that are made from the request line as it came.
 var ofLine = map[string]bool{"HM": true, "HP": true, "HPO": true, "HQ": true, "HU": true, "HV": true, "r": true}
 

@@ -1,7 +1,9 @@
 package logformat
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -23,7 +25,7 @@ const (
 type Options struct {
 	// Where is the place for the compatibility of fetches, see package sample;
 	// the zero value is sample.Logs.
-	Where int
+	Where sample.Places
 	// Plain is for formats that are not log lines: blanks are kept as written.
 	Plain bool
 	// Raw is for formats of any bytes: no value is encoded. It implies Plain.
@@ -73,6 +75,7 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 			lit = nil
 		}
 	}
+	var missing error // words that are not supported yet
 	for i := 0; i < len(text); {
 		b := text[i]
 		if b == ' ' && !o.Plain {
@@ -88,49 +91,64 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 			i++
 			continue
 		}
-		if i++; i == len(text) {
-			lit = append(lit, '%')
-			break
-		}
-		if text[i] == '%' {
+		i++
+		if i < len(text) && text[i] == '%' {
 			lit = append(lit, '%')
 			i++
 			continue
 		}
-		fl := global
-		if text[i] == '(' { // %(name): a name for structured formats
+		if i < len(text) && (isDigit(text[i]) || text[i] == ' ' || text[i] == '\t') {
+			return nil, fmt.Errorf("unexpected variable name near '%c' at position %d line : '%s'. Maybe you want to write a single '%%', use the syntax '%%%%'", text[i], i, text)
+		}
+		fl, modified := global, false
+		if i < len(text) && text[i] == '(' { // %(name): a name for structured formats
 			end := strings.IndexByte(text[i:], ')')
 			if end < 0 {
-				return nil, fmt.Errorf("failed to parse log-format : missing ')' in '%s'", text[i:])
+				return nil, fmt.Errorf("truncated line after '%s'", text[i+1:])
+			}
+			if at := strings.IndexByte(text[i:i+end], ':'); at >= 0 && !slices.Contains([]string{"str", "sint", "bool", "raw"}, text[i+at+1:i+end]) {
+				return nil, fmt.Errorf("unexpected output type '%s' at position %d line : '%s'. Supported types are: str, sint, bool, raw", text[i+at+1:i+end], i+at+1, text)
 			}
 			i += end + 1
 		}
 		if i < len(text) && text[i] == '{' {
 			end := strings.IndexByte(text[i:], '}')
 			if end < 0 {
-				return nil, fmt.Errorf("failed to parse log-format : missing '}' in '%s'", text[i:])
+				return nil, fmt.Errorf("truncated line after '%s'", text[i+1:])
 			}
 			var err error
-			if fl, err = parseFlags(text[i+1:i+end], fl); err != nil {
-				return nil, err
+			if fl, err = parseFlags(c, text[i+1:i+end], fl); err != nil {
+				missing = conf.Join(missing, err)
 			}
 			i += end + 1
+			modified = true
 		}
-		if i < len(text) && text[i] == '[' {
+		if i == len(text) && !modified {
+			return nil, errors.New("truncated line after '%'")
+		}
+		if modified && (i == len(text) || text[i] != '[' && !isLetter(text[i])) {
+			return nil, fmt.Errorf("parse argument modifier without variable name near '%%%s'", text[:i][strings.LastIndexByte(text[:i], '{'):])
+		}
+		if text[i] == '[' {
 			expr, rest, ok := sample.Split(text[i+1:], ']')
 			if !ok {
-				return nil, fmt.Errorf("failed to parse log-format : missing ']' in '%s'", text[i:])
+				return nil, fmt.Errorf("missing ']' after '%s'", text[i+1:])
 			}
-			e, err := sample.Parse(c, strings.TrimSpace(expr))
+			i = len(text) - len(rest)
+			expr = strings.TrimSpace(expr)
+			e, err := sample.Parse(c, expr)
 			if err != nil {
-				return nil, fmt.Errorf("failed to parse sample expression <%s> : %w", expr, err)
+				if err = fmt.Errorf("failed to parse sample expression <%s> : %w", expr, err); conf.IsNotYet(err) {
+					missing = conf.Join(missing, err)
+					continue
+				}
+				return nil, conf.Join(missing, err)
 			}
 			if !e.Usable(o.Where) {
-				return nil, fmt.Errorf("sample fetch <%s> may not be reliably used here because it needs information that is not available", expr)
+				return nil, conf.Join(missing, fmt.Errorf("sample fetch <%s> may not be reliably used here because it needs '%s' which is not available here", e.Fetch.Name, e.Needs()))
 			}
 			flush()
 			f.nodes = append(f.nodes, node{expr: e, flags: fl})
-			i = len(text) - len(rest)
 			continue
 		}
 		end := i
@@ -138,42 +156,39 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 			end++
 		}
 		name := text[i:end]
+		i = end
 		if name == "o" { // only sets the flags from here on
 			global = fl
-			i = end
 			continue
 		}
 		a, ok := aliases[name]
 		if t, short := tlsAliases[name]; short {
 			e, err := sample.Parse(c, t.fetch)
 			if err != nil {
-				return nil, fmt.Errorf("failed to parse log-format : %w", err)
+				return nil, err
 			}
 			a, ok = ofTLS(e, t.none), true
 		}
-		if ok && !o.Plain && httpOnly[name] && c.Proxy != nil && c.Proxy.Mode == stream.TCP {
-			return nil, fmt.Errorf("failed to parse log-format : format alias '%s' is reserved for HTTP mode", name)
+		if name == "" { // a sign in front of something else is just that
+			lit = append(lit, '%')
+			continue
 		}
 		if !ok {
-			if name == "" {
-				lit = append(lit, '%')
+			if why := notYet[name]; why != "" {
+				missing = conf.Join(missing, conf.NotYet("log-format alias", "%"+name))
 				continue
 			}
-			if why := notYet[name]; why != "" {
-				return nil, fmt.Errorf("log-format alias '%%%s' is not supported by Forebay yet (%s)", name, why)
-			}
 			msg := fmt.Sprintf("no such format alias '%s'. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", name)
-			if s := config.Suggest(name, names()); s != "" {
-				msg += "; did you mean '" + s + "'?"
-			}
-			return nil, fmt.Errorf("%s", msg)
+			return nil, conf.Join(missing, errors.New(msg+config.DidYouMean(name, names())))
 		}
 		if ofLine[name] && o.Where != sample.Logs {
 			c.Snap.KeepLines.Store(true)
 		}
 		flush()
 		f.nodes = append(f.nodes, node{alias: a, flags: fl})
-		i = end
+	}
+	if missing != nil {
+		return nil, missing
 	}
 	flush()
 	f.fixed = true
@@ -188,16 +203,22 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 	return f, nil
 }
 
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
 func isLetter(b byte) bool { return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' }
 
-func parseFlags(s string, f flags) (flags, error) {
+// parseFlags reads what stands between braces. As in HAProxy, a word without a
+// sign changes nothing, nor does a name that there is not; only -dD tells.
+func parseFlags(c *conf.Ctx, s string, f flags) (flags, error) {
+	var missing error
 	for _, w := range strings.Split(s, ",") {
 		w = strings.TrimSpace(w)
-		if len(w) < 2 || w[0] != '+' && w[0] != '-' {
-			return 0, fmt.Errorf("failed to parse log-format flags '%s'", s)
-		}
 		var bit flags
-		switch w[1:] {
+		sign, name := byte(0), w
+		if w != "" && (w[0] == '+' || w[0] == '-') {
+			sign, name = w[0], w[1:]
+		}
+		switch name {
 		case "Q":
 			bit = quoted
 		case "X":
@@ -205,17 +226,21 @@ func parseFlags(s string, f flags) (flags, error) {
 		case "E":
 			bit = escaped
 		case "json", "cbor", "bin":
-			return 0, fmt.Errorf("log-format flag '%s' is not supported by Forebay yet", w)
-		default:
-			return 0, fmt.Errorf("failed to parse log-format flags '%s'", s)
+			if sign == '+' {
+				missing = conf.Join(missing, conf.NotYet("log-format flag", w))
+			}
 		}
-		if w[0] == '+' {
+		if (bit == 0 || sign == 0) && missing == nil {
+			c.Diags.Diag(c.Pos, "'%s' in '{%s}' of a log-format changes nothing: flags are +Q, -Q, +X, -X, +E and -E.", w, s)
+		}
+		switch sign {
+		case '+':
 			f |= bit
-		} else {
+		case '-':
 			f &^= bit
 		}
 	}
-	return f, nil
+	return f, missing
 }
 
 // Append appends the format's text for an exchange.

@@ -22,7 +22,6 @@ func TestConstant(t *testing.T) {
 		"a b":         "a b",
 		"a   b  ":     "a b ",
 		"100%%":       "100%",
-		"100%":        "100%",
 		"%%%%":        "%%",
 		"%{+Q}o text": "text",
 	} {

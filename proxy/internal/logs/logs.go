@@ -43,7 +43,7 @@ func (f written) compile(c *conf.Ctx, p *stream.Proxy, keyword string) *logforma
 	at.Pos, at.Proxy = f.pos, p
 	made, err := logformat.Compile(&at, f.text, logformat.Options{})
 	if err != nil {
-		c.Alert(f.pos, "error in '%s' of %s '%s' : %v.", keyword, p.Kind, p.Name, err)
+		at.Report(fmt.Errorf("failed to parse %s : %w.", keyword, err))
 		return nil
 	}
 	return made
@@ -56,7 +56,8 @@ type settings struct {
 	tag     string
 	text    written // log-format
 	httplog bool
-	https   bool // option httpslog
+	https   bool       // option httpslog
+	chosen  config.Pos // of the line that chose the format
 	tcplog  bool
 	clf     bool
 	sd      written // log-format-sd
@@ -95,7 +96,10 @@ const (
 func init() {
 	conf.Register(
 		conf.Keyword{Name: "log", In: conf.Global | conf.Proxies, No: true, Max: -1, Parse: logLine},
-		conf.Keyword{Name: "log-tag", In: conf.Global | conf.Proxies, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
+		conf.Keyword{Name: "log-tag", In: conf.Global | conf.Proxies, Max: 1, Parse: func(c *conf.Ctx) error {
+			if len(c.Args) == 0 {
+				return errors.New("'log-tag' expects a tag for use in syslog.")
+			}
 			if c.Proxy == nil {
 				globals.MakeGlobal(c.Snap.Global).tag = c.Args[0]
 			} else {
@@ -112,44 +116,48 @@ func init() {
 			}
 			return nil
 		}},
-		conf.Keyword{Name: "log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
-			s := slot.Make(c.Proxy)
-			s.choose()
-			s.text = written{c.Args[0], c.Pos}
-			return nil
-		}},
-		conf.Keyword{Name: "error-log-format", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
-			slot.Make(c.Proxy).errText = written{c.Args[0], c.Pos}
-			return nil
-		}},
-		conf.Keyword{Name: "log-format-sd", In: conf.Defaults | conf.Frontend, Min: 1, Max: 1, Parse: func(c *conf.Ctx) error {
-			slot.Make(c.Proxy).sd = written{c.Args[0], c.Pos}
-			return nil
-		}},
-		conf.Keyword{Name: "option httplog", In: conf.Defaults | conf.Frontend, Max: 1, Parse: func(c *conf.Ctx) error {
-			s := slot.Make(c.Proxy)
-			s.choose()
-			s.httplog = true
-			if len(c.Args) > 0 {
-				if c.Args[0] != "clf" {
-					return fmt.Errorf("keyword '%s' only supports option 'clf'.", c.Keyword)
-				}
-				s.clf = true
+		formatLine("log-format", func(s *settings, w written) {
+			s.choose(w.pos)
+			s.text = w
+		}),
+		formatLine("error-log-format", func(s *settings, w written) { s.errText = w }),
+		formatLine("log-format-sd", func(s *settings, w written) { s.sd = w }),
+		conf.Keyword{Name: "option httplog", In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error {
+			if len(c.Args) > 0 && c.Args[0] != "clf" {
+				return fmt.Errorf("keyword 'httplog' only supports option 'clf'.")
 			}
+			if len(c.Args) > 1 {
+				return fmt.Errorf("'option httplog' cannot handle unexpected argument '%s'.", c.Args[1])
+			}
+			if inBackend(c) {
+				return nil
+			}
+			s := slot.Make(c.Proxy)
+			s.choose(c.Pos)
+			s.httplog, s.clf = true, len(c.Args) > 0
 			return nil
 		}},
-		conf.Keyword{Name: "option tcplog", In: conf.Defaults | conf.Frontend, Max: 1, Parse: func(c *conf.Ctx) error {
+		conf.Keyword{Name: "option tcplog", In: conf.Proxies, Max: 1, Parse: func(c *conf.Ctx) error {
+			if len(c.Args) > 0 && c.Args[0] != "clf" {
+				return fmt.Errorf("keyword 'tcplog' only supports option 'clf'.")
+			}
 			if len(c.Args) > 0 {
 				return conf.NotYet("argument", "option tcplog "+c.Args[0])
 			}
+			if inBackend(c) {
+				return nil
+			}
 			s := slot.Make(c.Proxy)
-			s.choose()
+			s.choose(c.Pos)
 			s.tcplog = true
 			return nil
 		}},
-		conf.Keyword{Name: "option httpslog", In: conf.Defaults | conf.Frontend, Max: 0, Parse: func(c *conf.Ctx) error {
+		conf.Keyword{Name: "option httpslog", In: conf.Proxies, Max: 0, Parse: func(c *conf.Ctx) error {
+			if inBackend(c) {
+				return nil
+			}
 			s := slot.Make(c.Proxy)
-			s.choose()
+			s.choose(c.Pos)
 			s.httplog, s.https = true, true
 			return nil
 		}},
@@ -161,36 +169,64 @@ func init() {
 	snapshot.RegisterObstacle(unreachable)
 }
 
+// inBackend tells of a line about formats in a section that logs nothing.
+func inBackend(c *conf.Ctx) bool {
+	if c.InDefaults || c.Proxy.Frontend {
+		return false
+	}
+	c.Warn("backend '%s' : '%s' directive is ignored in backends.", c.Proxy.Name, c.Keyword)
+	return true
+}
+
+// formatLine is a keyword whose argument is a format.
+func formatLine(name string, set func(*settings, written)) conf.Keyword {
+	return conf.Keyword{Name: name, In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error {
+		switch {
+		case len(c.Args) == 0:
+			return fmt.Errorf("%s expects an argument.", name)
+		case len(c.Args) > 1:
+			return fmt.Errorf("%s expects only one argument, don't forget to escape spaces!", name)
+		case !inBackend(c):
+			set(slot.Make(c.Proxy), written{c.Args[0], c.Pos})
+		}
+		return nil
+	}}
+}
+
 // choose takes the place of what was said of the format before.
-func (s *settings) choose() {
+func (s *settings) choose(pos config.Pos) {
+	s.chosen = pos
 	s.text, s.httplog, s.https, s.tcplog, s.clf = written{}, false, false, false, false
 }
 
 func logLine(c *conf.Ctx) error {
 	if c.No {
 		if c.Proxy == nil {
-			return errors.New("'no log' is not expected in 'global' section.")
+			return errors.New("log : 'no log' is not expected in 'global' section.")
+		}
+		if len(c.Args) > 0 {
+			return errors.New("log : 'no log' does not expect arguments")
 		}
 		s := slot.Make(c.Proxy)
 		s.targets, s.global = nil, false
 		return nil
 	}
 	if len(c.Args) == 0 {
-		return errors.New("'log' expects a target and a facility as arguments.")
+		return fmt.Errorf("log : %w", usage(c))
 	}
 	if c.Args[0] == "global" {
 		if c.Proxy == nil {
-			return errors.New("'global' is not expected in 'global' section.")
+			return errors.New("log : 'global' is not supported for a global syslog server")
 		}
 		if len(c.Args) > 1 {
-			return fmt.Errorf("cannot handle unexpected argument '%s'.", c.Args[1])
+			return fmt.Errorf("log : unknown log facility '%s'", c.Args[1])
 		}
 		slot.Make(c.Proxy).global = true
 		return nil
 	}
 	t, err := parseTarget(c)
 	if err != nil {
-		return fmt.Errorf("'log' : %w.", err)
+		return fmt.Errorf("log : %w", err)
 	}
 	if c.Proxy == nil {
 		g := globals.MakeGlobal(c.Snap.Global)
@@ -241,7 +277,7 @@ func finish(c *conf.Ctx) {
 				if s.https {
 					option = "httpslog"
 				}
-				c.Diags.Warn(p.Pos, "'option %s' not usable with proxy '%s' (needs 'mode http'). Falling back to 'option tcplog'.", option, p.Name)
+				c.Diags.Warn(s.chosen, "'option %s' not usable with %s '%s' (needs 'mode http'). Falling back to 'option tcplog'.", option, conf.KindOf(p), p.Name)
 			}
 			text = written{tcpFormat, p.Pos}
 		case s.tcplog:
@@ -255,6 +291,9 @@ func finish(c *conf.Ctx) {
 		s.errFmt = s.errText.compile(c, p, "error-log-format")
 		s.format = text.compile(c, p, "log-format")
 		if len(s.all) == 0 {
+			if s.format != nil || s.sdFmt != nil {
+				c.Diags.Warn(p.Pos, "log format ignored for %s '%s' since it has no log address.", conf.KindOf(p), p.Name)
+			}
 			continue
 		}
 		if s.format == nil {

@@ -2,11 +2,11 @@ package logs
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -82,7 +83,7 @@ func parseTarget(c *conf.Ctx) (*target, error) {
 	case strings.HasPrefix(where, "fd@"):
 		n, err := strconv.Atoi(where[3:])
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("'%s' is not a valid file descriptor", where)
+			return nil, fmt.Errorf("file descriptor '%s' is not a valid integer in '%s'", where[3:], where)
 		}
 		if t.fd, err = c.Descriptor(n); err != nil {
 			return nil, err
@@ -90,20 +91,21 @@ func parseTarget(c *conf.Ctx) (*target, error) {
 		t.format = short
 	case strings.HasPrefix(where, "ring@"), strings.HasPrefix(where, "backend@"), strings.HasPrefix(where, "tcp"), strings.HasPrefix(where, "quic"):
 		return nil, conf.NotYet("log target", where)
-	case strings.HasPrefix(where, "/"), strings.HasPrefix(where, "unix@"), strings.HasPrefix(where, "uxdg@"):
-		t.addr, t.format = reactor.Addr{Path: strings.TrimPrefix(strings.TrimPrefix(where, "unix@"), "uxdg@")}, rfc3164
-		if len(t.addr.Path) > 107 {
-			return nil, fmt.Errorf("the path '%s' is too long for a UNIX socket", t.addr.Path)
-		}
 	default:
-		a, err := resolve(where)
+		a, err := c.SocketAddr(c.Args, 0, config.AddressOptions{Port: true, NoStream: true})
 		if err != nil {
 			return nil, err
 		}
-		t.addr, t.format = a, rfc3164
+		if !a.IsUnix() {
+			a.Port = cmp.Or(a.Port, 514)
+		}
+		t.addr, t.format, t.key = a, rfc3164, c.Args[0]
 	}
 	args = args[1:]
-	for len(args) >= 2 {
+	for len(args) > 0 {
+		if slices.Contains([]string{"len", "format", "sample", "profile"}, args[0]) && len(args) == 1 {
+			return nil, usage(c)
+		}
 		switch args[0] {
 		case "len":
 			n, err := strconv.Atoi(args[1])
@@ -127,7 +129,7 @@ func parseTarget(c *conf.Ctx) (*target, error) {
 	}
 facility:
 	if len(args) == 0 {
-		return nil, errors.New("expects a facility after the target")
+		return nil, usage(c)
 	}
 	t.facility = index(facilities, args[0])
 	if t.facility < 0 {
@@ -158,33 +160,12 @@ func index(list []string, w string) int {
 	return -1
 }
 
-// resolve finds the address of a syslog server.
-func resolve(where string) (reactor.Addr, error) {
-	for _, p := range []string{"udp4@", "udp6@", "udp@", "ipv4@", "ipv6@"} {
-		where = strings.TrimPrefix(where, p)
+// usage is the error for words that are missing.
+func usage(c *conf.Ctx) error {
+	if c.Proxy == nil {
+		return errors.New("expects <address> and <facility>  as arguments")
 	}
-	host, port := where, "514"
-	if h, p, err := net.SplitHostPort(where); err == nil {
-		host, port = h, p
-	} else if i := strings.LastIndexByte(where, ':'); i >= 0 && strings.Count(where, ":") > 1 {
-		if _, err := netip.ParseAddr(where); err != nil {
-			host, port = where[:i], where[i+1:] // ::1:514, as the field writes it
-		}
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return reactor.Addr{}, fmt.Errorf("invalid port '%s' in log address '%s'", port, where)
-	}
-	host = strings.Trim(host, "[]")
-	if a, err := netip.ParseAddr(host); err == nil {
-		return reactor.Addr{IP: a, Port: uint16(n)}, nil
-	}
-	ips, err := net.LookupHost(host)
-	if err != nil || len(ips) == 0 {
-		return reactor.Addr{}, fmt.Errorf("could not resolve log address '%s'", host)
-	}
-	a, err := netip.ParseAddr(ips[0])
-	return reactor.Addr{IP: a, Port: uint16(n)}, err
+	return errors.New("expects <address> and <facility> or global as arguments")
 }
 
 // output is what the targets of one key write to: sockets, or a descriptor's

@@ -46,23 +46,29 @@ func init() {
 
 // nameAndFormat reads "<name> <fmt>".
 func nameAndFormat(l *Line) (name []byte, f *logformat.Format, err error) {
-	n, err := l.take("exactly 2 arguments: a header name and a format")
+	n, err := l.take("exactly 2 arguments")
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := l.take("exactly 2 arguments")
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := validName(n); err != nil {
 		return nil, nil, err
 	}
-	v, err := l.take("exactly 2 arguments: a header name and a format")
-	if err != nil {
-		return nil, nil, err
+	if strings.HasSuffix(n, ":") {
+		l.Diags.Diag(l.Pos, "the colon at the end of the header name '%s' is sent, in front of the one that ends the name.", n)
 	}
 	f, err = l.Format(v)
 	return []byte(strings.ToLower(n)), f, err
 }
 
-// validName refuses names that could not be sent.
+// validName refuses names that could not be sent. A colon at the end can: who
+// receives "name:: value" takes the second one for the beginning of the value.
+// Configurations have it, and HAProxy sends it.
 func validName(n string) error {
+	n = strings.TrimRight(n, ":")
 	if n == "" {
 		return fmt.Errorf("empty header name")
 	}
@@ -124,7 +130,7 @@ func authority(target []byte) (start, end int) {
 }
 
 func delHeader(l *Line) (Exec, error) {
-	n, err := l.take("a header name")
+	n, err := l.take("at least 1 argument")
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +142,7 @@ func delHeader(l *Line) (Exec, error) {
 		switch method {
 		case pattern.Str, pattern.Beg, pattern.End, pattern.Sub, pattern.Reg:
 		default:
-			return nil, fmt.Errorf("unsupported match method '%s'. expects 'str', 'beg', 'end', 'sub' or 'reg'", method)
+			return nil, fmt.Errorf("-m with unsupported matching method '%s'", method)
 		}
 	}
 	key := strings.ToLower(n)
@@ -210,7 +216,7 @@ func (s *substitution) apply(st *stream.Stream, v []byte) ([]byte, bool) {
 
 // replaceHeader rewrites whole values.
 func replaceHeader(l *Line) (Exec, error) {
-	const expects = "exactly 3 arguments: a header name, a regex and a format"
+	const expects = "exactly 3 arguments"
 	n, err := l.take(expects)
 	if err != nil {
 		return nil, err
@@ -231,7 +237,7 @@ func replaceHeader(l *Line) (Exec, error) {
 
 // replaceValue rewrites each element of comma-separated lists.
 func replaceValue(l *Line) (Exec, error) {
-	const expects = "exactly 3 arguments: a header name, a regex and a format"
+	const expects = "exactly 3 arguments"
 	n, err := l.take(expects)
 	if err != nil {
 		return nil, err
@@ -266,7 +272,7 @@ func replaceValue(l *Line) (Exec, error) {
 // target's path and query of what it became.
 func replaceTarget(get func(*stream.Stream) []byte, put func(st *stream.Stream, v []byte) []byte) func(*Line) (Exec, error) {
 	return func(l *Line) (Exec, error) {
-		s, err := l.substitution("exactly 2 arguments: a regex and a format")
+		s, err := l.substitution("exactly 2 arguments")
 		return func(st *stream.Stream) stream.Verdict {
 			v, ok := s.apply(st, get(st))
 			if ok {
@@ -291,7 +297,7 @@ func keepOrigin(st *stream.Stream, v []byte) []byte {
 }
 
 func one(l *Line) (*logformat.Format, error) {
-	v, err := l.take("exactly 1 argument: a format")
+	v, err := l.take("exactly 1 argument <format>")
 	if err != nil {
 		return nil, err
 	}
@@ -379,16 +385,16 @@ func putURI(st *stream.Stream, v []byte) {
 }
 
 func setStatus(l *Line) (Exec, error) {
-	w, err := l.take("1 argument: a status, and possibly \"reason\" and a text")
+	w, err := l.take("1 argument: <status>; or 3 arguments: <status> reason <fmt>")
 	if err != nil {
 		return nil, err
 	}
 	status, err := strconv.Atoi(w)
 	if err != nil || status < 100 || status > 999 {
-		return nil, fmt.Errorf("expects an integer status code between 100 and 999, got '%s'", w)
+		return nil, fmt.Errorf("expects an integer status code between 100 and 999")
 	}
 	reason := []byte(message.Reason(status))
-	if l.Peek() == "reason" {
+	if l.Peek() == "reason" && len(l.words) > 1 {
 		l.Next()
 		r, err := l.take("a text after \"reason\"")
 		if err != nil {

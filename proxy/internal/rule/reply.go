@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -59,13 +60,13 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 		switch {
 		case isStatus:
 			l.Next()
-			v, err := l.take("a status code after '" + w + "'")
+			v, err := l.take("")
 			if err != nil {
-				return err
+				return fmt.Errorf("'%s' expects <status_code> as argument", w)
 			}
 			n, err := strconv.Atoi(v)
 			if err != nil || n < 200 || n > 599 {
-				return fmt.Errorf("expects an integer status code between 200 and 599, got '%s'", v)
+				return fmt.Errorf("Unexpected status code '%s'", v)
 			}
 			a.status = n
 			continue
@@ -89,7 +90,7 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 			if w == "file" || w == "lf-file" {
 				b, err := l.ReadFile(v)
 				if err != nil {
-					return fmt.Errorf("cannot read file '%s': %v", v, err)
+					return fmt.Errorf("error opening file '%s'", v)
 				}
 				if len(b) > maxBody {
 					return fmt.Errorf("file '%s' is larger than %d bytes", v, maxBody)
@@ -108,6 +109,9 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 			}
 		case w == "hdr":
 			l.Next()
+			if len(l.words) < 2 {
+				return fmt.Errorf("'hdr' expects <name> and <value> as arguments")
+			}
 			name, f, err := nameAndFormat(l)
 			if err != nil {
 				return err
@@ -121,7 +125,7 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 			}
 			b, err := l.ReadFile(v)
 			if err != nil {
-				return fmt.Errorf("cannot read error file '%s': %v", v, err)
+				return fmt.Errorf("error opening file '%s'", v)
 			}
 			if a.payload {
 				return fmt.Errorf("unexpected 'errorfile' argument, the content is already defined")
@@ -291,6 +295,8 @@ type redirection struct {
 	slash      bool
 	emptyOK    bool
 	cookie     []byte
+	cookieFmt  *logformat.Format // set-cookie-fmt
+	keepQuery  bool
 	cacheField bool
 }
 
@@ -309,9 +315,9 @@ func redirect(l *Line) (Exec, error) {
 		l.Next()
 		switch w {
 		case "location", "prefix", "scheme":
-			v, err := l.take("an argument after '" + w + "'")
+			v, err := l.take("")
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("missing argument for '%s'", w)
 			}
 			if r.to, err = l.Format(v); err != nil {
 				return nil, err
@@ -335,10 +341,20 @@ func redirect(l *Line) (Exec, error) {
 			r.slash = true
 		case "ignore-empty":
 			r.emptyOK = true
-		case "set-cookie", "clear-cookie":
-			v, err := l.take("a cookie after '" + w + "'")
+		case "keep-query":
+			r.keepQuery = true
+		case "set-cookie-fmt":
+			v, err := l.take("")
 			if err != nil {
+				return nil, fmt.Errorf("missing argument for '%s'", w)
+			}
+			if r.cookieFmt, err = l.Format(v); err != nil {
 				return nil, err
+			}
+		case "set-cookie", "clear-cookie":
+			v, err := l.take("")
+			if err != nil {
+				return nil, fmt.Errorf("missing argument for '%s'", w)
 			}
 			v = strings.Map(func(c rune) rune {
 				if c < ' ' {
@@ -352,7 +368,7 @@ func redirect(l *Line) (Exec, error) {
 				r.cookie = []byte(v + "; path=/; Max-Age=0;")
 			}
 		default:
-			return nil, fmt.Errorf("expects 'code', 'prefix', 'location', 'scheme', 'set-cookie', 'clear-cookie', 'drop-query', 'ignore-empty' or 'append-slash' (was '%s')", w)
+			return nil, fmt.Errorf("expects 'code', 'prefix', 'location', 'scheme', 'set-cookie', 'set-cookie-fmt', 'clear-cookie', 'drop-query', 'keep-query', 'ignore-empty' or 'append-slash' (was '%s')", w)
 		}
 	}
 	if r.to == nil {
@@ -375,6 +391,9 @@ func redirect(l *Line) (Exec, error) {
 		if r.cookie != nil {
 			rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: r.cookie})
 		}
+		if r.cookieFmt != nil {
+			rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: compute(st, r.cookieFmt)})
+		}
 		st.Reply = rep
 		return answered(st, 'L', phase)
 	}, nil
@@ -383,6 +402,14 @@ func redirect(l *Line) (Exec, error) {
 // target computes the location.
 func (r *redirection) target(st *stream.Stream) []byte {
 	v := compute(st, r.to)
+	if r.kind == 'l' && r.keepQuery && len(v) > 0 {
+		if q := query(st.Req.PathQuery()); len(q) > 1 {
+			if bytes.IndexByte(v, '?') >= 0 {
+				v, q = join(st, v, ampersand), q[1:]
+			}
+			v = join(st, v, q)
+		}
+	}
 	if r.kind == 'l' || len(v) == 0 && r.emptyOK {
 		return v
 	}
@@ -404,5 +431,6 @@ func (r *redirection) target(st *stream.Stream) []byte {
 
 var (
 	slash     = []byte("/")
+	ampersand = []byte("&")
 	schemeEnd = []byte("://")
 )

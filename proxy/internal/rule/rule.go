@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,27 +70,35 @@ func (l *Line) take(what string) (string, error) {
 }
 
 // place is where in an exchange the rule set runs, see package sample, and how
-// messages call it.
-func place(p *stream.Proxy, phase Phase) (where int, title string) {
-	front := p == nil || p.Frontend || !p.Backend
-	switch {
-	case phase == Connection:
+// messages call it. The rules of a section that is both a frontend and a backend,
+// or of defaults that either may use, may be made of what one of them has.
+func place(p *stream.Proxy, phase Phase) (where sample.Places, title string) {
+	front, back := p == nil || p.Frontend || !p.Backend, p != nil && (p.Backend || !p.Frontend)
+	if phase == Connection {
 		return sample.FrontConnection, "frontend tcp-request connection rule"
-	case phase == Request && front:
-		return sample.FrontRequest, "frontend http-request header rule"
-	case phase == Request:
-		return sample.BackRequest, "backend http-request header rule"
-	case front:
-		return sample.FrontResponse, "frontend http-response header rule"
 	}
-	return sample.BackResponse, "backend http-response header rule"
+	name := "response"
+	at := [2]sample.Places{sample.FrontResponse, sample.BackResponse}
+	if phase == Request {
+		name = "request"
+		at = [2]sample.Places{sample.FrontRequest, sample.BackRequest}
+	}
+	side := "backend"
+	if back {
+		where |= at[1]
+	}
+	if front {
+		where |= at[0]
+		side = "frontend"
+	}
+	return where, side + " http-" + name + " header rule"
 }
 
 // condition compiles what follows "if" or "unless".
-func condition(c *conf.Ctx, words []string, where int, title string) (stream.Cond, error) {
+func condition(c *conf.Ctx, words []string, where sample.Places, title string) (stream.Cond, error) {
 	cond, err := conf.ParseCondition(c, words)
 	if r, ok := cond.(interface {
-		Restrict(where int, title string, warn func(format string, args ...any))
+		Restrict(where sample.Places, title string, warn func(format string, args ...any))
 	}); ok && err == nil {
 		r.Restrict(where, title, c.Warn)
 	}
@@ -157,16 +166,16 @@ func set(c *conf.Ctx, phase Phase, rules *[]stream.Rule) error {
 
 func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 	name := phaseNames[phase]
-	if len(words) == 0 {
-		return nil, fmt.Errorf("'%s' expects an action", name)
+	word, paren := "", ""
+	if len(words) > 0 {
+		word = words[0]
 	}
-	word, paren := words[0], ""
 	if i := strings.IndexByte(word, '('); i >= 0 {
 		word, paren = word[:i], word[i:]
 	}
 	a := actions[word]
 	if a == nil || a.In&phase == 0 || paren != "" {
-		if conf.IsKnown("proxy", name+" "+word) {
+		if word != "" && conf.IsKnown("proxy", name+" "+word) {
 			return nil, conf.NotYet("action", name+" "+word)
 		}
 		var can []string
@@ -176,19 +185,30 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 			}
 		}
 		slices.Sort(can)
-		msg := fmt.Sprintf("'%s' expects %s, but got '%s'%s.", name, "'"+strings.Join(can, "', '")+"'", words[0], "")
-		if s := config.Suggest(word, can); s != "" {
-			msg += " did you mean '" + s + "'?"
+		list := "'" + strings.Join(can, "', '") + "'"
+		if phase == Connection {
+			return nil, fmt.Errorf("'%s' expects %s in %s (got '%s').", name, list, where(c), word)
 		}
-		return nil, fmt.Errorf("%s", msg)
+		if word == "" {
+			return nil, fmt.Errorf("'%s' expects %s, but got '' (missing argument).", name, list)
+		}
+		msg := fmt.Sprintf("'%s' expects %s, but got '%s'.", name, list, words[0])
+		if s := config.Suggest(word, can); s != "" {
+			msg += " Did you mean '" + s + "' maybe ?"
+		}
+		return nil, errors.New(msg)
 	}
 	l := &Line{Ctx: c, Phase: phase, words: words[1:]}
 	exec, err := a.Parse(l)
 	if err != nil && phase == Connection {
-		return nil, fmt.Errorf("'%s %s' %s in %s", name, word, sentence(err), where(c))
+		return nil, fmt.Errorf("'%s %s' %w in %s", name, word, err, where(c))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("error detected in %s while parsing '%s %s' rule : %s.", where(c), name, word, sentence(err))
+		title := "'" + name + " " + word + "'"
+		if c.Keyword == "redirect" {
+			title = "redirect"
+		}
+		return nil, fmt.Errorf("error detected in %s while parsing %s rule : %w.", where(c), title, err)
 	}
 	r := &rule{exec: exec}
 	if len(l.words) > 0 {
@@ -197,14 +217,11 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		}
 		at, title := place(c.Proxy, phase)
 		if r.cond, err = condition(c, l.words, at, title); err != nil {
-			return nil, fmt.Errorf("error detected while parsing an '%s %s' condition : %s.", name, word, sentence(err))
+			return nil, fmt.Errorf("error detected while parsing an '%s %s' condition : %w.", name, word, err)
 		}
 	}
 	return r, nil
 }
-
-// sentence is an error's text without its full stop, for the middle of another.
-func sentence(err error) string { return strings.TrimSuffix(err.Error(), ".") }
 
 func where(c *conf.Ctx) string { return fmt.Sprintf("%s '%s'", c.Section, c.Proxy.Name) }
 
@@ -216,7 +233,7 @@ func useBackend(c *conf.Ctx) error {
 	if strings.Contains(c.Args[0], "%") {
 		f, err := logformat.Compile(c, c.Args[0], logformat.Options{Where: sample.UseBackend, Plain: true})
 		if err != nil {
-			return fmt.Errorf("error detected while parsing 'use_backend' : %s.", sentence(err))
+			return fmt.Errorf("failed to parse use_backend rule '%s' : %w.", c.Args[0], err)
 		}
 		if !f.IsConstant() {
 			r.Name = func(st *stream.Stream) string { return string(f.Append(st.R.Scratch[:0], st)) }
@@ -224,11 +241,11 @@ func useBackend(c *conf.Ctx) error {
 	}
 	if rest := c.Args[1:]; len(rest) > 0 {
 		if rest[0] != "if" && rest[0] != "unless" {
-			return fmt.Errorf("unexpected keyword '%s' after '%s', expects 'if' or 'unless'.", rest[0], c.Args[0])
+			return fmt.Errorf("unexpected keyword '%s' after switching rule, only 'if' and 'unless' are allowed.", rest[0])
 		}
 		var err error
 		if r.Cond, err = condition(c, rest, sample.UseBackend, "frontend use-backend rule"); err != nil {
-			return fmt.Errorf("error detected while parsing switching rule : %s.", sentence(err))
+			return fmt.Errorf("error detected while parsing switching rule : %w.", err)
 		}
 	}
 	c.Proxy.Switching = append(slices.Clip(c.Proxy.Switching), r)

@@ -3,10 +3,13 @@ package sample
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -21,7 +24,7 @@ func init() {
 		Converter{Name: "lower", In: Str, Out: Str, Compile: plain(mapBytes('A', 'Z', 'a'-'A'))},
 		Converter{Name: "upper", In: Str, Out: Str, Compile: plain(mapBytes('a', 'z', 'A'-'a'))},
 		Converter{Name: "length", In: Str, Out: Int, Compile: plain(func(_ *stream.Stream, v *Value) bool { return v.SetInt(int64(len(v.Bytes))) })},
-		Converter{Name: "bytes", Args: "integer[,integer]", In: Bin, Out: Bin, Compile: bytesOf},
+		Converter{Name: "bytes", Args: "string[,string]", In: Bin, Out: Bin, Compile: bytesOf},
 		Converter{Name: "field", Args: "integer,string[,integer]", In: Str, Out: Str, Compile: fieldOf},
 		Converter{Name: "hex", In: Bin, Out: Str, Compile: plain(func(st *stream.Stream, v *Value) bool {
 			return v.SetStr(st.Req.Copy(AppendHex(make([]byte, 0, 2*len(v.Bytes)), v.Bytes)))
@@ -69,13 +72,41 @@ func init() {
 		"xor": func(a, b int64) int64 { return a ^ b },
 	} {
 		RegisterConverter(Converter{Name: name, Args: "string", In: Int, Out: Int, Compile: func(_ *conf.Ctx, args []string) (Convert, error) {
-			b, err := strconv.ParseInt(args[0], 10, 64)
+			b, err := numberOf(args[0])
 			if err != nil {
-				return nil, fmt.Errorf("expects an integer or a variable name, got '%s'", args[0])
+				return nil, err
 			}
-			return func(_ *stream.Stream, v *Value) bool { return v.SetInt(f(v.Int, b)) }, nil
+			return func(st *stream.Stream, v *Value) bool {
+				n, ok := b(st)
+				return ok && v.SetInt(f(v.Int, n))
+			}, nil
 		}})
 	}
+}
+
+// operand is an argument that is a number or a variable; false: it has no value.
+type operand func(st *stream.Stream) (int64, bool)
+
+// numberOf reads such an argument.
+func numberOf(arg string) (operand, error) {
+	if n, err := strconv.ParseInt(arg, 10, 64); err == nil {
+		return func(*stream.Stream) (int64, bool) { return n, true }, nil
+	}
+	if !isVariable(arg) {
+		return nil, errors.New("expects an integer or a variable name")
+	}
+	// Nothing can set a variable yet: none has a value.
+	return func(*stream.Stream) (int64, bool) { return 0, false }, nil
+}
+
+// isVariable tells whether a word is the name of a variable, which begins with its
+// scope (manual 2.8).
+func isVariable(name string) bool {
+	scope, rest, ok := strings.Cut(name, ".")
+	if !ok || rest == "" || !slices.Contains([]string{"proc", "sess", "psess", "txn", "req", "res", "check"}, scope) {
+		return false
+	}
+	return strings.Trim(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") == ""
 }
 
 // saturate gives the sum of a and b, bounded to what a number can be.
@@ -116,34 +147,33 @@ func mapBytes(from, to byte, shift int) Convert {
 	}
 }
 
-func ints(args []string) ([]int, error) {
-	var out []int
-	for _, a := range args {
-		n, err := strconv.Atoi(a)
-		if err != nil {
-			return nil, fmt.Errorf("expected an integer, got '%s'", a)
-		}
-		out = append(out, n)
-	}
-	return out, nil
-}
-
 func bytesOf(_ *conf.Ctx, args []string) (Convert, error) {
-	n, err := ints(args)
-	if err != nil {
-		return nil, err
+	var n [2]operand
+	for i, a := range args {
+		var err error
+		if n[i], err = numberOf(a); err != nil {
+			return nil, err
+		}
+		if v, fixed := n[i](nil); fixed && v < 0 {
+			return nil, errors.New("offset and length must not be negative")
+		}
 	}
-	if n[0] < 0 || len(n) > 1 && n[1] < 0 {
-		return nil, fmt.Errorf("offset and length must not be negative")
-	}
-	return func(_ *stream.Stream, v *Value) bool {
-		if n[0] >= len(v.Bytes) {
+	return func(st *stream.Stream, v *Value) bool {
+		from, ok := n[0](st)
+		if !ok || from < 0 {
+			return false
+		}
+		if from >= int64(len(v.Bytes)) {
 			v.Bytes = nil
 			return true
 		}
-		v.Bytes = v.Bytes[n[0]:]
-		if len(n) > 1 && n[1] < len(v.Bytes) {
-			v.Bytes = v.Bytes[:n[1]]
+		v.Bytes = v.Bytes[from:]
+		if n[1] != nil {
+			length, ok := n[1](st)
+			if !ok || length < 0 {
+				return false
+			}
+			v.Bytes = v.Bytes[:min(length, int64(len(v.Bytes)))]
 		}
 		return true
 	}, nil
@@ -151,12 +181,9 @@ func bytesOf(_ *conf.Ctx, args []string) (Convert, error) {
 
 // fieldOf takes the n-th field (from the end if negative) between delimiters.
 func fieldOf(_ *conf.Ctx, args []string) (Convert, error) {
-	if len(args) < 2 {
-		return nil, fmt.Errorf("expects an index and delimiters")
-	}
 	index, err := strconv.Atoi(args[0])
 	if err != nil || index == 0 {
-		return nil, fmt.Errorf("the index must be a number other than 0, got '%s'", args[0])
+		return nil, fmt.Errorf("Unexpected value %s for index", args[0])
 	}
 	var is [256]bool
 	for _, b := range []byte(args[1]) {

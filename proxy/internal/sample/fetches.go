@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -166,7 +167,7 @@ func constantInt(_ *conf.Ctx, args []string) (Func, error) {
 func constantBool(_ *conf.Ctx, args []string) (Func, error) {
 	b := args[0] == "true" || args[0] == "1"
 	if !b && args[0] != "false" && args[0] != "0" {
-		return nil, fmt.Errorf("expected a boolean, got '%s'", args[0])
+		return nil, errors.New("Expects 'true', 'false', '0' or '1'")
 	}
 	return func(_ *stream.Stream, v *Value, n int) bool { return n <= 0 && v.SetBool(b) }, nil
 }
@@ -203,7 +204,7 @@ func date(_ *conf.Ctx, args []string) (Func, error) {
 		unit = args[1]
 	}
 	if unit != "s" && unit != "ms" && unit != "us" {
-		return nil, fmt.Errorf("unit must be 's', 'ms' or 'us', got '%s'", unit)
+		return nil, fmt.Errorf("expects 's', 'ms' or 'us', got '%s'", unit)
 	}
 	return func(st *stream.Stream, v *Value, n int) bool {
 		t := st.R.Wall()
@@ -218,11 +219,12 @@ func date(_ *conf.Ctx, args []string) (Func, error) {
 }
 
 func backendCount(f func(*stream.Proxy) int64) func(*conf.Ctx, []string) (Func, error) {
-	return func(_ *conf.Ctx, args []string) (Func, error) {
+	return func(c *conf.Ctx, args []string) (Func, error) {
 		name := ""
 		if len(args) > 0 {
 			name = args[0]
 		}
+		resolve(c, name, "backend", c.Snap.Backends)
 		return func(st *stream.Stream, v *Value, n int) bool {
 			be := st.BE
 			if name != "" {
@@ -233,11 +235,34 @@ func backendCount(f func(*stream.Proxy) int64) func(*conf.Ctx, []string) (Func, 
 	}
 }
 
-func frontendCount(_ *conf.Ctx, args []string) (Func, error) {
+// resolve looks, when all sections are known, whether there is the proxy that an
+// argument names, or whether the section itself is one of that side.
+func resolve(c *conf.Ctx, name, side string, list map[string]*stream.Proxy) {
+	kind, keyword, p := "sample fetch keyword", c.Fetch, c.Proxy
+	if c.InACL {
+		kind = "ACL keyword"
+	}
+	at := *c
+	c.Later(func() {
+		switch {
+		case name != "" && list[name] == nil:
+			of := ""
+			if p != nil {
+				of = " in proxy '" + p.Name + "'"
+			}
+			at.Alert(at.Pos, "unable to find %s '%s' referenced in arg 1 of %s '%s'%s.", side, name, kind, keyword, of)
+		case name == "" && p != nil && !at.InDefaults && list[p.Name] != p:
+			at.Alert(at.Pos, "proxy '%s', referenced in arg 1 of %s '%s' in proxy '%s', has not %s capability.", p.Name, kind, keyword, p.Name, side)
+		}
+	})
+}
+
+func frontendCount(c *conf.Ctx, args []string) (Func, error) {
 	name := ""
 	if len(args) > 0 {
 		name = args[0]
 	}
+	resolve(c, name, "frontend", c.Snap.Frontends)
 	return func(st *stream.Stream, v *Value, n int) bool {
 		fe := st.FE
 		if name != "" {

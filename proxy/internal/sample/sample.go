@@ -3,6 +3,7 @@ package sample
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -179,16 +180,21 @@ type Fetch struct {
 	Compile func(c *conf.Ctx, args []string) (Func, error)
 }
 
-// Positions in [Fetch.Where].
+// Places are where in the life of an exchange an expression is used, a set of bits
+// in the order of [Fetch.Where]. A line that both sides of a proxy run stands in
+// several.
+type Places uint32
+
+// Places of rules.
 const (
-	FrontConnection = 0
-	FrontRequest    = 3
-	UseBackend      = 5
-	BackRequest     = 7
-	SourceSelection = 10
-	BackResponse    = 12
-	FrontResponse   = 16
-	Logs            = 18
+	FrontConnection Places = 1 << 0
+	FrontRequest    Places = 1 << 3
+	UseBackend      Places = 1 << 5
+	BackRequest     Places = 1 << 7
+	SourceSelection Places = 1 << 10
+	BackResponse    Places = 1 << 12
+	FrontResponse   Places = 1 << 16
+	Logs            Places = 1 << 18
 )
 
 // Matrices of the usual kinds of fetches.
@@ -271,66 +277,147 @@ func (e *Expr) Nth(st *stream.Stream, v *Value, n int) bool {
 	return true
 }
 
-// Usable tells whether the expression may be used at a place, see
-// [Fetch.Where].
-func (e *Expr) Usable(where int) bool {
-	return where >= len(e.Fetch.Where) || e.Fetch.Where[where] == 'Y'
+// Usable tells whether the expression may be used at one of the places.
+func (e *Expr) Usable(at Places) bool {
+	for i := range e.Fetch.Where {
+		if at&(1<<i) != 0 && e.Fetch.Where[i] == 'Y' {
+			return true
+		}
+	}
+	return false
 }
 
-// Parse compiles "fetch(args),conv(args),…".
+// Needs names what the expression's fetch takes its value from, as messages do.
+func (e *Expr) Needs() string {
+	if text := needs[e.Fetch.Where]; text != "" {
+		return text
+	}
+	return "other information"
+}
+
+// needs are the usual kinds of fetches.
+var needs = map[string]string{
+	Connection: "client connection", Request: "HTTP request headers", anyHdr: "HTTP request headers", Response: "HTTP response headers",
+	resHdr: "HTTP response headers", srvName: "server", beMatrix: "backend",
+}
+
+// Parse compiles "fetch(args),conv(args),…". All words that are not supported yet
+// are reported, see [conf.Join].
 func Parse(c *conf.Ctx, text string) (*Expr, error) {
 	name, args, rest, err := call(text)
-	if err != nil {
-		return nil, err
+	if name == "" {
+		return nil, errors.New("missing fetch method")
 	}
 	f := fetches[name]
-	if f == nil {
-		if conf.IsKnown("smp", name) {
-			return nil, conf.NotYet("sample fetch", name)
-		}
+	switch {
+	case f == nil && !conf.IsKnown("smp", name):
 		return nil, fmt.Errorf("unknown fetch method '%s'", name)
+	case err != nil:
+		return nil, err
 	}
-	if f.Args == "" && len(args) > 0 {
-		return nil, fmt.Errorf("fetch method '%s' : no argument supported", name)
-	}
-	if f.Args != "" && f.Args[0] != '[' && len(args) == 0 {
-		return nil, fmt.Errorf("fetch method '%s' : missing arguments (got 0/1), type '%s' expected", name, f.Args)
-	}
-	e := &Expr{Fetch: f, out: f.Out}
-	if e.get, err = f.Compile(c, args); err != nil {
-		return nil, fmt.Errorf("fetch method '%s' : %w", name, err)
+	var missing error
+	e := &Expr{Fetch: f}
+	if f == nil {
+		missing = conf.NotYet("sample fetch", name)
+	} else {
+		e.out = f.Out
+		if _, err = checkArgs(f.Args, args); err != nil {
+			return nil, fmt.Errorf("fetch method '%s' : %w", name, err)
+		}
+		c.Fetch = name
+		if e.get, err = f.Compile(c, args); err != nil {
+			return nil, fmt.Errorf("invalid args in fetch method '%s' : %w", name, err)
+		}
 	}
 	for rest != "" {
 		if rest[0] != ',' {
-			return nil, fmt.Errorf("missing comma after fetch keyword '%s'", text[:len(text)-len(rest)])
+			return nil, fmt.Errorf("missing comma after %s '%s'", which(len(e.convs) > 0), name)
 		}
-		if name, args, rest, err = call(rest[1:]); err != nil {
-			return nil, err
-		}
-		if name == "" {
+		name, args, rest, err = call(rest[1:])
+		if name == "" && err == nil {
 			continue
 		}
 		k := converters[name]
-		if k == nil {
-			if conf.IsKnown("cnv", name) {
-				return nil, conf.NotYet("converter", name)
-			}
-			return nil, fmt.Errorf("unknown converter '%s'", name)
+		switch {
+		case k == nil && !conf.IsKnown("cnv", name):
+			return nil, conf.Join(missing, fmt.Errorf("unknown converter '%s'", name))
+		case err != nil:
+			return nil, conf.Join(missing, fmt.Errorf("invalid arg %d in converter '%s' : %w", len(args)+1, name, err))
+		case k == nil:
+			missing = conf.Join(missing, conf.NotYet("converter", name))
+			continue
+		case k.Args != "" && k.Args[0] != '[' && args == nil:
+			return nil, conf.Join(missing, fmt.Errorf("missing args for converter '%s'", name))
 		}
-		if k.Args == "" && len(args) > 0 {
-			return nil, fmt.Errorf("converter '%s' : no argument supported", name)
-		}
-		if k.Args != "" && k.Args[0] != '[' && len(args) == 0 {
-			return nil, fmt.Errorf("missing args for converter '%s'", name)
+		if at, err := checkArgs(k.Args, args); err != nil {
+			return nil, conf.Join(missing, fmt.Errorf("invalid arg %d in converter '%s' : %w", at, name, err))
 		}
 		conv, err := k.Compile(c, args)
 		if err != nil {
-			return nil, fmt.Errorf("invalid args in converter '%s' : %w", name, err)
+			return nil, conf.Join(missing, fmt.Errorf("invalid args in converter '%s' : %w", name, err))
 		}
 		e.convs = append(e.convs, cast(k.In, conv))
 		e.out = k.Out
 	}
+	if missing != nil {
+		return nil, missing
+	}
 	return e, nil
+}
+
+func which(converter bool) string {
+	if converter {
+		return "converter"
+	}
+	return "fetch keyword"
+}
+
+// checkArgs compares arguments with their description and tells the number of the
+// first one that is wrong.
+func checkArgs(spec string, args []string) (int, error) {
+	if spec == "" {
+		if len(args) > 0 {
+			return 1, fmt.Errorf("expected ')' before '%s)'", strings.Join(args, ","))
+		}
+		return 0, nil
+	}
+	must, may, _ := strings.Cut(spec, "[")
+	types := strings.FieldsFunc(must, notType)
+	least := len(types)
+	types = append(types, strings.FieldsFunc(may, notType)...)
+	for i, a := range args {
+		if i == len(types) {
+			return i + 1, fmt.Errorf("end of arguments expected at position %d, but got '%s'", i+1, a)
+		}
+		kind := argTypes[types[i]]
+		switch {
+		case kind.read == nil:
+		case a == "" && i >= least:
+		case a == "":
+			return i + 1, fmt.Errorf("expected type '%s' at position %d, but got nothing", kind.name, i+1)
+		case !kind.read(a):
+			return i + 1, fmt.Errorf("failed to parse '%s' as type '%s' at position %d", a, kind.name, i+1)
+		}
+	}
+	if len(args) < least {
+		kind := argTypes[types[len(args)]]
+		return len(args) + 1, fmt.Errorf("missing arguments (got %d/%d), type '%s' expected", len(args), least, kind.name)
+	}
+	return 0, nil
+}
+
+func notType(c rune) bool { return c == ',' || c == '[' || c == ']' }
+
+// argTypes are the types of arguments: what messages call them, and what is one.
+var argTypes = map[string]struct {
+	name string
+	read func(string) bool
+}{
+	"string": {"string", nil}, "backend": {"backend", nil}, "frontend": {"frontend", nil},
+	"integer": {"integer", func(s string) bool { _, err := strconv.ParseInt(s, 10, 64); return err == nil }},
+	"msk4":    {"IPv4 mask", func(s string) bool { _, err := maskBits(s, 32); return err == nil }},
+	"msk6":    {"IPv6 mask", func(s string) bool { _, err := maskBits(s, 128); return err == nil }},
+	"place":   {"place", nil}, // of tests
 }
 
 // cast makes the input of a converter what it expects.
@@ -424,8 +511,9 @@ func call(s string) (name string, args []string, rest string, err error) {
 			cur.Reset()
 			seen = true
 		case b == ')':
-			if cur.Len() > 0 || seen {
-				args = append(args, cur.String())
+			args = append(args, cur.String())
+			if len(args) == 1 && args[0] == "" && !seen {
+				args = args[:0] // nothing between the parentheses
 			}
 			return name, args, s[i+1:], nil
 		default:
@@ -435,7 +523,7 @@ func call(s string) (name string, args []string, rest string, err error) {
 			return "", nil, "", fmt.Errorf("too many arguments for '%s'", name)
 		}
 	}
-	return "", nil, "", fmt.Errorf("missing closing ')' after arguments to '%s'", name)
+	return name, args, "", errors.New("expected ')'")
 }
 
 // Split cuts an expression off the front of text: up to a space or the end of

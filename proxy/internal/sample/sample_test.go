@@ -137,14 +137,14 @@ func TestAllValuesOfAField(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	for expr, want := range map[string]string{
 		"pth":                "unknown fetch method 'pth'",
-		"path(x)":            "no argument supported",
+		"path(x)":            "expected ')' before 'x)'",
 		"str":                "missing arguments",
 		"path,lowr":          "unknown converter 'lowr'",
 		"path,field":         "missing args for converter 'field'",
-		"path,field(x,y)":    "index",
-		"str(a":              "missing closing ')'",
+		"path,field(x,y)":    "invalid arg 1 in converter 'field' : failed to parse 'x' as type 'integer' at position 1",
+		"str(a":              "expected ')'",
 		"str(a)b":            "missing comma",
-		"int(x)":             "expected an integer",
+		"int(x)":             "fetch method 'int' : failed to parse 'x' as type 'integer' at position 1",
 		"req.ssl_sni":        "not supported by Forebay yet",
 		"path,jwt_verify(a)": "not supported by Forebay yet",
 		"rand(0)":            "positive",

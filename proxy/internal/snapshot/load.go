@@ -48,11 +48,12 @@ func Load(in Input) (*stream.Snapshot, *config.Diagnostics) {
 		}
 	}
 	opt := in.Options
-	if opt.Env != nil {
-		opt.Env = opt.Env.Clone()
+	if opt.Env == nil {
+		opt.Env = new(config.Environment)
 	}
+	opt.Env = opt.Env.Clone()
 	src.blocks = config.Evaluate(in.Sources, opt, d)
-	in.Files = rec
+	in.Files, in.Options = rec, opt
 	snap := conf.Build(src.blocks, in, d)
 	rec.fs = nil // parts of the snapshot live as long as it does and know what they were loaded from
 	if snap == nil {

@@ -43,7 +43,7 @@ func TestRuntimeCommands(t *testing.T) {
 		t.Error("an empty configuration came into force")
 	}
 	send(2, "a.cfg", global+head+"frontend web\n bnid :1\n")
-	say("check config @2", "[ALERT] config : parsing [a.cfg:10] : unknown keyword 'bnid' in 'frontend' section; did you mean 'id'?\n"+
+	say("check config @2", "[ALERT] config : parsing [a.cfg:10] : unknown keyword 'bnid' in 'frontend' section; did you mean 'id' maybe ?\n"+
 		"Fatal errors found in configuration\n")
 	say("commit config @2", b.command("check config @2"))
 

@@ -161,9 +161,9 @@ func TestSecrets(t *testing.T) {
 func TestRefusedFetches(t *testing.T) {
 	for expr, want := range map[string]string{
 		"ssl_c_s_dn(CN,1,rfc4514)": "only rfc2253 or a blank value are currently supported as the format argument.",
-		"ssl_c_s_dn(CN,x)":         "not a number",
+		"ssl_c_s_dn(CN,x)":         "failed to parse 'x' as type 'integer' at position 2",
 		"ssl_fc_cipherlist_bin(2)": "not a valid filter option",
-		"ssl_fc_sni(x)":            "no argument supported",
+		"ssl_fc_sni(x)":            "expected ')' before 'x)'",
 	} {
 		_, text := load("defaults\n mode http\n timeout client 1s\nfrontend f\n bind 127.0.0.1:22110\n http-request set-header a %[" + expr + "]\n")
 		if !strings.Contains(text, want) {

@@ -208,16 +208,13 @@ func setVerify(_ *conf.Ctx, l *serverLine, value string) error {
 	return nil
 }
 
-// whereServer is the position of connections to servers in a fetch's matrix.
-const whereServer = 10
-
 func setSNI(c *conf.Ctx, l *serverLine, value string) error {
 	e, err := sample.Parse(c, value)
-	if err == nil && !e.Usable(whereServer) {
+	if err == nil && !e.Usable(sample.SourceSelection) {
 		err = fmt.Errorf("fetch method '%s' has nothing to say when a server is connected to", e.Fetch.Name)
 	}
 	if err != nil {
-		return fmt.Errorf("error detected while parsing sni expression : %w.", err)
+		return fmt.Errorf("error detected while parsing sni or pool-conn-name expressions : %w.", err)
 	}
 	l.sni = &sniExpr{value, e}
 	return nil

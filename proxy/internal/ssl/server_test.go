@@ -333,7 +333,7 @@ func TestServerErrors(t *testing.T) {
 		{"ssl verify none ciphers foo", "'server b/s' : unable to set SSL cipher list to 'foo'"},
 		{"ssl verify none ciphersuites foo", "'server b/s' : unable to set TLS 1.3 cipher suites to 'foo'"},
 		{"ssl verify none sni", "'server b/s' : 'sni' : missing sni expression."},
-		{"ssl verify none sni foo", "'server b/s' : error detected while parsing sni expression : unknown fetch method 'foo'."},
+		{"ssl verify none sni foo", "'server b/s' : error detected while parsing sni or pool-conn-name expressions : unknown fetch method 'foo'."},
 		{"ssl verify none check-sni", "'server b/s' : 'check-sni' : missing SNI."},
 		{"ssl verify none alpn", "'server b/s' : 'alpn' : missing the comma-delimited ALPN protocol suite."},
 		{"ssl verify none verifyhost", "'server b/s' : 'verifyhost' : missing hostname to verify against."},

@@ -31,15 +31,19 @@ func init() {
 func format(c *conf.Ctx) error {
 	switch {
 	case len(c.Args) == 0 || c.Args[0] == "":
-		return fmt.Errorf("'unique-id-format' expects an argument.")
+		return fmt.Errorf("unique-id-format expects an argument.")
 	case len(c.Args) > 1:
-		return fmt.Errorf("'unique-id-format' expects only one argument, don't forget to escape spaces!")
+		return fmt.Errorf("unique-id-format expects only one argument, don't forget to escape spaces!")
 	case strings.Contains(c.Args[0], "ID") && refersToItself(c.Args[0]) || strings.Contains(c.Args[0], "unique-id"):
 		return fmt.Errorf("'unique-id-format' cannot refer to the unique ID itself.")
 	}
-	f, err := logformat.Compile(c, c.Args[0], logformat.Options{Where: sample.FrontRequest})
+	where := sample.FrontRequest
+	if !c.Proxy.Frontend || c.Proxy.Backend {
+		where |= sample.BackRequest
+	}
+	f, err := logformat.Compile(c, c.Args[0], logformat.Options{Where: where})
 	if err != nil {
-		return fmt.Errorf("failed to parse unique-id : %w", err)
+		return fmt.Errorf("failed to parse unique-id : %w.", err)
 	}
 	c.Proxy.UniqueID = f.Append
 	return nil
@@ -70,7 +74,7 @@ func letter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
 func header(c *conf.Ctx) error {
 	switch {
 	case len(c.Args) == 0 || c.Args[0] == "":
-		return fmt.Errorf("'unique-id-header' expects an argument.")
+		return fmt.Errorf("unique-id-header expects an argument.")
 	case len(c.Args) > 1:
 		return fmt.Errorf("'unique-id-header' cannot handle unexpected argument '%s'.", c.Args[1])
 	case strings.ContainsFunc(c.Args[0], func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r) }):

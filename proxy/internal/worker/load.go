@@ -15,6 +15,7 @@ type Settings struct {
 	LocalPeer    string // -L
 	Files        string // HAPROXY_CFGFILES: names of the sources, separated by ';'
 	Master       bool   // there is a master
+	NoResolve    bool   // -dr
 	NoSplice     bool   // -dS
 	NoVerify     bool   // -dV
 	// Descriptors are those that the program was started with ([Descriptors]): the
@@ -44,5 +45,5 @@ func (s Settings) Options() config.Options {
 
 // Input is what [snapshot.Load] takes, but for the files.
 func (s Settings) Input() snapshot.Input {
-	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn, NoSplice: s.NoSplice, NoVerify: s.NoVerify, Descriptors: s.Descriptors}
+	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn, NoResolve: s.NoResolve, NoSplice: s.NoSplice, NoVerify: s.NoVerify, Descriptors: s.Descriptors}
 }
