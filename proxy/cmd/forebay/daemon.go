@@ -18,6 +18,7 @@ var (
 	daemonPipe *os.File
 	null       *os.File // opened early: later there is no file system
 	startDir   string   // the working folder before -C
+	self       string   // the path of this program
 	// descriptors are those that the program was started with ("fd@3").
 	descriptors map[int]int
 )

@@ -156,13 +156,20 @@ func TestDaemon(t *testing.T) {
 			}
 			s.mustGet(s.addr) // it serves as soon as the command has returned
 			syscall.Kill(pid, syscall.SIGTERM)
-			for syscall.Kill(pid, 0) == nil {
-				if st, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); strings.Contains(string(st), ") Z ") {
-					break // nobody reaps it in a container without init
-				}
+			for !gone(pid) {
 			}
 		})
 	}
+}
+
+// gone tells whether a process has ended.
+func gone(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	// nobody reaps it in a container without init
+	st, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return strings.Contains(string(st), ") Z ")
 }
 
 // load keeps requests coming until stopped, and counts those that failed.

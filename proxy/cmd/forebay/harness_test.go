@@ -32,7 +32,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" || os.Getenv(worker.Variable) != "" {
+	if os.Getenv(asProgram) != "" || os.Getenv(worker.Variable) != "" || os.Getenv(master.Variable) != "" {
 		if name := os.Getenv(hangIf); os.Getenv(worker.Variable) != "" && name != "" {
 			if _, err := os.Stat(name); err == nil {
 				select {}

@@ -16,6 +16,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/console"
+	"github.com/forebay-lb/forebay/proxy/internal/master"
 	"github.com/forebay-lb/forebay/proxy/internal/version"
 	"github.com/forebay-lb/forebay/proxy/internal/worker"
 )
@@ -26,6 +27,9 @@ func main() { os.Exit(run()) }
 func run() int {
 	if os.Getenv(worker.Variable) != "" {
 		return worker.Child()
+	}
+	if v := os.Getenv(master.Variable); v != "" {
+		return master.Resume(v)
 	}
 	daemon := isDaemon()
 	descriptors = worker.Descriptors()
@@ -59,6 +63,7 @@ func run() int {
 		debug.SetMemoryLimit(int64(a.memory) << 20)
 	}
 	startDir, _ = os.Getwd()
+	self = master.Program()
 	if a.dir != "" {
 		if err := os.Chdir(a.dir); err != nil {
 			con.Alert("Could not change to directory %s : %v", a.dir, cause(err))

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -277,47 +278,420 @@ func TestManySignals(t *testing.T) {
 	s.mustGet(second)
 }
 
-// TestNewProgram: a reload after the program on disk was replaced runs the new
-// one, even if the configuration is the same.
-func TestNewProgram(t *testing.T) {
-	s := newSite(t)
+// installed is a copy of the program, which can be replaced.
+type installed struct {
+	t    *testing.T
+	path string
+	text []byte
+}
+
+func install(s *site) *installed {
+	s.t.Helper()
 	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p := &installed{s.t, filepath.Join(s.dir, "forebay"), self}
+	p.replace(self)
+	return p
+}
+
+// replace puts another program in its place.
+func (p *installed) replace(text []byte) {
+	p.t.Helper()
+	if err := os.WriteFile(p.path+".new", text, 0o700); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.Rename(p.path+".new", p.path); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *installed) upgrade() { p.t.Helper(); p.replace(p.text) }
+
+func (p *installed) command(args ...string) *exec.Cmd {
+	c := command(args...)
+	c.Path = p.path
+	return c
+}
+
+// openIn tells what a process has open, but for its standard streams.
+func openIn(t *testing.T, pid int) (list []string) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	all, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(s.dir, "forebay")
-	install := func() {
-		t.Helper()
-		if err := os.WriteFile(path+".new", self, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(path+".new", path); err != nil {
-			t.Fatal(err)
-		}
+	for _, e := range all {
+		to, _ := os.Readlink(filepath.Join(dir, e.Name()))
+		list = append(list, e.Name()+" "+to)
 	}
-	install()
-	c := command("-W", "-S", s.control, "-f", s.cfg)
-	c.Path = path
-	p := launch(t, c)
+	return list
+}
+
+// TestNewProgram: a reload after the program on disk was replaced makes the new
+// one the master, in the same process and with the same sockets, and starts a
+// worker of it, even if the configuration is the same. From then on reloads are
+// in place again. No request and no command is lost, and no descriptor.
+func TestNewProgram(t *testing.T) {
+	s := newSite(t)
+	f := install(s)
+	p := launch(t, f.command("-W", "-S", s.control, "-f", s.cfg))
 	p.await(1, "Loading success.")
+	master := p.cmd.Process.Pid
 	now, _ := s.workers()
 	pid := one(t, now)
 	if got := s.ask(s.control, "reload"); !strings.Contains(got, "Applied in place") {
 		t.Errorf("reload of the same program:\n%s", got)
 	}
-	install()
-	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") {
-		t.Errorf("reload:\n%s", got)
+	stop := s.load()
+	quit, commands := make(chan struct{}), make(chan int)
+	go func() { // each command gets its answer, whenever it comes
+		n := 0
+		for ; ; n++ {
+			select {
+			case <-quit:
+				commands <- n
+				return
+			default:
+			}
+			if got := s.ask(s.control, "show version; @1 show version"); !regexp.MustCompile(`^\d\S+\n\n\d\S+\n\n$`).MatchString(got) {
+				t.Errorf("a command during the reload: %q", got)
+			}
+		}
+	}()
+	var open []string
+	for i := range 3 {
+		f.upgrade()
+		var got string
+		if i == 1 {
+			n := strings.Count(p.output(), "Loading success.")
+			p.signal(syscall.SIGUSR2)
+			p.await(n+1, "Loading success.")
+			got = "Success=1\n" + s.ask(s.control, "show startup-logs")
+		} else {
+			got = s.ask(s.control, "reload")
+		}
+		if !strings.HasPrefix(got, "Success=1\n") || !strings.Contains(got, "The master runs the new program: ") ||
+			!strings.Contains(got, "worker ("+pid+") runs another program") {
+			t.Errorf("reload:\n%s", got)
+		}
+		p.await(i+1, "Former worker")
+		now, old := s.workers()
+		next := one(t, now)
+		if next == pid || len(old) > 0 {
+			t.Errorf("worker %s, then %s, leaving %v", pid, next, old)
+		}
+		pid = next
+		for _, n := range []string{next, strconv.Itoa(master)} {
+			if exe, _ := os.Readlink("/proc/" + n + "/exe"); exe != f.path {
+				t.Errorf("process %s runs %s", n, exe)
+			}
+		}
+		if got := s.ask(s.stats, "show info"); !strings.Contains(got, "\nPid: "+next+"\n") {
+			t.Errorf("the stats socket is not the new worker's:\n%s", got)
+		}
+		s.extra = fmt.Sprintf("backend b%d\n", i)
+		s.write()
+		if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") || !strings.Contains(got, "Applied in place by worker ("+pid+")") {
+			t.Errorf("a reload after the upgrade:\n%s", got)
+		}
+		if i == 0 {
+			open = openIn(t, master)
+		}
 	}
-	p.await(1, "Former worker")
-	now, _ = s.workers()
-	next := one(t, now)
-	if exe, _ := os.Readlink("/proc/" + next + "/exe"); next == pid || exe != path {
-		t.Errorf("worker %s, then %s, which runs %s", pid, next, exe)
+	close(quit)
+	if n := <-commands; n < 10 {
+		t.Errorf("only %d commands", n)
+	}
+	good, bad := stop()
+	if bad > 0 || good == 0 {
+		t.Errorf("%d requests failed, %d did not", bad, good)
+	}
+	if got := s.ask(s.control, "show proc"); !strings.Contains(got, "7 [failed: 0]") {
+		t.Errorf("show proc:\n%s", got)
+	}
+	if after := openIn(t, master); len(after) > len(open)+2 { // a client may be there
+		t.Errorf("the master holds\n%s\nand after two more upgrades\n%s", strings.Join(open, "\n"), strings.Join(after, "\n"))
+	}
+	p.signal(syscall.SIGUSR1)
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestNewProgramFails: what does not start, or is something else, does not
+// become the master, and the answer says why.
+func TestNewProgramFails(t *testing.T) {
+	s := newSite(t)
+	f := install(s)
+	p := launch(t, f.command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid := one(t, now)
+	wrong := append([]byte{}, f.text...)
+	wrong[18] ^= 0xff // the machine's number of an ELF file
+	for _, c := range []struct {
+		name, text, why string
+	}{
+		{"an empty file", "", "exec format error"},
+		{"another machine's program", string(wrong), "exec format error"},
+		{"half a program", string(f.text[:len(f.text)/2]), ""},
+		{"a program that fails", "#!/bin/sh\necho no luck >&2\nexit 3\n", "exit status 3: no luck"},
+		{"a program that is killed", "#!/bin/sh\nkill -9 $$\n", "Killed"},
+		{"another program", "#!/bin/sh\necho forebay 9.9\n", `it answers "forebay 9.9"`},
+	} {
+		f.replace([]byte(c.text))
+		got := s.ask(s.control, "reload")
+		if !strings.HasPrefix(got, "Success=0\n") || !strings.Contains(got, "the new program "+f.path+" does not take over: ") || !strings.Contains(got, c.why) {
+			t.Errorf("%s: reload:\n%s", c.name, got)
+		}
+		if now, old := s.workers(); one(t, now) != pid || len(old) != 0 {
+			t.Errorf("%s: worker %v, leaving %v", c.name, now, old)
+		}
+		s.mustGet(s.addr)
+	}
+	os.Remove(f.path)
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") || !strings.Contains(got, "there is no program "+f.path) || !strings.Contains(got, "Applied in place") {
+		t.Errorf("reload without a file:\n%s", got)
+	}
+	f.upgrade()
+	s.extra = "  bogus\n"
+	s.write()
+	// The program is fine, the file is not: the new master goes on with the worker.
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=0\n") || !strings.Contains(got, "bogus") {
+		t.Errorf("reload with mistakes:\n%s", got)
+	}
+	if now, _ := s.workers(); one(t, now) != pid {
+		t.Errorf("worker %v", now)
 	}
 	s.mustGet(s.addr)
-	if got := s.ask(s.stats, "show info"); !strings.Contains(got, "\nPid: "+next+"\n") {
-		t.Errorf("the stats socket is not the new worker's:\n%s", got)
+	s.extra = ""
+	s.write()
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") || !strings.Contains(got, "runs another program") {
+		t.Errorf("reload:\n%s", got)
+	}
+	if now, _ := s.workers(); one(t, now) == pid {
+		t.Error("the worker of the old program goes on")
+	}
+}
+
+// TestNewProgramKeeps: what the master holds besides goes to the new one: old
+// workers, passed descriptors, clients with their place, the word with systemd.
+func TestNewProgramKeeps(t *testing.T) {
+	s := newSite(t)
+	f := install(s)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	passed, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer passed.Close()
+	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(s.dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer notify.Close()
+	told := func(pattern string) {
+		t.Helper()
+		notify.SetReadDeadline(time.Now().Add(patience))
+		b := make([]byte, 4096)
+		n, err := notify.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(pattern).MatchString(string(b[:n])) {
+			t.Errorf("systemd was told %q, want %s", b[:n], pattern)
+		}
+	}
+	s.extra = "frontend passed\n  bind fd@3\n  default_backend app\n"
+	s.write()
+	c := f.command("-Ws", "-S", s.control, "-S", filepath.Join(s.dir, "low")+",level,user", "-f", s.cfg)
+	c.ExtraFiles = []*os.File{passed}
+	c.Env = append(c.Env, "NOTIFY_SOCKET="+filepath.Join(s.dir, "notify"))
+	p := launch(t, c)
+	told(`^READY=1\n`)
+	now, _ := s.workers()
+	pid := one(t, now)
+	busy, err := net.Dial("tcp", s.addr) // keeps the old worker
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	fmt.Fprintf(busy, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")
+	for !strings.Contains(s.ask(s.stats, "show sess"), "be=app") {
+	}
+	// Clients: with a prompt and switched to the worker; with half a line; lowered.
+	dial := func(socket, text, want string) *bufio.ReadWriter {
+		t.Helper()
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(patience))
+		rw := bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c))
+		fmt.Fprint(c, text)
+		b := make([]byte, len(want))
+		if _, err := io.ReadFull(rw, b); err != nil || string(b) != want {
+			t.Fatalf("%q: %q, %v; want %q", text, b, err, want)
+		}
+		return rw
+	}
+	more := func(rw *bufio.ReadWriter, text, want string) {
+		t.Helper()
+		rw.WriteString(text)
+		rw.Flush()
+		b := make([]byte, len(want))
+		if n, err := io.ReadFull(rw, b); err != nil || string(b) != want {
+			t.Errorf("%q: %q, %v; want %q", text, b[:n], err, want)
+		}
+	}
+	there := dial(s.control, "prompt\n@1\n", "\nmaster> "+pid+"> ")
+	half := dial(s.control, "prompt i\nshow ver", "\n")
+	lowered := dial(s.control, "prompt i\nuser\n", "\n\n")
+	low := dial(filepath.Join(s.dir, "low"), "prompt i\n", "\n")
+
+	f.upgrade()
+	got := s.ask(s.control, "prompt i; show proc; reload; show proc")
+	if strings.Count(got, "# workers") != 1 || strings.Count(got, "Success=1") != 1 || !strings.Contains(got, "\n\nSuccess=1\n--\n") {
+		t.Errorf("commands before and after the reload:\n%s", got)
+	}
+	told(`^RELOADING=1\n`)
+	told(fmt.Sprintf(`^READY=1\nSTATUS=Ready.\nMAINPID=%d\n$`, p.cmd.Process.Pid))
+	now, old := s.workers()
+	next := one(t, now)
+	if one(t, old) != pid || next == pid {
+		t.Errorf("workers %v, leaving %v; was %s", now, old, pid)
+	}
+	s.mustGet(l.Addr().String())
+	version := s.ask(s.control, "show version")
+	more(there, "show version\n", s.ask(s.control, "@!"+pid+" show version")+pid+"> ")
+	more(half, "sion\n", version)
+	more(lowered, "reload\n", "Permission denied\n\n")
+	more(lowered, "@1 disable server app/s1\n", "Permission denied\n\n")
+	more(low, "reload\n", "Permission denied\n\n")
+	// Another descriptor's turn: the configuration lets go of it and takes it again.
+	s.extra = ""
+	s.write()
+	s.ask(s.control, "reload")
+	told(`^RELOADING=1\n`)
+	told(`^READY=1\n`)
+	f.upgrade()
+	s.ask(s.control, "reload")
+	told(`^RELOADING=1\n`)
+	told(`^READY=1\n`)
+	s.extra = "frontend passed\n  bind fd@3\n  default_backend app\n"
+	s.write()
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") {
+		t.Errorf("the descriptor again:\n%s", got)
+	}
+	s.mustGet(l.Addr().String())
+	told(`^RELOADING=1\n`)
+	told(`^READY=1\n`)
+
+	fmt.Fprint(busy, "123456")
+	p.await(1, "Former worker ("+pid+") exited with code 0 (Exit)")
+	p.signal(syscall.SIGTERM)
+	told(`^STOPPING=1\n`)
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestNewProgramDaemon: a daemon stays one, with its number, and a program that is
+// called by a symbolic link is the one that the link names.
+func TestNewProgramDaemon(t *testing.T) {
+	s := newSite(t)
+	f := install(s)
+	link, pidfile := filepath.Join(s.dir, "link"), filepath.Join(s.dir, "pid")
+	if err := os.Symlink(f.path, link); err != nil {
+		t.Fatal(err)
+	}
+	c := command("-W", "-D", "-S", s.control, "-p", pidfile, "-f", "a.cfg", "-C", s.dir)
+	c.Path, c.Args[0] = link, link
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b, _ := os.ReadFile(pidfile)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		syscall.Kill(pid, syscall.SIGTERM)
+		for !gone(pid) {
+		}
+	}()
+	next := f.path + "-2"
+	if err := os.WriteFile(next, f.text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(link)
+	if err := os.Symlink(next, link); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") || !strings.Contains(got, "The master runs the new program") {
+		t.Errorf("reload:\n%s", got)
+	}
+	if exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); exe != next {
+		t.Errorf("the master runs %s, want %s", exe, next)
+	}
+	for fd := range 3 {
+		if to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, fd)); to != "/dev/null" {
+			t.Errorf("descriptor %d is %s", fd, to)
+		}
+	}
+	s.mustGet(s.addr)
+}
+
+// TestNewProgramSignals: signals that come while the program is replaced are
+// none the less obeyed, and the workers' signals are not blocked.
+func TestNewProgramSignals(t *testing.T) {
+	s := newSite(t)
+	f := install(s)
+	p := launch(t, f.command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	second := freePort(t)
+	for i := range 40 {
+		if i == 20 {
+			s.extra = "frontend more\n  bind " + second + "\n  default_backend app\n"
+			s.write()
+		}
+		f.upgrade()
+		for range 5 {
+			p.signal(syscall.SIGUSR2)
+		}
+	}
+	for !strings.Contains(s.ask(s.control, "@1 show stat"), "more,FRONTEND") {
+	}
+	s.mustGet(second)
+	s.ask(s.control, "reload")
+	now, _ := s.workers()
+	threads, _ := filepath.Glob("/proc/" + one(t, now) + "/task/*/status")
+	free := false
+	for _, name := range threads {
+		status, _ := os.ReadFile(name)
+		m := regexp.MustCompile(`(?m)^SigBlk:\t(\S+)$`).FindStringSubmatch(string(status))
+		if m == nil {
+			continue
+		}
+		n, _ := strconv.ParseUint(m[1], 16, 64)
+		free = free || n&(1<<(syscall.SIGUSR2-1)) == 0
+	}
+	if !free {
+		t.Error("all threads of the worker block signals")
+	}
+	f.upgrade()
+	p.signal(syscall.SIGUSR2)
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(); code != 0 && code != 143 {
+		t.Errorf("exit code %d", code)
 	}
 }
 

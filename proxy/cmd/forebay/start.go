@@ -84,7 +84,7 @@ func start(a *args, con *console.Console, daemon bool) int {
 	ready := func() { daemonReady(con) }
 	if a.master {
 		return master.Run(master.Options{
-			Files: a.files, Settings: set, Console: con, Binds: a.masterCLI, Notify: a.notify, Diag: a.diag, Strict: a.strict,
+			Program: self, Files: a.files, Settings: set, Console: con, Binds: a.masterCLI, Notify: a.notify, Diag: a.diag, Strict: a.strict,
 			PidFile: a.pidfile, Old: a.old, OldSignal: a.oldSignal, TakeFrom: a.takeFrom, NoSandbox: noSandbox(), Ready: ready, Daemon: daemon,
 			First: rec.Bundle(sources), MaxReloads: master.MaxReloads(snap),
 		})

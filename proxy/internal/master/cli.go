@@ -14,15 +14,37 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 	"github.com/forebay-lb/forebay/proxy/internal/version"
 )
 
 var errNoCLI = errors.New("config : Can't create the master's CLI")
 
-// openCLI binds the master sockets (-S) and returns what makes them serve.
-func (m *Master) openCLI() (start func(), err error) {
+// cli is the master socket: what serves the clients. But for its listeners it is
+// used on its reactor only.
+type cli struct {
+	m       *Master
+	r       *reactor.Reactor
+	set     *runtimeapi.Set
+	open    []*stream.Listener
+	clients map[*client]bool
+	holding bool // commands wait: see handover.go
+}
+
+// client is a connection to a master socket.
+type client struct {
+	pid   int              // of the worker that its commands go to, 0 for the master
+	fd    *transport.Conn  // the connection
+	conn  *runtimeapi.Conn // nil until its handshakes are done
+	still bool             // it waits before a command, or runs one that the next master is to run again
+	wait  reactor.Waiter
+}
+
+// openCLI binds the master sockets (-S), of which some may be inherited. There is
+// none without -S.
+func (m *Master) openCLI(inherited stream.Inherited) (*cli, error) {
 	if len(m.o.Binds) == 0 {
-		return func() {}, nil
+		return nil, nil
 	}
 	r, err := reactor.New(0, reactor.Linux, reactor.Options{})
 	if err != nil {
@@ -31,8 +53,7 @@ func (m *Master) openCLI() (start func(), err error) {
 	r.OnPanic = func(v any, stack []byte) { m.o.Console.Alert("a command failed: %v\n%s", v, stack) }
 	// A worker in name only: the listeners want one.
 	w := stream.NewWorker([]*reactor.Reactor{r})
-	set := m.commands()
-	var open []*stream.Listener
+	c := &cli{m: m, r: r, set: m.commands(), clients: make(map[*client]bool)}
 	for _, text := range m.o.Binds {
 		binds, err := m.parseBinds(text)
 		if err != nil {
@@ -40,21 +61,27 @@ func (m *Master) openCLI() (start func(), err error) {
 			return nil, errNoCLI
 		}
 		for _, b := range binds {
-			b.Handler = func(s *stream.Session) { m.serve(s, set) }
-			l, err := w.OpenListener(b, nil, nil)
+			b.Handler = c.accept
+			l, err := w.OpenListener(b, nil, inherited)
 			if err != nil {
 				m.o.Console.Alert("config : %v", err)
 				return nil, errNoCLI
 			}
-			open = append(open, l)
+			c.open = append(c.open, l)
 		}
 	}
-	return func() {
-		for _, l := range open {
-			l.Start()
-		}
-		go r.Run()
-	}, nil
+	return c, nil
+}
+
+// start begins to serve.
+func (c *cli) start() {
+	if c == nil {
+		return
+	}
+	for _, l := range c.open {
+		l.Start()
+	}
+	go c.r.Run()
 }
 
 // parseBinds reads the value of -S: an address and options as in a "bind" line,
@@ -64,36 +91,40 @@ func (m *Master) parseBinds(text string) ([]*stream.Bind, error) {
 	return c.ParseBinds("-S", strings.Split(text, ","))
 }
 
-// target is where the commands of a connection go: 0 is the master, else the
-// pid of a worker.
-type target struct{ pid int }
-
-// serve speaks with one client.
-func (m *Master) serve(s *stream.Session, set *runtimeapi.Set) {
-	s.SetIdle(nil)
-	s.Reactor().Go(func() {
+// accept serves a connection that a listener has accepted.
+func (c *cli) accept(s *stream.Session) {
+	s.SetIdle(nil) // it is no stream
+	level := runtimeapi.Level(s.Listener.Bind.Load().Level)
+	if level == 0 {
+		level = runtimeapi.Admin
+	}
+	k := &client{fd: &s.Conn}
+	c.clients[k] = true
+	c.r.Go(func() {
 		defer func() {
+			delete(c.clients, k)
 			s.Conn.Close()
 			s.Listener.Cur.Add(-1)
 		}()
-		o := runtimeapi.Options{
-			Level: runtimeapi.Level(s.Listener.Bind.Load().Level), Route: m.route,
-			Limit:      func(*runtimeapi.Conn, []string) int { return runtimeapi.MaxBundle },
-			PromptText: m.prompt,
-			Started:    func(*runtimeapi.Conn) time.Time { return m.started },
-			Data:       &target{},
-		}
-		if o.Level == 0 {
-			o.Level = runtimeapi.Admin
-		}
-		if s.Secure(s.Reactor().After(runtimeapi.DefaultTimeout)) == nil {
-			runtimeapi.Serve(&s.Conn, set, o)
+		if s.Secure(c.r.After(runtimeapi.DefaultTimeout)) == nil {
+			k.conn = runtimeapi.New(&s.Conn, c.set, c.options(k, level))
+			k.conn.Serve()
 		}
 	})
 }
 
+func (c *cli) options(k *client, level runtimeapi.Level) runtimeapi.Options {
+	return runtimeapi.Options{
+		Level: level, Route: c.m.route, Before: c.hold,
+		Limit:      func(*runtimeapi.Conn, []string) int { return runtimeapi.MaxBundle },
+		PromptText: c.m.prompt,
+		Started:    func(*runtimeapi.Conn) time.Time { return c.m.started },
+		Data:       k,
+	}
+}
+
 func (m *Master) prompt(c *runtimeapi.Conn) string {
-	if t := c.Data.(*target); t.pid != 0 {
+	if t := c.Data.(*client); t.pid != 0 {
 		return strconv.Itoa(t.pid) + ">"
 	}
 	m.mu.Lock()
@@ -128,9 +159,16 @@ func (m *Master) commands() *runtimeapi.Set {
 // ends.
 func (m *Master) reloadCommand(hard bool) func(*runtimeapi.Conn, []string) error {
 	return func(c *runtimeapi.Conn, _ []string) error {
+		k := c.Data.(*client)
+		c.Flush()
+		// If the master is replaced first, the next one finds the command
+		// unanswered and runs it.
+		k.still = true
+		again := k.movable()
 		var ok bool
 		var log string
-		stream.Await(c.R, func() { ok, log = m.Reload(hard) })
+		stream.Await(c.R, func() { ok, log = m.Reload(hard, again) })
+		k.still = false
 		c.Quit()
 		n := 0
 		if ok {

@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/forebay-lb/forebay/proxy/internal/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/console"
 	"github.com/forebay-lb/forebay/proxy/internal/ssl"
@@ -21,6 +19,7 @@ import (
 
 // Options are what a master begins with.
 type Options struct {
+	Program    string   // the path of this program, see [Program]
 	Files      []string // of the command line, read again at each reload
 	Settings   worker.Settings
 	Console    *console.Console
@@ -44,12 +43,17 @@ type Master struct {
 	o       Options
 	notify  notifier
 	started time.Time
-	path    string      // of the program
-	image   unix.Stat_t // of the file that it was started from
+	path    string // of the program, "" if that is not known
+	image   image  // of the program that runs
+	cli     *cli   // nil without -S
 	exits   chan *process
-	secret  []byte // see worker.Order
+	signals chan os.Signal
+	wanted  chan bool // reloads asked for by signals, coalesced
+	secret  []byte    // see worker.Order
 
-	reloading sync.Mutex // one reload at a time
+	reloading sync.Mutex // one reload at a time; it guards the next two
+	announced bool       // the service manager knows of the reload that is to come
+	news      string     // to be told with it
 
 	mu       sync.Mutex
 	workers  []*process // the newest first
@@ -64,21 +68,25 @@ const maxLog = 1 << 20
 
 // Run is the master; it returns the exit code.
 func Run(o Options) int {
-	m := &Master{o: o, started: time.Now(), exits: make(chan *process, 16), secret: ssl.NewSecret()}
-	if m.path, _ = os.Executable(); m.path != "" {
-		if unix.Stat("/proc/self/exe", &m.image) != nil {
-			m.path = ""
-		}
-	}
-	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGQUIT)
-	signal.Ignore(syscall.SIGPIPE)
+	m := newMaster(o)
+	m.started, m.secret = time.Now(), ssl.NewSecret()
+	m.path, m.image = o.Program, imageOf("/proc/self/exe")
 	if err := m.begin(); err != nil {
 		o.Console.Alert("%v", err)
 		m.killAll(syscall.SIGTERM)
 		return 1
 	}
-	return m.loop(signals)
+	return m.loop()
+}
+
+// handled are the signals that a master answers to.
+var handled = []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGQUIT}
+
+func newMaster(o Options) *Master {
+	m := &Master{o: o, exits: make(chan *process, 16), signals: make(chan os.Signal, 64), wanted: make(chan bool, 1)}
+	signal.Notify(m.signals, handled...)
+	signal.Ignore(syscall.SIGPIPE)
+	return m
 }
 
 // begin starts the first worker and waits until it serves.
@@ -92,8 +100,7 @@ func (m *Master) begin() error {
 	if err := WritePID(m.o.PidFile); err != nil {
 		return err
 	}
-	cli, err := m.openCLI()
-	if err != nil {
+	if m.cli, err = m.openCLI(nil); err != nil {
 		return err
 	}
 	var sockets []worker.Socket
@@ -115,7 +122,7 @@ func (m *Master) begin() error {
 		return err
 	}
 	m.list(p)
-	cli()
+	m.cli.start()
 	m.o.Console.Notice("Loading success.")
 	m.notify.ready()
 	m.o.Ready()
@@ -152,21 +159,20 @@ func (m *Master) current() *process {
 }
 
 // loop handles signals and the ends of workers until none is left.
-func (m *Master) loop(signals chan os.Signal) int {
-	wanted := make(chan bool, 1) // reloads asked for by signals, coalesced
+func (m *Master) loop() int {
 	go func() {
-		for range wanted {
-			m.Reload(false)
+		for range m.wanted {
+			m.Reload(false, false)
 		}
 	}()
 	code := 0
 	for {
 		select {
-		case s := <-signals:
+		case s := <-m.signals:
 			switch s {
 			case syscall.SIGUSR2, syscall.SIGHUP:
 				select {
-				case wanted <- true:
+				case m.wanted <- true:
 				default: // one that has not begun is on its way: it will read the newest files
 				}
 			case syscall.SIGUSR1, syscall.SIGTERM, syscall.SIGINT:

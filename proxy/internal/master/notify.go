@@ -28,6 +28,16 @@ func openNotifier() (notifier, error) {
 	return notifier{c}, err
 }
 
+// inheritNotifier takes over the descriptor of another one.
+func inheritNotifier(fd int) notifier {
+	unix.CloseOnExec(fd)
+	f := os.NewFile(uintptr(fd), "notify")
+	defer f.Close()
+	c, _ := net.FileConn(f)
+	u, _ := c.(*net.UnixConn)
+	return notifier{u}
+}
+
 func (n notifier) say(lines ...string) {
 	if n.c != nil {
 		n.c.Write([]byte(strings.Join(lines, "\n") + "\n"))

@@ -21,8 +21,9 @@ type process struct {
 	control *worker.Control
 	started time.Time
 	version string
-	reloads int  // how many it has survived
-	leaving bool // another has taken its place
+	image   image // of the program that it runs
+	reloads int   // how many it has survived
+	leaving bool  // another has taken its place
 	listed  bool
 	ready   chan struct{} // closed when it serves
 	exited  chan struct{} // closed when it has ended
@@ -68,7 +69,7 @@ func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, sessions strin
 	for _, s := range passed {
 		files = append(files, os.NewFile(uintptr(s.FD), s.Key))
 	}
-	cmd := exec.Command(m.program())
+	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{os.Args[0]}
 	cmd.Env = append(withoutVariable(os.Environ(), worker.Variable), worker.Variable+"=1")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -76,32 +77,40 @@ func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, sessions strin
 	// A group of its own: what the terminal sends (Ctrl-C) goes to the master,
 	// which tells its workers.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	if err := unmasked(cmd.Start); err != nil {
 		control.Close()
 		return nil, fmt.Errorf("cannot fork: %w", err)
 	}
 	p := &process{
-		pid: cmd.Process.Pid, control: control, started: time.Now(),
+		pid: cmd.Process.Pid, control: control, started: time.Now(), image: m.image,
 		ready: make(chan struct{}), exited: make(chan struct{}),
 	}
 	m.o.Console.Notice("New worker (%d) forked", p.pid)
+	m.follow(p, cmd.Process)
+	return p, nil
+}
+
+// follow listens to a worker, and waits for its end.
+func (m *Master) follow(p *process, child *os.Process) {
 	gone := make(chan struct{})
 	go func() {
-		control.Follow(m.keep, func(version string) {
+		p.control.Follow(m.keep, func(version string) {
 			p.version = version
 			close(p.ready)
 		})
 		close(gone)
 	}()
 	go func() {
-		cmd.Wait()
+		state, err := child.Wait()
 		<-gone // its last words first
-		control.Close()
-		p.code, p.reason = outcome(cmd.ProcessState)
+		p.control.Close()
+		p.code, p.reason = 1, "Unknown"
+		if err == nil {
+			p.code, p.reason = outcome(state)
+		}
 		close(p.exited)
 		m.exits <- p
 	}()
-	return p, nil
 }
 
 // ReadyTimeout is how long a new worker may take until it serves: then it is
@@ -175,22 +184,4 @@ func withoutVariable(env []string, name string) []string {
 		}
 	}
 	return out
-}
-
-// program is what to start as a worker: this very program, or the one that has
-// taken its place on the disk.
-func (m *Master) program() string {
-	if m.changed() {
-		return m.path
-	}
-	return "/proc/self/exe"
-}
-
-// changed tells whether the program on disk is another than the one that runs.
-func (m *Master) changed() bool {
-	var now unix.Stat_t
-	if m.path == "" || unix.Stat(m.path, &now) != nil {
-		return false // gone: go on with what we have
-	}
-	return now.Dev != m.image.Dev || now.Ino != m.image.Ino || now.Mtim != m.image.Mtim
 }

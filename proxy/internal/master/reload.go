@@ -18,7 +18,11 @@ import (
 // Reload takes the files over: in place if it can be, else in a new worker. With
 // hard, always in a new worker, and the old one ends at once. It returns whether
 // that succeeded, and the messages. If not, everything is as it was.
-func (m *Master) Reload(hard bool) (bool, string) {
+//
+// If there is another program on the disk, that takes this master's place first,
+// and Reload does not return: who called it asks the next master again if again
+// is set, else that reloads by itself.
+func (m *Master) Reload(hard, again bool) (bool, string) {
 	m.reloading.Lock()
 	defer m.reloading.Unlock()
 	m.mu.Lock()
@@ -27,16 +31,27 @@ func (m *Master) Reload(hard bool) (bool, string) {
 		return false, "The master is stopping.\n"
 	}
 	m.log.Reset()
+	m.mu.Unlock()
+	con := m.o.Console
+	con.Tap(m.keep)
+	if !m.announced {
+		m.notify.reloading()
+		con.Notice("Reloading Forebay")
+	}
+	if m.news != "" {
+		con.Notice("%s", m.news)
+	}
+	m.announced, m.news = false, ""
+	err := m.handOver(hard, again)
+	m.mu.Lock()
 	m.reloads++
 	for _, p := range m.workers {
 		p.reloads++
 	}
 	m.mu.Unlock()
-	con := m.o.Console
-	con.Tap(m.keep)
-	m.notify.reloading()
-	con.Notice("Reloading Forebay")
-	err := m.reload(hard)
+	if err == nil {
+		err = m.reload(hard)
+	}
 	m.mu.Lock()
 	if err != nil {
 		m.failed++
@@ -74,7 +89,11 @@ func (m *Master) reload(hard bool) error {
 	if cur == nil {
 		return errors.New("there is no worker")
 	}
-	if !hard && !m.changed() {
+	switch {
+	case hard:
+	case cur.image != m.image:
+		m.o.Console.Notice("worker (%d) runs another program (%s): starting a new one", cur.pid, cur.version)
+	default:
 		done, err := m.inPlace(cur, b)
 		if err != nil {
 			m.o.Console.Warn("worker (%d) did not take the configuration: %v; starting a new one", cur.pid, err)

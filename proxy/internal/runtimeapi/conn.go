@@ -47,6 +47,8 @@ type Options struct {
 	// Started is the beginning of the uptime that "prompt timed" shows. Zero:
 	// the worker's.
 	Started func(c *Conn) time.Time
+	// Before, if set, is called before each command. It may park.
+	Before func(c *Conn)
 	// Data is for the owner of the set.
 	Data any
 }
@@ -66,6 +68,9 @@ type Conn struct {
 	severity int // how messages show their severity
 	noLF     bool
 	quit     bool
+	idle     bool   // it waits for the next line
+	resumed  bool   // another process has begun it
+	rest     string // of the line whose commands run, from the present one on
 	in       []byte // what was received and not yet used
 	scan     int    // how much of in is known to hold no line end
 	eof      bool

@@ -15,13 +15,22 @@ var errTooBig = errors.New("too big")
 
 // Serve speaks with the client at fd until either side ends it. It must run in a
 // coroutine of fd's reactor. It does not close fd.
-func Serve(fd *transport.Conn, set *Set, o Options) {
+func Serve(fd *transport.Conn, set *Set, o Options) { New(fd, set, o).Serve() }
+
+// New is the connection of the client at fd, to be served.
+func New(fd *transport.Conn, set *Set, o Options) *Conn {
 	c := &Conn{Options: o, R: fd.Reactor(), FD: fd, set: set}
 	if c.MaxLine == 0 {
 		c.MaxLine = MaxLine
 	}
 	c.Level = max(c.Level, User)
-	if c.Mode == Prompt {
+	return c
+}
+
+// Serve speaks with the client until either side ends it. It must run in a
+// coroutine of its reactor.
+func (c *Conn) Serve() {
+	if c.Mode == Prompt && !c.resumed {
 		c.prompt()
 	}
 	for c.err == nil && !c.quit {
@@ -53,10 +62,17 @@ func (c *Conn) drain() {
 }
 
 // line runs the commands of one line. The last may have a payload.
-func (c *Conn) line(line string) {
-	line, end, hasPayload := cutPayload(line)
+func (c *Conn) line(all string) {
+	defer func() { c.rest = "" }()
+	line, end, hasPayload := cutPayload(all)
 	cmds := splitCommands(line)
+	at := 0
 	for i, text := range cmds {
+		c.rest = all[at:] + "\n"
+		at += len(text) + 1
+		if c.Before != nil {
+			c.Before(c)
+		}
 		words := splitWords(text)
 		c.Payload, c.HasPayload = "", false
 		if i == len(cmds)-1 && hasPayload {
@@ -212,7 +228,9 @@ func (c *Conn) readLine(limit int) (string, error) {
 	if err := c.Flush(); err != nil {
 		return "", err
 	}
+	c.idle = true
 	b, err := c.readRaw(limit)
+	c.idle = false
 	return string(trimCR(b)), err
 }
 

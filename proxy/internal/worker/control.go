@@ -55,6 +55,16 @@ func OpenControl(fd int) (*Control, error) {
 	return &Control{u}, nil
 }
 
+// Descriptor gives the number of this end, which stays the Control's.
+func (c *Control) Descriptor() (fd int, err error) {
+	raw, err := c.c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	err = raw.Control(func(n uintptr) { fd = int(n) })
+	return fd, err
+}
+
 // Close closes this end.
 func (c *Control) Close() { c.c.Close() }
 
