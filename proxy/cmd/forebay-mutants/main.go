@@ -185,7 +185,7 @@ func (r *run) mutate(m *mutant) (lives bool, out string, err error) {
 func (r *run) test(m *mutant, overlay string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()
-	args := []string{"test", "-vet=off", "-failfast", "-timeout", "5m"}
+	args := []string{"test", "-vet=off", "-failfast", "-timeout", "150s"}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}
