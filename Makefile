@@ -5,6 +5,7 @@ GO      ?= go
 MODULES := proxy dataplaneapi api-spec
 SEEDS   ?= 200
 FUZZ    ?= 20s
+SOAK    ?= 10m
 VERSION := $(shell cat proxy/internal/version/VERSION 2>/dev/null)
 
 .PHONY: help
@@ -39,6 +40,10 @@ unit: ## the tests beside the code, with the race detector
 .PHONY: e2e
 e2e: build ## the built programs, driven by real clients
 	cd proxy && FOREBAY_E2E=1 $(GO) test -count=1 -timeout 20m ./e2e/...
+
+.PHONY: soak
+soak: build ## events through every protocol for SOAK, with HAProxy beside: none may be 20 ms late
+	cd proxy && FOREBAY_E2E=1 FOREBAY_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 24h ./e2e/ -run 'TestSoak$$'
 
 .PHONY: sim
 sim: ## the whole proxy on a simulated network and clock, SEEDS runs

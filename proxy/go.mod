@@ -2,9 +2,16 @@ module github.com/forebay-lb/forebay/proxy
 
 go 1.26.0
 
-require golang.org/x/sys v0.49.0
+require (
+	github.com/cespare/xxhash/v2 v2.3.0
+	golang.org/x/sys v0.49.0
+	google.golang.org/grpc v1.85.0
+)
 
-require github.com/cespare/xxhash/v2 v2.3.0 // indirect
+require (
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
 
 require (
 	github.com/fatih/color v1.19.0 // indirect
@@ -20,7 +27,7 @@ require (
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
-	github.com/landlock-lsm/go-landlock v0.11.0 // indirect
+	github.com/landlock-lsm/go-landlock v0.11.0
 	golang.org/x/crypto v0.58.0
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
@@ -28,7 +35,7 @@ require (
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
-	kernel.org/pub/linux/libs/security/libcap/psx v1.2.77 // indirect
+	kernel.org/pub/linux/libs/security/libcap/psx v1.2.77
 )
 
 tool (
