@@ -54,6 +54,7 @@ type exchangeState struct {
 	bodyStarted bool
 	quiet       bool // not logged: monitor requests
 	left        bool // the client gave the exchange up, and that was counted
+	pipelined   bool // after the request came more, which nobody will read
 	half        bool // one direction of a tunnel has ended
 	firstEnd    byte // which: 'C' or 'S'
 	noReuse     bool // the next attempt takes a new connection
@@ -120,9 +121,7 @@ func (s *Session) serveHTTP() {
 			return
 		}
 		if !keep || !s.IsOpen() {
-			in := st.in
-			lingers := s.IsOpen() && !st.cut && (!in.empty() || s.CanRead() || !st.bodyRead())
-			if lingers {
+			if !st.cut {
 				s.linger(st)
 			}
 			s.detach()
@@ -853,7 +852,7 @@ func (st *Stream) forward() (keep bool) {
 	}
 	more := !b.done && b.ready()
 	if b.done {
-		more = !keep && st.bodyRead() && !s.CanRead() // the FIN of the close goes along
+		more = !keep && !st.unheard() // the FIN of the close goes along
 	}
 	n := len(head) + len(first)
 	if err := st.write(&s.Conn, head, first, moreIf(more), out.timeout); err != nil {

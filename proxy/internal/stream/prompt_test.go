@@ -269,3 +269,71 @@ func TestSends(t *testing.T) {
 		}
 	})
 }
+
+// After an answer that the connection ends with, it is closed at once, whether the
+// client closes or not, if that has nothing left to say: in clear and under TLS.
+func TestClosedAtOnce(t *testing.T) {
+	addr := tcptest.Serve(t, func(c net.Conn) {
+		br := bufio.NewReader(c)
+		for {
+			req, err := http.ReadRequest(br)
+			if err != nil {
+				return
+			}
+			io.Copy(io.Discard, req.Body)
+			answer := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+			if req.URL.Path == "/length" {
+				answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+			}
+			io.WriteString(c, answer)
+		}
+	})
+	for _, front := range []string{"clear", "tls"} {
+		for _, request := range []string{
+			"GET /chunks HTTP/1.0\r\n\r\n",
+			"POST /chunks HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc",
+			"GET /chunks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+			"GET /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+			"POST /chunks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+			"GET /own HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+			"GARBAGE\r\n\r\n",
+		} {
+			t.Run(front+"/"+strings.ReplaceAll(request[:len(request)-4], "\r\n", " "), func(t *testing.T) {
+				own := ruleFunc(func(st *stream.Stream) stream.Verdict {
+					if string(st.Req.Target) == "/own" {
+						st.Reply = stream.DefaultReply(403)
+						return stream.Answer
+					}
+					return stream.Continue
+				})
+				opts := []bedOption{func(b *bed) { b.fe.RequestRules = []stream.Rule{own} }}
+				if front == "tls" {
+					opts = append(opts, secured(0))
+				}
+				b := newBed(t, stream.HTTP, []string{addr}, opts...)
+				var c net.Conn = b.dial()
+				if front == "tls" {
+					c = tls.Client(c, clientTLS())
+				}
+				io.WriteString(c, request)
+				if _, err := io.Copy(io.Discard, c); err != nil {
+					t.Error(err)
+				}
+				for b.w.Curr.Load() > 0 { // the client's side is still open
+					time.Sleep(time.Millisecond)
+				}
+				if n := b.sends.Shut.Load(); n > 0 {
+					t.Error("the connection was half closed before it was closed")
+				}
+			})
+		}
+	}
+	t.Run("pipelined", func(t *testing.T) {
+		b := newBed(t, stream.HTTP, []string{addr}, secured(0))
+		c := tls.Client(b.dial(), clientTLS())
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"+strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 5000))
+		if got, err := io.ReadAll(c); err != nil || !strings.HasSuffix(string(got), "0\r\n\r\n") {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}

@@ -128,7 +128,7 @@ func (st *Stream) sendReply() (keep bool) {
 	st.Status = res.Status
 	head := http1.AppendResponse(st.R.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: st.Req.Version == message.HTTP10 && st.HasRequest, Head: st.headOnly})
 	flags := 0
-	if !keep && st.in.empty() && !st.Sess.CanRead() {
+	if !keep && !st.unheard() {
 		flags = msgMore // the FIN goes along
 	}
 	if err := st.write(&st.Sess.Conn, head, body, flags, int64(st.FE.Timeouts.Client)); err != nil {

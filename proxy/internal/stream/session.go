@@ -334,7 +334,7 @@ func (s *Session) forcedH2() bool {
 // linger closes after a reply to a client that may still be sending: closing at
 // once would reset the connection and destroy the reply.
 func (s *Session) linger(st *Stream) {
-	if s.IsOpen() && (s.CanRead() || !st.bodyRead()) && !s.Broken() && !s.FE.Has(NoLinger) {
+	if s.IsOpen() && st.unheard() && !s.Broken() && !s.FE.Has(NoLinger) {
 		s.CloseWrite()
 		until := st.R.Now() + lingering
 		for range 256 {
@@ -344,6 +344,22 @@ func (s *Session) linger(st *Stream) {
 		}
 	}
 	s.close()
+}
+
+// unheard tells whether the client says more than was read, or still will.
+func (st *Stream) unheard() bool {
+	if st.pipelined || !st.bodyRead() {
+		return true
+	}
+	s := st.Sess
+	if !s.CanRead() {
+		return false
+	}
+	// Maybe: an edge that was not used up proves nothing, nor does TLS that was not
+	// asked since its last record.
+	n, err := st.in.read(&s.Conn)
+	st.pipelined = n > 0
+	return n > 0 || err == nil && s.CanRead()
 }
 
 // streamList is one reactor's streams: those in use, and a pool.

@@ -24,8 +24,8 @@ type prompt struct {
 // Sends counts what a worker asked of the kernel.
 type Sends struct {
 	// Count is how many sends there were (not splices), More those that promised more, Pushed how
-	// often a promise was taken back.
-	Count, More, Pushed atomic.Int64
+	// often a promise was taken back, and Shut how many connections were half closed.
+	Count, More, Pushed, Shut atomic.Int64
 }
 
 // watcher is a poller that looks for broken promises before it waits.
@@ -106,6 +106,7 @@ func (s *prompt) SetsockoptInt(fd, level, opt, val int) syscall.Errno {
 }
 
 func (s *prompt) Shutdown(fd, how int) syscall.Errno {
+	s.Shut.Add(1)
 	s.gone(fd)
 	return s.Sys.Shutdown(fd, how)
 }
