@@ -190,7 +190,8 @@ type State struct {
 
 // Counters is one reactor's share of a server's statistics.
 type Counters struct {
-	Sessions, Requests, Connects, Reuses    counter.Int
+	Sessions, Requests, Connects, Reuses    counter.Int // Sessions: attempts to have it serve a stream
+	Chosen                                  counter.Int
 	BytesIn, BytesOut                       counter.Int
 	ConnErrors, RespErrors, Retries, Redisp counter.Int
 	ClientAborts, ServerAborts, DeniedResp  counter.Int

@@ -200,7 +200,7 @@ func (b *builder) server(p *stream.Proxy, s *server.Server, st server.State) Row
 	if set.MaxQueue > 0 {
 		v[fQlimit] = u32("CLSV", int64(set.MaxQueue))
 	}
-	v[fLbtot] = v[fStot]
+	v[fLbtot] = sum(func(c *c) *counter.Int { return &c.Chosen })
 	v[fRate], v[fRateMax] = rate(s.SessRate.Cur.Load()), peak(s.SessRate.Peak.Load())
 	if set.Check.Enabled && !st.CheckPaused && st.Admin&server.Maint == 0 {
 		status := st.CheckStatus
@@ -305,7 +305,7 @@ func (b *builder) back(p *stream.Proxy) Row {
 		down += age
 	}
 	v[fDowntime] = u32("MCPV", down)
-	v[fLbtot] = v[fStot]
+	v[fLbtot] = sum(func(c *c) *counter.Int { return &c.Chosen })
 	v[fRate], v[fRateMax] = gauge(be.SessRate.Cur.Load()), gauge(be.SessRate.Peak.Load())
 	if p.Mode == stream.HTTP {
 		for i := range 5 {

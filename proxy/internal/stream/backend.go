@@ -17,6 +17,7 @@ type ServerSettings = server.Settings
 // BackCounters is one reactor's share of a backend's statistics.
 type BackCounters struct {
 	Sessions, Requests, Connects, Reuses    counter.Int
+	Chosen                                  counter.Int // how often a server was chosen
 	BytesIn, BytesOut                       counter.Int
 	DeniedReq, DeniedResp                   counter.Int
 	ConnErrors, RespErrors, Retries, Redisp counter.Int

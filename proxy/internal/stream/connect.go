@@ -106,12 +106,17 @@ func (st *Stream) connectServer() bool {
 			if !st.assign(before) {
 				return false
 			}
+			if st.Srv != before {
+				st.serverCounters().Chosen.Add(1)
+				be.BE.Counters[st.R.Index].Chosen.Add(1)
+			}
 			if before != nil {
 				st.tryAgain(before)
 				before = nil
 			}
 		}
 		if st.reuse() {
+			st.serverCounters().Sessions.Add(1)
 			if st.Time.Connected == 0 {
 				st.Time.Connected = st.R.Now()
 			}
@@ -295,7 +300,6 @@ func (st *Stream) assigned(s *server.Server) {
 	st.slot = true
 	st.Time.Queued = st.R.Now()
 	s.LastUsed.Store(st.R.Now())
-	s.Counters[st.R.Index].Sessions.Add(1)
 	st.BE.BE.LastUsed.Store(st.R.Now())
 }
 
@@ -414,6 +418,9 @@ func (st *Stream) dial() error {
 		c.sni = set.TLS.Name(st)
 	}
 	st.last = c
+	st.serverCounters().Sessions.Add(1)
+	st.serverCounters().Connects.Add(1)
+	st.BE.BE.Counters[r.Index].Connects.Add(1)
 	if err := Dial(r, &c.FD, c, to, set.Source); err != nil {
 		return err
 	}
@@ -436,8 +443,6 @@ func (st *Stream) dial() error {
 		c.abandon()
 		return err
 	}
-	st.serverCounters().Connects.Add(1)
-	st.BE.BE.Counters[r.Index].Connects.Add(1)
 	switch {
 	case c.mux != nil:
 		c.mux.connecting = false

@@ -32,10 +32,6 @@ func (st *Stream) finish() {
 			sc := &st.Srv.Counters[i]
 			sc.BytesIn.Add(st.BytesIn)
 			sc.BytesOut.Add(st.BytesOut)
-			sc.Requests.Add(1)
-			if be.Mode == HTTP && st.HasResponse && st.Time.Response != 0 {
-				countStatus(&sc.Status, st.Status)
-			}
 			if st.Time.Connected != 0 {
 				t := &st.Time
 				q, c, total := ms(t.Queued-t.Request), ms(t.Connected-t.Queued), ms(t.End-t.Begin)

@@ -316,6 +316,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 	for {
 		if l.s.HasHead() {
 			if st.Res.Status < 200 {
+				st.answered()
 				if !st.interim() {
 					return false, false
 				}
@@ -325,6 +326,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 			if st.Req.Upgrade != nil && st.Res.Status < 300 {
 				st.webSocketAccepted()
 			}
+			st.answered()
 			st.Time.Response = st.R.Now()
 			st.HasResponse = true
 			st.noteUser()

@@ -266,6 +266,7 @@ func (st *Stream) readRequest() bool {
 					status, st.ErrText = he.Status, he.Reason
 				}
 				fe.FE.Counters[st.R.Index].ReqErrors.Add(1)
+				fe.FE.Counters[st.R.Index].Requests.Add(1)
 				st.ReqLine = append(st.ReqLine[:0], "<BADREQ>"...)
 				st.fail(status, 'P', 'R')
 				return false
@@ -629,6 +630,7 @@ func (st *Stream) readResponse() (ok, again bool) {
 			}
 			if n > 0 {
 				up.in.r += n
+				st.answered()
 				if st.Res.Status < 200 && st.Res.Status != 101 {
 					if !st.interim() {
 						return false, false
@@ -677,6 +679,14 @@ func (st *Stream) readResponse() (ok, again bool) {
 	}
 }
 
+// answered counts a response head of the server, be it interim, by the status that
+// it had before rules.
+func (st *Stream) answered() {
+	c := st.serverCounters()
+	c.Requests.Add(1)
+	countStatus(&c.Status, st.Res.Status)
+}
+
 // badAnswer ends an exchange whose response did not come, or is none.
 func (st *Stream) badAnswer(status int, cause byte) {
 	st.serverCounters().RespErrors.Add(1)
@@ -716,6 +726,12 @@ func (st *Stream) clientLeft(state byte) {
 	if st.Srv != nil {
 		st.serverCounters().ClientAborts.Add(1)
 	}
+}
+
+// serverLeft counts that the server broke a transfer off.
+func (st *Stream) serverLeft() {
+	st.serverCounters().ServerAborts.Add(1)
+	st.BE.BE.Counters[st.R.Index].ServerAborts.Add(1)
 }
 
 // awaitServer parks until the server says something. It watches the client
@@ -914,6 +930,7 @@ func (st *Stream) failForward(rerr, werr error) {
 		st.failWrite(werr)
 	case rerr == reactor.ErrTimeout:
 		st.end('s', 'D')
+		st.serverLeft()
 	case rerr == reactor.ErrKilled:
 	default:
 		var he *http1.Error
@@ -922,9 +939,10 @@ func (st *Stream) failForward(rerr, werr error) {
 			st.end('P', 'D')
 		} else {
 			st.end('S', 'D')
+			st.serverLeft()
 		}
-		st.serverCounters().ServerAborts.Add(1)
-		st.BE.BE.Counters[st.R.Index].ServerAborts.Add(1)
+		st.serverCounters().RespErrors.Add(1)
+		st.BE.BE.Counters[st.R.Index].RespErrors.Add(1)
 	}
 }
 

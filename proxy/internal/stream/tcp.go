@@ -110,14 +110,27 @@ func (st *Stream) tunnel(fromServer *input) {
 			if st.BE.Timeouts.Tunnel > 0 && !st.half {
 				tside = 'c' // it is over for both sides: which coroutine was told first means nothing
 			}
-			st.end(tside, 'D')
+			st.broken(tside)
 		case reactor.ErrKilled, reactor.ErrClosed:
 		default:
-			st.end(side, 'D')
+			st.broken(side)
 		}
 	}
 	if st.FE.Mode == HTTP && st.Term.Cause == 0 && st.firstEnd != 0 {
 		st.end(st.firstEnd, 'D') // an upgraded connection is ended by who closes first
+	}
+}
+
+// broken ends a tunnel that one side broke off, and counts that.
+func (st *Stream) broken(side byte) {
+	if st.Term.Cause != 0 {
+		return
+	}
+	st.end(side, 'D')
+	if side == 'C' || side == 'c' {
+		st.clientLeft('D')
+	} else {
+		st.serverLeft()
 	}
 }
 
