@@ -12,6 +12,7 @@ const BigBuffer = 256 << 10
 type pool[T any] struct {
 	free []T
 	low  int
+	lent int
 }
 
 func (p *pool[T]) get() (t T, ok bool) {
@@ -47,6 +48,7 @@ func (p *pool[T]) trim() []T {
 // Buffer gives a buffer of the configured size ([Options.BufSize]). Its contents
 // are undefined.
 func (r *Reactor) Buffer() []byte {
+	r.bufs.lent++
 	if b, ok := r.bufs.get(); ok {
 		return b
 	}
@@ -56,12 +58,14 @@ func (r *Reactor) Buffer() []byte {
 // Release gives a buffer of [Reactor.Buffer] back.
 func (r *Reactor) Release(b []byte) {
 	if cap(b) == r.bufSize {
+		r.bufs.lent--
 		r.bufs.put(b[:r.bufSize])
 	}
 }
 
 // Big gives a buffer of [BigBuffer] bytes.
 func (r *Reactor) Big() []byte {
+	r.bigs.lent++
 	if b, ok := r.bigs.get(); ok {
 		return b
 	}
@@ -69,7 +73,14 @@ func (r *Reactor) Big() []byte {
 }
 
 // ReleaseBig gives a buffer of [Reactor.Big] back.
-func (r *Reactor) ReleaseBig(b []byte) { r.bigs.put(b[:BigBuffer]) }
+func (r *Reactor) ReleaseBig(b []byte) {
+	r.bigs.lent--
+	r.bigs.put(b[:BigBuffer])
+}
+
+// Lent is how many buffers and pipes are not in the pools: with whoever uses them,
+// or lost.
+func (r *Reactor) Lent() int { return r.bufs.lent + r.bigs.lent + r.pipes.lent }
 
 // trimPeriod is how often, in nanoseconds, the pools give back what was of no
 // use since the last time.

@@ -34,7 +34,9 @@ func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr erro
 		}
 		p = &pipe{r: pr, w: pw}
 	}
+	r.pipes.lent++
 	defer func() {
+		r.pipes.lent--
 		if p.n == 0 {
 			r.pipes.put(p)
 		} else {

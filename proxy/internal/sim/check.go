@@ -134,6 +134,9 @@ func (w *World) checkEnd() {
 		if n := r.Coroutines(); n != 0 {
 			w.failf("reactor %d at the end: %d coroutines", i, n)
 		}
+		if n := r.Lent(); n != 0 {
+			w.failf("reactor %d at the end: %d buffers and pipes are not given back", i, n)
+		}
 		if n := r.Timers(); n != 1 { // its own
 			w.failf("reactor %d at the end: %d timers", i, n)
 		}
