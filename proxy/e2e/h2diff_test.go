@@ -173,7 +173,7 @@ var h2decisions = map[string]string{
 	"port":      "CONNECT needs a port (RFC 9110 9.3.6)",
 	"tunnel":    "a 2xx to CONNECT has no content-length (RFC 9110 9.3.6), and a tunnel lasts until both sides have ended it",
 	"websocket": "the key is random, and 2.6 writes its name in capitals",
-	"other":     "an extended CONNECT for what is no WebSocket is answered with 501 (RFC 9220 3); 2.6 says 500",
+	"other":     "2.6 says 500 to an extended CONNECT that ends at once; forebay passes it on",
 	"order":     "2.6 adds transfer-encoding after connection",
 	"204":       "a 204 has no content-length (RFC 9110 8.6)",
 	"fields":    "te and host are fields of requests, and not passed on with responses",

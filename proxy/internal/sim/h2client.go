@@ -84,7 +84,7 @@ func (c *h2client) invent() *truth {
 	rnd := c.rnd
 	t := c.w.invent(rnd)
 	t.h2, t.keep = true, true
-	t.webSocket = t.upgrade
+	t.webSocket = t.upgrade && rnd.IntN(2) == 0
 	if !c.w.calm && rnd.IntN(25) == 0 {
 		t.bad, t.upgrade, t.webSocket = true, false, false
 	}
@@ -195,7 +195,7 @@ func (c *h2client) start(t *truth) {
 	s.t = t
 	var h []hpack.HeaderField
 	if t.upgrade {
-		h = c.fields(":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", t.path(), ":authority", "sim")
+		h = c.fields(":method", "CONNECT", ":protocol", t.upgradesTo(), ":scheme", "http", ":path", t.path(), ":authority", "sim")
 		s.body = content(t.id, saltUp, t.upLen)
 		s.hold = true
 	} else {

@@ -198,8 +198,8 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 	s.nonce = a.nonce
 	f := h.fields
 	method, protocol := t.method, ""
-	if t.webSocket {
-		method, protocol = "CONNECT", "websocket"
+	if s.upgrade = t.webSocket || t.upgrade && f[":protocol"] != "" && c.mine.connect; s.upgrade {
+		method, protocol = "CONNECT", t.upgradesTo()
 	}
 	switch {
 	case f[":method"] != method, f[":protocol"] != protocol, f[":path"] != t.path(), f[":scheme"] != "http":
@@ -248,7 +248,7 @@ func (c *h2originConn) head(s *strand, h *head, isNew bool) error {
 		c.refuse(s)
 		return nil
 	}
-	if t.webSocket {
+	if s.upgrade {
 		c.answerSoon(s)
 	}
 	return nil
@@ -259,7 +259,7 @@ func (c *h2originConn) data(s *strand, p []byte) error {
 		return nil
 	}
 	t, salt, most := s.t, saltRequest, s.t.bodyLen
-	if t.webSocket {
+	if s.upgrade {
 		salt, most = saltUp, t.upLen
 	}
 	if err := verify(p, t.id, salt, s.got); err != nil {
@@ -277,7 +277,7 @@ func (c *h2originConn) end(s *strand) error {
 	if s.nonce == 0 {
 		return nil
 	}
-	if t.webSocket {
+	if s.upgrade {
 		if c.w.calm && s.tunnel && s.got < t.upLen {
 			return fmt.Errorf("tunnel %d: %d of %d bytes although nothing went wrong", t.id, s.got, t.upLen)
 		}
@@ -326,7 +326,7 @@ func (c *h2originConn) answerSoon(s *strand) {
 func (c *h2originConn) answer(s *strand) {
 	t, rnd := s.t, c.rnd
 	a := t.try(s.nonce)
-	if t.webSocket && rnd.IntN(3) > 0 {
+	if s.upgrade && rnd.IntN(3) > 0 {
 		s.tunnel = true
 		s.heads = append(s.heads, c.fields(":status", "200", "x-id", strconv.Itoa(t.id), "x-nonce", strconv.Itoa(s.nonce)))
 		s.body, s.fin = content(t.id, saltDown, t.downLen), true
@@ -335,7 +335,7 @@ func (c *h2originConn) answer(s *strand) {
 			s.heads = append(s.heads, c.fields(":status", "103", "link", "</x>"))
 		}
 		status := []int{200, 200, 200, 200, 201, 404, 500, 204, 304}[rnd.IntN(9)]
-		if t.webSocket {
+		if s.upgrade {
 			status = 404
 		}
 		if c.mean && rnd.IntN(60) == 0 {

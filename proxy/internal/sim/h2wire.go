@@ -107,6 +107,7 @@ type strand struct {
 	got     int
 	gotEnd  bool
 	trailer string
+	upgrade bool // was asked for
 	tunnel  bool
 
 	dead    bool // reset by one of the sides, or refused

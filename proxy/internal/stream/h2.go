@@ -253,18 +253,21 @@ func (st *Stream) pumpH2(b *body, k *sink, rto int64) (rerr, werr error) {
 // sendRequestH2 is the phase "send" to a server that speaks HTTP/2.
 func (st *Stream) sendRequestH2() (again, ok bool) {
 	up := st.up
-	if st.Req.Upgrade != nil && !st.webSocket() {
-		st.Req.Upgrade = nil // HTTP/2 has no other upgrades
+	if st.Req.Upgrade != nil {
+		st.Req.Upgrade = st.upgradesTo()
 	}
 	if st.Req.Upgrade != nil && !st.awaitConnect(up) {
-		if up.mux.Draining() && st.Term.Cause == 0 {
+		switch {
+		case st.Term.Cause != 0:
+			return false, false
+		case up.mux.Draining():
 			return st.elsewhere() // the server closes: another connection may do
-		}
-		if st.Term.Cause == 0 {
-			st.ErrText = "the server does not take WebSockets over HTTP/2"
+		case st.extended || st.webSocket():
+			st.ErrText = "the server takes no extended CONNECT"
 			st.fail(502, 'S', 'H')
+			return false, false
 		}
-		return false, false
+		st.Req.Upgrade = nil // the client is served without
 	}
 	whole := st.Req.Framing == message.NoBody && st.Req.Upgrade == nil
 	st.Res.Reset()
@@ -324,7 +327,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 				continue
 			}
 			if st.Req.Upgrade != nil && st.Res.Status < 300 {
-				st.webSocketAccepted()
+				st.upgradeAccepted()
 			}
 			st.answered()
 			st.Time.Response = st.R.Now()

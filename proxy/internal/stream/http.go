@@ -199,8 +199,8 @@ func (st *Stream) serve() (keep bool) {
 		switch {
 		case st.client.on() && st.client.s.Err() != nil:
 			st.clientLeft('R') // rules have seen it, and it is logged: the server is spared
-		case st.extended && !st.webSocket():
-			st.ErrText = "extended CONNECT for something else than a WebSocket"
+		case st.extended && (http1.HasElement(st.Req.Upgrade, "h2c") || http1.HasElement(st.Req.Upgrade, "h2")):
+			st.ErrText = "extended CONNECT for HTTP/2" // which HTTP/1 does not ask a server for either
 			st.fail(501, 'P', 'R')
 		default:
 			keep = st.proxy()
@@ -699,7 +699,7 @@ func (st *Stream) badUpgrade() error {
 	switch {
 	case len(st.Req.Upgrade) == 0:
 		return errNotAsked // a tunnel would carry the client's next requests past the rules
-	case st.extended && !st.webSocketAgreed():
+	case st.extended && !st.upgradeAgreed():
 		return errNotAgreed
 	}
 	return nil
@@ -707,7 +707,7 @@ func (st *Stream) badUpgrade() error {
 
 var (
 	errNotAsked  = &http1.Error{Status: 502, Reason: "101 without an upgrade in the request"}
-	errNotAgreed = &http1.Error{Status: 502, Reason: "101 that does not accept the key of the WebSocket"}
+	errNotAgreed = &http1.Error{Status: 502, Reason: "101 to another protocol, or to another key of a WebSocket"}
 )
 
 var errClientLeft = errors.New("the client left")

@@ -255,8 +255,8 @@ func TestWebSocketRefused(t *testing.T) {
 			t.Errorf("%v", f)
 		}
 	})
-	t.Run("for something else", func(t *testing.T) {
-		for _, protocol := range []string{"h2c", "connect-udp"} {
+	t.Run("for HTTP/2", func(t *testing.T) {
+		for _, protocol := range []string{"h2c", "h2"} {
 			for _, to := range [][]bedOption{{webSockets}, {webSockets, toH2}} {
 				b := newBed(t, stream.HTTP, []string{origin(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") })}, to...)
 				h := dialH2(t, b.addr)
@@ -281,6 +281,129 @@ func TestWebSocketRefused(t *testing.T) {
 			t.Errorf("%v", f)
 		}
 	})
+}
+
+// Other upgrades go through as well, as extended CONNECTs where HTTP/2 is spoken;
+// a server that has none serves HTTP/1 without.
+func TestUpgrade(t *testing.T) {
+	oldServer := func(t *testing.T) string {
+		return tcptest.Serve(t, func(c net.Conn) {
+			r := bufio.NewReader(c)
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			name := req.Header.Get("Upgrade")
+			if name == "wrong" {
+				name = "right"
+			}
+			if req.Method != "GET" || req.Header.Get("Sec-Websocket-Key") != "" || name == "" {
+				fmt.Fprintf(c, "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\nX-Why: %s %v\r\n\r\n", req.Method, req.Header)
+				return
+			}
+			fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: %s\r\n\r\n", name)
+			io.Copy(c, r)
+		})
+	}
+	newServer := func(connect bool) func(t *testing.T) string {
+		return func(t *testing.T) string {
+			return tcptest.Serve(t, func(c net.Conn) {
+				io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+				h := newRawH2(t, c)
+				if connect {
+					h.WriteSettings(http2.Setting{ID: 8, Val: 1})
+				} else {
+					h.WriteSettings()
+				}
+				for {
+					switch f, _ := h.ReadFrame(); f := f.(type) {
+					case nil:
+						return
+					case *http2.SettingsFrame:
+						if !f.IsAck() {
+							h.WriteSettingsAck()
+						}
+					case *http2.MetaHeadersFrame:
+						h.headers(f.StreamID, f.StreamEnded(), ":status", "200", "x-asked", strings.TrimSpace(field(f, ":method")+" "+field(f, ":protocol")+field(f, "upgrade")), "sec-websocket-accept", "another's")
+					case *http2.DataFrame:
+						h.WriteData(f.StreamID, f.StreamEnded(), f.Data())
+					}
+				}
+			})
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		server  func(t *testing.T) string
+		h2      bool   // of the server
+		upgrade string // of a client of HTTP/1
+		to      string // what comes of it, "": nothing
+		status  string // of a client of HTTP/2
+		asked   string // of a server of HTTP/2
+	}{
+		{"h1", oldServer, false, "echo", "echo", "200", ""},
+		{"h1, another", oldServer, false, "wrong", "right", "502", ""},
+		{"h2", newServer(true), true, "echo", "echo", "200", "CONNECT echo"},
+		{"h2, several", newServer(true), true, "echo , foo", "echo", "", "CONNECT echo"},
+		{"h2, a WebSocket among them", newServer(true), true, "foo, WebSocket", "websocket", "", "CONNECT websocket"},
+		{"h2, no token", newServer(true), true, "foo/1.0", "", "", "GET"},
+		{"h2, not announced", newServer(false), true, "echo", "", "502", "GET"},
+	} {
+		options := []bedOption{webSockets}
+		if c.h2 {
+			options = append(options, toH2)
+		}
+		t.Run("h1 to "+c.name, func(t *testing.T) {
+			conn := newBed(t, stream.HTTP, []string{c.server(t)}, options...).dial()
+			fmt.Fprintf(conn, "GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: %s\r\n", c.upgrade)
+			if strings.Contains(c.upgrade, "WebSocket") {
+				io.WriteString(conn, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+			}
+			io.WriteString(conn, "\r\n")
+			r := bufio.NewReader(conn)
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.Header.Get("X-Asked") != c.asked {
+				t.Errorf("the server was asked for %q", res.Header.Get("X-Asked"))
+			}
+			if c.to == "" {
+				if res.StatusCode != 200 || res.Header.Get("Upgrade") != "" {
+					t.Errorf("%v", res)
+				}
+				return
+			}
+			if res.StatusCode != 101 || res.Header.Get("Upgrade") != c.to {
+				t.Fatalf("%v", res)
+			}
+			if a := res.Header.Values("Sec-Websocket-Accept"); c.to == "websocket" && (len(a) != 1 || a[0] != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") || c.to != "websocket" && len(a) > 0 {
+				t.Errorf("%q", a)
+			}
+			fmt.Fprint(conn, "hello")
+			buf := make([]byte, 5)
+			if _, err := io.ReadFull(r, buf); err != nil || string(buf) != "hello" {
+				t.Errorf("%q %v", buf, err)
+			}
+		})
+		if c.status == "" {
+			continue
+		}
+		t.Run("h2 to "+c.name, func(t *testing.T) {
+			h := dialH2(t, newBed(t, stream.HTTP, []string{c.server(t)}, options...).addr)
+			h.headers(1, false, ":method", "CONNECT", ":protocol", c.upgrade, ":scheme", "http", ":path", "/chat", ":authority", "h")
+			f := h.next()
+			if field(f, ":status") != c.status {
+				t.Fatalf("%v", f)
+			}
+			if c.status == "200" {
+				h.WriteData(1, false, []byte("hello"))
+				if d, ok := h.next().(*http2.DataFrame); !ok || string(d.Data()) != "hello" {
+					t.Errorf("%v", d)
+				}
+			}
+		})
+	}
 }
 
 // What a server of HTTP/1 says to a key that we made up must be the answer to it.
