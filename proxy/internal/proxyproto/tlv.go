@@ -76,6 +76,10 @@ func checkTLVs(header, tlvs []byte) error {
 			if len(value) > maxAuthority {
 				return errBadHeader
 			}
+		case typeSSL:
+			if len(value) < sslHead || !wellFormed(value[sslHead:]) {
+				return errBadHeader
+			}
 		case typeUniqueID:
 			if len(value) > maxUniqueID {
 				return errBadHeader
