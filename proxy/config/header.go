@@ -55,8 +55,8 @@ func (e *evaluator) checkName(b *Block) {
 		}
 		return
 	}
-	bad := ValidName(b.Name)
-	if bad == 0 {
+	bad, ok := ValidName(b.Name)
+	if ok {
 		return
 	}
 	if b.Kind == "ring" {

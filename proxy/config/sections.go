@@ -25,15 +25,15 @@ func isProxy(kind string) bool {
 	return kind == "frontend" || kind == "backend" || kind == "listen" || kind == "defaults"
 }
 
-// ValidName returns the first character that may not be part of the name of a proxy or of another named object
-// (manual chapter 4: letters, digits, '-', '_', '.' and ':'), or 0 when the name is good.
-func ValidName(name string) rune {
+// ValidName tells whether a text may be the name of a proxy or of another named object (manual chapter 4: letters,
+// digits, '-', '_', '.' and ':'). If not, bad is the first character that may not be part of one.
+func ValidName(name string) (bad rune, ok bool) {
 	for _, c := range name {
 		if c > 127 || !isNameChar(byte(c)) && !strings.ContainsRune("-_.:", c) {
-			return c
+			return c, false
 		}
 	}
-	return 0
+	return 0, true
 }
 
 // header takes the words of a section's first line apart, without judging them.

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
 )
 
 // Line reads and writes the lines of one kind. Several patterns are alternatives, tried in order. After the pattern come
@@ -302,6 +304,19 @@ func (l *Line) describe(a *pattern, obj map[string]any) string {
 	return strings.TrimSpace("\"" + a.source + "\"")
 }
 
+// checkName holds the name of an object to what the proxy takes for one, in its configuration and in its commands. A name
+// with variables of the environment is judged by the proxy, which knows their values.
+func (p *Property) checkName(v any) error {
+	name, _ := v.(string)
+	if !p.Named || strings.Contains(name, "$") {
+		return nil
+	}
+	if bad, ok := config.ValidName(name); !ok {
+		return &FieldError{p.Name, fmt.Sprintf("has the character %q, which is not permitted in names", bad)}
+	}
+	return nil
+}
+
 // verify reads the words back: what does not come out as it went in would have meant something else in the file.
 func (l *Line) verify(obj map[string]any, words []string) error {
 	back, ok := l.decode(words)
@@ -312,6 +327,9 @@ func (l *Line) verify(obj map[string]any, words []string) error {
 		want, got := obj[p.Name], any(nil)
 		if ok {
 			got = back[p.Name]
+		}
+		if err := p.checkName(want); err != nil {
+			return err
 		}
 		if absent(want) && absent(got) {
 			continue

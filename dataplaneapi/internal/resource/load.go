@@ -17,6 +17,7 @@ type Property struct {
 	Enum     []string
 	Duration bool
 	Size     bool
+	Named    bool // it names an object of the configuration: see config.ValidName
 	Unit     string
 	Words    map[string]string // value → how it is spelt in the file, where that differs
 	Many     bool              // one line (or one option) for each item of the array
@@ -214,6 +215,7 @@ func (api *API) property(name string, n *yaml.Node) (*Property, error) {
 		Enum       []string          `yaml:"enum"`
 		Duration   bool              `yaml:"x-duration"`
 		Size       bool              `yaml:"x-size"`
+		Named      bool              `yaml:"x-name"`
 		Unit       string            `yaml:"x-default-unit"`
 		At         yaml.Node         `yaml:"at"`
 		Negated    string            `yaml:"negated"`
@@ -230,7 +232,7 @@ func (api *API) property(name string, n *yaml.Node) (*Property, error) {
 	if err := n.Decode(&d); err != nil {
 		return nil, err
 	}
-	p := &Property{Name: name, Type: d.Type, Enum: d.Enum, Duration: d.Duration, Size: d.Size, Unit: d.Unit, Words: d.Words,
+	p := &Property{Name: name, Type: d.Type, Enum: d.Enum, Duration: d.Duration, Size: d.Size, Named: d.Named, Unit: d.Unit, Words: d.Words,
 		Many: d.Many, Implies: d.Implies, Means: d.Means, Required: d.Required, options: d.Options}
 	if err := n.Decode(&p.Schema); err != nil {
 		return nil, err

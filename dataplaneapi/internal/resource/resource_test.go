@@ -186,6 +186,12 @@ func TestRefused(t *testing.T) {
 		{"log_target", `{"address":"1.2.3.4"}`, "facility"},
 		{"log_target", `{"global":true,"address":"1.2.3.4"}`, "address"},
 		{"server", `{"name":"s","port":80}`, "address"},
+		{"server", `{"name":"s\u0000x","address":"127.0.0.1"}`, "name"},
+		{"server", `{"name":"\u0000","address":"127.0.0.1"}`, "name"},
+		{"server", `{"name":"a/b","address":"127.0.0.1"}`, "name"},
+		{"server", `{"name":"\u00e4","address":"127.0.0.1"}`, "name"},
+		{"server_template", `{"prefix":"s\u0000","num_or_range":"1-3","fqdn":"a.example"}`, "prefix"},
+		{"acl", `{"acl_name":"a\u0000;","criterion":"path","value":"/"}`, "acl_name"},
 	} {
 		_, err := a.ByName[c.resource].line.encode(parse(t, c.json), nil)
 		fe, ok := err.(*FieldError)

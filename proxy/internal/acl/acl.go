@@ -145,7 +145,7 @@ func aclLine(c *conf.Ctx) error {
 	if strings.EqualFold(name, "or") {
 		return fmt.Errorf("acl name '%s' will never match. 'or' is used to express a logical disjunction within a condition.", name)
 	}
-	if r := config.ValidName(name); r != 0 {
+	if r, ok := config.ValidName(name); !ok {
 		return fmt.Errorf("character '%c' is not permitted in acl name '%s'.", r, name)
 	}
 	if len(c.Args) == 1 {

@@ -81,7 +81,7 @@ func (l *Loading) inherit(b *config.Block) *defaults {
 		l.Alert(b.Pos, "defaults section '%s' not found for %s '%s'.", b.From, b.Kind, b.Name)
 		return &defaults{Proxy: builtin()}
 	}
-	if c := config.ValidName(b.From); c != 0 {
+	if c, ok := config.ValidName(b.From); !ok {
 		l.Alert(b.Pos, "character '%c' is not permitted in defaults section name '%s' when designated by its name (section found at %s).", c, b.From, found.Pos)
 	}
 	found.explicit = true

@@ -62,7 +62,7 @@ func serverLine(c *Ctx) error {
 		return say("'server' expects <name> and <addr>[:<port>] as arguments.")
 	}
 	name := c.Args[0]
-	if bad := config.ValidName(name); bad != 0 {
+	if bad, ok := config.ValidName(name); !ok {
 		return say("character '%c' is not permitted in server name '%s'.", bad, name)
 	}
 	set, err := c.server(name, c.Args[1:], false)
@@ -77,7 +77,7 @@ func serverTemplate(c *Ctx) error {
 		return say("'server-template' expects <prefix> <nb | range> <addr>[:<port>] as arguments.")
 	}
 	prefix, count := c.Args[0], c.Args[1]
-	if bad := config.ValidName(prefix); bad != 0 {
+	if bad, ok := config.ValidName(prefix); !ok {
 		return say("character '%c' is not permitted in server-template prefix '%s'.", bad, prefix)
 	}
 	low, high, ok := templateRange(count)

@@ -20,6 +20,15 @@ func init() {
 	})
 }
 
+// A name is one that the configuration would take, to its end.
+func TestAddServerName(t *testing.T) {
+	w := newBed(t, 1)
+	for _, c := range []struct{ name, bad string }{{"a/b", "/"}, {"a$", "$"}, {"ä", "ä"}, {"\x00", "\x00"}, {"a\x00", "\x00"}, {"a\x00b/c", "\x00"}, {"a\xff", "\ufffd"}} {
+		expect(t, w, "add server app/"+c.name+" 127.0.0.1:80", "character '"+c.bad+"' is not permitted in server name '"+c.name+"'.\n\n")
+	}
+	expect(t, w, "add server app/A-1_b.c:d 127.0.0.1:80", "New server registered.\n\n")
+}
+
 // A server goes into the configuration that is in force when it is added, not
 // into the one that was when the command came.
 func TestAddServerWhileApplied(t *testing.T) {

@@ -32,7 +32,7 @@ func addServer(c *Conn, args []string) error {
 	if err != nil {
 		return err
 	}
-	if bad := config.ValidName(name); bad != 0 {
+	if bad, ok := config.ValidName(name); !ok {
 		return Errorf("character '%c' is not permitted in server name '%s'.\n", bad, name)
 	}
 	if p.BE.Server(name) != nil {
