@@ -363,6 +363,52 @@ func TestRenewal(t *testing.T) {
 	t.Logf("%d handshakes, %d certificates", n.Load(), seen)
 }
 
+// A client that is not let in is told why, whatever the handshake was sealed with;
+// so is one that asks for a name with a dot at its end.
+func TestAlerts(t *testing.T) {
+	openssl := tool(t, "openssl")
+	ca, other := certtest.NewCA(t, "ca"), certtest.NewCA(t, "other")
+	revoked := ca.Issue(t, "revoked", certtest.Client())
+	dir := scratch(t)
+	for name, data := range map[string][]byte{
+		"site.pem": ca.Issue(t, "site", certtest.Names("localhost")).PEM(t), "ca.pem": ca.CertPEM(), "crl.pem": ca.CRL(t, revoked), "revoked.pem": revoked.PEM(t),
+		"good.pem": ca.Issue(t, "good", certtest.Client()).PEM(t), "expired.pem": ca.Issue(t, "expired", certtest.Client(), certtest.Expired()).PEM(t),
+		"early.pem": ca.Issue(t, "early", certtest.Client(), certtest.NotYet()).PEM(t), "stranger.pem": other.Issue(t, "stranger", certtest.Client()).PEM(t),
+	} {
+		certtest.Write(t, dir, name, data)
+	}
+	strict, open := address(t), address(t)
+	serveIn(t, forebay, dir, preface+fmt.Sprintf(`
+frontend strict
+    bind %s ssl crt @DIR@/site.pem ca-file @DIR@/ca.pem crl-file @DIR@/crl.pem verify required
+    http-request return status 200
+
+frontend open
+    bind %s ssl crt @DIR@/site.pem
+    http-request return status 200
+`, strict, open))
+	say := func(t *testing.T, addr, flags string) string {
+		// The answer, or the alert, ends it.
+		return sh(t, fmt.Sprintf("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | %s s_client -ign_eof -connect %s %s 2>&1 || true", openssl, addr, flags))
+	}
+	for _, how := range []string{
+		"-tls1_3 -ciphersuites TLS_AES_128_GCM_SHA256", "-tls1_3 -ciphersuites TLS_AES_256_GCM_SHA384", "-tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256", "-tls1_2",
+	} {
+		for who, want := range map[string]string{
+			"good": "HTTP/1.1 200", "revoked": "alert certificate revoked", "expired": "alert certificate expired", "early": "alert bad certificate", "stranger": "alert unknown ca",
+		} {
+			if out := say(t, strict, fmt.Sprintf("%s -cert %s/%s.pem", how, dir, who)); !strings.Contains(out, want) {
+				t.Errorf("%s, %s: not %q:\n%s", how, who, want, out)
+			}
+		}
+		for name, want := range map[string]string{"localhost": "HTTP/1.1 200", "localhost.": "unrecognized name", "elsewhere.": "unrecognized name"} {
+			if out := say(t, open, how+" -servername "+name); !strings.Contains(out, want) {
+				t.Errorf("%s, %s: not %q:\n%s", how, name, want, out)
+			}
+		}
+	}
+}
+
 // Servers over TLS: verification by CA and name, client certificates, SNI.
 func TestServersOverTLS(t *testing.T) {
 	ca, other := certtest.NewCA(t, "ca"), certtest.NewCA(t, "other")

@@ -1,10 +1,12 @@
 package ssl
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -439,7 +441,7 @@ func (b *Bind) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	c := s.config(form)
 	if s.plan.client != nil || b.keyLog {
-		c = s.plan.personal(c, info)
+		c = s.plan.personal(c, info, transport.Of(hello.Conn))
 	}
 	return c, nil
 }
@@ -450,13 +452,24 @@ func overlap(a, b []string) bool {
 
 // personal gives the configuration of one connection, where results must find
 // their way to info.
-func (pl *plan) personal(c *tls.Config, info *Info) *tls.Config {
+func (pl *plan) personal(c *tls.Config, info *Info, t *transport.TLS) *tls.Config {
 	c = c.Clone()
 	if pl.bind.keyLog {
 		c.KeyLogWriter = info
 	}
 	if pl.client != nil {
-		c.VerifyConnection = func(s tls.ConnectionState) error { return pl.client.verify(&s, info, time.Now()) }
+		said := &sealing{}
+		if pl.bind.keyLog {
+			said.info = info
+		}
+		c.KeyLogWriter = said
+		c.VerifyConnection = func(s tls.ConnectionState) error {
+			err := pl.client.verify(&s, info, time.Now())
+			if v, refused := err.(*VerifyError); refused && t != nil {
+				t.Refuse(alertOf(v.Code), &s, said.secret)
+			}
+			return err
+		}
 	}
 	if wrap, unwrap := c.WrapSession, c.UnwrapSession; wrap != nil {
 		c.WrapSession = func(s tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
@@ -477,6 +490,24 @@ func (pl *plan) personal(c *tls.Config, info *Info) *tls.Config {
 		}
 	}
 	return c
+}
+
+// sealing keeps the secret that the alert for a client of TLS 1.3 is sealed with.
+type sealing struct {
+	info   *Info // wants all lines of the key log too, or nil
+	secret []byte
+}
+
+// Write takes a line of the key log.
+func (s *sealing) Write(line []byte) (int, error) {
+	if rest, is := bytes.CutPrefix(line, []byte("SERVER_TRAFFIC_SECRET_0 ")); is {
+		_, text, _ := bytes.Cut(bytes.TrimSpace(rest), []byte(" ")) // behind the client's random number
+		s.secret, _ = hex.DecodeString(string(text))
+	}
+	if s.info != nil {
+		return s.info.Write(line)
+	}
+	return len(line), nil
 }
 
 // identify gives what a session keeps to be identified with when it is resumed:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/certs"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/transport"
 )
 
 // clients verifies certificates of clients (manual 5.1, "verify").
@@ -133,4 +134,24 @@ func (i *Info) restore(extra [][]byte) {
 			i.session = b[1:]
 		}
 	}
+}
+
+// alertOf is the alert that OpenSSL sends for an error of the verification
+// (SSL_CTX_set_verify(3), "X509_V_ERR_…").
+func alertOf(code int) transport.Alert {
+	switch code {
+	case certs.Expired, certs.CRLExpired:
+		return transport.CertificateExpired
+	case certs.Revoked:
+		return transport.CertificateRevoked
+	case certs.NoIssuer, certs.NoCRL, certs.SelfSigned, certs.SelfSignedInChain, certs.NoLocalIssuer, certs.NoLeafIssuer, certs.ChainTooLong, certs.PathTooLong, certs.InvalidCA:
+		return transport.UnknownCA
+	case certs.BadSignature, certs.BadCRLSignature:
+		return transport.DecryptError
+	case certs.BadPurpose:
+		return transport.UnsupportedCertificate
+	case certs.NotYetValid, certs.CRLNotYetValid, keyTooSmall:
+		return transport.BadCertificate
+	}
+	return transport.CertificateUnknown
 }

@@ -260,6 +260,8 @@ type wire struct {
 	deadline  int64
 	hello     []byte
 	capturing uint8
+	begun     bool     // something was read
+	refusal   *refusal // of the handshake; nil: as crypto/tls says it
 }
 
 const (
@@ -273,6 +275,13 @@ func (w *wire) Read(p []byte) (int, error) {
 	for {
 		n, err := w.c.FD.TryRead(p)
 		if n > 0 {
+			if !w.begun {
+				w.begun = true
+				if w.c.TLS.server && dotted(p[:n]) {
+					// crypto/tls takes no name with a dot at its end (RFC 6066 3).
+					w.refusal = &refusal{instead: DecodeError, alert: UnrecognizedName}
+				}
+			}
 			if t := w.c.TLS; w.parks && t.Capture > 0 {
 				w.capture(p[:n])
 			} else if w.parks && t.secrets != nil && !t.server {
@@ -319,6 +328,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	}
 	if t := w.c.TLS; w.parks && t.secrets != nil && t.server {
 		t.secrets.keepHello(p)
+	}
+	if w.parks && w.refusal != nil {
+		p = w.refusal.rewrite(p)
 	}
 	if len(w.out) == 0 && !w.gather {
 		n, err := w.c.FD.TryWrite(p, w.flags)
