@@ -19,6 +19,8 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/master"
 	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
 	"github.com/forebay-lb/forebay/proxy/internal/worker"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
+	"golang.org/x/sys/unix"
 )
 
 // asProgram makes the test binary behave as the program, so that the tests need
@@ -31,7 +33,16 @@ const (
 	readyWithin = "FOREBAY_TEST_READY" // for master.ReadyTimeout
 )
 
+// oldKernel names what the kernel shall lack for the program.
+const oldKernel = "FOREBAY_TEST_LACKS"
+
 func TestMain(m *testing.M) {
+	switch os.Getenv(oldKernel) {
+	case "landlock":
+		workertest.OldKernel(unix.SYS_LANDLOCK_CREATE_RULESET)
+	case "seccomp":
+		workertest.OldKernel(unix.SYS_SECCOMP)
+	}
 	if os.Getenv(asProgram) != "" || os.Getenv(worker.Variable) != "" || os.Getenv(master.Variable) != "" {
 		if name := os.Getenv(hangIf); os.Getenv(worker.Variable) != "" && name != "" {
 			if _, err := os.Stat(name); err == nil {
@@ -244,4 +255,23 @@ func one(t *testing.T, list []string) string {
 		t.Fatalf("want one worker, got %v", list)
 	}
 	return list[0]
+}
+
+// serves waits until the stats socket answers.
+func (p *program) serves(s *site) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		c, err := net.Dial("unix", s.stats)
+		if err == nil {
+			fmt.Fprintln(c, "show info")
+			b, _ := io.ReadAll(c)
+			c.Close()
+			if strings.Contains(string(b), "\nSandbox: ") {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("does not serve:\n%s", p.output())
+		}
+	}
 }

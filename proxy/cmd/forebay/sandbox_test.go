@@ -64,6 +64,50 @@ func TestConfined(t *testing.T) {
 	s.mustGet("127.0.0.83:83")
 }
 
+// TestOldKernel: what the kernel lacks for the sandbox is named in the log and in
+// "show info"; who wants no start with warnings gets none.
+func TestOldKernel(t *testing.T) {
+	for _, c := range []struct{ lacks, text, info string }{
+		{"", "", `Landlock \d+, seccomp`},
+		{"landlock", "the kernel has no Landlock", "no Landlock, seccomp"},
+		{"seccomp", "the kernel cannot limit the system calls", `Landlock \d+, no seccomp`},
+	} {
+		for _, mode := range []string{"-db", "-W"} {
+			s := newSite(t)
+			run := func(args ...string) *exec.Cmd {
+				c2 := command(append([]string{mode, "-f", s.cfg}, args...)...)
+				c2.Env = append(c2.Env, oldKernel+"="+c.lacks)
+				return c2
+			}
+			p := launch(t, run("-S", s.control))
+			if c.text != "" {
+				p.await(1, c.text)
+			}
+			p.serves(s)
+			if got := s.ask(s.stats, "show info"); !regexp.MustCompile(`(?m)^Sandbox: ` + c.info + `$`).MatchString(got) {
+				t.Errorf("%s %s: show info:\n%s", mode, c.lacks, got)
+			}
+			p.signal(syscall.SIGTERM)
+			p.exit()
+			if c.lacks == "" {
+				continue
+			}
+			for _, strict := range []string{"-dW", "zero-warning"} {
+				cmd := run(strict)
+				if strict == "zero-warning" {
+					cmd = run()
+					s.global = "  zero-warning"
+					s.write()
+				}
+				out, err := cmd.CombinedOutput()
+				if err == nil || !strings.Contains(string(out), c.text) || !strings.Contains(string(out), "'zero-warning' is set. Aborting.") {
+					t.Errorf("%s %s: %v\n%s", mode, strict, err, out)
+				}
+			}
+		}
+	}
+}
+
 // build makes the program as it is shipped, without cgo: in a test with the race
 // detector, which needs cgo, no system call reaches all threads once there is no
 // /proc.

@@ -21,7 +21,7 @@ func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
 
 // start loads the configuration and becomes a worker, a master or a daemon.
 func start(a *args, con *console.Console, daemon bool) int {
-	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, Debug: a.debug, Master: a.master}
+	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, Debug: a.debug, Strict: a.strict, Master: a.master}
 	if !a.check {
 		set.Descriptors = descriptors
 	}
@@ -90,7 +90,7 @@ func start(a *args, con *console.Console, daemon bool) int {
 		})
 	}
 	o := worker.Options{
-		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(), Debug: a.debug, Descriptors: descriptors,
+		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(), Debug: a.debug, Strict: a.strict, Descriptors: descriptors,
 		BeforeSandbox: func() error { return master.WritePID(a.pidfile) },
 	}
 	if a.takeFrom != "" && a.takeFrom != "/dev/null" {

@@ -84,7 +84,7 @@ func init() {
 		Keyword{Name: "spread-checks", In: Global, Max: 1, Parse: spreadChecks},
 		Keyword{Name: "nosplice", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.NoSplice = true; return nil }},
 		Keyword{Name: "no-memory-trimming", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.NoTrim = true; return nil }},
-		Keyword{Name: "zero-warning", In: Global, Parse: func(c *Ctx) error { c.seen["zero-warning"] = c.Pos; return nil }},
+		Keyword{Name: "zero-warning", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.ZeroWarning = true; return nil }},
 	)
 }
 

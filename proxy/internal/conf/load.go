@@ -94,7 +94,7 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 	for _, f := range finishers {
 		f(&Ctx{Loading: l})
 	}
-	if _, strict := l.seen["zero-warning"]; strict && d.Count(config.Warning) > 0 && !d.HasErrors() {
+	if g.ZeroWarning && d.Count(config.Warning) > 0 && !d.HasErrors() {
 		d.Alert(config.Pos{}, "Some warnings were found and 'zero-warning' is set. Aborting.")
 	}
 	if d.HasErrors() {

@@ -28,54 +28,89 @@ var before []func()
 // otherwise read later (certificates of the system, tables of names).
 func Before(f func()) { before = append(before, f) }
 
-// Enter closes the sandbox. An error means that the process has kept something
-// that it was told to give up, and must not go on. warning, if not empty, says
-// what the kernel could not do.
-func Enter(o Options) (warning string, err error) {
+// State is how well a sandbox is closed.
+type State struct {
+	// Off tells that it was not wanted.
+	Off bool
+	// Landlock is the version that the kernel has, 0 for none.
+	Landlock int
+	// Seccomp tells that only known system calls are possible.
+	Seccomp bool
+	// Lacking says what the kernel cannot do, one sentence each.
+	Lacking []string
+}
+
+// String is the state for "show info".
+func (s State) String() string {
+	if s.Off {
+		return "off"
+	}
+	text := "no Landlock"
+	if s.Landlock > 0 {
+		text = fmt.Sprintf("Landlock %d", s.Landlock)
+	}
+	if s.Seccomp {
+		return text + ", seccomp"
+	}
+	return text + ", no seccomp"
+}
+
+// Enter closes the sandbox, as far as the kernel can. An error means that the
+// process has kept something that it was told to give up, and must not go on.
+func Enter(o Options) (state State, err error) {
 	_ = time.Now().Local().String() // reads the time zone
 	for _, f := range before {
 		f()
 	}
 	if o.Chroot != "" {
 		if err := unix.Chroot(o.Chroot); err != nil {
-			return "", fmt.Errorf("cannot chroot(%s): %w", o.Chroot, err)
+			return state, fmt.Errorf("cannot chroot(%s): %w", o.Chroot, err)
 		}
 		if err := os.Chdir("/"); err != nil {
-			return "", fmt.Errorf("cannot chdir(/) after chroot(%s): %w", o.Chroot, err)
+			return state, fmt.Errorf("cannot chdir(/) after chroot(%s): %w", o.Chroot, err)
 		}
 	}
 	keep, err := bindCapability()
 	if err != nil {
-		return "", fmt.Errorf("cannot read the capabilities: %w", err)
+		return state, fmt.Errorf("cannot read the capabilities: %w", err)
 	}
 	if !o.Off {
 		if err := dropBounding(); err != nil {
-			return "", fmt.Errorf("cannot limit the capabilities: %w", err)
+			return state, fmt.Errorf("cannot limit the capabilities: %w", err)
 		}
 	}
 	if err := become(o.UID, o.GID, keep != 0); err != nil {
-		return "", err
+		return state, err
 	}
 	if o.Off {
-		return "", nil
+		state.Off = true
+		return state, nil
 	}
 	if err := setCapabilities(keep); err != nil {
-		return "", fmt.Errorf("cannot drop capabilities: %w", err)
+		return state, fmt.Errorf("cannot drop capabilities: %w", err)
 	}
 	if err := all(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
-		return "", fmt.Errorf("cannot forbid new privileges: %w", err)
+		return state, fmt.Errorf("cannot forbid new privileges: %w", err)
 	}
 	// Not newer than V8: V9 would forbid sending to UNIX sockets by path, which
 	// logs do. Best effort: an old kernel has less of it, or none.
-	if v, err := landlockVersion(); err != nil {
-		warning = fmt.Sprintf("the kernel has no Landlock (%v): the filesystem stays within reach.", err)
-	} else if v < 3 {
-		warning = fmt.Sprintf("the kernel's Landlock (version %d) cannot forbid to truncate files.", v)
+	v, err := landlockVersion()
+	switch {
+	case err != nil:
+		state.Lacking = append(state.Lacking, fmt.Sprintf("the kernel has no Landlock (%v): the file system stays within reach.", err))
+	case v < 3:
+		state.Lacking = append(state.Lacking, fmt.Sprintf("the kernel's Landlock (version %d) cannot forbid to truncate files.", v))
 	}
+	state.Landlock = max(v, 0)
 	if err := landlock.V8.BestEffort().RestrictPaths(); err != nil {
-		return "", fmt.Errorf("cannot give up the filesystem: %w", err)
+		return state, fmt.Errorf("cannot give up the file system: %w", err)
 	}
-	return warning, nil
+	if err := confine(); err != nil {
+		state.Lacking = append(state.Lacking, fmt.Sprintf("the kernel cannot limit the system calls (seccomp: %v).", err))
+	} else {
+		state.Seccomp = true
+	}
+	return state, nil
 }
 
 // become changes group and user, in this order: the group cannot be changed any

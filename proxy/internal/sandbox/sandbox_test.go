@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/forebay-lb/forebay/proxy/internal/sandbox"
+	"github.com/forebay-lb/forebay/proxy/internal/workertest"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,8 +33,20 @@ func inside(dir string) {
 	if os.Getenv("SANDBOX_TEST_USER") != "" {
 		o.UID, o.GID = 65534, 65534
 	}
-	if w, err := sandbox.Enter(o); err != nil || w != "" {
-		fmt.Println("enter:", w, err)
+	if err := workertest.OldKernel(lacks[os.Getenv("SANDBOX_TEST_LACKS")]...); err != nil {
+		fmt.Println("old kernel:", err)
+	}
+	state, err := sandbox.Enter(o)
+	if err != nil {
+		fmt.Println("enter:", err)
+		return
+	}
+	if os.Getenv("SANDBOX_TEST_LACKS") != "" {
+		fmt.Println(state, state.Lacking)
+		return
+	}
+	if len(state.Lacking) > 0 {
+		fmt.Println("enter:", state.Lacking)
 		return
 	}
 	done := make(chan bool)
@@ -49,6 +63,44 @@ func inside(dir string) {
 	unix.Capget(&h, &d[0])
 	bound, _ := unix.PrctlRetInt(unix.PR_CAPBSET_READ, unix.CAP_SYS_ADMIN, 0, 0, 0)
 	fmt.Printf("caps %x %x bound %d uid %d gid %d\n", d[0].Permitted&^(1<<unix.CAP_NET_BIND_SERVICE), d[1].Permitted, bound, os.Getuid(), os.Getgid())
+}
+
+var lacks = map[string][]uintptr{"landlock": {unix.SYS_LANDLOCK_CREATE_RULESET}, "seccomp": {unix.SYS_SECCOMP}, "": nil}
+
+// forbidden are calls that do nothing when they are let through, but do not fail
+// with EPERM either: but for the filter, they are anybody's.
+var forbidden = []struct {
+	name string
+	nr   uintptr
+	args [4]uintptr
+}{
+	{"execve", unix.SYS_EXECVE, [4]uintptr{}},
+	{"execveat", unix.SYS_EXECVEAT, [4]uintptr{}},
+	{"openat", unix.SYS_OPENAT, [4]uintptr{}},
+	{"openat2", unix.SYS_OPENAT2, [4]uintptr{}},
+	{"fork", unix.SYS_CLONE, [4]uintptr{unix.CLONE_THREAD | unix.CLONE_NEWUSER}},
+	{"ptrace", unix.SYS_PTRACE, [4]uintptr{unix.PTRACE_PEEKTEXT, 1 << 30}},
+	{"process_vm_readv", unix.SYS_PROCESS_VM_READV, [4]uintptr{1 << 30}},
+	{"pidfd_open", unix.SYS_PIDFD_OPEN, [4]uintptr{1 << 30}},
+	{"kill another", unix.SYS_KILL, [4]uintptr{1 << 30}},
+	{"tgkill another", unix.SYS_TGKILL, [4]uintptr{1 << 30, 1 << 30}},
+	{"unshare", unix.SYS_UNSHARE, [4]uintptr{1}},
+	{"newfstatat", newfstatat, [4]uintptr{}},
+	{"statx", unix.SYS_STATX, [4]uintptr{}},
+	{"getdents64", unix.SYS_GETDENTS64, [4]uintptr{1 << 30}},
+	{"chdir", unix.SYS_CHDIR, [4]uintptr{}},
+	{"fchmodat", unix.SYS_FCHMODAT, [4]uintptr{}},
+	{"unlinkat", unix.SYS_UNLINKAT, [4]uintptr{}},
+	{"io_uring_setup", unix.SYS_IO_URING_SETUP, [4]uintptr{}},
+	{"memfd_create", unix.SYS_MEMFD_CREATE, [4]uintptr{}},
+	{"add_key", unix.SYS_ADD_KEY, [4]uintptr{}},
+	{"personality", unix.SYS_PERSONALITY, [4]uintptr{0xffffffff}},
+	{"raw prctl", unix.SYS_PRCTL, [4]uintptr{unix.PR_GET_DUMPABLE}},
+	{"ioctl", unix.SYS_IOCTL, [4]uintptr{1 << 30}},
+	{"socket netlink", unix.SYS_SOCKET, [4]uintptr{unix.AF_NETLINK, unix.SOCK_RAW, 99}},
+	{"socket alg", unix.SYS_SOCKET, [4]uintptr{unix.AF_ALG, unix.SOCK_STREAM, 99}},
+	{"seccomp", unix.SYS_SECCOMP, [4]uintptr{99}},
+	{"a call that does not exist", 5000, [4]uintptr{}},
 }
 
 func attempt(dir string) {
@@ -68,6 +120,11 @@ func attempt(dir string) {
 	did("exec", exec.Command("/bin/true").Run())
 	_, err = os.Open("/proc/self/environ")
 	did("proc", err)
+	for _, c := range forbidden {
+		if _, _, e := unix.RawSyscall6(c.nr, c.args[0], c.args[1], c.args[2], c.args[3], 0, 0); e != unix.EPERM {
+			fmt.Println("could", c.name)
+		}
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Println("network:", err)
@@ -112,6 +169,19 @@ func TestUser(t *testing.T) {
 	}
 }
 
+// TestOldKernel: what the kernel lacks is said, and the rest is done.
+func TestOldKernel(t *testing.T) {
+	for lacks, want := range map[string]string{
+		"landlock": "no Landlock, seccomp [the kernel has no Landlock (function not implemented): the file system stays within reach.]\n",
+		"seccomp":  "Landlock 0, no seccomp [the kernel cannot limit the system calls (seccomp: function not implemented).]\n",
+	} {
+		got := regexp.MustCompile("Landlock [0-9]+").ReplaceAllString(run(t, "SANDBOX_TEST_LACKS="+lacks), "Landlock 0")
+		if got != want {
+			t.Errorf("%s: got %swant %s", lacks, got, want)
+		}
+	}
+}
+
 // TestOff makes sure that the other tests see the sandbox and not a machine that
 // forbids everything anyway.
 func TestOff(t *testing.T) {
@@ -119,6 +189,11 @@ func TestOff(t *testing.T) {
 	for _, what := range []string{"read", "list", "create", "exec"} {
 		if !strings.Contains(got, "could "+what+"\n") {
 			t.Errorf("without the sandbox: could not %s:\n%s", what, got)
+		}
+	}
+	for _, c := range forbidden {
+		if !strings.Contains(got, "could "+c.name+"\n") {
+			t.Errorf("without the sandbox, %s is forbidden as well: the test says nothing", c.name)
 		}
 	}
 }

@@ -103,6 +103,7 @@ var infoFields = [...]Field{
 	{"CurrStreams", "Streams being served"},
 	{"CumStreams", "Streams begun since the start"},
 	{"BlockedTrafficWarnings", "Warnings about threads that were stuck"},
+	{"Sandbox", "What keeps the worker from files and system calls"},
 }
 
 // infoValues gives the values by field number. asFloat asks for more than whole
@@ -164,6 +165,9 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 		c(0), c(failed), u32("MDPV", 0), gauge(0), gauge(streams), c(sessions), c(0),
 	}
 	copy(v, vals)
+	if s := w.Sandbox.Load(); s != nil {
+		v[len(v)-1] = str("SOSV", *s)
+	}
 	if g.Descr != "" {
 		v[51] = str("COSV", g.Descr)
 	}

@@ -34,6 +34,7 @@ type Global struct {
 	MasterWorker  bool
 	NoSplice      bool
 	NoVerify      bool // -dV: servers' certificates are trusted unless they say "verify required"
+	ZeroWarning   bool
 	NoTrim        bool // no-memory-trimming
 	ServerState   string
 	PoolLowFDs    int
@@ -101,6 +102,9 @@ type Worker struct {
 	// Confined is set when the process has no file system any more: paths cannot
 	// be bound.
 	Confined atomic.Bool
+
+	// Sandbox says what the process has given up, once it has.
+	Sandbox atomic.Pointer[string]
 
 	// Listeners are the bound sockets by [Bind.Key], under Mu.
 	Listeners map[string]*Listener

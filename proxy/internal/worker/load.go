@@ -21,6 +21,7 @@ type Settings struct {
 	// Descriptors are those that the program was started with ([Descriptors]): the
 	// number here by that in the configuration.
 	Descriptors map[int]int
+	Strict      bool // -dW
 	Debug       bool // -d: exchanges are shown on standard output
 }
 

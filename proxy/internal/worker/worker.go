@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -36,6 +37,8 @@ type Options struct {
 	BeforeSandbox func() error
 	Ready         func()
 	NoSandbox     bool
+	// Strict is -dW: what the kernel lacks for the sandbox ends the start.
+	Strict bool
 	// Descriptors are those of [Settings.Descriptors].
 	Descriptors map[int]int
 	Debug       bool // shows every exchange on standard output
@@ -118,13 +121,18 @@ func (p *process) start() error {
 	for _, pid := range p.Old {
 		syscall.Kill(pid, p.OldSignal)
 	}
-	warning, err := sandbox.Enter(sandbox.Options{Chroot: g.Chroot, UID: g.UID, GID: g.GID, Off: p.NoSandbox})
+	state, err := sandbox.Enter(sandbox.Options{Chroot: g.Chroot, UID: g.UID, GID: g.GID, Off: p.NoSandbox})
 	if err != nil {
 		return fmt.Errorf("[forebay] %w", err)
 	}
-	if warning != "" {
-		p.Console.Warn("%s", warning)
+	for _, text := range state.Lacking {
+		p.Console.Warn("%s", text)
 	}
+	if len(state.Lacking) > 0 && (p.Strict || g.ZeroWarning) {
+		return errors.New("Some warnings were found and 'zero-warning' is set. Aborting.")
+	}
+	text := state.String()
+	p.w.Sandbox.Store(&text)
 	// A configuration that is applied later cannot make UNIX sockets.
 	p.w.Confined.Store(!p.NoSandbox || g.Chroot != "")
 	if p.Control != nil {

@@ -1,0 +1,5 @@
+package sandbox_test
+
+import "golang.org/x/sys/unix"
+
+const newfstatat = unix.SYS_NEWFSTATAT
