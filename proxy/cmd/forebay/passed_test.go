@@ -52,6 +52,22 @@ func address(t *testing.T, f *os.File) (network, addr string) {
 	return "", ""
 }
 
+// open gives the descriptors of a process that are a file.
+func open(t *testing.T, pid, file string) (list []string) {
+	t.Helper()
+	dir := "/proc/" + pid + "/fd/"
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range fds {
+		if to, _ := os.Readlink(dir + e.Name()); to == file {
+			list = append(list, e.Name())
+		}
+	}
+	return list
+}
+
 // over fetches a page through a connection that is there.
 func over(c net.Conn) error {
 	defer c.Close()
@@ -129,6 +145,9 @@ func TestPassedSockets(t *testing.T) {
 				try()
 				if mode == "-W" {
 					p.await(1, "Loading success.")
+					if now, _ := s.workers(); len(open(t, one(t, now), "/dev/null")) > 1 { // standard input
+						t.Error("the worker has a descriptor that nobody named")
+					}
 					for _, reload := range []string{"reload", "hard-reload"} {
 						if got := s.ask(s.control, reload); !strings.HasPrefix(got, "Success=1\n") {
 							t.Fatalf("%s:\n%s", reload, got)

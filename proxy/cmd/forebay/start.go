@@ -21,7 +21,7 @@ func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
 
 // start loads the configuration and becomes a worker, a master or a daemon.
 func start(a *args, con *console.Console, daemon bool) int {
-	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, Debug: a.debug, Strict: a.strict, Master: a.master}
+	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, Debug: a.debug, Strict: a.strict, Memory: a.memory, Master: a.master}
 	if !a.check {
 		set.Descriptors = descriptors
 	}
@@ -86,11 +86,11 @@ func start(a *args, con *console.Console, daemon bool) int {
 		return master.Run(master.Options{
 			Program: self, Files: a.files, Settings: set, Console: con, Binds: a.masterCLI, Notify: a.notify, Diag: a.diag, Strict: a.strict,
 			PidFile: a.pidfile, Old: a.old, OldSignal: a.oldSignal, TakeFrom: a.takeFrom, NoSandbox: noSandbox(), Ready: ready, Daemon: daemon,
-			First: rec.Bundle(sources), MaxReloads: master.MaxReloads(snap),
+			First: rec.Bundle(sources), Descriptors: g.Descriptors, MaxReloads: master.MaxReloads(snap),
 		})
 	}
 	o := worker.Options{
-		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(), Debug: a.debug, Strict: a.strict, Descriptors: descriptors,
+		Snapshot: snap, Console: con, Old: a.old, OldSignal: a.oldSignal, Ready: ready, NoSandbox: noSandbox(), Debug: a.debug, Strict: a.strict, Memory: a.memory, Descriptors: descriptors,
 		BeforeSandbox: func() error { return master.WritePID(a.pidfile) },
 	}
 	if a.takeFrom != "" && a.takeFrom != "/dev/null" {

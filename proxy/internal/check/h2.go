@@ -36,6 +36,7 @@ func (p *probe) speaksH2() bool {
 
 func (h *h2) Buffer() []byte                           { return h.r.Buffer() }
 func (h *h2) Release(b []byte)                         { h.r.Release(b) }
+func (h *h2) Refuse() bool                             { return false }
 func (h *h2) NewStream(*http2.Stream) *message.Request { return nil }
 func (h *h2) Request(*http2.Stream)                    {}
 func (h *h2) Response(*http2.Stream)                   {}

@@ -183,6 +183,9 @@ func (l *Loading) Descriptor(n int) (int, error) {
 		return n, nil
 	}
 	if fd, ok := l.Descriptors[n]; ok {
+		if l.Snap != nil {
+			l.Snap.Global.Descriptors = append(l.Snap.Global.Descriptors, n)
+		}
 		return fd, nil
 	}
 	return -1, fmt.Errorf("cannot use file descriptor '%d' : the process was not started with it", n)

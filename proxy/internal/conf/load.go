@@ -29,6 +29,9 @@ type Input struct {
 	// ProxyMaxConn is the command line's -N: the maxconn of frontends that say
 	// nothing about it; 0: not given.
 	ProxyMaxConn int
+	// Memory is the command line's -m in MiB, 0 without: it bounds a maxconn that
+	// nobody set.
+	Memory int
 	// Descriptors are those that the process was started with: the descriptor
 	// here, by the number that the configuration knows it by. nil: numbers are
 	// taken as they are, for who only checks a configuration.
@@ -82,6 +85,9 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 	}
 	if g.MaxConn == 0 {
 		g.MaxConn = automaticMaxConn(l)
+		if in.Memory > 0 {
+			g.MaxConn = min(g.MaxConn, affordable(l, in.Memory))
+		}
 	}
 	if in.ProxyMaxConn > 0 {
 		for _, p := range l.Snap.Proxies {
@@ -147,6 +153,32 @@ func automaticMaxConn(l *Loading) int {
 		reserved += len(p.ServerLines)
 	}
 	return max((min(limit, 1<<20)-reserved)/2, 100)
+}
+
+// affordable is how many connections a limit of memory allows, in MiB, were all of
+// them to be served at once, under TLS where it is used.
+func affordable(l *Loading, limit int) int {
+	const (
+		program   = 16 << 20 // what there is before the first connection
+		secured   = 24 << 10 // of one side
+		exchange  = 16 << 10 // stacks, and what is known of the sides
+		mebibytes = 1 << 20
+	)
+	each := 2*l.Snap.Global.BufSize + exchange
+	var front, back int
+	for _, p := range l.Snap.Proxies {
+		for _, b := range p.Binds {
+			if b.TLS != nil || b.SSL != nil {
+				front = secured
+			}
+		}
+		for _, s := range p.ServerLines {
+			if s.Settings.TLS != nil || s.Settings.SSL != nil {
+				back = secured
+			}
+		}
+	}
+	return max((limit*mebibytes-program)/16*15/(each+front+back), 1)
 }
 
 // block loads one section.

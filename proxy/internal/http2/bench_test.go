@@ -28,6 +28,7 @@ func (o *loop) Buffer() []byte {
 	return make([]byte, 16384)
 }
 func (o *loop) Release(b []byte)                     { o.bufs = append(o.bufs, b[:cap(b)]) }
+func (o *loop) Refuse() bool                         { return false }
 func (o *loop) NewStream(s *Stream) *message.Request { return &o.req }
 func (o *loop) Response(s *Stream)                   {}
 func (o *loop) Changed(s *Stream)                    {}

@@ -97,6 +97,9 @@ type Owner interface {
 	// connection gives it back with Release as soon as it is empty.
 	Buffer() []byte
 	Release([]byte)
+	// Refuse tells that there is no memory for more received data: the stream is
+	// reset (ENHANCE_YOUR_CALM).
+	Refuse() bool
 	// NewStream announces a stream that the peer opens and asks for the message to
 	// be filled. nil refuses the stream (REFUSED_STREAM), which is not to be used
 	// then. Otherwise Request follows at once.

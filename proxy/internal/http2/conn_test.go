@@ -403,6 +403,34 @@ func TestRefusedByOwner(t *testing.T) {
 	}
 }
 
+// An owner without memory for more of a body: the stream ends, the others and the
+// connection's window do not suffer.
+func TestNoMemoryForData(t *testing.T) {
+	p := newPeer(t, server)
+	streams := p.accepted()
+	p.post(1)
+	p.post(3)
+	p.WriteData(1, false, make([]byte, 10))
+	p.must()
+	p.hear()
+	p.o.full = true
+	p.WriteData(1, false, make([]byte, 10)) // there is room in the buffer that it has
+	p.must()
+	if got := p.hear(); got != "" || (*streams)[0].Err() != nil {
+		t.Fatal(got)
+	}
+	for range 5 { // more than a window
+		p.WriteData(3, false, make([]byte, 16384))
+	}
+	p.must()
+	if got := p.hear(); !strings.HasPrefix(got, "RST_STREAM 3 ENHANCE_YOUR_CALM\n") || !strings.Contains(got, "WINDOW_UPDATE 0 ") {
+		t.Error(got)
+	}
+	if (*streams)[0].Err() != nil || (*streams)[1].Err() == nil || p.o.lent != 1 {
+		t.Error((*streams)[0].Err(), (*streams)[1].Err(), p.o.lent)
+	}
+}
+
 // RFC 8441.
 func TestExtendedConnect(t *testing.T) {
 	cl, sv := pair(t, Config{}, Config{ExtendedConnect: true})

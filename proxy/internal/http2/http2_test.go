@@ -17,6 +17,7 @@ type side struct {
 	lent    int
 	size    int
 	refuse  bool
+	full    bool
 	streams map[*Stream]bool // opened by the peer, not closed
 	request func(s *Stream)
 	reply   func(s *Stream)
@@ -40,6 +41,8 @@ func (o *side) Release(b []byte) {
 		o.bufs = append(o.bufs, b[:o.size])
 	}
 }
+
+func (o *side) Refuse() bool { return o.full }
 
 type exchange struct{ req message.Request }
 

@@ -104,6 +104,12 @@ func (c *Conn) takeData(p []byte) error {
 			return c.streamError(s, ProtocolError)
 		}
 	}
+	if s.full(len(p)) && c.o.Refuse() {
+		c.consumed(int64(len(p)))
+		c.reset(s.ID, EnhanceYourCalm)
+		c.broken(s, resetError(EnhanceYourCalm, false))
+		return nil
+	}
 	s.store(p)
 	c.consumed(int64(len(p)) - s.charge())
 	c.useless = 0
@@ -142,6 +148,12 @@ func (c *Conn) endReceived(s *Stream) {
 	s.notReceiving()
 	s.account()
 	c.ended(s)
+}
+
+// full tells whether n more bytes need another buffer.
+func (s *Stream) full(n int) bool {
+	k := len(s.bufs)
+	return k == 0 || s.to+n > len(s.bufs[k-1])
 }
 
 // store puts received bytes at the end of the stream's queue.

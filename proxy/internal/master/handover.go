@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -353,6 +354,9 @@ func succeed(e *estate, con *console.Console) int {
 	})
 	m.path, m.image, m.started, m.secret = e.Path, imageOf("/proc/self/exe"), e.Started, e.Secret
 	m.reloads, m.failed, m.stopping, m.announced = e.Reloads, e.Failed, e.Stopping, true
+	if n := b.Settings.Memory; n > 0 {
+		debug.SetMemoryLimit(int64(n) << 20)
+	}
 	for _, fd := range b.Settings.Descriptors {
 		unix.CloseOnExec(fd)
 	}

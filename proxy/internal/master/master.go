@@ -19,23 +19,25 @@ import (
 
 // Options are what a master begins with.
 type Options struct {
-	Program    string   // the path of this program, see [Program]
-	Files      []string // of the command line, read again at each reload
-	Settings   worker.Settings
-	Console    *console.Console
-	Binds      []string // -S
-	Notify     bool     // -Ws
-	Diag       bool
-	Strict     bool // -dW
-	PidFile    string
-	Old        []int // -sf, -st
-	OldSignal  syscall.Signal
-	TakeFrom   string // -x
-	NoSandbox  bool
-	Daemon     bool
-	Ready      func() // is called once, when the first worker serves
-	First      *bundle.Bundle
-	MaxReloads int
+	Program   string   // the path of this program, see [Program]
+	Files     []string // of the command line, read again at each reload
+	Settings  worker.Settings
+	Console   *console.Console
+	Binds     []string // -S
+	Notify    bool     // -Ws
+	Diag      bool
+	Strict    bool // -dW
+	PidFile   string
+	Old       []int // -sf, -st
+	OldSignal syscall.Signal
+	TakeFrom  string // -x
+	NoSandbox bool
+	Daemon    bool
+	Ready     func() // is called once, when the first worker serves
+	First     *bundle.Bundle
+	// Descriptors are those of [worker.Settings] that the configuration names.
+	Descriptors []int
+	MaxReloads  int
 }
 
 // Master supervises workers.
@@ -113,7 +115,7 @@ func (m *Master) begin() error {
 	defer m.reloading.Unlock()
 	m.o.Console.Tap(m.keep)
 	defer m.o.Console.Tap(nil)
-	p, err := m.spawn(m.o.First, sockets, "", m.o.Old, m.o.OldSignal)
+	p, err := m.spawn(m.o.First, m.o.Descriptors, sockets, "", m.o.Old, m.o.OldSignal)
 	if err != nil {
 		return err
 	}

@@ -32,8 +32,9 @@ type process struct {
 }
 
 // spawn starts a worker, with the sessions of another one. The sockets are closed
-// here afterwards; what the master was started with stays open for the next worker.
-func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, sessions string, old []int, oldSignal syscall.Signal) (*process, error) {
+// here afterwards; descriptors, which the master was started with, stay open for
+// the next worker.
+func (m *Master) spawn(b *bundle.Bundle, descriptors []int, sockets []worker.Socket, sessions string, old []int, oldSignal syscall.Signal) (*process, error) {
 	var files []*os.File
 	defer func() {
 		for _, f := range files {
@@ -47,7 +48,11 @@ func (m *Master) spawn(b *bundle.Bundle, sockets []worker.Socket, sessions strin
 		o.Sockets = append(o.Sockets, s.Key)
 	}
 	passed := sockets
-	for number, fd := range m.o.Settings.Descriptors {
+	for _, number := range descriptors {
+		fd, ok := m.o.Settings.Descriptors[number]
+		if !ok || set.Descriptors[number] != 0 {
+			continue
+		}
 		if n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
 			set.Descriptors[number] = worker.SocketsFD + len(passed)
 			passed = append(passed, worker.Socket{FD: n})

@@ -134,7 +134,7 @@ func (m *Master) load() (*bundle.Bundle, error) {
 	if m.o.Strict && d.Count(config.Warning) > 0 {
 		return nil, errors.New("some warnings were found and 'zero-warning' is set. Aborting")
 	}
-	m.o.MaxReloads = MaxReloads(snap)
+	m.o.MaxReloads, m.o.Descriptors = MaxReloads(snap), snap.Global.Descriptors
 	return rec.Bundle(sources), nil
 }
 
@@ -148,7 +148,7 @@ func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
 	if err != nil {
 		m.o.Console.Warn("the TLS sessions of worker (%d) are lost: %v", cur.pid, err)
 	}
-	p, err := m.spawn(b, sockets, sessions, nil, 0)
+	p, err := m.spawn(b, m.o.Descriptors, sockets, sessions, nil, 0)
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,9 @@ const trimPeriod = 2e9
 
 // Fire trims the pools: it is the reactor's own timer.
 func (r *Reactor) Fire() {
+	if r.Exhausted() { // what is of no use now is not kept at all
+		r.bufs.low, r.bigs.low, r.pipes.low, r.idleLow = 2*len(r.bufs.free), 2*len(r.bigs.free), 2*len(r.pipes.free), 2*len(r.idle)
+	}
 	freed := len(r.bufs.trim())*r.bufSize + len(r.bigs.trim())*BigBuffer
 	for _, p := range r.pipes.trim() {
 		r.closePipe(p)

@@ -29,6 +29,8 @@ type Reactor struct {
 	OnPanic func(p any, stack []byte)
 	// NoTrim keeps freed memory in the process (no-memory-trimming).
 	NoTrim bool
+	// Memory, if set, bounds what all reactors together use.
+	Memory *Memory
 	// Scratch is a buffer for whoever runs now: it must not be used across a
 	// wait. Its size is that of two buffers.
 	Scratch []byte

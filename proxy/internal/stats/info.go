@@ -36,7 +36,7 @@ var infoFields = [...]Field{
 	{"Memmax_MB", "Memory limit of the worker in MB (-m), 0 for none"},
 	{"PoolAlloc_MB", "Memory that the worker holds, in MB"},
 	{"PoolUsed_MB", "Memory in use by the worker, in MB"},
-	{"PoolFailed", "Allocations that failed"},
+	{"PoolFailed", "Connections, requests and buffers that were refused for lack of memory (-m)"},
 	{"Ulimit-n", "Limit of file descriptors of the process"},
 	{"Maxsock", "Limit of sockets of the process"},
 	{"Maxconn", "Limit of client connections in force"},
@@ -132,6 +132,10 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 		failed += k.FailedConns.Load()
 		secured += k.TLSFront.Load() + k.TLSFrontFailed.Load() + k.TLSBack.Load() + k.TLSBackFailed.Load()
 	}
+	var most, refused int64
+	if m := w.Reactors[0].Memory; m != nil {
+		most, refused = m.Limit, m.Refused.Load()
+	}
 	w.Mu.Lock()
 	listeners := int64(len(w.Listeners))
 	w.Mu.Unlock()
@@ -144,7 +148,7 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 		str("POSV", Name), str("POSV", Version), str("POSV", ReleaseDate),
 		setting(int64(len(w.Reactors))), setting(1), u32("KGPV", 1), u32("SGPV", int64(os.Getpid())),
 		str("MDPV", uptime(up)), u32("MDPV", int64(up/time.Second)).floated(up.Seconds(), asFloat),
-		limit(0), gauge(mem.total >> 20), gauge(mem.used >> 20), c(0),
+		limit(most >> 20), gauge(mem.total >> 20), gauge(mem.used >> 20), c(refused),
 		limit(fds), limit(fds), limit(w.MaxConn.Load()), limit(int64(g.MaxConn)),
 		gauge(w.Curr.Load()), c(conns), c(requests),
 		u32("CLPV", int64(g.TLS.MaxConn)), gauge(w.CurrTLS.Load()), c(secured),
@@ -161,7 +165,7 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 		gauge(0), gauge(0), c(dropped), gauge(0), gauge(0),
 		u64("MGPV", out), u64("MGPV", spliced), u64("MRPV", bytesRate),
 		gauge(0), c(0), str("POSV", Version),
-		limit(0), u64("MGPV", mem.total), u64("MGPV", mem.used), u32("MDPV", w.Started.Unix()), str("SGPV", "0"),
+		u64("CLPV", most), u64("MGPV", mem.total), u64("MGPV", mem.used), u32("MDPV", w.Started.Unix()), str("SGPV", "0"),
 		c(0), c(failed), u32("MDPV", 0), gauge(0), gauge(streams), c(sessions), c(0),
 	}
 	copy(v, vals)

@@ -133,6 +133,9 @@ func (b *body) grow() {
 		return
 	}
 	r := b.fd.Reactor()
+	if r.Exhausted() {
+		return
+	}
 	b.in.release(r)
 	b.in.buf = r.Big()
 }

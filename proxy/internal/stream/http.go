@@ -105,6 +105,12 @@ func (s *Session) serveHTTP() {
 		return
 	}
 	st := s.attach()
+	if st.R.Refuse() {
+		st.starve()
+		s.detach()
+		s.close()
+		return
+	}
 	if (s.TLS != nil || s.Proxied != nil) && s.Requests == 0 {
 		// What came first need not be followed by a request at once.
 		if n, err := st.in.read(&s.Conn); n == 0 && err == nil {
@@ -157,6 +163,16 @@ func (s *Session) serveHTTP() {
 			return
 		}
 	}
+}
+
+// starve answers a request for which there is no memory, unread.
+func (st *Stream) starve() {
+	st.Time.Begin = st.R.Now()
+	st.fail(503, 'R', 'R')
+	st.sendReply()
+	// What is there already would reset the connection, and the answer with it.
+	st.Sess.TryRead(st.R.Scratch)
+	st.finish()
 }
 
 // exchange is one request and its response. It tells whether the connection may

@@ -407,6 +407,11 @@ func (s *socket) Readable() {
 		default: // ECONNABORTED, EINTR: that connection only
 			continue
 		}
+		if !internal && r.Refuse() {
+			r.Sys.SetsockoptInt(n, syscall.SOL_SOCKET, syscall.SO_LINGER, -1)
+			r.Sys.Close(n)
+			continue
+		}
 		w.accepted(r, l, p, b, n, src)
 	}
 	r.Set(&s.timer, r.Now()+1) // more may be pending: next turn

@@ -92,7 +92,7 @@ func newMux(w *Worker, r *reactor.Reactor, conn *transport.Conn, server bool) *m
 	return m
 }
 
-// Buffer, Release, NewStream, Request, Response and Changed make m the owner of
+// Buffer, Release, Refuse, NewStream, Request, Response and Changed make m the owner of
 // its http2.Conn.
 
 // Buffer gives a buffer.
@@ -101,9 +101,12 @@ func (m *mux) Buffer() []byte { return m.r.Buffer() }
 // Release takes a buffer back.
 func (m *mux) Release(b []byte) { m.r.Release(b) }
 
+// Refuse tells whether more data is too much.
+func (m *mux) Refuse() bool { return m.r.Refuse() }
+
 // NewStream gives a stream to a request that begins.
 func (m *mux) NewStream(s *http2.Stream) *message.Request {
-	if m.sess == nil || m.dying {
+	if m.sess == nil || m.dying || m.r.Refuse() {
 		return nil
 	}
 	st := m.w.streams[m.r.Index].get()

@@ -80,6 +80,10 @@ func (s *Session) establish() bool {
 	if s.ready {
 		return true
 	}
+	if s.Reactor().Refuse() {
+		s.close()
+		return false
+	}
 	s.busy = true
 	var deadline int64
 	if t := s.FE.handshakeTimeout(); t > 0 {

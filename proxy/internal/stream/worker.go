@@ -35,7 +35,8 @@ type Global struct {
 	NoSplice      bool
 	NoVerify      bool // -dV: servers' certificates are trusted unless they say "verify required"
 	ZeroWarning   bool
-	NoTrim        bool // no-memory-trimming
+	Descriptors   []int // of fd@ and sockpair@, as the configuration knows them
+	NoTrim        bool  // no-memory-trimming
 	ServerState   string
 	PoolLowFDs    int
 	MaxCheckInter time.Duration // max-spread-checks

@@ -352,7 +352,11 @@ func (w *wire) keep(p []byte) error {
 		return reactor.ErrClosed
 	}
 	if w.out == nil {
-		w.out = r.Big()[:0]
+		if r.Exhausted() { // a record at least; who writes more has lost the connection
+			w.out = make([]byte, 0, 32<<10)
+		} else {
+			w.out = r.Big()[:0]
+		}
 	}
 	if len(w.out)+len(p) > cap(w.out) {
 		if w.sent > 0 {
@@ -387,7 +391,7 @@ func (w *wire) send() (bool, error) {
 // release gives the buffer back.
 func (w *wire) release() {
 	if w.out != nil {
-		if r := w.c.Reactor(); r != nil {
+		if r := w.c.Reactor(); r != nil && cap(w.out) >= reactor.BigBuffer {
 			r.ReleaseBig(w.out)
 		}
 		w.out, w.sent = nil, 0

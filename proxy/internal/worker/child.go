@@ -90,7 +90,7 @@ func Child() int {
 		null, _ = os.OpenFile("/dev/null", os.O_RDWR, 0)
 	}
 	return Run(Options{
-		Snapshot: snap, Inherited: Inherit(list), Console: con, Control: control, NoSandbox: o.NoSandbox, Debug: o.Settings.Debug, Strict: o.Settings.Strict, Descriptors: o.Settings.Descriptors,
+		Snapshot: snap, Inherited: Inherit(list), Console: con, Control: control, NoSandbox: o.NoSandbox, Debug: o.Settings.Debug, Strict: o.Settings.Strict, Memory: o.Settings.Memory, Descriptors: o.Settings.Descriptors,
 		Old: o.Old, OldSignal: syscall.Signal(o.OldSignal),
 		Ready: func() {
 			con.Tap(nil)

@@ -21,6 +21,7 @@ type Settings struct {
 	// Descriptors are those that the program was started with ([Descriptors]): the
 	// number here by that in the configuration.
 	Descriptors map[int]int
+	Memory      int  // -m, MiB; 0: no limit
 	Strict      bool // -dW
 	Debug       bool // -d: exchanges are shown on standard output
 }
@@ -46,5 +47,5 @@ func (s Settings) Options() config.Options {
 
 // Input is what [snapshot.Load] takes, but for the files.
 func (s Settings) Input() snapshot.Input {
-	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn, NoResolve: s.NoResolve, NoSplice: s.NoSplice, NoVerify: s.NoVerify, Descriptors: s.Descriptors}
+	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn, NoResolve: s.NoResolve, NoSplice: s.NoSplice, NoVerify: s.NoVerify, Memory: s.Memory, Descriptors: s.Descriptors}
 }

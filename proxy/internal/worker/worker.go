@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -39,6 +40,8 @@ type Options struct {
 	NoSandbox     bool
 	// Strict is -dW: what the kernel lacks for the sandbox ends the start.
 	Strict bool
+	// Memory is -m, in MiB; 0: no limit.
+	Memory int
 	// Descriptors are those of [Settings.Descriptors].
 	Descriptors map[int]int
 	Debug       bool // shows every exchange on standard output
@@ -78,19 +81,29 @@ func Run(o Options) int {
 // start brings the worker to the point where it serves.
 func (p *process) start() error {
 	g := p.Snapshot.Global
+	for n, fd := range p.Descriptors { // nobody's: what it is would be within reach for good
+		if !slices.Contains(g.Descriptors, n) {
+			syscall.Close(fd)
+			delete(p.Descriptors, n)
+		}
+	}
 	raiseLimits(p.Snapshot, p.Console)
 	// As many as reactors: with one to spare, the monitor's regular preemption
 	// lets another thread take a reactor over, which the slowest percent of
 	// requests feels. What else there is to run gets its turn when a reactor
 	// waits for longer than a moment, or is preempted.
 	runtime.GOMAXPROCS(g.Threads)
+	memory, err := p.limitMemory()
+	if err != nil {
+		return err
+	}
 	var rs []*reactor.Reactor
 	for i := range g.Threads {
 		r, err := reactor.New(i, reactor.Linux, reactor.Options{BufSize: g.BufSize, MaxEvents: g.MaxPollEvents})
 		if err != nil {
 			return fmt.Errorf("cannot start thread %d: %w", i+1, err)
 		}
-		r.NoTrim = g.NoTrim
+		r.NoTrim, r.Memory = g.NoTrim, memory
 		r.OnPanic = func(v any, stack []byte) { p.Console.Alert("a stream was given up: %v\n%s", v, stack) }
 		rs = append(rs, r)
 	}
