@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -230,7 +230,7 @@ func userSource(s *settings.Settings, st *store.Store, log *slog.Logger) func() 
 			log.Error("the userlist cannot be read", "error", err)
 			return nil
 		}
-		if last == nil || !slices.Equal(last, data) {
+		if last == nil || !bytes.Equal(last, data) {
 			last = data
 			users, _ = auth.FromUserlist(config.Parse("", data), name)
 			warnHashes(users, log)

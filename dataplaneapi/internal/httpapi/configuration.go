@@ -31,34 +31,30 @@ func place(r *request, f *config.File) (*resource.Place, error) {
 }
 
 func (s *Server) read(_ context.Context, r *request) (int, any, error) {
-	data, version, err := s.base(r)
+	m, version, err := s.model(r)
 	if err != nil {
 		return 0, nil, err
 	}
 	r.header.Set("Configuration-Version", strconv.FormatInt(version, 10))
-	p, err := place(r, config.Parse(s.Store.Path, data))
-	if errors.Is(err, resource.ErrNoParent) && !r.route.One {
-		return http.StatusOK, []any{}, nil
+	res, full := r.route.Resource, r.flag("full_section")
+	kind, name := "", ""
+	if res.Section == "" {
+		kind, name = r.route.Parent.Section, r.params[r.route.Parent.Param()]
 	}
-	if err != nil {
-		return 0, nil, err
-	}
-	full := r.flag("full_section")
-	if r.route.One || r.route.Resource.Single {
-		obj, err := p.Get(r.params[r.route.Resource.Param()], r.index(), full)
-		return http.StatusOK, obj, err
-	}
-	list := p.List(full)
-	if f := r.route.Resource.Filter; f != "" && r.query.Get(f) != "" {
-		kept := []map[string]any{}
-		for _, obj := range list {
-			if fmt.Sprint(obj[f]) == r.query.Get(f) {
-				kept = append(kept, obj)
-			}
+	var data []byte
+	if r.route.One || res.Single {
+		data, err = m.Get(res, kind, name, full, r.params[res.Param()], r.index())
+	} else {
+		filter := res.Filter
+		if filter != "" && r.query.Get(filter) == "" {
+			filter = ""
 		}
-		list = kept
+		data, err = m.List(res, kind, name, full, filter, r.query.Get(filter))
+		if errors.Is(err, resource.ErrNoParent) {
+			data, err = []byte("[]"), nil
+		}
 	}
-	return http.StatusOK, list, nil
+	return http.StatusOK, rawJSON(data), err
 }
 
 // base returns the text that a read is about: the file's or a transaction's.
@@ -155,7 +151,7 @@ func (s *Server) edit(r *request) (func([]byte) ([]byte, error), any, error) {
 		if err := json.Unmarshal(r.body, &list); err != nil {
 			return nil, nil, fail(http.StatusBadRequest, "body: %v", err)
 		}
-		body = list
+		body = rawJSON(res.ListJSON(list))
 	default:
 		if err := json.Unmarshal(r.body, &obj); err != nil {
 			return nil, nil, fail(http.StatusBadRequest, "body: %v", err)
@@ -167,7 +163,7 @@ func (s *Server) edit(r *request) (func([]byte) ([]byte, error), any, error) {
 				}
 			}
 		}
-		body = obj
+		body = rawJSON(res.JSON(obj))
 	}
 	return func(data []byte) ([]byte, error) {
 		f := config.Parse(s.Store.Path, data)

@@ -18,7 +18,6 @@ import (
 
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/ladder"
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/store"
-	"github.com/forebay-lb/forebay/proxy/config"
 	"golang.org/x/sys/unix"
 )
 
@@ -265,13 +264,4 @@ func (s *Server) reload(_ context.Context, r *request) (int, any, error) {
 		}
 	}
 	return 0, nil, fail(http.StatusNotFound, "reload %s does not exist", r.params["id"])
-}
-
-// current is the configuration as a file.
-func (s *Server) current() (*config.File, error) {
-	data, _, err := s.Store.Text()
-	if err != nil {
-		return nil, err
-	}
-	return config.Parse(s.Store.Path, data), nil
 }

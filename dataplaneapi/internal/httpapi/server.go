@@ -49,6 +49,7 @@ type Server struct {
 	spec    []byte
 	routes  map[string]resource.Route // by operation
 	checker *auth.Checker
+	models  models
 	tx      sync.Mutex // held while the text of a transaction is read, changed and written
 	started time.Time
 }
@@ -310,6 +311,13 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body
 		h.Set("Content-Type", "application/octet-stream")
 		w.WriteHeader(status)
 		w.Write(b)
+		return
+	case rawJSON:
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Length", strconv.Itoa(len(b)+1))
+		w.WriteHeader(status)
+		w.Write(b) // it is kept and not changed
+		io.WriteString(w, "\n")
 		return
 	}
 	data, err := json.Marshal(body)

@@ -27,9 +27,9 @@ const maxReloads = 1000
 // Reload is one reload, as the API shows it.
 type Reload struct {
 	ID        string `json:"id"`
-	Status    string `json:"status"`
-	Response  string `json:"response,omitempty"`
 	Timestamp int64  `json:"reload_timestamp,omitempty"` // seconds
+	Response  string `json:"response,omitempty"`
+	Status    string `json:"status"`
 }
 
 // Reloads returns the reloads that are remembered, oldest first.

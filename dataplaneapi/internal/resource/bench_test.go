@@ -9,6 +9,47 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 )
 
+// BenchmarkReadServers is one read of all servers of a backend that has ten thousand: what the daemon does for it, but for
+// HTTP. "first" is the first read of a version, "again" any other.
+func BenchmarkReadServers(b *testing.B) {
+	api, err := Load(apispec.Files)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var text strings.Builder
+	text.WriteString("backend app\n    balance roundrobin\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&text, "    server s%d 10.0.%d.%d:80 check weight 10\n", i, i>>8, i&255)
+	}
+	data, server := []byte(text.String()), api.ByName["server"]
+	read := func(b *testing.B, m *Model) {
+		if list, err := m.List(server, "backend", "app", false, "", ""); err != nil || len(list) < 10_000*40 {
+			b.Fatal(len(list), err)
+		}
+	}
+	b.Run("first", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			read(b, api.NewModel("t", data))
+		}
+	})
+	m := api.NewModel("t", data)
+	b.Run("again", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			read(b, m)
+		}
+	})
+	b.Run("one", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := m.Get(server, "backend", "app", false, "s5000", 0); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // BenchmarkAddServer is the work of one added server among a thousand: edit the text and plan the commands.
 func BenchmarkAddServer(b *testing.B) {
 	api, err := Load(apispec.Files)

@@ -49,10 +49,10 @@ func (r *Resource) In(f *config.File, kind, name string) (*Place, error) {
 	return nil, fmt.Errorf("%s %w", kind, ErrNoParent)
 }
 
-// each calls f with every section of the resource and its name.
-func (r *Resource) each(file *config.File, f func(s *config.Section, name string) bool) {
+// each calls f with every section of the resource among all of a file, and its name.
+func (r *Resource) each(all []*config.Section, f func(s *config.Section, name string) bool) {
 	unnamed := 0
-	for _, s := range file.Sections() {
+	for _, s := range all {
 		if s.Kind != r.Section {
 			continue
 		}
@@ -68,7 +68,7 @@ func (r *Resource) each(file *config.File, f func(s *config.Section, name string
 }
 
 func (r *Resource) section(file *config.File, name string) (found *config.Section) {
-	r.each(file, func(s *config.Section, n string) bool {
+	r.each(file.Sections(), func(s *config.Section, n string) bool {
 		if r.Single || n == name {
 			found = s
 		}
@@ -170,25 +170,44 @@ func (p *Place) scan(key string) (out []lineOf) {
 			out = append(out, lineOf{line: l, key: k})
 			continue
 		}
-		obj, ok := p.r.line.decode(l.Words)
-		if !ok && !p.r.Ordered {
-			continue
+		if obj := p.read(l); obj != nil {
+			out = append(out, lineOf{l, plain(obj[p.r.Key]), obj})
 		}
-		if !ok { // it has its place in the list, whatever it says
-			obj = map[string]any{opaqueField: joinWords(l.Words)}
-			if p.r.Union != "" {
-				obj[p.r.Union] = opaqueField
-			}
-		}
-		if m := metadata(l); m != nil {
-			obj[metadataField] = m
-		}
-		if p.r.KeyAt && absent(obj[p.r.Key]) {
-			obj[p.r.Key] = l.Words[1]
-		}
-		out = append(out, lineOf{l, plain(obj[p.r.Key]), obj})
 	}
 	return out
+}
+
+// read reads a line that begins as those of the resource do, nil when it is none.
+func (p *Place) read(l *config.Line) map[string]any {
+	obj, ok := p.r.line.decode(l.Words)
+	switch {
+	case ok:
+	case !p.r.Ordered:
+		return nil
+	default: // it has its place in the list, whatever it says
+		obj = map[string]any{opaqueField: joinWords(l.Words)}
+		if p.r.Union != "" {
+			obj[p.r.Union] = opaqueField
+		}
+	}
+	if m := metadata(l); m != nil {
+		obj[metadataField] = m
+	}
+	if p.r.KeyAt && absent(obj[p.r.Key]) {
+		obj[p.r.Key] = l.Words[1]
+	}
+	return obj
+}
+
+// missing is the error for an object that is not there.
+func (p *Place) missing(key string, index int) error {
+	switch {
+	case p.section == nil:
+		return fmt.Errorf("%s %q %w", p.r.Name, key, ErrNotFound)
+	case p.r.Ordered:
+		return fmt.Errorf("%s %d of %s %q %w", p.r.Name, index, p.section.Kind, p.section.Name, ErrNotFound)
+	}
+	return fmt.Errorf("%s %q of %s %q %w", p.r.Name, key, p.section.Kind, p.section.Name, ErrNotFound)
 }
 
 // quickKey gives the key of a line without reading all of it: when it is the word behind the keyword.
@@ -222,7 +241,7 @@ func (p *Place) List(full bool) []map[string]any {
 		}
 		return out
 	}
-	p.r.each(p.file, func(s *config.Section, name string) bool {
+	p.r.each(p.file.Sections(), func(s *config.Section, name string) bool {
 		out = append(out, p.object(s, name, full))
 		return true
 	})
@@ -234,7 +253,7 @@ func (p *Place) at(key string, index int) (lineOf, error) {
 	if p.r.Ordered {
 		all := p.lines()
 		if index < 0 || index >= len(all) {
-			return lineOf{}, fmt.Errorf("%s %d of %s %q %w", p.r.Name, index, p.section.Kind, p.section.Name, ErrNotFound)
+			return lineOf{}, p.missing(key, index)
 		}
 		return all[index], nil
 	}
@@ -243,7 +262,7 @@ func (p *Place) at(key string, index int) (lineOf, error) {
 			return l, nil
 		}
 	}
-	return lineOf{}, fmt.Errorf("%s %q of %s %q %w", p.r.Name, key, p.section.Kind, p.section.Name, ErrNotFound)
+	return lineOf{}, p.missing(key, index)
 }
 
 // Get returns one object, by key (by index for ordered lines).
@@ -257,7 +276,7 @@ func (p *Place) Get(key string, index int, full bool) (map[string]any, error) {
 		if p.r.Single {
 			return map[string]any{}, nil
 		}
-		return nil, fmt.Errorf("%s %q %w", p.r.Name, key, ErrNotFound)
+		return nil, p.missing(key, index)
 	}
 	if p.r.Single {
 		key = ""

@@ -93,6 +93,7 @@ type Resource struct {
 	line     *Line
 	settings []*setting
 	byFirst  map[string][]*setting
+	shape    *shape
 	api      *API
 }
 
@@ -403,6 +404,9 @@ func (api *API) link() error {
 				return fmt.Errorf("%s: no resource %q", r.Name, c)
 			}
 		}
+	}
+	for _, r := range api.Resources {
+		r.shape = api.shape(r)
 	}
 	return nil
 }

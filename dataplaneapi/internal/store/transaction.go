@@ -27,8 +27,8 @@ var (
 
 // Transaction is a private copy of the configuration. Its text carries the version that it was taken from.
 type Transaction struct {
-	ID      string `json:"id"`
 	Version int64  `json:"_version"`
+	ID      string `json:"id"`
 	Status  string `json:"status"`
 }
 
