@@ -7,7 +7,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-const list = `
+const userlists = `
 userlist api
     user plain insecure-password s3cret
     user md5 password $1$saltsalt$qjXMvbEw8oaL.CzflDtaK/
@@ -18,7 +18,7 @@ userlist other
 `
 
 func TestCheck(t *testing.T) {
-	users, found := FromUserlist(config.Parse("t", []byte(list)), "api")
+	users, found := FromUserlist(config.Parse("t", []byte(userlists)), "api")
 	if !found || len(users) != 4 {
 		t.Fatalf("found %v, users %v", found, users)
 	}
