@@ -23,7 +23,7 @@ func (s *Server) translate(_ *http.Request, err error) *Error {
 		return &Error{http.StatusUnprocessableEntity, field.Error()}
 	case errors.As(err, &refused):
 		return &Error{http.StatusBadRequest, refused.Text}
-	case errors.Is(err, resource.ErrIndex):
+	case errors.Is(err, resource.ErrIndex), errors.Is(err, store.ErrNotFile):
 		return &Error{http.StatusBadRequest, err.Error()}
 	case errors.Is(err, resource.ErrNotFound), errors.Is(err, store.ErrNoTransaction):
 		return &Error{http.StatusNotFound, err.Error()}

@@ -110,7 +110,7 @@ func (st *stored) read(r *request) (path string, data []byte, err error) {
 	if path, err = st.path(r.params["name"]); err != nil {
 		return "", nil, err
 	}
-	data, err = store.Read(path)
+	data, err = store.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = st.missing(path)
 	}
@@ -126,7 +126,7 @@ func (st *stored) list(context.Context, *request) (int, any, error) {
 	out := []any{}
 	for _, name := range names {
 		path := filepath.Join(folder.Dir, name)
-		fi, err := os.Stat(path)
+		fi, err := os.Lstat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // gone meanwhile
 			continue
@@ -136,7 +136,10 @@ func (st *stored) list(context.Context, *request) (int, any, error) {
 			out = append(out, map[string]any{"file": path, "storage_name": name, "size": fi.Size()})
 			continue
 		}
-		data, err := store.Read(path)
+		data, err := store.ReadFile(path)
+		if errors.Is(err, store.ErrNotFile) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return 0, nil, err
 		}
@@ -335,7 +338,7 @@ func (s *Server) withKey(data []byte, files []string) []byte {
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(filepath.Dir(s.Store.Path), file)
 		}
-		key, err := store.Read(file)
+		key, err := store.ReadFile(file)
 		if err != nil || !bytes.Contains(key, []byte("PRIVATE KEY-----")) {
 			continue
 		}

@@ -27,7 +27,7 @@ type Live func(ctx context.Context, c *runtime.Client) error
 func (l *Ladder) File(ctx context.Context, opt Options, path string, edit func(old []byte) ([]byte, Live, error)) (Result, error) {
 	l.change.Lock()
 	defer l.change.Unlock()
-	old, err := store.Read(path)
+	old, err := store.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Result{}, err
 	}

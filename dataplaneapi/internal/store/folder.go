@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"syscall"
 )
 
 // Bounds of a [Folder].
@@ -60,6 +61,25 @@ func Read(path string) ([]byte, error) {
 	return readAll(f)
 }
 
+// ErrNotFile says that something is no file, or a symbolic link to one: those are not followed.
+var ErrNotFile = errors.New("is no regular file (symbolic links are not followed)")
+
+// ReadFile reads a file as Read does, if its name is that of a file itself.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) {
+		err = fmt.Errorf("%s %w", filepath.Base(path), ErrNotFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s %w", filepath.Base(path), ErrNotFile))
+	}
+	return readAll(f)
+}
+
 func readAll(f *os.File) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err == nil && len(data) > MaxFile {
@@ -68,7 +88,8 @@ func readAll(f *os.File) ([]byte, error) {
 	return data, err
 }
 
-// Put replaces a file as a whole, making its folder if there is none; nil data takes the file away.
+// Put replaces a file as a whole, making its folder if there is none; nil data takes the file away. A symbolic link of the
+// name is not followed, but replaced.
 func Put(path string, data []byte) error {
 	if data != nil {
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
