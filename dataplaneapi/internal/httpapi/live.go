@@ -12,6 +12,7 @@ import (
 
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/resource"
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/runtime"
+	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
@@ -186,7 +187,7 @@ func (s *Server) stats(ctx context.Context, r *request) (int, any, error) {
 
 // word refuses a name that would be more than one word of a Runtime command.
 func word(field, v string) error {
-	if v == "" || strings.ContainsAny(v, " \t\r\n;\\/\"'<#") {
+	if _, ok := config.ValidName(v); v == "" || len(v) > resource.MaxName || !ok {
 		return fail(http.StatusUnprocessableEntity, "%s: %q is not a name", field, v)
 	}
 	return nil
@@ -293,11 +294,15 @@ func (s *Server) addRuntimeServer(ctx context.Context, r *request) (int, any, er
 	if err := word("parent_name", r.params["parent_name"]); err != nil {
 		return 0, nil, err
 	}
+	name, _ := obj["name"].(string)
+	if err := word("name", name); err != nil {
+		return 0, nil, err
+	}
 	commands, err := s.API.ByName["server"].Commands(r.params["parent_name"], obj, true)
 	if err == nil {
 		err = s.send(ctx, commands)
 	}
-	return http.StatusCreated, obj, err
+	return http.StatusCreated, rawJSON(s.API.ByName["server"].JSON(obj)), err
 }
 
 func (s *Server) deleteRuntimeServer(ctx context.Context, r *request) (int, any, error) {

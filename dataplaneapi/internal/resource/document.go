@@ -13,6 +13,9 @@ import (
 // ConfigurationPath is where the resources of the configuration begin.
 const ConfigurationPath = "/services/haproxy/configuration/"
 
+// MaxName bounds the name of a section or of an object, in bytes.
+const MaxName = 255
+
 // A Route is one operation of a resource of the configuration.
 type Route struct {
 	Method   string
@@ -115,6 +118,11 @@ func (api *API) schema(r *Resource) object {
 			props[child.listField()] = ref(child.Plural)
 		} else {
 			props[child.listField()] = object{"type": "object", "additionalProperties": ref(child.Name)}
+		}
+	}
+	for _, name := range []string{r.Key, "name", "from", "acl_name"} {
+		if s, ok := props[name].(object); ok && s["type"] == "string" && s["maxLength"] == nil && name != "certificate" {
+			s["maxLength"] = MaxName
 		}
 	}
 	props[metadataField] = object{"type": "object", "additionalProperties": true,

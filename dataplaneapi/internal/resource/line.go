@@ -317,8 +317,23 @@ func (p *Property) checkName(v any) error {
 	return nil
 }
 
+// fieldOf finds a property with a text in its value.
+func (l *Line) fieldOf(obj map[string]any, text string) string {
+	for _, p := range l.props {
+		if strings.Contains(fmt.Sprint(obj[p.Name]), text) {
+			return p.Name
+		}
+	}
+	return l.props[0].Name
+}
+
 // verify reads the words back: what does not come out as it went in would have meant something else in the file.
 func (l *Line) verify(obj map[string]any, words []string) error {
+	for _, w := range words {
+		if strings.Contains(w, "\x00") { // it ends the word, for whoever checks it
+			return &FieldError{l.fieldOf(obj, "\x00"), "has a NUL in it"}
+		}
+	}
 	back, ok := l.decode(words)
 	for _, p := range l.props {
 		if p.Means != nil {
