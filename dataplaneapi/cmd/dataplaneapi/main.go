@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -21,7 +20,7 @@ func main() {
 func run(args []string, out, errs io.Writer) int {
 	s, err := settings.Parse(args, errs)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, settings.ErrHelp):
 		return 0
 	case err != nil:
 		fmt.Fprintln(errs, "dataplaneapi:", err)

@@ -3,19 +3,16 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	apispec "github.com/forebay-lb/forebay/api-spec"
@@ -38,13 +35,31 @@ func Banner() string {
 
 // Run serves until the context ends. ready, when not nil, is called with the addresses that are listened on.
 func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) error {
-	log, closeLog, err := logger(s.LogTargets)
+	log, access, closeLog, err := loggers(s.LogTargets)
 	if err != nil {
 		return err
 	}
 	defer closeLog()
 	for _, w := range s.Warnings {
 		log.Warn(w)
+	}
+	listeners, err := listen(s)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, l := range listeners {
+			l.Close()
+		}
+	}()
+	if s.API.PIDFile != "" {
+		if err := os.WriteFile(s.API.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+			return err
+		}
+		defer os.Remove(s.API.PIDFile)
+	}
+	if err := become(s.API.UID, s.API.GID); err != nil {
+		return err
 	}
 	api, err := resource.Load(apispec.Files)
 	if err != nil {
@@ -55,7 +70,7 @@ func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) erro
 		return err
 	}
 	st, err := store.Open(&store.Store{
-		Path: s.Proxy.ConfigFile, Dir: s.API.Transaction.Dir, Backups: s.API.Transaction.Backups,
+		Path: s.Proxy.ConfigFile, Dir: s.API.Transaction.Dir, Backups: s.API.Transaction.Backups, BackupsDir: s.API.Transaction.BackupsDir,
 		MaxOpen: s.API.Transaction.MaxOpen, Log: log,
 	})
 	if err != nil {
@@ -82,23 +97,14 @@ func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) erro
 		defer n.Close()
 		lad.Notify = n.Send
 	}
-	users := userSource(s, st, log)
+	users, in := userSource(s, st, log)
 	if len(users()) == 0 {
 		return errors.New("nobody may use the API: no user in the settings, and no userlist with one")
 	}
-	api3 := &httpapi.Server{API: api, Store: st, Ladder: lad, Log: log, Users: users, Version: Version, Build: buildTime(),
-		Certs: store.Folder{Dir: s.Resources.SSLCerts}, CrtLists: store.Folder{Dir: s.Resources.CrtLists}}
+	api3 := &httpapi.Server{API: api, Store: st, Ladder: lad, Log: log, Access: access, Users: users, UsersIn: in, Welcome: welcome, MaxBody: int64(s.API.MaxBody),
+		SystemInfo: s.API.ShowSystemInfo, Version: Version, Build: buildTime(),
+		Certs: store.Folder{Dir: s.API.Resources.SSLCerts}, CrtLists: store.Folder{Dir: s.API.Resources.CrtLists}}
 	handler, err := api3.Handler()
-	if err != nil {
-		return err
-	}
-	if s.API.PIDFile != "" {
-		if err := os.WriteFile(s.API.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
-			return err
-		}
-		defer os.Remove(s.API.PIDFile)
-	}
-	listeners, err := listen(s)
 	if err != nil {
 		return err
 	}
@@ -106,37 +112,42 @@ func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) erro
 		return err
 	}
 	defer lad.Close()
-	watchCtx, stopWatch := context.WithCancel(ctx)
-	watched, err := st.Watch(watchCtx)
-	if err != nil {
-		stopWatch()
-		return err
+	if !s.API.DisableInotify {
+		watchCtx, stopWatch := context.WithCancel(ctx)
+		watched, err := st.Watch(watchCtx)
+		if err != nil {
+			stopWatch()
+			return err
+		}
+		defer func() { stopWatch(); <-watched }()
 	}
-	defer func() { stopWatch(); <-watched }()
-	srv := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: s.API.ReadTimeout, WriteTimeout: s.API.WriteTimeout,
-		IdleTimeout: s.API.KeepAlive, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelInfo),
-	}
-	failed := make(chan error, len(listeners))
 	var addrs []net.Addr
 	for _, ln := range listeners {
 		addrs = append(addrs, ln.Addr())
-		go func() { failed <- srv.Serve(ln) }()
 	}
-	log.Info("serving the API", "addresses", fmt.Sprint(addrs), "configuration", st.Path, "version", Version)
+	log.Info("serving the API", "name", s.Name, "addresses", fmt.Sprint(addrs), "configuration", st.Path, "version", Version)
 	if ready != nil {
 		ready(addrs)
 	}
-	select {
-	case err := <-failed:
-		srv.Close()
-		return err
-	case <-ctx.Done():
+	return serve(ctx, listeners, handler, log, s.API.Graceful)
+}
+
+// become gives up what the program was started as.
+func become(uid, gid int) error {
+	if gid != 0 {
+		if err := syscall.Setgroups([]int{gid}); err != nil {
+			return fmt.Errorf("gid %d: %w", gid, err)
+		}
+		if err := syscall.Setgid(gid); err != nil {
+			return fmt.Errorf("gid %d: %w", gid, err)
+		}
 	}
-	log.Info("stopping")
-	end, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	return srv.Shutdown(end)
+	if uid != 0 {
+		if err := syscall.Setuid(uid); err != nil {
+			return fmt.Errorf("uid %d: %w", uid, err)
+		}
+	}
+	return nil
 }
 
 // commandLine divides a command into words, with the quoting of the configuration language.
@@ -148,74 +159,30 @@ func commandLine(s string) []string {
 	return f.Lines[0].Words[1:]
 }
 
-func listen(s *settings.Settings) (out []net.Listener, err error) {
-	for _, scheme := range s.API.Scheme {
-		host, port := s.API.Host, s.API.Port
-		if scheme == "https" {
-			host, port = s.API.TLS.Host, s.API.TLS.Port
-		}
-		ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-		if err != nil {
-			return nil, err
-		}
-		ln = &limited{Listener: ln, slots: make(chan struct{}, s.API.ListenLimit)}
-		if scheme == "https" {
-			cert, err := tls.LoadX509KeyPair(s.API.TLS.Certificate, s.API.TLS.Key)
-			if err != nil {
-				return nil, err
-			}
-			ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
-		}
-		out = append(out, ln)
-	}
-	return out, nil
-}
-
-// limited bounds how many connections are open at the same time.
-type limited struct {
-	net.Listener
-	slots chan struct{}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &counted{Conn: c, done: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-type counted struct {
-	net.Conn
-	done func()
-}
-
-func (c *counted) Close() error {
-	err := c.Conn.Close()
-	c.done()
-	return err
-}
-
 // userSource returns the users that may use the API: those of the settings, else a userlist, read again when its file
-// changes.
-func userSource(s *settings.Settings, st *store.Store, log *slog.Logger) func() []auth.User {
+// changes. in tells who could use it with another configuration, and is nil where that makes no difference.
+func userSource(s *settings.Settings, st *store.Store, log *slog.Logger) (users func() []auth.User, in func(text []byte) []auth.User) {
 	if len(s.API.Users) > 0 {
 		var users []auth.User
 		for _, u := range s.API.Users {
 			users = append(users, auth.User{Name: u.Name, Password: u.Password, Plain: u.Insecure})
 		}
 		warnHashes(users, log)
-		return func() []auth.User { return users }
+		return func() []auth.User { return users }, nil
 	}
 	name := s.API.Userlist.Name
 	if name == "" {
 		name = "controller"
 	}
+	if s.API.Userlist.File == "" && !s.API.Userlist.AllowEmpty {
+		in = func(text []byte) []auth.User {
+			list, _ := auth.FromUserlist(config.Parse("", text), name)
+			return list
+		}
+	}
 	var mu sync.Mutex
 	var last []byte
-	var users []auth.User
+	var now []auth.User
 	return func() []auth.User {
 		mu.Lock()
 		defer mu.Unlock()
@@ -232,11 +199,11 @@ func userSource(s *settings.Settings, st *store.Store, log *slog.Logger) func() 
 		}
 		if last == nil || !bytes.Equal(last, data) {
 			last = data
-			users, _ = auth.FromUserlist(config.Parse("", data), name)
-			warnHashes(users, log)
+			now, _ = auth.FromUserlist(config.Parse("", data), name)
+			warnHashes(now, log)
 		}
-		return users
-	}
+		return now
+	}, in
 }
 
 func warnHashes(users []auth.User, log *slog.Logger) {
@@ -263,62 +230,4 @@ func buildTime() time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// logger builds the program's own log: standard error when nothing is configured.
-func logger(targets []settings.LogTarget) (*slog.Logger, func(), error) {
-	if len(targets) == 0 {
-		targets = []settings.LogTarget{{To: "stderr"}}
-	}
-	var handlers []slog.Handler
-	var files []*os.File
-	closeAll := func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}
-	for _, t := range targets {
-		var w io.Writer
-		switch t.To {
-		case "", "stdout":
-			w = os.Stdout
-		case "stderr":
-			w = os.Stderr
-		case "file":
-			f, err := os.OpenFile(filepath.Clean(t.File), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-			if err != nil {
-				closeAll()
-				return nil, nil, err
-			}
-			files = append(files, f)
-			w = f
-		default:
-			closeAll()
-			return nil, nil, fmt.Errorf("log_to %q: stdout, stderr or file", t.To)
-		}
-		var level slog.Level
-		switch t.Level {
-		case "", "info":
-		case "trace", "debug":
-			level = slog.LevelDebug
-		case "warning", "warn":
-			level = slog.LevelWarn
-		case "error":
-			level = slog.LevelError
-		default:
-			closeAll()
-			return nil, nil, fmt.Errorf("log_level %q: debug, info, warning or error", t.Level)
-		}
-		opt := &slog.HandlerOptions{Level: level}
-		switch t.Format {
-		case "", "text":
-			handlers = append(handlers, slog.NewTextHandler(w, opt))
-		case "json", "JSON":
-			handlers = append(handlers, slog.NewJSONHandler(w, opt))
-		default:
-			closeAll()
-			return nil, nil, fmt.Errorf("log_format %q: text or json", t.Format)
-		}
-	}
-	return slog.New(slog.NewMultiHandler(handlers...)), closeAll, nil
 }

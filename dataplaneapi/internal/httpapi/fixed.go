@@ -87,6 +87,10 @@ func (s *Server) endpoints(_ context.Context, r *request) (int, any, error) {
 }
 
 func (s *Server) info(context.Context, *request) (int, any, error) {
+	out := map[string]any{"api": map[string]any{"version": s.Version, "build_date": s.Build.UTC().Format(time.RFC3339)}, "system": map[string]any{}}
+	if !s.SystemInfo {
+		return http.StatusOK, out, nil
+	}
 	var uname unix.Utsname
 	if err := unix.Uname(&uname); err != nil {
 		return 0, nil, err
@@ -103,17 +107,15 @@ func (s *Server) info(context.Context, *request) (int, any, error) {
 	goruntime.ReadMemStats(&mem)
 	str := func(b []byte) string { return string(b[:max(bytes.IndexByte(b, 0), 0)]) }
 	unit := uint64(max(sys.Unit, 1))
-	return http.StatusOK, map[string]any{
-		"api": map[string]any{"version": s.Version, "build_date": s.Build.UTC().Format(time.RFC3339)},
-		"system": map[string]any{
-			"hostname":  host,
-			"os_string": str(uname.Sysname[:]) + " " + str(uname.Release[:]) + " " + str(uname.Version[:]),
-			"time":      time.Now().UnixMilli(),
-			"uptime":    sys.Uptime,
-			"cpu_info":  map[string]any{"model": cpuModel(), "num_cpus": goruntime.NumCPU()},
-			"mem_info":  map[string]any{"dataplaneapi_memory": mem.Sys, "free_memory": uint64(sys.Freeram) * unit, "total_memory": uint64(sys.Totalram) * unit},
-		},
-	}, nil
+	out["system"] = map[string]any{
+		"hostname":  host,
+		"os_string": str(uname.Sysname[:]) + " " + str(uname.Release[:]) + " " + str(uname.Version[:]),
+		"time":      time.Now().UnixMilli(),
+		"uptime":    sys.Uptime,
+		"cpu_info":  map[string]any{"model": cpuModel(), "num_cpus": goruntime.NumCPU()},
+		"mem_info":  map[string]any{"dataplaneapi_memory": mem.Sys, "free_memory": uint64(sys.Freeram) * unit, "total_memory": uint64(sys.Totalram) * unit},
+	}
+	return http.StatusOK, out, nil
 }
 
 func cpuModel() string {
@@ -149,6 +151,9 @@ func (s *Server) postRaw(ctx context.Context, r *request) (int, any, error) {
 	if !bytes.HasSuffix(r.body, []byte("\n")) {
 		r.body = append(r.body, '\n') // the proxy takes a last line without one for a file that is cut off
 	}
+	if err := s.mayUse(r.body); err != nil {
+		return 0, nil, err
+	}
 	if r.flag("only_validate") {
 		err := s.Ladder.Validate(ctx, r.body)
 		return http.StatusCreated, text(r.body), err
@@ -179,6 +184,14 @@ func (s *Server) postRaw(ctx context.Context, r *request) (int, any, error) {
 		status = http.StatusAccepted
 	}
 	return status, text(result.Text), nil
+}
+
+// mayUse refuses a configuration with which nobody could use the API any more.
+func (s *Server) mayUse(text []byte) error {
+	if s.UsersIn != nil && len(s.UsersIn(text)) == 0 {
+		return fail(http.StatusBadRequest, "with this configuration nobody may use the API: its userlist has no user (the setting userlist.allow_empty takes it all the same)")
+	}
+	return nil
 }
 
 func (s *Server) version(_ context.Context, r *request) (int, any, error) {
@@ -233,6 +246,9 @@ func (s *Server) commitTransaction(ctx context.Context, r *request) (int, any, e
 	}
 	if t.Status != store.InProgress {
 		return 0, nil, fail(http.StatusNotAcceptable, "transaction %s is %s and cannot be committed", t.ID, t.Status)
+	}
+	if err := s.mayUse(data); err != nil {
+		return 0, nil, err
 	}
 	check := checkVersion(strconv.FormatInt(t.Version, 10))
 	status, _, err := s.apply(ctx, r, ladder.Options{ForceReload: r.flag("force_reload")}, check, func([]byte) ([]byte, error) { return data, nil }, http.StatusOK, nil)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -41,7 +42,12 @@ type Server struct {
 	// Certs and CrtLists are the folders of certificates and of lists of them.
 	Certs, CrtLists store.Folder
 	Log             *slog.Logger
+	Access          *slog.Logger // of requests; nil: they are in Log, for those who debug
 	Users           func() []auth.User
+	UsersIn         func(text []byte) []auth.User // who could use the API with another configuration; nil: that makes no difference
+	Welcome         func(ctx context.Context)     // somebody has logged in on the connection of a request; may be nil
+	MaxBody         int64                         // bytes; 0: only the bounds of each operation
+	SystemInfo      bool                          // show the machine in /info
 	Version         string
 	Build           time.Time
 
@@ -49,6 +55,7 @@ type Server struct {
 	spec    []byte
 	routes  map[string]resource.Route // by operation
 	checker *auth.Checker
+	guard   auth.Guard
 	models  models
 	tx      sync.Mutex // held while the text of a transaction is read, changed and written
 	started time.Time
@@ -158,11 +165,12 @@ func (s *Server) protect(next http.Handler) http.Handler {
 				s.answer(w, r, 0, nil, fail(http.StatusInternalServerError, "internal error"))
 			}
 		}()
-		name, password, ok := r.BasicAuth()
-		if !ok || !s.checker.Check(s.Users(), name, password) {
-			w.Header().Set("WWW-Authenticate", `Basic realm="dataplaneapi"`)
-			s.answer(w, r, 0, nil, fail(http.StatusUnauthorized, "unauthorized"))
+		if err := s.logIn(w, r); err != nil {
+			s.answer(w, r, 0, nil, err)
 			return
+		}
+		if s.Welcome != nil {
+			s.Welcome(r.Context())
 		}
 		// What a handler knows better replaces it.
 		if _, version, err := s.Store.Text(); err == nil {
@@ -170,6 +178,28 @@ func (s *Server) protect(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// logIn asks who it is. Who tries passwords has to wait, more and more.
+func (s *Server) logIn(w http.ResponseWriter, r *http.Request) error {
+	name, password, ok := r.BasicAuth()
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	if ok {
+		if pause := s.guard.Pause(address, name); pause > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int((pause+time.Second-1)/time.Second)))
+			return fail(http.StatusTooManyRequests, "too many failed log-ins")
+		}
+		if s.checker.Check(s.Users(), name, password) {
+			s.guard.Succeeded(address, name)
+			return nil
+		}
+		s.guard.Failed(address, name)
+	}
+	w.Header().Set("WWW-Authenticate", `Basic realm="dataplaneapi"`)
+	return fail(http.StatusUnauthorized, "unauthorized")
 }
 
 func (s *Server) serve(def *routers.Route, route resource.Route, h handler) http.HandlerFunc {
@@ -212,6 +242,9 @@ func (s *Server) serve(def *routers.Route, route resource.Route, h handler) http
 // validate checks a request against the document. takes is the type of the body.
 func (s *Server) validate(w http.ResponseWriter, def *routers.Route, r *request, takes string) error {
 	limit := map[string]int64{"application/json": maxJSON, "multipart/form-data": maxUpload, "text/plain": maxRaw}[takes]
+	if s.MaxBody > 0 {
+		limit = min(limit, s.MaxBody)
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
@@ -292,8 +325,12 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body
 		}
 		s.Log.Log(r.Context(), level, "request refused", "method", r.Method, "path", r.URL.Path, "status", e.Code, "cause", err)
 		status, body = e.Code, map[string]any{"code": e.Code, "message": e.Message}
-	} else {
+	} else if s.Access == nil {
 		s.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", status)
+	}
+	if s.Access != nil {
+		name, _, _ := r.BasicAuth()
+		s.Access.Info("request", "address", r.RemoteAddr, "user", name, "method", r.Method, "path", r.URL.Path, "status", status)
 	}
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")

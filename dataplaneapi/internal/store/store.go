@@ -33,11 +33,12 @@ var ErrChanged = errors.New("the configuration file was changed by somebody else
 
 // Store is one configuration file and the folder of its transactions.
 type Store struct {
-	Path    string
-	Dir     string // transactions, backups and the journal
-	Backups int    // how many versions to keep
-	MaxOpen int    // transactions at the same time
-	Log     *slog.Logger
+	Path       string
+	Dir        string // transactions, backups and the journal
+	Backups    int    // how many versions to keep
+	BackupsDir string // default: the folder "backups" in Dir
+	MaxOpen    int    // transactions at the same time
+	Log        *slog.Logger
 
 	mu    sync.Mutex
 	text  []byte
@@ -70,7 +71,10 @@ func Open(s *Store) (*Store, error) {
 		abs = real // replace the file that a link points to, not the link
 	}
 	s.Path = abs
-	for _, d := range []string{s.Dir, filepath.Join(s.Dir, "failed"), filepath.Join(s.Dir, "outdated"), filepath.Join(s.Dir, "backups")} {
+	if s.BackupsDir == "" {
+		s.BackupsDir = filepath.Join(s.Dir, "backups")
+	}
+	for _, d := range []string{s.Dir, filepath.Join(s.Dir, "failed"), filepath.Join(s.Dir, "outdated"), s.BackupsDir} {
 		if err := os.MkdirAll(d, 0o750); err != nil {
 			return nil, err
 		}
@@ -349,7 +353,7 @@ func (s *Store) backup() error {
 	if s.Backups <= 0 {
 		return nil
 	}
-	dir := filepath.Join(s.Dir, "backups")
+	dir := s.BackupsDir
 	base := filepath.Base(s.Path)
 	if err := WriteFile(filepath.Join(dir, fmt.Sprintf("%s.%d", base, Version(s.text))), s.text); err != nil {
 		return err
