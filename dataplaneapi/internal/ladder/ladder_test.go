@@ -133,7 +133,7 @@ func TestRungs(t *testing.T) {
 		{"add a server", "127.0.0.1:81\n", "127.0.0.1:81\n    server s3 127.0.0.1:82 weight 2\n", false, "runtime", []string{
 			"add server app/s3 127.0.0.1:82 inter 3s check weight 2", "enable health app/s3", "enable server app/s3"}},
 		{"add one in maintenance", "127.0.0.1:81\n", "127.0.0.1:81\n    server s3 127.0.0.1:82 no-check disabled\n", false, "runtime", []string{
-			"add server app/s3 127.0.0.1:82 inter 3s check no-check disabled"}},
+			"add server app/s3 127.0.0.1:82 inter 3s disabled"}},
 		{"delete a server", "    server s2 127.0.0.1:81\n", "", false, "runtime", []string{
 			"set server app/s2 state maint", "wait 2s srv-removable app/s2", "del server app/s2"}},
 		{"change a weight", "weight 5", "weight 7", false, "runtime", []string{"set server app/s1 weight 7"}},

@@ -197,46 +197,27 @@ func (p *planner) create(l liveLine) bool {
 		}
 	}
 	obj := map[string]any{}
-	kept := words[:1:1]
-	pieces := l.r.line.pieces(words[1:], obj)
-	for i, piece := range pieces {
-		if !l.r.Live.takes(piece) {
-			// "no-check" says nothing where nothing says "check".
-			if p.refused = refusal(pieces, i); p.refused != "" {
-				return false
+	var kept []piece
+	for _, x := range l.r.line.pieces(words[1:], obj) {
+		switch name, _, _ := strings.Cut(x.words[0], "("); { // the first word may have an argument in it
+		case slices.Contains(l.r.Live.Words, name):
+			kept = append(kept, x)
+		case x.prop != nil && slices.Contains(l.r.Live.Born, name):
+			kept = slices.DeleteFunc(kept, func(before piece) bool { return before.prop == x.prop })
+		default:
+			if p.refused = name; x.prop != nil {
+				p.refused = x.prop.Name
 			}
-			continue
+			return false
 		}
-		kept = append(kept, piece.words...)
 	}
-	obj["words"] = strings.Join(kept, " ")
+	words = words[:1:1]
+	for _, x := range kept {
+		words = append(words, x.words...)
+	}
+	obj["words"] = strings.Join(words, " ")
 	obj[l.r.Key] = l.key
 	return p.steps(&p.adds, l, l.r.Live.Create, obj)
-}
-
-// takes tells whether the proxy knows an option of a line that is added at run time. The first word of an option may have
-// an argument in it.
-func (l *LiveLine) takes(p piece) bool {
-	name, _, _ := strings.Cut(p.words[0], "(")
-	return slices.Contains(l.Words, name)
-}
-
-// refusal names the property that the i-th option of a line is, if a line cannot be without it: it is empty for one that says
-// no to what no other option of the line says.
-func refusal(pieces []piece, i int) string {
-	p := pieces[i]
-	if p.prop == nil {
-		return p.words[0]
-	}
-	if len(p.prop.negated) == 0 || !slices.Contains(p.prop.negated[0].words, p.words[0]) {
-		return p.prop.Name
-	}
-	for _, other := range pieces {
-		if other.prop == p.prop && !slices.Equal(other.words, p.words) {
-			return p.prop.Name
-		}
-	}
-	return ""
 }
 
 // change plans the change of the properties of a line.

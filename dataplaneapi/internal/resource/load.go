@@ -59,6 +59,7 @@ type Step struct {
 type LiveLine struct {
 	Inherit string   `yaml:"inherit"` // the line whose settings the proxy does not apply by itself
 	Words   []string `yaml:"words"`   // the options that a line which is added at run time may have, by their first word
+	Born    []string `yaml:"born"`    // options that say what such a line is anyway: they take back what came before them
 	Create  []Step   `yaml:"create"`
 	Delete  []Step   `yaml:"delete"`
 }
