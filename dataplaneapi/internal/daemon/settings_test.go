@@ -102,6 +102,37 @@ func TestOriginalSettings(t *testing.T) {
 	}
 }
 
+// The daemon gives up what it was started as, and works.
+func TestUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if become(os.Geteuid()+1, 0) == nil {
+			t.Error("anybody can be anybody")
+		}
+		return
+	}
+	h, _ := newHouse(t)
+	err := filepath.WalkDir(h.dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chown(path, 65534, 65534)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.restart(strings.Replace(h.read("d.yaml"), "  port: 0\n", "  port: 0\n  uid: 65534\n  gid: 65534\n", 1))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", h.daemon.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nUid:\t65534\t65534\t65534\t65534\n", "\nGid:\t65534\t65534\t65534\t65534\n", "\nGroups:\t65534 \n"} {
+		if !strings.Contains(string(status), want) {
+			t.Errorf("no %q in\n%s", want, status)
+		}
+	}
+	h.want(200, "GET", "configuration/backends", "")
+}
+
 // Requests that do not end keep nobody out: the daemon answers others while they are still open.
 func TestUnfinishedRequests(t *testing.T) {
 	h, _ := newHouse(t)
