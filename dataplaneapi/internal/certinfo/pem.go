@@ -23,26 +23,26 @@ import (
 
 // Certificate is a file of certificates as the API shows it: the first one in it, and what is known of the file.
 type Certificate struct {
-	Description  string     `json:"description,omitempty"`
-	File         string     `json:"file,omitempty"`
-	StorageName  string     `json:"storage_name,omitempty"`
-	Size         *int64     `json:"size,omitempty"` // bytes
-	Status       string     `json:"status,omitempty"`
-	Subject      string     `json:"subject,omitempty"`
-	Issuers      string     `json:"issuers,omitempty"`
-	Serial       string     `json:"serial,omitempty"` // hexadecimal, as the proxy prints it
-	NotBefore    *time.Time `json:"not_before,omitempty"`
-	NotAfter     *time.Time `json:"not_after,omitempty"`
-	Domains      string     `json:"domains,omitempty"`
-	IPs          string     `json:"ip_addresses,omitempty"`
-	Names        string     `json:"subject_alternative_names,omitempty"`
 	Algorithm    string     `json:"algorithm,omitempty"`
+	AuthorityKey string     `json:"authority_key_id,omitempty"`
+	ChainIssuer  string     `json:"chain_issuer,omitempty"`
+	ChainSubject string     `json:"chain_subject,omitempty"`
+	Description  string     `json:"description,omitempty"`
+	Domains      string     `json:"domains,omitempty"`
+	File         string     `json:"file,omitempty"`
+	IPs          string     `json:"ip_addresses,omitempty"`
+	Issuers      string     `json:"issuers,omitempty"`
+	NotAfter     *time.Time `json:"not_after,omitempty"`
+	NotBefore    *time.Time `json:"not_before,omitempty"`
+	Serial       string     `json:"serial,omitempty"` // hexadecimal, as the proxy prints it
 	SHA1         string     `json:"sha1_finger_print,omitempty"`
 	SHA256       string     `json:"sha256_finger_print,omitempty"`
-	AuthorityKey string     `json:"authority_key_id,omitempty"`
+	Size         *int64     `json:"size,omitempty"` // bytes
+	Status       string     `json:"status,omitempty"`
+	StorageName  string     `json:"storage_name,omitempty"`
+	Subject      string     `json:"subject,omitempty"`
+	Names        string     `json:"subject_alternative_names,omitempty"`
 	SubjectKey   string     `json:"subject_key_id,omitempty"`
-	ChainSubject string     `json:"chain_subject,omitempty"`
-	ChainIssuer  string     `json:"chain_issuer,omitempty"`
 }
 
 // maxChain bounds the certificates of one file.

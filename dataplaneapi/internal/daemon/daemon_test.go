@@ -299,11 +299,58 @@ func (h *house) send(req *http.Request) (int, http.Header, string, error) {
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	if err == nil {
+		if err := ordered(data); err != nil && resp.StatusCode < 300 && req.Method == "GET" && strings.Contains(resp.Header.Get("Content-Type"), "json") {
+			h.t.Errorf("%s %s: %v\n%s", req.Method, req.URL, err, data)
+		}
 		if err := h.conforms(req, resp.StatusCode, resp.Header, string(data)); err != nil {
 			h.t.Errorf("%s %s: the answer is not as the document says: %v", req.Method, req.URL, err)
 		}
 	}
 	return resp.StatusCode, resp.Header, string(data), err
+}
+
+// own are the properties of lines that share their options with others.
+var own = map[string]bool{"address": true, "id": true, "metadata": true, "name": true, "port": true, "port-range-end": true, "fqdn": true, "num_or_range": true, "prefix": true}
+
+// ordered tells whether the properties of all objects are in the document's order: the alphabet's, with what is a server's
+// or a bind's own behind its options, and the children behind the settings of a section.
+func ordered(data []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	var keys []string // of the objects that are open
+	var inObject []bool
+	expectKey := false
+	for {
+		tok, err := dec.Token()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch v := tok.(type) {
+		case json.Delim:
+			switch v {
+			case '{', '[':
+				inObject, keys = append(inObject, v == '{'), append(keys, "")
+			default:
+				inObject, keys = inObject[:len(inObject)-1], keys[:len(keys)-1]
+			}
+			expectKey = len(inObject) > 0 && inObject[len(inObject)-1]
+			continue
+		case string:
+			if expectKey {
+				last := keys[len(keys)-1]
+				late := own[v] && !own[last] || strings.HasSuffix(v, "_list") || v == "binds" || v == "servers" || v == "server_templates" || v == "crt_loads"
+				if v <= last && !late {
+					return fmt.Errorf("%q comes behind %q", v, last)
+				}
+				keys[len(keys)-1] = v
+				expectKey = false
+				continue
+			}
+		}
+		expectKey = len(inObject) > 0 && inObject[len(inObject)-1]
+	}
 }
 
 // want sends a request and checks the status.

@@ -16,45 +16,45 @@ import (
 
 // Certificate is one certificate, of a file of its own or of a file of authorities.
 type Certificate struct {
-	File         string     `json:"file,omitempty"`
-	StorageName  string     `json:"storage_name,omitempty"`
-	Status       string     `json:"status,omitempty"` // "Used", "Unused" or "Empty"
-	Serial       string     `json:"serial,omitempty"`
-	NotBefore    *time.Time `json:"not_before,omitempty"`
-	NotAfter     *time.Time `json:"not_after,omitempty"`
-	AltNames     string     `json:"subject_alternative_names,omitempty"` // as the proxy writes them: "DNS:a, DNS:b"
-	Domains      string     `json:"domains,omitempty"`                   // "a, b"
 	Algorithm    string     `json:"algorithm,omitempty"`
-	SHA1         string     `json:"sha1_finger_print,omitempty"`
-	Subject      string     `json:"subject,omitempty"`
-	Issuers      string     `json:"issuers,omitempty"`
-	ChainSubject string     `json:"chain_subject,omitempty"` // of the first certificate behind this one
 	ChainIssuer  string     `json:"chain_issuer,omitempty"`
+	ChainSubject string     `json:"chain_subject,omitempty"` // of the first certificate behind this one
+	Domains      string     `json:"domains,omitempty"`       // "a, b"
+	File         string     `json:"file,omitempty"`
+	Issuers      string     `json:"issuers,omitempty"`
+	NotAfter     *time.Time `json:"not_after,omitempty"`
+	NotBefore    *time.Time `json:"not_before,omitempty"`
+	Serial       string     `json:"serial,omitempty"`
+	SHA1         string     `json:"sha1_finger_print,omitempty"`
+	Status       string     `json:"status,omitempty"` // "Used", "Unused" or "Empty"
+	StorageName  string     `json:"storage_name,omitempty"`
+	Subject      string     `json:"subject,omitempty"`
+	AltNames     string     `json:"subject_alternative_names,omitempty"` // as the proxy writes them: "DNS:a, DNS:b"
 }
 
 // Authorities is a file of authorities in a list of files.
 type Authorities struct {
+	Count       string `json:"count"` // of certificates
 	File        string `json:"file"`
 	StorageName string `json:"storage_name"`
-	Count       string `json:"count"` // of certificates
 }
 
 // RevocationList is one list of a file of revocation lists.
 type RevocationList struct {
-	StorageName        string    `json:"storage_name,omitempty"`
-	Status             string    `json:"status,omitempty"`
-	Version            string    `json:"version,omitempty"`
-	SignatureAlgorithm string    `json:"signature_algorithm,omitempty"`
 	Issuer             string    `json:"issuer,omitempty"`
 	LastUpdate         string    `json:"last_update,omitempty"` // a date
 	NextUpdate         string    `json:"next_update,omitempty"`
 	Revoked            []Revoked `json:"revoked_certificates,omitempty"`
+	SignatureAlgorithm string    `json:"signature_algorithm,omitempty"`
+	Status             string    `json:"status,omitempty"`
+	StorageName        string    `json:"storage_name,omitempty"`
+	Version            string    `json:"version,omitempty"`
 }
 
 // Revoked is a certificate in a revocation list.
 type Revoked struct {
-	Serial string `json:"serial_number"`
 	Date   string `json:"revocation_date,omitempty"`
+	Serial string `json:"serial_number"`
 }
 
 // stamp is how OpenSSL writes a time.

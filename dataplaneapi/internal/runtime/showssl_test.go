@@ -2,7 +2,8 @@ package runtime
 
 import (
 	"encoding/json"
-	"strings"
+	"errors"
+	"reflect"
 	"testing"
 )
 
@@ -127,8 +128,9 @@ func TestShowSSL(t *testing.T) {
 			continue
 		}
 		data, merr := json.Marshal(got)
-		if want := strings.ReplaceAll(c.want, "\n", ""); err != nil || merr != nil || string(data) != want {
-			t.Errorf("%s: %v\n%s\nwant\n%s", c.name, err, data, want)
+		var have, want any
+		if e := errors.Join(err, merr, json.Unmarshal(data, &have), json.Unmarshal([]byte(c.want), &want)); e != nil || !reflect.DeepEqual(have, want) {
+			t.Errorf("%s: %v\n%s\nwant\n%s", c.name, e, data, c.want)
 		}
 	}
 }
