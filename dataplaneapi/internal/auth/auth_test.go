@@ -55,3 +55,44 @@ func TestBcrypt(t *testing.T) {
 		t.Error("Supported is wrong")
 	}
 }
+
+// Each account has its own password, also once others' were right and are
+// remembered.
+func TestAccountsDoNotShare(t *testing.T) {
+	hash := func(password string) string {
+		h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(h)
+	}
+	users := []User{
+		{"anna", hash("of anna"), false}, {"bert", hash("of bert"), false},
+		{"carl", "of carl", true}, {"dora", "of dora", true},
+	}
+	c := NewChecker()
+	for range 2 { // the second time from memory
+		for _, u := range users {
+			for _, of := range users {
+				if got, want := c.Check(users, u.Name, "of "+of.Name), u.Name == of.Name; got != want {
+					t.Errorf("%s with the password of %s: %v", u.Name, of.Name, got)
+				}
+			}
+		}
+	}
+}
+
+// What is remembered is bounded.
+func TestMemoryIsBounded(t *testing.T) {
+	h, err := bcrypt.GenerateFromPassword([]byte("p"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewChecker()
+	for i := range maxKnown {
+		c.known[[32]byte{byte(i), byte(i >> 8)}] = true
+	}
+	if !c.Check([]User{{"u", string(h), false}}, "u", "p") || len(c.known) > maxKnown {
+		t.Errorf("%d are remembered", len(c.known))
+	}
+}

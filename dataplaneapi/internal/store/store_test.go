@@ -120,6 +120,69 @@ func TestHandEdit(t *testing.T) {
 	}
 }
 
+// An editor that truncates the file before it writes is left alone: what it
+// writes then gets a version.
+func TestTruncatedForAMoment(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "h.cfg")
+	put(t, path, "# _version=4\nglobal\n")
+	s := open(t, dir)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, _, err := s.Text(); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, path); got != "" {
+		t.Errorf("%q was written into what somebody else is writing", got)
+	}
+	if _, err := f.WriteString("global\n    daemon\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, v, err := s.Text(); err != nil || v < 5 {
+		t.Errorf("version %d, %v", v, err)
+	}
+	if got := content(t, path); !strings.HasSuffix(got, "global\n    daemon\n") || Version([]byte(got)) < 5 {
+		t.Errorf("file: %q", got)
+	}
+}
+
+// The backups that are kept are those of the newest versions, not of the last
+// names.
+func TestBackupsByVersion(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "h.cfg"), "# _version=8\nglobal\n")
+	s := open(t, dir)
+	for v := int64(8); v < 12; v++ {
+		if err := s.Write(v, WithVersion([]byte("global\n"), v+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, _ := filepath.Glob(filepath.Join(dir, "state/backups/*"))
+	if len(got) != 2 || !strings.HasSuffix(got[0], ".10") || !strings.HasSuffix(got[1], ".11") {
+		t.Errorf("backups: %v", got)
+	}
+}
+
+// A link to the configuration stays one.
+func TestLink(t *testing.T) {
+	dir := t.TempDir()
+	real := filepath.Join(dir, "real.cfg")
+	put(t, real, "global\n")
+	if err := os.Symlink("real.cfg", filepath.Join(dir, "h.cfg")); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	if err := s.Write(1, []byte("# _version=2\nglobal\n")); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(filepath.Join(dir, "h.cfg")); err != nil || to != "real.cfg" || content(t, real) != "# _version=2\nglobal\n" {
+		t.Errorf("the link is %q, %v; the file %q", to, err, content(t, real))
+	}
+}
+
 func TestApplied(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "h.cfg"), "global\n")
@@ -200,6 +263,52 @@ func TestTransactions(t *testing.T) {
 		if err := s.Drop(id); !errors.Is(err, ErrNoTransaction) {
 			t.Errorf("drop %q: %v", id, err)
 		}
+	}
+}
+
+// A transaction stays one on the version that it was taken from, whatever the file
+// becomes meanwhile.
+func TestTransactionKeepsItsBase(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "h.cfg"), "# _version=3\nglobal\n")
+	s := open(t, dir)
+	a, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write(3, []byte("# _version=4\nglobal\n    quiet\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(a, []byte("# _version=4\nglobal\n    daemon\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got, text, err := s.Transaction(a.ID); err != nil || got.Version != 3 || string(text) != "# _version=3\nglobal\n    daemon\n" {
+		t.Errorf("%+v %q %v", got, text, err)
+	}
+}
+
+// Dead transactions are kept for a while, not for ever.
+func TestDeadTransactionsAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "h.cfg"), "global\n")
+	s := open(t, dir)
+	var last Transaction
+	for range 103 {
+		tx, err := s.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.End(tx, Failed); err != nil {
+			t.Fatal(err)
+		}
+		last = tx
+	}
+	list, err := s.Transactions(Failed)
+	if err != nil || len(list) > 100 {
+		t.Errorf("%d are kept, %v", len(list), err)
+	}
+	if _, _, err := s.Transaction(last.ID); err != nil {
+		t.Errorf("the last one: %v", err)
 	}
 }
 
