@@ -3,9 +3,9 @@
 // It reads the configuration's files, checks them, and hands them to a worker:
 // the same program, started as its child. To reload, it reads them again and
 // first asks the running worker to apply them in place, over its Runtime
-// commands. What cannot be applied in place takes a new worker: it inherits the listening sockets of the old one, which finishes
-// what it has and leaves once the new one serves. A configuration that does not
-// load changes nothing.
+// commands. What cannot be applied in place takes a new worker: it inherits the
+// listening sockets of the old one, which finishes what it has and leaves once
+// the new one serves. A configuration that does not load changes nothing.
 //
 // A reload that finds another program on the disk first puts that into this
 // one's place: handover.go. The worker of the old program is replaced then.

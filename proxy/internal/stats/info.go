@@ -13,11 +13,10 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/version"
 )
 
-// What "show info" says of the program. Tools that look at the version to know
-// what the process understands see the HAProxy release first.
+// What "show info" says of the program.
 var (
 	Name        = "Forebay"
-	Version     = version.Compatible + "-forebay-" + version.Full()
+	Version     = version.Full()
 	ReleaseDate = version.Date()
 )
 
