@@ -21,6 +21,10 @@ type args struct {
 	strict       bool     // -dW
 	noSplice     bool     // -dS
 	noVerify     bool     // -dV
+	noResolve    bool     // -dr
+	dumpConfig   bool     // -dC
+	dumpObjects  bool     // -dL
+	help         bool     // -h
 	peer         string   // -L
 	memory       int      // -m, MiB
 	maxconn      int      // -n
@@ -30,7 +34,7 @@ type args struct {
 	verbose      bool     // -V
 	old          []int    // -sf, -st
 	oldSignal    syscall.Signal
-	version      int // how many v
+	version      string // "v", "vv", "vq" …
 	master       bool
 	notify       bool     // -Ws
 	masterCLI    []string // -S
@@ -80,10 +84,10 @@ func parseArgs(words []string) (*args, error) {
 		}
 		var err error
 		switch {
-		case flag == "v":
-			a.version = max(a.version, 1)
-		case flag == "vv":
-			a.version = 2
+		case flag == "v", flag == "vv", flag == "vq", flag == "vqs", flag == "vqb":
+			a.version = flag
+		case flag == "h":
+			a.help = true
 		case flag == "V":
 			a.verbose, a.quiet = true, false
 		case flag == "q":
@@ -101,8 +105,16 @@ func parseArgs(words []string) (*args, error) {
 			a.diag = true
 		case flag == "dW":
 			a.strict = true
-		case flag == "dS":
+		case flag == "dS", flag == "dF", flag == "dZ": // there is no other short cut for data
 			a.noSplice = true
+		case flag == "dr":
+			a.noResolve = true
+		case flag == "dC":
+			a.dumpConfig = true
+		case flag == "dL":
+			a.dumpObjects = true
+		case flag == "dG", flag == "dT", flag == "dk", flag == "dp", flag == "dv":
+			// What they switch off is not there: what they ask for is what is.
 		case flag == "dV":
 			a.noVerify = true
 		case strings.HasPrefix(flag, "dK"):
@@ -158,8 +170,8 @@ func parseArgs(words []string) (*args, error) {
 				}
 				words = words[1:]
 			}
-		case known(flag):
-			err = fmt.Errorf("'-%s' of HAProxy is not supported by Forebay", flag)
+		case refusal(flag) != "":
+			err = fmt.Errorf("'-%s' : %s", flag, refusal(flag))
 		default:
 			err = errUsage(fmt.Sprintf("unknown option '-%s'", flag))
 		}
@@ -173,21 +185,34 @@ func parseArgs(words []string) (*args, error) {
 	return a, nil
 }
 
-// others are options of HAProxy that say nothing to this program.
-var others = []string{"dA", "dC", "dF", "dG", "dI", "dL", "dM", "dR", "dT", "dZ", "dc", "de", "dk", "dp", "dr", "dt", "dv", "4"}
+// refused are options of HAProxy that this program cannot obey, by how they
+// begin, and why.
+var refused = []struct{ option, why string }{
+	{"dA", "an archive of shared libraries makes no sense: this program has none."},
+	{"dC", "a dump with hashed names is not supported by Forebay yet: '-dC' without a key is."},
+	{"dI", "no process is ever started by a worker, so that nothing can be allowed to be insecure."},
+	{"dM", "the memory is not managed by pools that could be poisoned or checked."},
+	{"dR", "each thread has its own listening sockets, which SO_REUSEPORT makes possible."},
+	{"dc", "the affinity of threads is left to the kernel, so that there is nothing to report."},
+	{"de", "epoll is the only poller of this program."},
+	{"dt", "traces are not supported by Forebay yet."},
+	{"4", "section 'resolvers' is not supported by Forebay yet; addresses that are resolved at start can be given with 'init-addr'."},
+}
 
-func known(flag string) bool {
-	for _, o := range others {
-		if strings.HasPrefix(flag, o) {
-			return true
+func refusal(flag string) string {
+	for _, o := range refused {
+		if strings.HasPrefix(flag, o.option) && (len(o.option) > 1 || flag == o.option) {
+			return o.why
 		}
 	}
-	return false
+	return ""
 }
 
 const usage = `Usage : forebay [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ] [ -N <maxpconn> ]
         [ -p <pidfile> ] [ -m <max megs> ] [ -C <dir> ] [-- <cfgfile>*]
         -v displays version ; -vv shows known build options.
+        -vq|-vqs|-vqb only displays version, short version, branch.
+        -h displays this help.
         -d stays in foreground and shows all messages ; -db only disables background mode.
         -V enters verbose mode (disables quiet mode)
         -D goes daemon ; -C changes to <dir> before loading files.
@@ -201,7 +226,10 @@ const usage = `Usage : forebay [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ]
         -N sets the default, per-proxy maximum # of connections
         -L set local peer name (default to hostname)
         -p writes pids of all children to this file
-        -dS disables splice usage
+        -dC dumps the configuration files as words, and exits
+        -dF disables fast-forward ; -dS disables splice usage ; -dZ disables zero-copy forwarding
+        -dL dumps loaded object files after config checks
+        -dr ignores server address resolution failures
         -dV disables SSL verify on servers side
         -dK{class[,...]} dump registered keywords (use 'help' for list)
         -dW fails if any warning is emitted

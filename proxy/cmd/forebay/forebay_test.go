@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/version"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -19,12 +21,27 @@ func TestExitCodes(t *testing.T) {
 	bad, empty := filepath.Join(s.dir, "bad.cfg"), filepath.Join(s.dir, "empty.cfg")
 	os.WriteFile(bad, []byte("global\n  zzz\nfrontend f\n  bond :1\n"), 0o600)
 	os.WriteFile(empty, nil, 0o600)
+	dump, name := filepath.Join(s.dir, "dump.cfg"), filepath.Join(s.dir, "name.cfg")
+	os.WriteFile(dump, []byte("# c\nglobal\n  maxconn   10 # x\n\n.if streq(a,b)\n  zzz\n.endif\nfrontend f\n bind :9 name \"a b\"\n   no option httplog\n"), 0o600)
+	os.WriteFile(name, []byte("listen l\n  mode tcp\n  bind 127.0.0.1:9\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\n  server s nowhere.invalid:80\n"), 0o600)
 	for _, c := range []struct {
 		args string
 		code int
 		want []string
 	}{
-		{"-v", 0, []string{"Forebay version ", "(compatible with HAProxy 3.4)"}},
+		{"-v", 0, []string{"Forebay version " + version.Full() + " " + version.Date() + " (compatible with HAProxy 3.4)\n"}},
+		{"-vv", 0, []string{"Forebay version " + version.Full() + " ", "Build options :"}},
+		{"-vq", 0, []string{version.Full() + "\n"}},
+		{"-vqs", 0, []string{"3.4.0\n"}},
+		{"-vqb", 0, []string{"3.4\n"}},
+		{"-h", 0, []string{"Forebay version ", "Usage : forebay"}},
+		{"-dC -f " + dump, 0, []string{"global \n\tmaxconn 10 \nfrontend f \n\tbind :9 name a b \n\tno option httplog \n"}},
+		{"-dC -f " + s.dir + "/none", 1, []string{"no such file"}},
+		{"-c -q -dL -f " + s.cfg, 0, []string{"/forebay.test\n"}},
+		{"-c -q -dL -f " + bad, 1, nil},
+		{"-c -f " + name, 1, []string{"could not resolve address 'nowhere.invalid'"}},
+		{"-c -dr -f " + name, 0, []string{"could not resolve address 'nowhere.invalid', disabling server."}},
+		{"-de -f " + s.cfg, 1, []string{"'-de' : epoll is the only poller"}},
 		{"-c -f " + s.cfg, 0, nil},
 		{"-c -V -f " + s.cfg, 0, []string{"Configuration file is valid\n"}},
 		{"-c -V -q -f " + bad, 1, nil},

@@ -8,6 +8,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -48,8 +49,11 @@ func run() int {
 	exe, _ := os.Executable()
 	con.Preamble = []string{"forebay version is " + version.Full(), "path to executable is " + exe}
 	switch {
-	case a.version > 0:
-		printVersion(a.version > 1)
+	case a.help:
+		fmt.Printf("%s\n%s", version.Line(), usage)
+		return 0
+	case a.version != "":
+		printVersion(a.version)
 		return 0
 	case a.condition != nil:
 		return condition(a, con)
@@ -73,9 +77,21 @@ func run() int {
 	return start(a, con, daemon)
 }
 
-func printVersion(verbose bool) {
+// printVersion answers "-v", "-vv" and the short forms.
+func printVersion(flag string) {
+	switch flag {
+	case "vq":
+		fmt.Println(version.Full())
+		return
+	case "vqs":
+		fmt.Println(version.Compatible)
+		return
+	case "vqb":
+		fmt.Println(version.Branch())
+		return
+	}
 	fmt.Println(version.Line())
-	if !verbose {
+	if flag == "v" {
 		return
 	}
 	fmt.Printf("\nBuild options :\n  TARGET  = %s/%s\n  GO      = %s\n", runtime.GOOS, runtime.GOARCH, runtime.Version())
@@ -93,6 +109,48 @@ func printVersion(verbose bool) {
 	fmt.Printf("\nDefault settings :\n  bufsize = 16384, maxrewrite = 1024, maxpollevents = 200\n")
 	fmt.Printf("\nBuilt with multi-threading support (MAX_THREADS=64, default=%d).\n", runtime.NumCPU())
 	fmt.Printf("\nAvailable polling systems :\n      epoll : pref=300,  test result OK\nTotal: 1 (1 usable), will use epoll.\n")
+}
+
+// dumpConfig is "-dC": the statements that are in force, as their words, without
+// comments and with sections at the margin.
+func dumpConfig(w io.Writer, blocks []*config.Block) {
+	line := func(indent string, words []string) {
+		fmt.Fprintf(w, "%s%s \n", indent, strings.Join(words, " "))
+	}
+	for _, b := range blocks {
+		line("", b.Args)
+		for _, s := range b.Statements {
+			words := s.Args
+			switch {
+			case s.No:
+				words = append([]string{"no"}, words...)
+			case s.Default:
+				words = append([]string{"default"}, words...)
+			}
+			line("\t", words)
+		}
+	}
+}
+
+// dumpObjects is "-dL": what is loaded, which is the program alone, and with
+// verbose its places in memory.
+func dumpObjects(w io.Writer, verbose bool) {
+	exe, err := os.Executable()
+	if err != nil {
+		return
+	}
+	if !verbose {
+		fmt.Fprintln(w, exe)
+		return
+	}
+	maps, _ := os.ReadFile("/proc/self/maps")
+	for l := range strings.Lines(string(maps)) {
+		f := strings.Fields(l)
+		if len(f) == 6 && f[5] == exe {
+			from, to, _ := strings.Cut(f[0], "-")
+			fmt.Fprintf(w, "0x%s-0x%s %s %s\n", from, to, f[2], exe)
+		}
+	}
 }
 
 // condition is "-cc": 0 if true, 1 if false, 2 if it makes no sense.

@@ -21,7 +21,7 @@ func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
 
 // start loads the configuration and becomes a worker, a master or a daemon.
 func start(a *args, con *console.Console, daemon bool) int {
-	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, Debug: a.debug, Strict: a.strict, Memory: a.memory, Master: a.master}
+	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, NoResolve: a.noResolve, Debug: a.debug, Strict: a.strict, Memory: a.memory, Master: a.master}
 	if !a.check {
 		set.Descriptors = descriptors
 	}
@@ -42,6 +42,15 @@ func start(a *args, con *console.Console, daemon bool) int {
 		names = append(names, s.Name)
 	}
 	set.Files = worker.SourceNames(names)
+	if a.dumpConfig {
+		d := new(config.Diagnostics)
+		dumpConfig(os.Stdout, config.Evaluate(sources, set.Options(), d))
+		con.Diagnostics(d, a.diag)
+		if d.HasErrors() {
+			return 1
+		}
+		return 0
+	}
 	in := set.Input()
 	in.Sources, in.Files = sources, rec
 	snap, d := snapshot.Load(in)
@@ -61,6 +70,9 @@ func start(a *args, con *console.Console, daemon bool) int {
 	if err := snapshot.Listens(snap); err != nil {
 		con.Alert("%v Exiting.", err)
 		return 2
+	}
+	if a.dumpObjects {
+		dumpObjects(os.Stdout, a.verbose && !a.quiet)
 	}
 	if a.check {
 		if a.verbose {
