@@ -137,7 +137,7 @@ func (m *Master) prompt(c *runtimeapi.Conn) string {
 
 // commands are those of the master itself.
 func (m *Master) commands() *runtimeapi.Set {
-	set := &runtimeapi.Set{}
+	set := &runtimeapi.Set{Master: true}
 	set.Basics()
 	none := func(*runtimeapi.Conn, []string) error { return nil } // Route has them
 	set.Register(

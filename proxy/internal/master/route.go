@@ -32,7 +32,7 @@ func (m *Master) route(c *runtimeapi.Conn, text string, words []string) (bool, e
 	}
 	prefix := words[0]
 	if strings.HasPrefix(prefix, "@@") {
-		return true, runtimeapi.Errorf("'@@' is not supported by Forebay yet: use '@'.\n")
+		return true, runtimeapi.Errorf("'@@' of HAProxy 3.4 is not supported by Forebay yet: use '@'.\n")
 	}
 	pid, ok := m.find(prefix[1:])
 	if !ok {

@@ -74,6 +74,9 @@ type Command struct {
 
 // Set is a set of commands. It is filled before it is used.
 type Set struct {
+	// Master tells that they are those of a master socket.
+	Master bool
+
 	list []*Command
 }
 

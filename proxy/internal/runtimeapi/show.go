@@ -17,7 +17,7 @@ func init() {
 		Command{Words: "show servers conn", Level: User, Usage: "[<backend>]", Help: "dump server connections status (all or for a single backend)", Run: showServersConn},
 		Command{Words: "show cli sockets", Level: User, Help: "dump list of cli sockets", Run: showCLISockets},
 		Command{Words: "show env", Level: Operator, Usage: "[var]", Help: "dump environment variables known to the process", Run: showEnv},
-		Command{Words: "show activity", Level: User, Help: "show per-thread activity stats (for support/developers)", Run: showActivity},
+		Command{Words: "show activity", Level: Operator, Help: "show per-thread activity stats (for support/developers)", Run: showActivity},
 	)
 }
 

@@ -5,12 +5,17 @@ import (
 	"strings"
 )
 
-// unknown answers a command that the set does not have: with those that begin
-// alike, the nearest ones if the next word was mistyped.
+// unknown answers a command that the set does not have: that we do not have it
+// yet, if HAProxy has it; else with those that begin alike, the nearest ones if
+// the next word was mistyped.
 func (c *Conn) unknown(words []string) {
 	first := ""
 	if len(words) > 0 {
 		first = words[0]
+	}
+	if name := c.set.notYet(words); name != "" {
+		c.reply(Errorf("'%s' of HAProxy 3.4 is not supported by Forebay yet.\n", name))
+		return
 	}
 	c.mark(6)
 	length := c.set.exact(words)

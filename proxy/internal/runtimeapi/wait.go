@@ -8,7 +8,7 @@ import (
 )
 
 func init() {
-	Register(Command{Words: "wait", Level: User, Usage: "{-h|<delay_ms>} cond [args...]", Help: "wait the specified delay or condition (-h to see list)", Run: wait})
+	Register(Command{Words: "wait", Level: Admin, Usage: "{-h|<delay_ms>} cond [args...]", Help: "wait the specified delay or condition (-h to see list)", Run: wait})
 }
 
 const waitUsage = "Usage: wait {-h|<duration>} [condition [args...]]\n" +
