@@ -167,6 +167,7 @@ type site struct {
 	dir, cfg       string
 	addr, origin   string
 	global, extra  string
+	timeouts       string
 	control, stats string
 }
 
@@ -179,7 +180,7 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello\n") }))
 	t.Cleanup(o.Close)
-	s := &site{t: t, dir: dir, cfg: filepath.Join(dir, "a.cfg"), addr: freePort(t), origin: o.Listener.Addr().String(), control: filepath.Join(dir, "m"), stats: filepath.Join(dir, "s")}
+	s := &site{t: t, timeouts: "10s", dir: dir, cfg: filepath.Join(dir, "a.cfg"), addr: freePort(t), origin: o.Listener.Addr().String(), control: filepath.Join(dir, "m"), stats: filepath.Join(dir, "s")}
 	s.write()
 	return s
 }
@@ -190,7 +191,7 @@ func freePort(t *testing.T) string {
 }
 
 func (s *site) write() {
-	text := fmt.Sprintf("global\n  stats socket %s level admin expose-fd listeners\n%s\ndefaults\n  mode http\n  timeout client 10s\n  timeout server 10s\n  timeout connect 5s\nfrontend web\n  bind %s\n  default_backend app\nbackend app\n  server s1 %s\n%s\n", s.stats, s.global, s.addr, s.origin, s.extra)
+	text := fmt.Sprintf("global\n  stats socket %s level admin expose-fd listeners\n%s\ndefaults\n  mode http\n  timeout client %s\n  timeout server %s\n  timeout connect 5s\nfrontend web\n  bind %s\n  default_backend app\nbackend app\n  server s1 %s\n%s\n", s.stats, s.global, s.timeouts, s.timeouts, s.addr, s.origin, s.extra)
 	if err := os.WriteFile(s.cfg, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
