@@ -59,8 +59,12 @@ func showServersState(c *Conn, args []string) error {
 		"srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state " +
 		"bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n")
 	now := c.R.Wall()
+	var kept []string
 	for _, p := range list {
 		for _, s := range p.BE.Servers() {
+			if by := s.ByUser(); len(by) > 0 && c.Worker.Snapshot().Version > 1 {
+				kept = append(kept, fmt.Sprintf("# kept by the reload: %s/%s %s\n", p.Name, s.Name, strings.Join(by, ", ")))
+			}
 			set, st := s.Settings(), s.State()
 			c.Printf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 %d %d %s %d - %d %d %s - 0\n",
 				p.ID, p.Name, s.ID, s.Name, ipText(st.Addr), st.Op, adminNumber(st.Admin), st.UserWeight, st.InitWeight,
@@ -68,6 +72,10 @@ func showServersState(c *Conn, args []string) error {
 				checkState(set, st), flag(p.ForcedID), flag(set.ID != 0), fqdn(set), st.Addr.Port,
 				useTLS(set), set.Check.Port, ipText(set.Check.Addr))
 		}
+	}
+	// At the end, as comments: readers of the format take no notice.
+	for _, l := range kept {
+		c.WriteString(l)
 	}
 	return c.err
 }

@@ -111,7 +111,7 @@ func Start(w *stream.Worker, snap *stream.Snapshot, inherited stream.Inherited) 
 // Apply puts a configuration in force in place of the present one. Either all of
 // it is done or nothing: the error is [ErrNeedsReload], with the reasons among
 // the changes, or says which addresses could not be bound. It must not be called
-// on a reactor.
+// on a reactor. What was set at run time and stays is listed behind the changes.
 func Apply(w *stream.Worker, new *stream.Snapshot) ([]Change, error) {
 	applying.Lock()
 	defer applying.Unlock()
@@ -158,7 +158,7 @@ func Apply(w *stream.Worker, new *stream.Snapshot) ([]Change, error) {
 	for _, h := range hooks {
 		h.f(w, old, new)
 	}
-	return changes, nil
+	return append(changes, kept(w)...), nil
 }
 
 // bindError is an address that could not be had.

@@ -14,7 +14,8 @@ import (
 // Change is one difference between two configurations.
 type Change struct {
 	// Kind is '+' for what is new, '-' for what is gone, '~' for what is
-	// different, and '!' for what cannot be applied without a new process.
+	// different, '!' for what cannot be applied without a new process, and '='
+	// for what was set at run time and stays.
 	Kind byte
 	Text string
 }

@@ -146,3 +146,46 @@ func TestLevels(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCommitListsWhatIsKept: what the Runtime socket has set and a configuration
+// keeps is in the answer and in "show servers state", until a configuration says
+// something new.
+func TestCommitListsWhatIsKept(t *testing.T) {
+	b := newBed(t, 1)
+	p := freePorts(t, 1)
+	text := func(more string) string {
+		return fmt.Sprintf("global\n stats socket %s level admin\n%sfrontend web\n bind 127.0.0.1:%d\n default_backend app\n"+
+			"backend app\n server s1 127.0.0.1:1 weight %s\n server s2 127.0.0.1:2\n server s3 127.0.0.1:3 maxconn 7\n", b.sock, head, p[0], more)
+	}
+	b.start(text("9"))
+	commit := func(more string) string {
+		t.Helper()
+		var id int
+		if _, err := fmt.Sscanf(b.command("prepare config"), "New version created: %d", &id); err != nil {
+			t.Fatal(err)
+		}
+		b.command(fmt.Sprintf("add config @%d a.cfg <<%%EOF%%\n%s%%EOF%%", id, text(more)))
+		return b.command(fmt.Sprintf("commit config @%d", id))
+	}
+	if got := commit("9\n timeout tunnel 1s"); strings.Contains(got, "= ") {
+		t.Errorf("nothing was set, and\n%s", got)
+	}
+	for _, c := range []string{"set server app/s1 weight 4", "set server app/s1 state drain", "set server app/s2 addr 127.0.0.9 port 99", "set maxconn server app/s3 5",
+		"disable server app/s3", "set maxconn frontend web 33", "disable frontend web"} {
+		b.command(c)
+	}
+	got := commit("9\n timeout tunnel 2s")
+	for _, want := range []string{"= frontend web: maxconn 33 instead of ", ", disabled (set at run time)\n", "= server app/s1: drain, weight 4 instead of 9 (set at run time)\n",
+		"= server app/s2: address 127.0.0.9:99 instead of 127.0.0.1:2 (set at run time)\n", "= server app/s3: maintenance, maxconn 5 instead of 7 (set at run time)\nSuccess!\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	want := "# kept by the reload: app/s1 drain, weight 4 instead of 9\n# kept by the reload: app/s2 address 127.0.0.9:99 instead of 127.0.0.1:2\n# kept by the reload: app/s3 maintenance, maxconn 5 instead of 7\n"
+	if got := b.command("show servers state"); !strings.HasSuffix(got, want) {
+		t.Errorf("show servers state:\n%s", got)
+	}
+	if got := commit("8"); !strings.Contains(got, "= server app/s1: drain (set") {
+		t.Errorf("a new weight in the file:\n%s", got)
+	}
+}

@@ -1,0 +1,37 @@
+package server
+
+import "fmt"
+
+// ByUser says what the Runtime socket has set otherwise than the configuration
+// says, and [Server.Replace] keeps: "drain", "weight 5 instead of 100".
+func (s *Server) ByUser() []string {
+	set, st := s.Settings(), s.State()
+	var list []string
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	if st.Admin&ForcedMaint != 0 {
+		add("maintenance")
+	}
+	if st.Admin&ForcedDrain != 0 {
+		add("drain")
+	}
+	if st.WeightByUser && st.UserWeight != st.InitWeight {
+		add("weight %d instead of %d", st.UserWeight, st.InitWeight)
+	}
+	if st.AddrByUser && st.Addr != set.Addr {
+		add("address %s instead of %s", st.Addr, set.Addr)
+	}
+	if st.MaxByUser && st.MaxConn != set.MaxConn {
+		add("maxconn %d instead of %d", st.MaxConn, set.MaxConn)
+	}
+	if st.CheckPaused {
+		add("health checks disabled")
+	}
+	if set.TLSByUser {
+		on := "off"
+		if set.TLS != nil {
+			on = "on"
+		}
+		add("ssl %s", on)
+	}
+	return list
+}
