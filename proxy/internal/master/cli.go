@@ -62,6 +62,9 @@ func (m *Master) openCLI(inherited stream.Inherited) (*cli, error) {
 		}
 		for _, b := range binds {
 			b.Handler = c.accept
+			if len(inherited[b.Key()]) > 0 {
+				b.FD = -1 // it is among them
+			}
 			l, err := w.OpenListener(b, nil, inherited)
 			if err != nil {
 				m.o.Console.Alert("config : %v", err)

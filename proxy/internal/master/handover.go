@@ -55,6 +55,7 @@ type estate struct {
 	Failed    int
 	Stopping  bool
 	Quiet     bool
+	Memory    int64 // the runtime's limit of it (-m)
 	Workers   []heir
 	Listeners map[string][]int // of the master sockets, by the binds' keys
 	Clients   []visitor
@@ -226,6 +227,7 @@ func (m *Master) become(next image, hard, again bool) error {
 	}
 	e := m.estate()
 	e.Reload, e.Hard = !again, hard && !again
+	e.Memory = debug.SetMemoryLimit(-1)
 	keep := slices.Collect(maps.Values(m.o.Settings.Descriptors))
 	for _, p := range m.workers {
 		fd, err := p.control.Descriptor()
@@ -344,6 +346,9 @@ func Resume(value string) int {
 // succeed is the master from here on.
 func succeed(e *estate, con *console.Console) int {
 	con.Quiet = e.Quiet
+	if e.Memory > 0 {
+		debug.SetMemoryLimit(e.Memory)
+	}
 	if e.Options.Daemon {
 		con.Out = nil
 	}
