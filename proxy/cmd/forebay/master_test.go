@@ -236,6 +236,22 @@ func TestReloadNewWorker(t *testing.T) {
 	p.await(1, "Loading success.")
 	now, _ := s.workers()
 	pid := one(t, now)
+	s.ask(s.stats, "set server app/s1 weight 0")
+	s.ask(s.stats, "set weight app/s1 40")
+	s.global = "  maxconn 99"
+	s.write()
+	for _, want := range []string{"change: = server app/s1: weight 40 instead of 1 (set at run time)", "Applied in place"} {
+		if got := s.ask(s.control, "reload"); !strings.Contains(got, want) {
+			t.Errorf("reload in place: no %q in\n%s", want, got)
+		}
+	}
+	s.global = "  nbthread 3"
+	s.write()
+	if got := s.ask(s.control, "reload"); !strings.Contains(got, "not kept by the new worker: server app/s1: weight 40 instead of 1 (set at run time)") {
+		t.Errorf("reload in a new worker:\n%s", got)
+	}
+	now, _ = s.workers()
+	pid = one(t, now)
 	stop := s.load()
 	for i := range 6 {
 		s.global = fmt.Sprintf("  nbthread %d", i%3+1)
@@ -254,7 +270,7 @@ func TestReloadNewWorker(t *testing.T) {
 	if bad > 0 || good == 0 {
 		t.Errorf("%d requests failed, %d did not", bad, good)
 	}
-	p.await(6, "Former worker")
+	p.await(7, "Former worker")
 	p.signal(syscall.SIGUSR1)
 	if code := p.exit(); code != 0 {
 		t.Errorf("exit code %d", code)

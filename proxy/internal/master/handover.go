@@ -55,7 +55,6 @@ type estate struct {
 	Failed    int
 	Stopping  bool
 	Quiet     bool
-	Memory    int64 // the runtime's limit of it (-m)
 	Workers   []heir
 	Listeners map[string][]int // of the master sockets, by the binds' keys
 	Clients   []visitor
@@ -227,7 +226,6 @@ func (m *Master) become(next image, hard, again bool) error {
 	}
 	e := m.estate()
 	e.Reload, e.Hard = !again, hard && !again
-	e.Memory = debug.SetMemoryLimit(-1)
 	keep := slices.Collect(maps.Values(m.o.Settings.Descriptors))
 	for _, p := range m.workers {
 		fd, err := p.control.Descriptor()
@@ -346,9 +344,6 @@ func Resume(value string) int {
 // succeed is the master from here on.
 func succeed(e *estate, con *console.Console) int {
 	con.Quiet = e.Quiet
-	if e.Memory > 0 {
-		debug.SetMemoryLimit(e.Memory)
-	}
 	if e.Options.Daemon {
 		con.Out = nil
 	}

@@ -148,12 +148,18 @@ func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
 	if err != nil {
 		m.o.Console.Warn("the TLS sessions of worker (%d) are lost: %v", cur.pid, err)
 	}
+	set, _ := cur.ask("show config runtime", nil) // an older program does not know it
 	p, err := m.spawn(b, m.o.Descriptors, sockets, sessions, nil, 0)
 	if err != nil {
 		return err
 	}
 	if err := p.await("new worker"); err != nil {
 		return err
+	}
+	for l := range strings.Lines(set) {
+		if what, ok := strings.CutPrefix(strings.TrimSpace(l), "= "); ok {
+			m.o.Console.Warn("not kept by the new worker: %s", what)
+		}
 	}
 	m.mu.Lock()
 	cur.leaving = true

@@ -25,7 +25,7 @@ func init() {
 			Payload: true, MaxPayload: runtimeapi.MaxBundle, Run: addFile(false),
 		},
 		runtimeapi.Command{Words: "check config", Level: admin, Usage: "@<ver>", Help: "tell what is wrong with a version of the configuration", Run: checkConfig},
-		runtimeapi.Command{Words: "show config", Level: admin, Usage: "[@<ver>]", Help: "list the versions, or what one of them would change", Run: showConfig},
+		runtimeapi.Command{Words: "show config", Level: admin, Usage: "[runtime|@<ver>]", Help: "list the versions, what one of them would change, or what was set at run time", Run: showConfig},
 		runtimeapi.Command{Words: "commit config", Level: admin, Usage: "@<ver>", Help: "put a version of the configuration in force", Run: commitConfig},
 		runtimeapi.Command{Words: "abort config", Level: admin, Usage: "@<ver>", Help: "forget a version of the configuration", Run: abortConfig},
 	)
@@ -115,6 +115,15 @@ func checkConfig(c *runtimeapi.Conn, args []string) error {
 func showConfig(c *runtimeapi.Conn, args []string) error {
 	if len(args) == 0 {
 		return listConfigs(c)
+	}
+	if args[0] == "runtime" {
+		var list []Change
+		stream.Await(c.R, func() {
+			applying.Lock()
+			defer applying.Unlock()
+			list = kept(c.Worker)
+		})
+		return printChanges(c, list)
 	}
 	snap, err := loadVersion(c, args)
 	if err != nil || snap == nil {

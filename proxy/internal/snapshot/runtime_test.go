@@ -181,6 +181,9 @@ func TestCommitListsWhatIsKept(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
+	if list := b.command("show config runtime"); !strings.Contains(got, list) || strings.Count(list, "= ") != 4 {
+		t.Errorf("show config runtime: %q", list)
+	}
 	want := "# kept by the reload: app/s1 drain, weight 4 instead of 9\n# kept by the reload: app/s2 address 127.0.0.9:99 instead of 127.0.0.1:2\n# kept by the reload: app/s3 maintenance, maxconn 5 instead of 7\n"
 	if got := b.command("show servers state"); !strings.HasSuffix(got, want) {
 		t.Errorf("show servers state:\n%s", got)
