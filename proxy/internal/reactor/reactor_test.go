@@ -246,7 +246,7 @@ func TestSplice(t *testing.T) {
 	var moved int64
 	var rerr, werr error
 	r.Go(func() {
-		moved, rerr, werr = Splice(c, b, -1, 0, 0)
+		moved, _, rerr, werr = Splice(c, b, -1, 0, 0)
 		c.CloseWrite()
 	})
 	ended := false

@@ -19,18 +19,18 @@ func (r *Reactor) closePipe(p *pipe) {
 // Splice moves n bytes (negative: until the end) from src to dst inside the
 // kernel, waiting as needed. rto and wto are the longest times without progress
 // in nanoseconds on either side (0: none); a negative rto makes it return when
-// src has nothing more for now. It returns what reached dst, and from which side
-// an error came; the end of data is io.EOF of src.
-func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr error) {
+// src has nothing more for now. It returns what reached dst, what was read of src
+// and did not, and from which side an error came; the end of data is io.EOF of src.
+func Splice(dst, src *FD, n int64, rto, wto int64) (moved, lost int64, rerr, werr error) {
 	r := src.r
 	if r == nil || dst.r == nil {
-		return 0, ErrClosed, nil
+		return 0, 0, ErrClosed, nil
 	}
 	p, ok := r.pipes.get()
 	if !ok {
 		pr, pw, e := r.Sys.Pipe(PipeSize)
 		if e != 0 {
-			return 0, e, nil
+			return 0, 0, e, nil
 		}
 		p = &pipe{r: pr, w: pw}
 	}
@@ -40,6 +40,7 @@ func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr erro
 		if p.n == 0 {
 			r.pipes.put(p)
 		} else {
+			lost = int64(p.n)
 			r.closePipe(p) // holds bytes of this stream
 		}
 	}()
@@ -51,12 +52,12 @@ func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr erro
 				want = int(n)
 			}
 			if src.r == nil {
-				return moved, ErrClosed, nil
+				return moved, 0, ErrClosed, nil
 			}
 			if src.state&EventRead != 0 {
 				k, e := r.Sys.Splice(int(src.fd), p.w, want, false)
 				if e == 0 && k == 0 {
-					return moved, io.EOF, nil
+					return moved, 0, io.EOF, nil
 				}
 				if e == 0 {
 					p.n += k
@@ -70,20 +71,20 @@ func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr erro
 					continue
 				}
 				if e != syscall.EAGAIN {
-					return moved, e, nil
+					return moved, 0, e, nil
 				}
 				src.state &^= EventRead
 			}
 			if rto < 0 {
-				return moved, nil, nil
+				return moved, 0, nil, nil
 			}
 			if err := src.WaitRead(src.deadline(rto)); err != nil {
-				return moved, err, nil
+				return moved, 0, err, nil
 			}
 		}
 		for p.n > 0 {
 			if dst.r == nil {
-				return moved, nil, ErrClosed
+				return moved, 0, nil, ErrClosed
 			}
 			if dst.state&EventWrite != 0 {
 				more := more && !dst.prompt
@@ -98,14 +99,14 @@ func Splice(dst, src *FD, n int64, rto, wto int64) (moved int64, rerr, werr erro
 					continue
 				}
 				if e != syscall.EAGAIN {
-					return moved, nil, e
+					return moved, 0, nil, e
 				}
 				dst.state &^= EventWrite
 			}
 			if err := dst.WaitWrite(dst.deadline(wto)); err != nil {
-				return moved, nil, err
+				return moved, 0, nil, err
 			}
 		}
 	}
-	return moved, nil, nil
+	return moved, 0, nil, nil
 }

@@ -162,9 +162,6 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 	r := st.R
 	noSplice := false
 	for {
-		if b == &st.reqBody {
-			st.activity = r.Now() // a server that is sent a body need not answer yet
-		}
 		// Everything that is in the buffer goes out in one write.
 		out := r.Scratch[:0]
 		flush := func(flags int) error {
@@ -236,11 +233,7 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 			}
 		}
 		if n := st.spliceable(b, k); n != 0 && !noSplice {
-			wait := rto
-			if b == &st.reqBody {
-				wait = -1 // come back to note the activity
-			}
-			moved, rerr, werr := reactor.Splice(&k.fd.FD, &b.fd.FD, n, wait, k.timeout)
+			moved, lost, rerr, werr := reactor.Splice(&k.fd.FD, &b.fd.FD, n, rto, k.timeout)
 			if moved == 0 && outOfPipes(rerr) {
 				noSplice = true
 				continue
@@ -248,7 +241,7 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 			k.sent += moved
 			st.W.Counters[r.Index].SplicedBytes.Add(moved)
 			if n > 0 {
-				b.left -= moved
+				b.left -= moved + lost
 				if b.left == 0 {
 					b.done = true
 				}
@@ -258,9 +251,7 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 			if rerr != nil || werr != nil {
 				return rerr, werr
 			}
-			if wait >= 0 || b.done {
-				continue
-			}
+			continue
 		}
 		if err := b.more(deadlineIn(r, rto)); err != nil {
 			return err, nil

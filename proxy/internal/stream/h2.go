@@ -188,7 +188,11 @@ func (st *Stream) clientReset() {
 		return // it has not begun, or has ended
 	}
 	if st.Time.End == 0 {
-		st.clientLeft(st.phase())
+		phase := st.phase()
+		if phase == 'H' {
+			phase, st.Status = 'D', 400
+		}
+		st.clientLeft(phase)
 	}
 	st.co.Kill()
 }
@@ -221,9 +225,6 @@ func (st *Stream) replyH2(res *message.Response, body []byte) bool {
 // pumpH2 is [Stream.pump] to a side that speaks HTTP/2.
 func (st *Stream) pumpH2(b *body, k *sink, rto int64) (rerr, werr error) {
 	for {
-		if b == &st.reqBody {
-			st.activity = st.R.Now()
-		}
 		for !b.done {
 			data, err := b.take()
 			if err != nil {
@@ -277,7 +278,7 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 	}
 	st.server = leg{st: st, m: up.mux, s: hs}
 	up.mux.touch()
-	st.activity = st.R.Now()
+	st.owed = st.R.Now()
 	if whole || st.Req.Framing == message.Tunnel || st.Req.Upgrade != nil {
 		return false, true
 	}
@@ -315,7 +316,6 @@ func (st *Stream) countRetry() bool {
 // readResponseH2 is the phase "response" of a server that speaks HTTP/2.
 func (st *Stream) readResponseH2() (ok, again bool) {
 	l, be := &st.server, st.BE
-	timeout := int64(be.Timeouts.Server)
 	for {
 		if l.s.HasHead() {
 			if st.Res.Status < 200 {
@@ -342,7 +342,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 				st.uploadFailed()
 				return false, false
 			}
-			if err = st.awaitServerH2(timeout); err == nil {
+			if err = st.awaitServerH2(); err == nil {
 				continue
 			}
 		}
@@ -353,7 +353,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 		case err == reactor.ErrTimeout:
 			st.badAnswer(504, 's')
 		case err == errClientLeft:
-			st.clientLeft('H')
+			st.clientBroke('D')
 		case isRefused(err) && st.replayableBody() && st.Retries < be.Retries:
 			st.noReuse = true
 			return false, st.countRetry()
@@ -378,13 +378,9 @@ func isLost(err error) bool { return isReset(err) || err == reactor.ErrClosed }
 func (st *Stream) replayableBody() bool { return !st.bodyStarted }
 
 // awaitServerH2 is [Stream.awaitServer] for a server that speaks HTTP/2.
-func (st *Stream) awaitServerH2(timeout int64) error {
+func (st *Stream) awaitServerH2() error {
 	s, l := st.Sess, &st.server
-	deadline := deadlineIn(st.R, timeout)
 	for {
-		if timeout > 0 && st.upload.running {
-			deadline = max(deadline, st.activity+timeout)
-		}
 		watch := !st.client.on() && !st.upload.running && st.aborts()
 		if watch && s.HungUp() {
 			if st.clientGone() {
@@ -395,14 +391,12 @@ func (st *Stream) awaitServerH2(timeout int64) error {
 		if watch {
 			s.Watch(st.co)
 		}
-		err := l.read.Wait(st.R, deadline)
+		uploading := st.upload.running
+		err := l.read.Wait(st.R, st.headDeadline())
 		if watch {
 			s.Watch(nil)
 		}
-		if err == reactor.ErrTimeout && timeout > 0 && st.upload.running && st.activity+timeout > st.R.Now() {
-			continue
-		}
-		if err != nil || l.s.HasHead() || l.s.Err() != nil || st.upload.failed() {
+		if err != nil || l.s.HasHead() || l.s.Err() != nil || uploading != st.upload.running {
 			return err
 		}
 	}
@@ -428,7 +422,8 @@ func (st *Stream) forwardH2(b *body) (complete bool) {
 		return false
 	}
 	up.in.base = 0
-	if !st.finishUpload() {
+	rest := st.restOfUpload()
+	if !st.finishUpload() || !rest {
 		st.dropServerConn()
 		return true // the response is whole, whatever became of the request
 	}

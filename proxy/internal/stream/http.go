@@ -48,19 +48,22 @@ type exchangeState struct {
 	up          *ServerConn
 	last        *ServerConn // what up was last: it goes back to the pool before the log line is made
 	dialErr     error       // why the last attempt to make up failed
-	activity    int64
-	slot        bool // a slot of Srv is held
-	routed      bool // counted at the backend
+	activity    int64       // when bytes last went through a tunnel
+	owed        int64       // since when the server owes the head of a response
+	slot        bool        // a slot of Srv is held
+	routed      bool        // counted at the backend
 	bodyStarted bool
 	quiet       bool // not logged: monitor requests
 	left        bool // the client gave the exchange up, and that was counted
 	pipelined   bool // after the request came more, which nobody will read
 	half        bool // one direction of a tunnel has ended
 	firstEnd    byte // which: 'C' or 'S'
+	sentFirst   bool // the body went out with the head, and is counted
 	noReuse     bool // the next attempt takes a new connection
 	upHalf      bool // the server was told that the client left
 	extended    bool // an extended CONNECT of HTTP/2 that became an upgrade
 	headOnly    bool // the client's method is HEAD, whatever rules made of it
+	answered    bool // the response is complete, and the request is not
 	cut         bool // only a reset tells the client that the response is incomplete
 }
 
@@ -577,18 +580,20 @@ func (st *Stream) sendRequest() (again, ok bool) {
 			return st.retryReused(), false
 		}
 		if err == reactor.ErrTimeout {
-			st.fail(504, 's', 'H')
-		} else {
-			// The server may have answered before it closed.
-			return false, true
+			st.badAnswer(504, 's')
+			return false, false
 		}
-		return false, false
+		// The server may have answered before it closed.
 	}
-	st.activity = st.R.Now()
+	st.owed = st.R.Now()
 	if whole {
-		if len(first) > 0 {
+		if !st.sentFirst { // an attempt that is made again tells nothing new of the client
+			st.sentFirst = true
 			st.BytesIn += int64(len(first))
 		}
+		return false, true
+	}
+	if err != nil {
 		return false, true
 	}
 	st.bodyStarted = true
@@ -628,7 +633,6 @@ func (st *Stream) readResponse() (ok, again bool) {
 	}
 	limits := &st.limits
 	*limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: be.Has(AcceptInvalidResponse)}
-	timeout := int64(be.Timeouts.Server)
 	for {
 		if !up.in.empty() {
 			n, err := http1.ParseResponse(up.in.bytes(), &st.Res, st.Req.Method, limits)
@@ -673,7 +677,7 @@ func (st *Stream) readResponse() (ok, again bool) {
 				st.uploadFailed()
 				return false, false
 			}
-			err = st.awaitServer(timeout)
+			err = st.awaitServer()
 			if err == nil {
 				continue
 			}
@@ -685,7 +689,9 @@ func (st *Stream) readResponse() (ok, again bool) {
 		case err == reactor.ErrTimeout:
 			st.badAnswer(504, 's')
 		case err == errClientLeft:
-			st.clientLeft('H')
+			st.clientBroke('D')
+		case st.upHalf && isReset(err):
+			st.clientBroke('H') // it was told that nobody waits for an answer
 		case st.Reused && up.in.empty() && isReset(err):
 			return false, st.retryReused()
 		default:
@@ -750,14 +756,28 @@ func (st *Stream) serverLeft() {
 	st.BE.BE.Counters[st.R.Index].ServerAborts.Add(1)
 }
 
+// clientBroke ends an exchange whose client left, or did not deliver what it had
+// promised, while a response was awaited. Whoever still reads is told.
+func (st *Stream) clientBroke(state byte) {
+	st.fail(400, 'C', state)
+	st.clientLeft(state)
+}
+
+// headDeadline is when the head of a response must be there: the server has its
+// time from the end of the request on, and anew after each interim response. It
+// owes nothing while the client still sends.
+func (st *Stream) headDeadline() int64 {
+	t := int64(st.BE.Timeouts.Server)
+	if t <= 0 || st.upload.running {
+		return 0
+	}
+	return st.owed + t
+}
+
 // awaitServer parks until the server says something. It watches the client
 // where a client that left is reason to stop.
-func (st *Stream) awaitServer(timeout int64) error {
+func (st *Stream) awaitServer() error {
 	s, up := st.Sess, st.up
-	deadline := deadlineIn(st.R, timeout)
-	if timeout > 0 && st.upload.running {
-		deadline = max(deadline, st.activity+timeout)
-	}
 	for {
 		watch := !st.client.on() && !st.upload.running && !st.upHalf && st.aborts()
 		if watch && s.HungUp() {
@@ -771,17 +791,14 @@ func (st *Stream) awaitServer(timeout int64) error {
 			}
 			watch = false
 		}
+		uploading := st.upload.running
 		var err error
 		if watch {
-			err = up.WaitReadOr(&s.Conn, deadline)
+			err = up.WaitReadOr(&s.Conn, st.headDeadline())
 		} else {
-			err = up.WaitRead(deadline)
+			err = up.WaitRead(st.headDeadline())
 		}
-		if err == reactor.ErrTimeout && timeout > 0 && st.upload.running && st.activity+timeout > st.R.Now() {
-			deadline = st.activity + timeout
-			continue
-		}
-		if err != nil || up.CanRead() || st.upload.failed() {
+		if err != nil || up.CanRead() || uploading != st.upload.running {
 			return err
 		}
 	}
@@ -812,6 +829,7 @@ func (st *Stream) clientGone() bool {
 
 // interim passes a 1xx on to the client, unless it speaks HTTP/1.0.
 func (st *Stream) interim() bool {
+	st.owed = st.R.Now()
 	if st.Req.Version < message.HTTP11 {
 		return true
 	}
@@ -837,11 +855,11 @@ func (st *Stream) forward() (keep bool) {
 	r, s, up, be := st.R, st.Sess, st.up, st.BE
 	res := &st.Res
 	if len(be.ResponseRules) > 0 && !st.run(be.ResponseRules) || be != st.FE && len(st.FE.ResponseRules) > 0 && !st.run(st.FE.ResponseRules) {
+		uploaded := st.finishUpload()
 		st.dropServerConn()
 		st.HasResponse = false
-		st.Time.Response = 0 // it was no valid response: Tr is -1
 		if st.Reply != nil {
-			return st.finishUpload() && st.sendReply()
+			return st.sendReply() && uploaded
 		}
 		return false
 	}
@@ -867,7 +885,7 @@ func (st *Stream) forward() (keep bool) {
 	} else {
 		out.chunked = res.Framing == message.Chunked
 	}
-	keep = st.mayKeep() && res.Framing != message.Close && !st.upload.running && st.bodyRead()
+	keep = st.mayKeep() && res.Framing != message.Close && (st.upload.running || st.bodyRead())
 	st.Status = res.Status
 	head := http1.AppendResponse(r.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: v10, Head: st.headOnly})
 	unread := st.headOnly && !b.done // "set-method" made the server send a body
@@ -902,12 +920,54 @@ func (st *Stream) forward() (keep bool) {
 			return false
 		}
 	}
+	keep = keep && st.restOfUpload()
 	if !st.finishUpload() {
 		st.dropServerConn()
-		return false
+		return keep
 	}
 	st.releaseConn(res.KeepAlive && b.framing != message.Close && !unread)
 	return keep
+}
+
+// restOfUpload awaits the rest of a request that the server has answered already.
+// What the server does not take any more is thrown away, so that the client's
+// connection can be used again. It tells whether the client has sent it all.
+func (st *Stream) restOfUpload() bool {
+	u := &st.upload
+	if u.st == nil {
+		return true
+	}
+	st.answered = u.running || !st.reqBody.done
+	for u.running {
+		if u.wait.Wait(st.R, 0) == reactor.ErrKilled {
+			return false
+		}
+	}
+	b, err := &st.reqBody, u.rerr
+	for err == nil && !b.done {
+		var p []byte
+		if p, err = b.take(); err != nil {
+			break
+		}
+		st.BytesIn += int64(len(p))
+		if len(p) == 0 && !b.done {
+			err = b.more(deadlineIn(st.R, int64(st.FE.Timeouts.Client)))
+		}
+	}
+	var he *http1.Error
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &he):
+		st.ErrText = he.Reason
+		st.end('P', 'L')
+	case err == reactor.ErrTimeout:
+		st.end('c', 'L')
+		st.clientLeft('L')
+	case err != reactor.ErrKilled:
+		st.clientLeft('L')
+	}
+	return false
 }
 
 // breakOff ends an exchange in the middle of a response.
@@ -1050,7 +1110,7 @@ func (u *upload) Run() {
 	u.co = st.R.Current()
 	u.rerr, u.werr = st.pump(&st.reqBody, &u.out, int64(st.FE.Timeouts.Client))
 	st.BytesIn += u.out.sent
-	st.activity = st.R.Now()
+	st.owed = st.R.Now()
 	u.over()
 }
 
@@ -1063,15 +1123,18 @@ func (u *upload) Panicked() {
 func (u *upload) over() {
 	u.running = false
 	u.co = nil
-	if u.rerr != nil {
-		u.st.co.Wake()
+	if !u.st.HasResponse {
+		u.st.co.Wake() // the server's time begins, or the exchange is over
 	}
 	u.wait.Notify()
 }
 
-// failed tells whether the client did not deliver the body. A server that does
-// not take it is no failure: it may have answered.
-func (u *upload) failed() bool { return !u.running && u.rerr != nil && u.rerr != reactor.ErrKilled }
+// failed tells whether the client did not deliver the body, or the server did not
+// take it for too long. A server that ended the connection is no failure: it may
+// have answered.
+func (u *upload) failed() bool {
+	return !u.running && (u.rerr != nil && u.rerr != reactor.ErrKilled || u.werr == reactor.ErrTimeout)
+}
 
 // uploadFailed ends an exchange whose request body did not come.
 func (st *Stream) uploadFailed() {
@@ -1081,11 +1144,16 @@ func (st *Stream) uploadFailed() {
 	case errors.As(u.rerr, &he):
 		st.ErrText = he.Reason
 		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
-		st.fail(400, 'P', 'D')
+		st.fail(400, 'P', 'H')
+	case u.rerr == nil:
+		st.badAnswer(504, 's')
 	case u.rerr == reactor.ErrTimeout:
-		st.fail(408, 'c', 'D')
+		st.fail(400, 'c', 'H')
+		st.clientLeft('H')
+	case u.rerr == io.EOF:
+		st.clientBroke('H')
 	default:
-		st.clientLeft('D')
+		st.clientBroke('D')
 	}
 }
 

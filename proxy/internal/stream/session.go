@@ -463,6 +463,8 @@ func (st *Stream) Kill(cause byte) {
 // is.
 func (st *Stream) phase() byte {
 	switch {
+	case st.answered:
+		return 'L'
 	case st.HasResponse || st.Sess.FE.Mode == TCP && st.Time.Connected != 0:
 		return 'D'
 	case st.Time.Connected != 0:

@@ -208,7 +208,7 @@ func (l *lane) move() {
 	splice := !st.Snap.Global.NoSplice && l.src.clear() && l.dst.clear()
 	for {
 		if full >= bulk && splice {
-			n, rerr, werr := reactor.Splice(&l.dst.conn.FD, &l.src.conn.FD, -1, -1, l.timeout())
+			n, _, rerr, werr := reactor.Splice(&l.dst.conn.FD, &l.src.conn.FD, -1, -1, l.timeout())
 			*l.bytes += n
 			st.activity = r.Now()
 			if outOfPipes(rerr) {
