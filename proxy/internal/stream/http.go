@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"syscall"
@@ -63,7 +64,7 @@ type exchangeState struct {
 	upHalf      bool // the server was told that the client left
 	extended    bool // an extended CONNECT of HTTP/2 that became an upgrade
 	headOnly    bool // the client's method is HEAD, whatever rules made of it
-	answered    bool // the response is complete, and the request is not
+	early       bool // the response is complete, and the request is not
 	cut         bool // only a reset tells the client that the response is incomplete
 }
 
@@ -278,16 +279,16 @@ func (st *Stream) readRequest() bool {
 				return true
 			}
 			if err != nil || n > limit || st.in.w-st.in.r >= limit {
-				status := 400
+				status := 431
 				st.ErrText = "request head too large"
 				var he *http1.Error
-				if errors.As(err, &he) {
+				switch {
+				case errors.As(err, &he):
 					status, st.ErrText = he.Status, he.Reason
+				case bytes.IndexByte(st.in.bytes(), '\n') < 0:
+					status, st.ErrText = 414, "request target too long"
 				}
-				fe.FE.Counters[st.R.Index].ReqErrors.Add(1)
-				fe.FE.Counters[st.R.Index].Requests.Add(1)
-				st.ReqLine = append(st.ReqLine[:0], "<BADREQ>"...)
-				st.fail(status, 'P', 'R')
+				st.badRequest(status, 'P')
 				return false
 			}
 		}
@@ -322,27 +323,26 @@ func (st *Stream) moreOfRequest(deadline int64) error {
 
 // readFailed ends an exchange whose request did not arrive.
 func (st *Stream) readFailed(err error) {
-	st.ReqLine = append(st.ReqLine[:0], "<BADREQ>"...)
 	nothing := st.in.empty()
-	switch {
-	case nothing && (st.Sess.Requests > 0 || err == reactor.ErrKilled):
-		st.quiet = true // an idle connection ends
-		return
-	case err == reactor.ErrTimeout:
-		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
-		st.fail(408, 'c', 'R')
+	if err == reactor.ErrKilled && nothing || nothing && (st.Sess.Requests > 0 || st.FE.Has(HTTPIgnoreProbes)) {
+		st.quiet = true // a connection that was idle, or opened in advance, ends
 		return
 	}
-	if nothing && st.FE.Has(DontLogNull) {
-		st.quiet = true
-	} else {
-		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+	st.quiet = nothing && st.FE.Has(DontLogNull)
+	if err == reactor.ErrTimeout {
+		st.badRequest(408, 'c')
+		return
 	}
-	st.end('C', 'R')
-	st.Status = 400
-	if err == io.EOF && !nothing {
-		st.fail(400, 'C', 'R') // the other direction may still be open
-	}
+	st.badRequest(400, 'C') // who has closed one direction may still read
+}
+
+// badRequest answers what is no request, or never became one.
+func (st *Stream) badRequest(status int, cause byte) {
+	st.ReqLine = append(st.ReqLine[:0], "<BADREQ>"...)
+	c := &st.FE.FE.Counters[st.R.Index]
+	c.Requests.Add(1)
+	c.ReqErrors.Add(1)
+	st.fail(status, cause, 'R')
 }
 
 // keepLine copies the request line: the buffer is reused before the exchange
@@ -937,7 +937,7 @@ func (st *Stream) restOfUpload() bool {
 	if u.st == nil {
 		return true
 	}
-	st.answered = u.running || !st.reqBody.done
+	st.early = u.running || !st.reqBody.done
 	for u.running {
 		if u.wait.Wait(st.R, 0) == reactor.ErrKilled {
 			return false

@@ -248,15 +248,11 @@ func (t *sessionTimer) Panicked() { (*Session)(t).Panicked() }
 func (s *Session) timedOut() {
 	st := s.attach()
 	st.Time.Begin = s.Accepted
-	if !st.FE.Has(HTTPIgnoreProbes) {
-		st.fail(408, 'c', 'R')
+	st.readFailed(reactor.ErrTimeout)
+	if st.Reply != nil {
 		st.sendReply()
 	}
-	st.end('c', 'R')
-	st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
-	if !st.FE.Has(HTTPIgnoreProbes) {
-		st.finish()
-	}
+	st.finish()
 	s.detach()
 	s.close()
 }
@@ -463,7 +459,7 @@ func (st *Stream) Kill(cause byte) {
 // is.
 func (st *Stream) phase() byte {
 	switch {
-	case st.answered:
+	case st.early:
 		return 'L'
 	case st.HasResponse || st.Sess.FE.Mode == TCP && st.Time.Connected != 0:
 		return 'D'

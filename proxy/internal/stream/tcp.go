@@ -32,9 +32,20 @@ func (s *Session) serveTCP() {
 		st.releaseServer()
 	}
 	st.dropServerConn()
+	st.quiet = fe.Has(DontLogNull) && st.BytesIn == 0 && !s.spoke()
 	st.finish()
 	s.detach()
 	s.close()
+}
+
+// spoke tells whether the client has sent something that nobody has read. What
+// it is gets lost.
+func (s *Session) spoke() bool {
+	if !s.IsOpen() {
+		return false
+	}
+	n, _ := s.TryRead(s.Reactor().Scratch)
+	return n > 0
 }
 
 // tunnelHTTP is what follows a 101, or a 2xx to CONNECT: the head goes to the
