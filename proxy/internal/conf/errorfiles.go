@@ -36,6 +36,7 @@ func (c *Ctx) setErrorReply(status int, r *stream.Reply) {
 	if files == nil {
 		files = make(map[int]*stream.Reply)
 	}
+	r.For = status
 	files[status] = r
 	c.Proxy.ErrorFiles = files
 }

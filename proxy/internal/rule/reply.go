@@ -272,7 +272,6 @@ func deny(l *Line) (Exec, error) {
 				st.BE.BE.Counters[i].DeniedReq.Add(1)
 			}
 		default:
-			st.Time.Response = 0 // logged as a response that never was
 			st.FE.FE.Counters[i].DeniedResp.Add(1)
 			if st.BE.BE != nil {
 				st.BE.BE.Counters[i].DeniedResp.Add(1)

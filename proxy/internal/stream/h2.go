@@ -330,10 +330,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 				st.upgradeAccepted()
 			}
 			st.answered()
-			st.Time.Response = st.R.Now()
-			st.HasResponse = true
-			st.noteUser()
-			st.traceResponse()
+			st.gotResponse()
 			return true, false
 		}
 		err := l.s.Err()

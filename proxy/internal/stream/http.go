@@ -658,10 +658,7 @@ func (st *Stream) readResponse() (ok, again bool) {
 					continue
 				}
 				up.in.base = up.in.r
-				st.Time.Response = st.R.Now()
-				st.HasResponse = true
-				st.noteUser()
-				st.traceResponse()
+				st.gotResponse()
 				return true, false
 			}
 			if up.in.r > 0 {
@@ -707,6 +704,14 @@ func (st *Stream) answered() {
 	c := st.serverCounters()
 	c.Requests.Add(1)
 	countStatus(&c.Status, st.Res.Status)
+}
+
+// gotResponse notes that the head of a final response is there.
+func (st *Stream) gotResponse() {
+	st.Time.Response = st.R.Now()
+	st.HasResponse = true
+	st.noteUser()
+	st.traceResponse()
 }
 
 // badAnswer ends an exchange whose response did not come, or is none.

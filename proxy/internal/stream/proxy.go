@@ -253,6 +253,9 @@ type Reply struct {
 	Reason string
 	Fields []message.Field
 	Body   []byte
+	// For is the status that an error file stands for, whatever it says itself: what
+	// is logged and counted; 0: it is no error file.
+	For int
 	// Close makes the connection end after it.
 	Close bool
 	// Silent sends nothing at all: the connection just ends.

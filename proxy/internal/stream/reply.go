@@ -100,6 +100,7 @@ func (st *Stream) end(cause, state byte) {
 func (st *Stream) sendReply() (keep bool) {
 	rep := st.Reply
 	if rep.Silent {
+		st.Status = rep.For
 		return false
 	}
 	res := &st.Res
@@ -120,12 +121,14 @@ func (st *Stream) sendReply() (keep bool) {
 	if st.HasRequest { // what answers no request is not of the rules' concern (manual 4.2)
 		st.afterRules()
 	}
+	st.Status = res.Status
+	if rep.For != 0 && res.Status == rep.Status {
+		st.Status = rep.For
+	}
 	if st.client.on() {
-		st.Status = res.Status
 		return st.replyH2(res, body)
 	}
 	keep = st.HasRequest && !rep.Close && st.mayKeep() && st.bodyRead()
-	st.Status = res.Status
 	head := http1.AppendResponse(st.R.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: st.Req.Version == message.HTTP10 && st.HasRequest, Head: st.headOnly})
 	flags := 0
 	if !keep && !st.unheard() {
