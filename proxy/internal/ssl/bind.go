@@ -468,6 +468,7 @@ func (pl *plan) personal(c *tls.Config, info *Info, t *transport.TLS) *tls.Confi
 			if v, refused := err.(*VerifyError); refused && t != nil {
 				t.Refuse(alertOf(v.Code), &s, said.secret)
 			}
+			said.secret = nil // the configuration lives as long as the connection
 			return err
 		}
 	}
