@@ -139,6 +139,11 @@ func TestLevels(t *testing.T) {
 			}
 		}
 	}
+	for i, l := range levels { // one form takes more than its command
+		if got := denied(t, socket(s.stats, l), "clear counters all"); got != (i < 2) {
+			t.Errorf("clear counters all at level %s: denied is %v", l, got)
+		}
+	}
 	// The master's own.
 	for name, least := range map[string]int{"reload": 1, "hard-reload": 1, "show proc": 0, "show version": 0, "show startup-logs": 0, "show cli level": 0, "help": 0} {
 		for i, l := range levels[:least] {
@@ -169,7 +174,7 @@ func TestCommandsNotYet(t *testing.T) {
 		{s.stats, "show table x", "show table"}, {s.stats, "add map @1 /x a b", "add map"}, {s.stats, "trace h2 sink", "trace"},
 		{s.stats, "set anon on 5", "set anon on"}, {s.stats, "show errors", "show errors"}, {s.stats, "debug dev hex 1", "debug dev hex"},
 		{s.control, "@1 show resolvers", "show resolvers"}, {s.control, "expert-mode on", "expert-mode"}, {s.control, "mcli-debug-mode on", "mcli-debug-mode"},
-		{s.control, "@@1 show info", "@@"},
+		{s.control, "@@1 show info", "@@"}, {s.stats, "set rate-limit sessions global 3", "set rate-limit sessions global"}, {s.stats, "wait 1 be-removable app", "wait … be-removable"},
 	} {
 		if got := s.ask(c.socket, c.text); !strings.HasPrefix(got, "'"+c.name+"' of HAProxy 3.4 is not supported by Forebay yet") {
 			t.Errorf("%q: %q", c.text, got)
@@ -178,6 +183,19 @@ func TestCommandsNotYet(t *testing.T) {
 	for _, c := range []struct{ socket, text string }{{s.stats, "sohw table"}, {s.stats, "show tabel"}, {s.control, "show table"}, {s.stats, "reload"}} {
 		if got := s.ask(c.socket, c.text); !strings.HasPrefix(got, "Unknown command: ") {
 			t.Errorf("%q: %q", c.text, got)
+		}
+	}
+}
+
+func TestShowActivity(t *testing.T) {
+	s := newSite(t)
+	s.global = "  nbthread 2"
+	s.write()
+	p := launch(t, command("-db", "-f", s.cfg))
+	awaitServing(t, p, s)
+	for args, want := range map[string]string{"": "panics: 0 [ 0 0 ]", " -1": "panics: 0 [ 0 0 ]", " 0": "panics: 0", " 2": "panics: 0", " 3": "Thread number out of range (-1..2).", " x": "Thread number out of range (-1..2)."} {
+		if got := s.ask(s.stats, "show activity"+args); !strings.HasSuffix(got, want+"\n\n") {
+			t.Errorf("show activity%s:\n%s", args, got)
 		}
 	}
 }

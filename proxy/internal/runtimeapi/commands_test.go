@@ -145,7 +145,7 @@ func TestRateLimit(t *testing.T) {
 		limit      int
 	}{
 		{"", only, 0},
-		{"sessions global 5", only, 0},
+		{"sessions global 5", "'set rate-limit sessions global' of HAProxy 3.4 is not supported by Forebay yet.\n\n", 0},
 		{"ssl-sessions local 5", only, 0},
 		{"ssl-sessions global 5", "\n", 5},
 		{"ssl-sessions global x", "Expects an integer value.\n\n", 5},

@@ -152,6 +152,12 @@ func setMaxconnGlobal(c *Conn, args []string) error {
 // setRateLimit is "set rate-limit ssl-sessions global <value>": the other rates of
 // the process have no limits here.
 func setRateLimit(c *Conn, args []string) error {
+	if len(args) > 1 && args[1] == "global" {
+		switch args[0] {
+		case "connections", "sessions", "http-compression":
+			return notYet("set rate-limit " + args[0] + " global")
+		}
+	}
 	if len(args) < 2 || args[0] != "ssl-sessions" || args[1] != "global" {
 		return Errorf("'set rate-limit' only supports :\n   - 'ssl-sessions global' to set the per-process maximum SSL session rate\n")
 	}

@@ -24,6 +24,11 @@ var known = func() map[byte][][]string {
 	return m
 }()
 
+// notYet is the answer to what HAProxy 3.4 has and we do not.
+func notYet(name string) error {
+	return Errorf("'%s' of HAProxy 3.4 is not supported by Forebay yet.\n", name)
+}
+
 // notYet gives the name of the command of HAProxy 3.4 that words begin with, ""
 // if there is none.
 func (s *Set) notYet(words []string) string {

@@ -3,6 +3,7 @@ package runtimeapi
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
@@ -17,7 +18,7 @@ func init() {
 		Command{Words: "show servers conn", Level: User, Usage: "[<backend>]", Help: "dump server connections status (all or for a single backend)", Run: showServersConn},
 		Command{Words: "show cli sockets", Level: User, Help: "dump list of cli sockets", Run: showCLISockets},
 		Command{Words: "show env", Level: Operator, Usage: "[var]", Help: "dump environment variables known to the process", Run: showEnv},
-		Command{Words: "show activity", Level: Operator, Help: "show per-thread activity stats (for support/developers)", Run: showActivity},
+		Command{Words: "show activity", Level: Operator, Usage: "[-1|0|thread_num]", Help: "show per-thread activity stats (for support/developers)", Run: showActivity},
 	)
 }
 
@@ -229,18 +230,36 @@ func showEnv(c *Conn, args []string) error {
 // oneLine keeps a value from looking like the end of a reply.
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "\\n") }
 
-func showActivity(c *Conn, _ []string) error {
+// showActivity shows counters of the threads: their sum and each ("-1"), the sum
+// alone ("0"), or those of one thread.
+func showActivity(c *Conn, args []string) error {
 	w := c.Worker
+	which := -1
+	if len(args) > 0 {
+		n, err := strconv.Atoi(args[0])
+		if err != nil || n < -1 || n > len(w.Reactors) {
+			return Errorf("Thread number out of range (-1..%d).\n", len(w.Reactors))
+		}
+		which = n
+	}
 	c.Printf("thread_id: %d (1..%d)\n", c.R.Index+1, len(w.Reactors))
 	now := c.R.Wall()
 	c.Printf("date_now: %d.%06d\n", now.Unix(), now.Nanosecond()/1000)
 	show := func(name string, f func(i int) int64) {
+		if which > 0 {
+			c.Printf("%s: %d\n", name, f(which-1))
+			return
+		}
 		var sum int64
 		var each strings.Builder
 		for i := range w.Reactors {
 			n := f(i)
 			sum += n
 			fmt.Fprintf(&each, " %d", n)
+		}
+		if which == 0 {
+			c.Printf("%s: %d\n", name, sum)
+			return
 		}
 		c.Printf("%s: %d [%s ]\n", name, sum, each.String())
 	}

@@ -14,7 +14,7 @@ func (c *Conn) unknown(words []string) {
 		first = words[0]
 	}
 	if name := c.set.notYet(words); name != "" {
-		c.reply(Errorf("'%s' of HAProxy 3.4 is not supported by Forebay yet.\n", name))
+		c.reply(notYet(name))
 		return
 	}
 	c.mark(6)

@@ -31,6 +31,9 @@ func wait(c *Conn, args []string) error {
 	}
 	until := func() (done bool, err error) { return false, nil }
 	if len(args) > 1 {
+		if args[1] == "be-removable" {
+			return notYet("wait … be-removable")
+		}
 		if args[1] != "srv-removable" {
 			return Errorf(waitUsage)
 		}
