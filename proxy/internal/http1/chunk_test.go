@@ -59,3 +59,48 @@ func TestAppendChunks(t *testing.T) {
 		t.Fatalf("%q", b)
 	}
 }
+
+// What is bounded is bounded for each chunk, not for the body: a body of any
+// number of chunks goes through, however long their size lines are, whatever the
+// pieces that it comes in.
+func TestManyChunks(t *testing.T) {
+	long := strings.Repeat("0", 10) + "1;" + strings.Repeat("x", 4076)
+	for _, c := range []struct {
+		line string
+		n    int
+	}{{"1", 200_000}, {"0000000000000001 ; a=\"b\"", 20_000}, {long, 500}} {
+		chunk := c.line + "\r\ny\r\n"
+		for _, step := range []int{1000, 4096, len(chunk), len(chunk) - 1} {
+			var chunks http1.Chunks
+			var buf []byte
+			got, fed, done := 0, 0, false
+			next := 0
+			for !done {
+				for len(buf) < step && fed < c.n {
+					buf = append(buf, chunk...)
+					fed++
+				}
+				if fed == c.n && next == 0 {
+					buf = append(buf, http1.ChunkEnd...)
+					next = 1
+				}
+				data, n, end, err := chunks.Next(buf[:min(step, len(buf))], nil)
+				if err != nil {
+					t.Fatalf("chunk %d of %.30q: %v", got, c.line, err)
+				}
+				if n == 0 && !end {
+					if step >= len(buf) {
+						t.Fatalf("no way on at chunk %d of %.30q", got, c.line)
+					}
+					step = len(buf)
+				}
+				got += len(data)
+				buf = buf[n:]
+				done = end
+			}
+			if got != c.n {
+				t.Errorf("%d of %d bytes in chunks of %.30q", got, c.n, c.line)
+			}
+		}
+	}
+}

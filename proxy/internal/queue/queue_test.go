@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,5 +103,74 @@ func TestLeavingTheQueue(t *testing.T) {
 	}
 	if b.q.Len.Load() != 0 || b.srv.Cur.Load() != 1 {
 		t.Errorf("%d still wait, %d slots held", b.q.Len.Load(), b.srv.Cur.Load())
+	}
+}
+
+// Who leaves in the moment in which a slot is granted gives it on: after thousands
+// of streams that come, wait, time out, are killed and go, at maxconn all along,
+// no slot is held and nobody is left behind.
+func TestSlotsOverTime(t *testing.T) {
+	for _, maxconn := range []int{1, 3} {
+		b := newBed(t, maxconn)
+		rnd := rand.New(rand.NewPCG(uint64(maxconn), 7))
+		var running []*reactor.Coro
+		granted, gone, killed, late, ended := 0, 0, 0, 0, 0
+		const streams = 5000
+		for i := range streams {
+			var only *server.Server
+			if rnd.IntN(3) == 0 {
+				only = b.srv
+			}
+			left := false
+			b.r.Go(func() {
+				co := b.r.Current()
+				running = append(running, co)
+				s, _, err := b.q.Wait(b.r, b.r.Now()+rnd.Int64N(2e6), only, func() bool { return left })
+				switch err {
+				case nil:
+					granted++
+					if n := b.srv.Cur.Load(); n > int64(maxconn) {
+						t.Errorf("stream %d: %d slots are held of %d", i, n, maxconn)
+					}
+					for range rnd.IntN(3) {
+						b.r.Yield()
+					}
+					b.q.Release(s)
+				case ErrGone:
+					gone++
+				case reactor.ErrKilled:
+					killed++
+				case reactor.ErrTimeout:
+					late++
+				default:
+					t.Error(err)
+				}
+				running = slices.DeleteFunc(running, func(c *reactor.Coro) bool { return c == co })
+				ended++
+			})
+			for n := rnd.IntN(4); n > 0 && len(running) > 0; n-- {
+				switch co := running[rnd.IntN(len(running))]; rnd.IntN(3) {
+				case 0:
+					co.Kill() // maybe granted a slot in this very turn
+				default:
+					co.Wake()
+				}
+			}
+			if rnd.IntN(4) == 0 {
+				left = true
+			}
+			if rnd.IntN(8) == 0 {
+				b.r.Turn(0)
+			}
+		}
+		b.turnUntil(func() bool { return ended == streams })
+		b.q.mu.Lock()
+		defer b.q.mu.Unlock()
+		if c, n := b.srv.Cur.Load(), b.q.Len.Load(); c != 0 || n != 0 || b.q.bound != 0 || b.q.first != nil || b.q.last != nil {
+			t.Errorf("at the end: %d slots held, %d wait, %d of them bound", c, n, b.q.bound)
+		}
+		if granted == 0 || gone == 0 || killed == 0 || late == 0 {
+			t.Errorf("%d granted, %d gone, %d killed, %d late: not all was tried", granted, gone, killed, late)
+		}
 	}
 }
