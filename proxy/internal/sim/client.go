@@ -55,7 +55,7 @@ func (w *World) startClient() {
 	c := &client{w: w, rnd: rnd, abortAt: -1}
 	w.clients++
 	s := w.scene
-	for range 1 + rnd.IntN(6) {
+	for range (1 + rnd.IntN(6)) * w.long {
 		c.reqs = append(c.reqs, c.invent())
 	}
 	c.pipeline = rnd.IntN(3) == 0
@@ -73,6 +73,7 @@ func (w *World) startClient() {
 	if w.calm {
 		c.dead = w.now + 600e9
 	}
+	c.dead += (c.dead - w.now) * int64(w.long-1)
 	f := s.fronts[rnd.IntN(len(s.fronts))]
 	c.e = w.dial(f.addr, c)
 	c.out = w.introduce(rnd, f, c.e, c.reqs...)

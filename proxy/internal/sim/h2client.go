@@ -31,7 +31,7 @@ func (w *World) startH2Client() {
 	c.init(w, rnd, c, false)
 	w.clients++
 	s := w.scene
-	for range 1 + rnd.IntN(1<<rnd.IntN(6)) {
+	for range (1 + rnd.IntN(1<<rnd.IntN(6))) * w.long {
 		c.reqs = append(c.reqs, c.invent())
 	}
 	c.left = len(c.reqs)
@@ -57,6 +57,7 @@ func (w *World) startH2Client() {
 	if w.calm {
 		patience = 600e9
 	}
+	patience *= int64(w.long)
 	f := s.fronts[rnd.IntN(len(s.fronts))]
 	c.e = w.dial(f.addr, c)
 	c.out.Write(w.introduce(rnd, f, c.e, c.reqs...))

@@ -121,7 +121,7 @@ func (w *World) build() {
 	}
 	w.faults = no
 	span := int64(2e9) + rnd.Int64N(20e9)
-	for range 3 + rnd.IntN(30) {
+	for range 3 + rnd.IntN(30/min(w.long, 10)) {
 		w.at(w.now+rnd.Int64N(span), func() {
 			switch {
 			case s.tcp != nil && w.rnd.IntN(4) == 0:
@@ -158,7 +158,7 @@ func (s *scene) speaksH2() bool {
 // tryStop is the soft stop, which comes when all clients have ended in calm
 // runs.
 func (w *World) tryStop() {
-	if w.calm && w.clients > 0 {
+	if (w.calm || w.long > 1) && w.clients > 0 {
 		w.after(1e9, w.tryStop)
 		return
 	}

@@ -55,6 +55,28 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// TestLong runs worlds with few connections that carry hundreds and thousands of
+// requests: what each leaves behind adds up until the books are looked at.
+func TestLong(t *testing.T) {
+	n := 20
+	if testing.Short() {
+		n = 2
+	}
+	requests := 0
+	list := []uint64{121, 308, 335} // that once failed
+	for s := *seed; s < *seed+uint64(n); s++ {
+		list = append(list, s)
+	}
+	for _, s := range list {
+		w, err := RunLong(s, nil)
+		requests += w.Requests
+		if err != nil {
+			t.Errorf("seed %d: %v", s, err)
+		}
+	}
+	t.Logf("%d requests", requests)
+}
+
 // TestRegressions runs worlds that once failed. What a seed makes changes with the
 // simulation, so that the mistakes that they found have tests of their own where
 // they were made; the worlds are odd ones all the same.

@@ -48,7 +48,7 @@ func NewStage(t testing.TB, text string, files fs.FS) *Stage {
 	t.Helper()
 	n := stages.Add(1)
 	s := &Stage{t: t, log: reactor.Addr{IP: netip.AddrFrom4([4]byte{10, 9, byte(n >> 8), byte(n)}), Port: 514}}
-	w := &World{Seed64: 1, now: 1e9, rnd: rand.New(rand.NewPCG(1, 0x57a6e)), calm: true, stage: s}
+	w := &World{Seed64: 1, now: 1e9, rnd: rand.New(rand.NewPCG(1, 0x57a6e)), calm: true, long: 1, stage: s}
 	w.hosts = make(map[reactor.Addr]host)
 	s.w = w
 	r, err := reactor.New(0, w, reactor.Options{})

@@ -43,6 +43,7 @@ type World struct {
 	conns   int64
 	pollers []*poller
 	faults  faults
+	long    int  // how many times as many requests a connection carries
 	calm    bool // nothing goes wrong: every request must be answered
 	verbose io.Writer
 	err     error
@@ -140,9 +141,15 @@ const (
 
 // Run runs the world of a seed to its end and tells what went wrong. verbose, if
 // not nil, gets a trace.
-func Run(seed uint64, verbose io.Writer) (*World, error) {
+func Run(seed uint64, verbose io.Writer) (*World, error) { return run(seed, 1, verbose) }
+
+// RunLong is Run with few connections that carry many times as many requests, and
+// live for as long as they take.
+func RunLong(seed uint64, verbose io.Writer) (*World, error) { return run(seed, 100, verbose) }
+
+func run(seed uint64, long int, verbose io.Writer) (*World, error) {
 	w := &World{
-		Seed64: seed, verbose: verbose, now: 1e9,
+		Seed64: seed, verbose: verbose, now: 1e9, long: long,
 		rnd:     rand.New(rand.NewPCG(seed, 0x5eed)),
 		origins: make(map[reactor.Addr]*origin),
 	}
@@ -165,7 +172,7 @@ func Run(seed uint64, verbose io.Writer) (*World, error) {
 // happen.
 func (w *World) step() {
 	w.Steps++
-	if w.Steps > maxSteps || w.now > maxTime {
+	if w.Steps > maxSteps*w.long || w.now > maxTime*int64(w.long) {
 		w.stuck()
 		return
 	}

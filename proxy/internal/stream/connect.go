@@ -618,7 +618,7 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	}
 	srv, be := st.Srv, st.BE
 	set := srv.Settings()
-	private := be.Reuse == ReuseNever || c.private
+	private := be.Reuse == ReuseNever || c.private || c.kept // whatever was configured since
 	if keepAlive && c.in.empty() && c.CanRead() {
 		// Maybe: an edge that was not used up proves nothing. Bytes after a
 		// complete response, or the end, make the connection useless.
