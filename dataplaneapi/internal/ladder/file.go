@@ -117,7 +117,7 @@ func (l *Ladder) climbWith(ctx context.Context, opt Options, path string, live L
 		if err := l.Validate(ctx, text); err != nil {
 			return Result{}, err
 		}
-		if err := l.finish(ctx, l.start()); err != nil {
+		if err := l.reloadNow(ctx); err != nil {
 			return Result{}, &Refused{"reload: " + err.Error()}
 		}
 		return Result{How: "reload"}, l.applied(text)

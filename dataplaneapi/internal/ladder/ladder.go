@@ -135,9 +135,7 @@ func (l *Ladder) climb(ctx context.Context, old, text []byte, opt Options) (Resu
 		return Result{How: "none"}, nil
 	}
 	if opt.ForceReload {
-		reload := l.start()
-		err := l.finish(ctx, reload)
-		if err != nil {
+		if err := l.reloadNow(ctx); err != nil {
 			return Result{}, &Refused{"reload: " + err.Error()}
 		}
 		return Result{How: "reload"}, l.applied(text)

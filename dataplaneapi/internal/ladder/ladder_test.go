@@ -279,6 +279,87 @@ func TestDelayedReloadFails(t *testing.T) {
 	}
 }
 
+// What a person wrote into the file survives a reload that fails, whenever it was
+// written: before the change, between two changes that wait, or after them.
+func TestHandEditSurvivesFailedReload(t *testing.T) {
+	const edit = "# by hand\n"
+	for _, c := range []struct {
+		name      string
+		after     int    // how many changes
+		want, not string // what is in the file at the end
+	}{
+		{"before", 0, "", "backend x"},
+		{"between", 1, "backend x\nbackend y", ""},
+		{"after", 2, "backend x\nbackend y", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, false)
+			b.ReloadCmd = []string{"sh", "-c", "exit 1"}
+			failed := make(chan Event, 1)
+			b.Notify = func(e Event) { failed <- e }
+			hand := func(n int) {
+				if n == c.after {
+					if err := os.WriteFile(b.Store.Path, []byte(b.file(t)+edit), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			hand(0)
+			for i, name := range []string{"backend x\n", "backend y\n"} {
+				if got, err := b.change(t, Options{}, "backend app", name+"backend app"); err != nil || got.ReloadID == "" {
+					t.Fatalf("%+v, %v", got, err)
+				}
+				hand(i + 1)
+			}
+			b.Close() // the reload is done now
+			if e := <-failed; e.Event != "failed" {
+				t.Errorf("%+v", e)
+			}
+			text := b.file(t)
+			if !strings.HasSuffix(text, edit) || !strings.Contains(text, c.want) || c.not != "" && strings.Contains(text, c.not) {
+				t.Errorf("the file is\n%s", text)
+			}
+		})
+	}
+}
+
+// A change that wants its reload at once, and is taken back when that fails, does
+// not take along the one that waited: its changes are in the file, and reach the
+// proxy later.
+func TestForcedReloadFailsWhileOneWaits(t *testing.T) {
+	b := newBench(t, false)
+	ok, broken := b.ReloadCmd, []string{"sh", "-c", "exit 1"}
+	first, err := b.change(t, Options{}, "backend app", "backend x\nbackend app")
+	if err != nil || first.ReloadID == "" {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	before := b.file(t)
+	b.ReloadCmd = broken
+	var refused *Refused
+	if _, err := b.change(t, Options{ForceReload: true}, "backend app", "backend y\nbackend app"); !errors.As(err, &refused) {
+		t.Fatal(err)
+	}
+	if b.file(t) != before {
+		t.Errorf("the file is\n%s", b.file(t))
+	}
+	if r := b.Reloads(); len(r) != 1 || r[0].ID != first.ReloadID || r[0].Status != ReloadInProgress {
+		t.Errorf("%+v", r)
+	}
+	b.ReloadCmd = ok
+	// What comes now joins it.
+	if got, err := b.change(t, Options{}, "weight 5", "weight 6"); err != nil || got.ReloadID != first.ReloadID {
+		t.Errorf("%+v, %v", got, err)
+	}
+	b.Close()
+	text := b.file(t)
+	if r := b.Reloads(); b.reloaded() != 1 || len(r) != 1 || r[0].Status != ReloadSucceeded || !strings.Contains(text, "weight 6") || !strings.Contains(text, "backend x") {
+		t.Errorf("%d reloads: %+v\n%s", b.reloaded(), r, text)
+	}
+	if same, _ := b.Store.Applied([]byte(text)); !same {
+		t.Error("it is not noted that the proxy has the file")
+	}
+}
+
 func TestSkipReload(t *testing.T) {
 	b := newBench(t, true)
 	got, err := b.change(t, Options{SkipReload: true}, "weight 5", "weight 7")

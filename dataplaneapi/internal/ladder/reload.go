@@ -57,12 +57,25 @@ func (l *Ladder) schedule(old, text []byte) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pending == nil {
-		l.pending, l.undo = l.newReload(), old
-		l.running.Add(1)
-		l.timer = time.AfterFunc(l.ReloadDelay, l.fire)
+		l.undo = old
+		l.wait(l.newReload())
+	} else {
+		if old == nil {
+			old = text // as it was: another file has changed
+		}
+		if !bytes.Equal(old, l.wrote) {
+			l.undo = nil // somebody else changed the file meanwhile: going back would undo that as well
+		}
 	}
 	l.wrote = text
 	return l.pending.ID
+}
+
+// wait has a reload done after the delay. It needs l.mu.
+func (l *Ladder) wait(r *Reload) {
+	l.pending = r
+	l.running.Add(1)
+	l.timer = time.AfterFunc(l.ReloadDelay, l.fire)
 }
 
 // newReload needs l.mu.
@@ -91,16 +104,37 @@ func (l *Ladder) expired(r *Reload) bool {
 	return r.Status != ReloadInProgress && l.Retention > 0 && time.Since(time.Unix(r.Timestamp, 0)) > l.Retention
 }
 
+// reloadNow reloads the proxy without delay.
+func (l *Ladder) reloadNow(ctx context.Context) error {
+	r, waited := l.start()
+	err := l.finish(ctx, r)
+	if err != nil && waited {
+		l.waitAgain(r)
+	}
+	return err
+}
+
 // start begins a reload at once. One that is waiting is part of it.
-func (l *Ladder) start() *Reload {
+func (l *Ladder) start() (r *Reload, waited bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if r := l.pending; r != nil && l.timer.Stop() {
 		l.pending, l.timer = nil, nil
 		l.running.Done()
-		return r
+		return r, true
 	}
-	return l.newReload()
+	return l.newReload(), false
+}
+
+// waitAgain has a reload that waited, and failed with a change that is taken back,
+// wait again: the changes before that one still want it.
+func (l *Ladder) waitAgain(r *Reload) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed { // else the next start sees what the proxy lacks
+		r.Status, r.Response, r.Timestamp = ReloadInProgress, "", 0
+		l.wait(r)
+	}
 }
 
 // fire runs the waiting reload.
