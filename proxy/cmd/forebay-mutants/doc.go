@@ -12,7 +12,8 @@
 //
 // White space at the ends of lines does not count, and a hunk must fit at exactly
 // one place of its file. The last line is what `go test` gets, in the module of the
-// file; without it, the file's own package is tested. "! e2e -run TestX" builds both
+// file; without it, and without one at the head of the list, the file's own package
+// is tested. "! e2e -run TestX" builds both
 // programs with the change and drives them.
 //
 // The compiler sees the change through its -overlay: no file of the tree is

@@ -41,6 +41,7 @@ func readLists(dir string) ([]mutant, error) {
 // parse reads one list.
 func parse(name, text string) ([]mutant, error) {
 	var all []mutant
+	var tests []string // of changes that name none
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -55,6 +56,10 @@ func parse(name, text string) ([]mutant, error) {
 				return nil, fmt.Errorf("%s: want '= file: what is wrong then'", at)
 			}
 			all = append(all, mutant{at: at, file: file, why: why})
+			continue
+		}
+		if len(all) == 0 && line[0] == '!' {
+			tests = strings.Fields(line[1:])
 			continue
 		}
 		if len(all) == 0 {
@@ -74,6 +79,9 @@ func parse(name, text string) ([]mutant, error) {
 		m := &all[i]
 		if len(m.hunk) == 0 {
 			return nil, fmt.Errorf("%s: no change", m.at)
+		}
+		if len(m.tests) == 0 {
+			m.tests = tests
 		}
 		if len(m.tests) == 0 {
 			_, dir, _ := strings.Cut(path.Dir(m.file), "/")

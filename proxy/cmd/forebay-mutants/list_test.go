@@ -13,6 +13,9 @@ func TestList(t *testing.T) {
 	if len(ms) != 2 || ms[0].module() != "proxy" || strings.Join(ms[0].tests, " ") != "./internal/queue -run X" || strings.Join(ms[1].tests, " ") != "./x" {
 		t.Fatalf("%+v", ms)
 	}
+	if ms, err := parse("a.txt", "! ./a ./b\n= f/x.go: w\n- x\n= f/y.go: w\n- x\n! ./c\n"); err != nil || strings.Join(ms[0].tests, " ") != "./a ./b" || strings.Join(ms[1].tests, " ") != "./c" {
+		t.Errorf("%+v, %v", ms, err)
+	}
 	got, err := ms[0].apply("x\n\tif full {\n\t\treturn a\n\t}\n")
 	if err != nil || got != "x\n\tif full {\n return b\n\t}\n" {
 		t.Errorf("%q, %v", got, err)
