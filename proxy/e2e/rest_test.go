@@ -279,7 +279,7 @@ func TestBadREST(t *testing.T) {
 		{"POST", servers, `{"address":"127.0.0.1"}`, 422, "name"},
 		{"POST", servers, `{"name":`, 400, ""},
 		{"POST", servers, `{"name":"s1","address":"127.0.0.1","port":80}`, 409, "s1"},
-		{"POST", fmt.Sprintf("%s/backends/none/servers?version=%d", configuration, v), `{"name":"x","address":"127.0.0.1","port":80}`, 404, "none"},
+		{"POST", fmt.Sprintf("%s/backends/none/servers?version=%d", configuration, v), `{"name":"x","address":"127.0.0.1","port":80}`, 400, "none"},
 		{"POST", fmt.Sprintf("%s/backends/app/servers?version=%d", configuration, v+7), `{"name":"x","address":"127.0.0.1","port":80}`, 409, "version"},
 		{"POST", configuration + "/backends/app/servers", `{"name":"x","address":"127.0.0.1","port":80}`, 400, "version"},
 		{"GET", configuration + "/backends/none", "", 404, "none"},
