@@ -77,17 +77,28 @@ func (l *Loading) number() {
 	}
 }
 
-// binds gives binds what they take from their frontend, and refuses addresses
-// that are used twice.
+// binds gives binds what they take from their frontend, and numbers those of the
+// same address. Paths and descriptors cannot be shared.
 func (l *Loading) binds() {
-	first := map[string]*stream.Bind{}
+	same := map[string][]*stream.Bind{}
 	check := func(b *stream.Bind) {
-		if o := first[b.Key()]; o != nil {
-			l.Alert(b.Pos, "'bind' : address [%s] is used already at %s.", b.Addr, o.Pos)
+		b.Twin = 0
+		key := b.Key()
+		twins := same[key]
+		if len(twins) > 0 && (b.Addr.IsUnix() || b.FD >= 0) {
+			l.Alert(b.Pos, "'bind' : address [%s] is used already at %s.", b.Addr, twins[0].Pos)
 			return
 		}
-		first[b.Key()] = b
+		b.Twin = len(twins)
+		same[key] = append(twins, b)
 	}
+	defer func() {
+		for _, twins := range same {
+			for _, b := range twins {
+				b.Twins = len(twins)
+			}
+		}
+	}()
 	for _, p := range l.Snap.Proxies {
 		for _, b := range p.Binds {
 			if b.Backlog == 0 {
@@ -117,12 +128,12 @@ func nextFree(used map[int]bool, next *int) int {
 }
 
 func (l *Loading) numberBinds(p *stream.Proxy) {
-	used := map[int]bool{}
+	used, first := map[int]bool{}, map[int]*stream.Bind{}
 	for _, b := range p.Binds {
-		if b.ID != 0 && used[b.ID] {
-			l.Alert(b.Pos, "'bind' : 'id' : custom id %d is used twice in %s '%s'", b.ID, kindOf(p), p.Name)
+		if o := first[b.ID]; o != nil && b.ID != 0 {
+			l.Alert(b.Pos, "'bind %s' in section '%s' : 'id' : custom id %d already used at %s ('bind %s')", b.Addr, p.Kind, b.ID, o.Pos, o.Addr)
 		}
-		used[b.ID] = b.ID != 0
+		used[b.ID], first[b.ID] = b.ID != 0, b
 	}
 	next := 1
 	for _, b := range p.Binds {
@@ -169,6 +180,9 @@ func (l *Loading) route(p *stream.Proxy) {
 func (l *Loading) backend(p *stream.Proxy, name, rule, as string) *stream.Proxy {
 	b := l.Snap.Backends[name]
 	switch {
+	case b == p:
+		l.Alert(p.Pos, "Proxy '%s': loop detected for %s: '%s'.", p.Name, rule, name)
+		return nil
 	case b == nil:
 		l.Alert(p.Pos, "Proxy '%s': unable to find required %s: '%s'.", p.Name, rule, name)
 	case b.Mode == p.Mode:

@@ -3,6 +3,7 @@ package stream
 import (
 	"crypto/tls"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,10 @@ type Bind struct {
 	// never.
 	IdlePing time.Duration
 
+	// Twin is the bind's number among the Twins that listen on one address, from 0:
+	// the kernel spreads connections over them.
+	Twin, Twins int
+
 	// Handler, if set, serves accepted connections instead of the proxy's mode:
 	// the Runtime socket is one.
 	Handler func(*Session)
@@ -64,6 +69,9 @@ func (b *Bind) Key() string {
 	k := b.Addr.String()
 	if b.Interface != "" {
 		k += "@" + b.Interface
+	}
+	if b.Twin > 0 {
+		k += "#" + strconv.Itoa(b.Twin)
 	}
 	return k
 }

@@ -38,14 +38,35 @@ type socket struct {
 // [Bind.Key].
 type Inherited map[string][]int
 
+// take gives the sockets for a bind. Those of an address that several binds listen
+// on come in one list: the first bind leaves the others their share, if there is
+// enough for all. Else it takes what there is, and the others get new ones.
+func (in Inherited) take(b *Bind, each int) []int {
+	key := b.Key()
+	fds := in[key]
+	delete(in, key)
+	if b.Twin > 0 || b.Twins < 2 || len(fds) < b.Twins*each {
+		return fds
+	}
+	rest := fds[len(fds)-(b.Twins-1)*each:]
+	for n := 1; n < b.Twins; n++ {
+		twin := *b
+		twin.Twin = n
+		if key := twin.Key(); len(in[key]) == 0 {
+			in[key] = rest[:each:each]
+			rest = rest[each:]
+		}
+	}
+	return append(fds[:len(fds)-(b.Twins-1)*each:len(fds)-(b.Twins-1)*each], rest...)
+}
+
 // OpenListener binds and listens. Sockets found in inherited are used instead of
 // new ones, and taken out of it. Nothing is accepted before [Listener.Start].
 func (w *Worker) OpenListener(b *Bind, p *Proxy, inherited Inherited) (*Listener, error) {
 	l := &Listener{worker: w}
 	l.Bind.Store(b)
 	l.Front.Store(p)
-	fds := inherited[b.Key()]
-	delete(inherited, b.Key())
+	fds := inherited.take(b, len(w.Reactors))
 	sys := w.Reactors[0].Sys
 	if len(fds) == 0 && b.FD >= 0 {
 		n, err := adopt(sys, b)
