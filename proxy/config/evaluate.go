@@ -256,8 +256,12 @@ func (e *evaluator) environment(args []string) bool {
 	env := e.opt.Env
 	switch args[0] {
 	case "setenv", "presetenv":
+		if len(args) < 2 {
+			e.d.Alert(e.pos, "'%s' expects an env variable name.", args[0])
+			return true
+		}
 		if len(args) < 3 {
-			e.alert("'%s' expects a name and a value.", args[0])
+			e.d.Alert(e.pos, "'%s' expects environment variable value for '%s'.", args[0], args[1])
 			return true
 		}
 		if len(args) > 3 {

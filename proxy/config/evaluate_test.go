@@ -96,7 +96,7 @@ func TestEvaluateDiagnostics(t *testing.T) {
 		{"global\n" + strings.Repeat("w ", 65) + "\n", []string{at + "2]: too many words, truncating after word 64, position 126: <w>."}},
 		{"no foo\nglobal\n no daemon\n no\n", []string{at + "1]: " + neg, at + "3]: " + neg, at + "4]: " + neg}},
 		{"global\n setenv A\n presetenv\n unsetenv\n setenv a b c\n", []string{
-			at + "2]: 'setenv' expects a name and a value.", at + "3]: 'presetenv' expects a name and a value.",
+			at + "2] : 'setenv' expects environment variable value for 'A'.", at + "3] : 'presetenv' expects an env variable name.",
 			at + "4]: 'unsetenv' expects at least one variable name.", at + "5] : 'setenv' cannot handle unexpected argument 'c'."}},
 
 		{".if 1\nglobal\n", []string{at + "2]: non-terminated '.if' block."}},

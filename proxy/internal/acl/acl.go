@@ -228,7 +228,7 @@ func parseTest(c *conf.Ctx, words []string) (*test, error) {
 		return nil, fmt.Errorf("%w in ACL expression '%s'", err, crit)
 	}
 	t := &test{expr: expr}
-	fold, bare := false, false
+	fold, flagged := false, len(words) > 0
 	var files []string
 flags:
 	for len(words) > 0 && strings.HasPrefix(words[0], "-") && len(words[0]) > 1 {
@@ -261,7 +261,6 @@ flags:
 			}
 			words = words[1:]
 		case "--":
-			bare = true
 			words = words[1:]
 			break flags
 		default:
@@ -303,7 +302,7 @@ flags:
 		}
 	}
 	t.list.Finish()
-	if t.list.Len() == 0 && !bare && method != pattern.Found && method != pattern.Bool && len(files) == 0 {
+	if t.list.Len() == 0 && !flagged && method != pattern.Found && method != pattern.Bool && len(files) == 0 {
 		c.Warn("parsing acl keyword '%s' :\n"+
 			"  no pattern to match against were provided, so this ACL will never match.\n"+
 			"  If this is what you intended, please add '--' to get rid of this warning.\n"+

@@ -80,6 +80,28 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// Checks go where "addr" and "port" say: names are resolved, and a port of its own
+// wins over the one in the address.
+func TestCheckAddress(t *testing.T) {
+	for i, c := range []struct{ server, rules string }{
+		{"127.0.0.1:1 check addr localhost port PORT", "option httpchk"},
+		{"127.0.0.1:1 check addr localhost:PORT", "option httpchk"},
+		{"127.0.0.1:1 check addr 127.0.0.1:2 port PORT", "option httpchk"},
+		{"127.0.0.1 check addr 127.0.0.1:PORT", "option httpchk"},
+		{"127.0.0.1:1 check", "option httpchk\n http-check connect addr localhost:PORT\n http-check send uri /"},
+		{"127.0.0.1:1 check port PORT", "option httpchk\n http-check connect addr localhost\n http-check send uri /"},
+	} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			_, port, _ := net.SplitHostPort(newPeer(t, says(ok200)).addr)
+			name := fmt.Sprintf("addr%d", i)
+			text := strings.ReplaceAll("backend "+name+"\n option log-health-checks\n "+c.rules+"\n server s "+c.server+"\n", "PORT", port)
+			start(t, defaults+text)
+			checkLines(t, await(t, name, 1), []string{"notice Health check for server " + name + "/s succeeded, reason: Layer7 check passed, code: 200, check duration: Nms, status: 2/2 UP."})
+		})
+	}
+}
+
 func TestDownAndUp(t *testing.T) {
 	t.Parallel()
 	p := newPeer(t, says("HTTP/1.1 500 no\r\n\r\n"))
@@ -283,7 +305,7 @@ func TestRequests(t *testing.T) {
 		{"option httpchk GET /x HTTP/1.1 www", "GET /x HTTP/1.1\r\nhost: www\r\nconnection: close\r\n\r\n"},
 		{"option httpchk GET /x\n http-check send meth POST hdr Host foo hdr X-A \"b c\" ver HTTP/1.1 body hello", "POST /x HTTP/1.1\r\nhost: foo\r\nx-a: b c\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"},
 		{"http-check send hdr Content-Length 9 hdr Connection keep-alive ver HTTP/1.1\n option httpchk", "OPTIONS / HTTP/1.1\r\nconnection: keep-alive\r\n\r\n"},
-		{"option httpchk GET / HTTP/1.1\\r\\nHost:\\ foo", "GET / HTTP/1.1\r\nhost: foo\r\nconnection: close\r\n\r\n"},
+		{"option httpchk\n http-check send meth GET uri / ver HTTP/1.1\\r\\nHost:\\ foo", "GET / HTTP/1.1\r\nhost: foo\r\nconnection: close\r\n\r\n"},
 	} {
 		s, d := load(defaults + "backend b\n " + c.rules + "\n")
 		if s == nil {
@@ -315,8 +337,8 @@ func TestInheritance(t *testing.T) {
 func TestErrors(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"server s 127.0.0.1:80 check inter", "'server b/s' : 'inter' expects a delay as argument."},
-		{"server s 127.0.0.1:80 check inter x", "'server b/s' : unexpected character 'x' in 'inter' argument."},
-		{"server s 127.0.0.1:80 check fastinter 0", "'server b/s' : invalid value 0 for argument 'fastinter' of server."},
+		{"server s 127.0.0.1:80 check inter x", "'server b/s' : unexpected character 'x' in 'inter' argument of server s."},
+		{"server s 127.0.0.1:80 check fastinter 0", "'server b/s' : invalid value 0 for argument 'fastinter' of server s."},
 		{"server s 127.0.0.1:80 check downinter 99d", "maximum value is 2147483647 ms (~24.8 days)."},
 		{"server s 127.0.0.1:80 check rise 0", "'server b/s' : 'rise' has to be > 0."},
 		{"server s 127.0.0.1:80 check fall", "'server b/s' : 'fall' expects an integer argument."},
@@ -338,16 +360,18 @@ func TestErrors(t *testing.T) {
 		{"http-check send uri /\n http-check send uri /", "'http-check send' : unable to add http-check send rule at step 2 (missing connect rule)."},
 		{"http-check send uri /\n http-check connect", "first step MUST also be a 'connect'"},
 		{"http-check connect via-socks4", "not supported by Forebay yet"},
-		{"http-check connect port 0", "expects a port number"},
+		{"http-check connect port 0", "expects a valid TCP port (from range 1 to 65535) or a sample expression, got 0."},
 		{"http-check send-state x", "cannot handle unexpected argument 'x'."},
 		{"http-check expect", "'http-check expect' : expects at least a matching pattern as arguments."},
 		{"http-check expect status", "'http-check expect' : 'status' expects a <pattern> as argument."},
-		{"http-check expect status 2xx", "invalid list of status codes '2xx'"},
+		{"http-check expect status 2xx", "invalid character 'x' in the list of status codes."},
 		{"http-check expect status 200-100", "invalid list of status codes"},
 		{"http-check expect status 200 foo", "or comment but got 'foo' as argument."},
-		{"http-check expect rstatus [", "error in the regular expression '['"},
+		{"http-check expect rstatus [", "regex '[' is invalid"},
 		{"http-check expect hdr value x", "'hdr' expects at the name keyword as first argument followed by a pattern."},
 		{"http-check expect ok-status FOO status 200", "'ok-status' only supports 'L4OK', 'L6OK', 'L7OK' or 'L7OKC' status (got 'FOO')."},
+		{"option httpchk GET / HTTP/1.1\\r\\nHost:\\ foo", "hiding headers or body at the end of the version string is not supported anymore"},
+		{"http-check send ver \"HTTP/1.1\\r\\nnonsense\"", "'ver' : invalid header 'nonsense'"},
 		{"no option httpchk", "negation/default is not supported for option 'httpchk'."},
 	} {
 		s, d := load(defaults + "backend b\n " + c.line + "\n")

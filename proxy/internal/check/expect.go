@@ -168,7 +168,7 @@ func (e *expect) pattern(name string, args []string) (int, error) {
 func compile(text string) (*regexp.Regexp, error) {
 	re, err := regexp.Compile(text)
 	if err != nil {
-		return nil, say("'http-check expect' : error in the regular expression '%s': %w.", text, err)
+		return nil, say("'http-check expect' : regex '%s' is invalid: %w.", text, err)
 	}
 	return re, nil
 }
@@ -184,6 +184,9 @@ func (e *expect) codes(text string) error {
 		high := low
 		if err == nil && isRange {
 			high, err = strconv.Atoi(b)
+		}
+		if bad := strings.TrimLeft(text, "0123456789-,"); bad != "" {
+			return say("'http-check expect' : invalid character '%c' in the list of status codes.", bad[0])
 		}
 		if err != nil || low < 0 || high < low || high > 999 {
 			return say("'http-check expect' : invalid list of status codes '%s'.", text)

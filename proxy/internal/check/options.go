@@ -48,7 +48,7 @@ func flag(on bool) func(*conf.Ctx, *stream.ServerSettings, []string) (int, error
 }
 
 func delay(field func(*server.Check) *time.Duration) func(*conf.Ctx, *stream.ServerSettings, []string) (int, error) {
-	return func(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
+	return func(c *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
 		if len(words) < 2 {
 			return 0, say("'%s' expects a delay as argument.", words[0])
 		}
@@ -58,11 +58,11 @@ func delay(field func(*server.Check) *time.Duration) func(*conf.Ctx, *stream.Ser
 		case errors.Is(err, config.ErrTimeOverflow):
 			return 0, say("timer overflow in argument <%s> to <%s> of server, maximum value is 2147483647 ms (~24.8 days).", words[1], words[0])
 		case errors.As(err, &bad):
-			return 0, say("unexpected character '%c' in '%s' argument.", bad.Char, words[0])
+			return 0, say("unexpected character '%c' in '%s' argument of server %s.", bad.Char, words[0], c.Server)
 		case err != nil:
 			return 0, say("'%s' : %w", words[0], err)
 		case d <= 0:
-			return 0, say("invalid value %s for argument '%s' of server.", words[1], words[0])
+			return 0, say("invalid value %s for argument '%s' of server %s.", words[1], words[0], c.Server)
 		}
 		*field(&s.Check) = max(d, time.Millisecond)
 		return 2, nil

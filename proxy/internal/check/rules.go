@@ -90,13 +90,24 @@ func init() {
 			}
 			return say("'http-check' only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', 'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got '%s'", word(c.Args, 0))
 		}},
-		conf.Keyword{Name: "http-check disable-on-404", In: in, Max: 0, Parse: func(c *conf.Ctx) error { rules.Make(c.Proxy).disable404 = true; return nil }},
-		conf.Keyword{Name: "http-check send-state", In: in, Max: 0, Parse: func(c *conf.Ctx) error { rules.Make(c.Proxy).sendState = true; return nil }},
+		conf.Keyword{Name: "http-check disable-on-404", In: in, Max: -1, Parse: alone(func(s *settings) { s.disable404 = true })},
+		conf.Keyword{Name: "http-check send-state", In: in, Max: -1, Parse: alone(func(s *settings) { s.sendState = true })},
 		conf.Keyword{Name: "http-check comment", In: in, Max: -1, Parse: commentRule},
 		conf.Keyword{Name: "http-check connect", In: in, Max: -1, Parse: connectRule},
 		conf.Keyword{Name: "http-check send", In: in, Max: -1, Parse: sendRule},
 		conf.Keyword{Name: "http-check expect", In: in, Max: -1, Parse: expectRule},
 	)
+}
+
+// alone parses a keyword without arguments.
+func alone(set func(*settings)) func(*conf.Ctx) error {
+	return func(c *conf.Ctx) error {
+		if len(c.Args) > 0 {
+			return say("'http-check' cannot handle unexpected argument '%s'.", c.Args[0])
+		}
+		set(rules.Make(c.Proxy))
+		return nil
+	}
 }
 
 func word(list []string, i int) string {
@@ -121,14 +132,10 @@ func httpchk(c *conf.Ctx) error {
 		s.line.method, s.line.uri = a[0], a[1]
 	}
 	if len(a) > 2 {
-		v, hidden, found := strings.Cut(a[2], "\r\n")
-		s.line.version = v
-		if found {
-			c.Warn("'option httpchk' : hiding headers or body at the end of the version string is deprecated. Please, consider to use 'http-check send' directive instead.")
-			if err := s.line.hidden(hidden); err != nil {
-				return say("'option httpchk' : %w", err)
-			}
+		if strings.Contains(a[2], "\r\n") {
+			return say("'option httpchk' : hiding headers or body at the end of the version string is not supported anymore. Please use 'http-check send' directive instead.")
 		}
+		s.line.version = a[2]
 	}
 	if len(a) > 3 {
 		host, err := literal(a[3])
@@ -140,7 +147,8 @@ func httpchk(c *conf.Ctx) error {
 	return s.line.valid("option httpchk")
 }
 
-// hidden takes fields and body that were written behind the version.
+// hidden takes fields and body that were written behind the version, an old
+// custom.
 func (r *request) hidden(text string) error {
 	head, body, hasBody := strings.Cut(text, "\r\n\r\n")
 	for _, line := range strings.Split(head, "\r\n") {
@@ -270,7 +278,7 @@ func connectRule(c *conf.Ctx) error {
 		case "port":
 			n, err := strconv.Atoi(value)
 			if err != nil || n < 1 || n > 65535 {
-				return say("'http-check connect' : expects a port number, found '%s'.", value)
+				return say("'http-check connect' : expects a valid TCP port (from range 1 to 65535) or a sample expression, got %s.", value)
 			}
 			st.port = n
 			i++
@@ -310,7 +318,11 @@ func sendRule(c *conf.Ctx) error {
 		case "uri":
 			st.uri = value
 		case "ver":
-			st.version = value
+			version, hidden, _ := strings.Cut(value, "\r\n")
+			st.version = version
+			if err := st.request.hidden(hidden); err != nil {
+				return say("'http-check send' : 'ver' : %w", err)
+			}
 		case "body":
 			st.body = []byte(value)
 		case "comment":

@@ -127,6 +127,9 @@ func unknownBindOption(where, word string) error {
 	if best := config.DidYouMean(word, all); best != "" {
 		return say("%s: unknown keyword '%s'%s", where, word, best)
 	}
+	if where == "'stats socket'" {
+		where += " "
+	}
 	return say("%s: unknown keyword '%s'.", where, word)
 }
 
@@ -242,7 +245,7 @@ func bindUserTimeout(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	}
 	d, err := Time(v, "tcp-ut", 1e6)
 	if err != nil {
-		return 0, say("'tcp-ut' : %w", err)
+		return 0, say("'tcp-ut' : expects a positive delay in milliseconds")
 	}
 	b.TCPUserTimeout = int(d / 1e6)
 	return 2, nil
@@ -282,7 +285,7 @@ func bindMode(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	}
 	n, err := strconv.ParseUint(words[1], 8, 12)
 	if err != nil {
-		return 0, say("'mode' : octal integer expected (got '%s')", words[1])
+		return 0, say("'mode' : missing or invalid mode '%s' (octal integer expected)", words[1])
 	}
 	b.Mode = os.FileMode(n)
 	return 2, nil

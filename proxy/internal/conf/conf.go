@@ -136,6 +136,8 @@ type Ctx struct {
 	// of the fetch that is being compiled.
 	InACL bool
 	Fetch string
+	// Server is the name of the server whose line it is.
+	Server string
 	// Dynamic tells that a server is added at run time.
 	Dynamic bool
 

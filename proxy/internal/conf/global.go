@@ -100,8 +100,13 @@ func setMaxAccept(g *stream.Global, n int) {
 
 // size reads the first argument as a number or a size ("16k").
 func (c *Ctx) size(low, high int, want string) (int, error) {
-	if n, err := config.ParseSize(c.arg(0)); err == nil && n >= int64(low) && n <= int64(high) {
+	n, err := config.ParseSize(c.arg(0))
+	var bad *config.CharError
+	switch {
+	case err == nil && n >= int64(low) && n <= int64(high):
 		return int(n), c.extra(1)
+	case errors.As(err, &bad) && c.arg(0)[0] != '-':
+		return 0, say("unexpected '%c' after size passed to '%s'", bad.Char, c.Keyword)
 	}
 	return c.integer(low, high, want)
 }
@@ -120,6 +125,11 @@ func nbthread(c *Ctx) error {
 func globalMaxconn(c *Ctx) error {
 	if err := c.once("maxconn", "'maxconn' already specified. Continuing."); err != nil {
 		return err
+	}
+	if len(c.Args) > 0 {
+		if _, err := strconv.Atoi(c.Args[0]); err != nil {
+			return say("cannot parse 'maxconn' value '%s', an integer is expected.", c.Args[0])
+		}
 	}
 	n, err := c.integer(0, maxInt, "an integer argument.")
 	c.Snap.Global.MaxConn = n
@@ -177,6 +187,7 @@ func masterWorker(c *Ctx) error {
 	} else if a != "" {
 		return NotYet("option", "master-worker no-exit-on-failure")
 	}
+	c.Warn("The 'master-worker' keyword is deprecated in 3.3 and will be removed in 3.5. Use -W or -Ws in the startup script instead.")
 	c.Snap.Global.MasterWorker = true
 	return nil
 }
@@ -270,6 +281,8 @@ func delay(field func(*stream.Global) *time.Duration) func(*Ctx) error {
 		d, err := config.ParseTime(c.arg(0), time.Millisecond)
 		var bad *config.CharError
 		switch {
+		case errors.As(err, &bad) && c.Keyword == "max-spread-checks":
+			return say("unsupported character '%c' in 'max-spread-checks' (wants an integer delay).", bad.Char)
 		case errors.As(err, &bad):
 			return say("unexpected character '%c' in argument to <%s>.", bad.Char, c.Keyword)
 		case errors.Is(err, config.ErrTimeOverflow):

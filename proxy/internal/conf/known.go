@@ -197,6 +197,9 @@ func (l *Loading) report(pos config.Pos, err error) {
 		if strings.HasSuffix(text, " yet") {
 			text += "."
 		}
+		if rest, ok := strings.CutSuffix(text, "?."); ok {
+			text = rest + "?"
+		}
 		for strings.HasSuffix(text, "..") && !strings.HasSuffix(text, "...") {
 			text = text[:len(text)-1]
 		}

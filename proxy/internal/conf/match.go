@@ -72,6 +72,9 @@ func (l *Loading) statement(st config.Statement, in Sections, kind string, p, ba
 
 // check looks at what a keyword's registration says of its line.
 func (c *Ctx) check(st config.Statement, k *Keyword) error {
+	if c.InDefaults && c.Proxy.Name == "" && st.Args[0] == "tcp-request" {
+		return say("%s is not allowed in anonymous 'defaults' sections", k.Name)
+	}
 	if c.InDefaults && c.Proxy.Name == "" && slices.Contains(onlyNamed, st.Args[0]) {
 		return say("'%s' not allowed in anonymous 'defaults' section.", st.Args[0])
 	}
@@ -106,6 +109,9 @@ func (l *Loading) misplaced(st config.Statement, k *Keyword, kind string, p *str
 		return
 	}
 	l.incapable(st.Pos, k, kindOf(p), p)
+	if (first == "default_backend" || first == "use_backend") && len(st.Args) > 1 && st.Args[1] == p.Name {
+		l.Alert(st.Pos, "Proxy '%s': loop detected for %s: '%s'.", p.Name, first, p.Name)
+	}
 }
 
 // incapable reports a keyword of the side that a proxy does not have.
@@ -119,6 +125,8 @@ func (l *Loading) incapable(pos config.Pos, k *Keyword, kind string, p *stream.P
 		name = rest
 	}
 	switch {
+	case name == "tcp-request connection":
+		l.Alert(pos, "%s is not allowed because %s %s is not a frontend", name, kind, p.Name)
 	case slices.Contains(fatal, name):
 		l.Alert(pos, "'%s' not allowed because %s '%s' has no %s capability.", name, kind, p.Name, side)
 	case firstWord(name) == "timeout":
@@ -126,6 +134,9 @@ func (l *Loading) incapable(pos config.Pos, k *Keyword, kind string, p *stream.P
 	case name == "rate-limit sessions":
 		l.Diags.Warn(pos, "%s will be ignored because %s '%s' has no %s capability", name, kind, p.Name, side)
 	default:
+		if firstWord(k.Name) != "option" {
+			name = firstWord(name)
+		}
 		l.Diags.Warn(pos, "'%s' ignored because %s '%s' has no %s capability.%s", name, kind, p.Name, side, hints[name])
 	}
 }

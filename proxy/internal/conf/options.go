@@ -48,6 +48,14 @@ var connectionModes = map[string]stream.Option{
 
 func init() {
 	for _, f := range flags {
+		if instead, old := strings.CutPrefix(f.name, "accept-invalid-"); old {
+			Register(Keyword{Name: "option " + f.name, In: f.in, No: true, Default: true, Max: 0, Parse: func(c *Ctx) error {
+				c.Warn("option '%s' is deprecated. please use 'option accept-unsafe-violations-in-%s' if absolutely needed.", f.name, instead)
+				c.setOption(f.bit)
+				return nil
+			}})
+			continue
+		}
 		RegisterOption(f.name, f.in, f.bit)
 	}
 	for name, bit := range connectionModes {

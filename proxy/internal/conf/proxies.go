@@ -120,7 +120,7 @@ func (l *Loading) add(p *stream.Proxy) {
 	s := l.Snap
 	for _, m := range []map[string]*stream.Proxy{s.Frontends, s.Backends} {
 		if o := m[p.Name]; o != nil && p.Name != "" {
-			l.Alert(p.Pos, "%s '%s' has the same name as %s '%s' declared at %s.", kindOf(p), p.Name, kindOf(o), o.Name, o.Pos)
+			l.Alert(p.Pos, "%s '%s' has the same name as %s '%s' declared at %s. This is no longer supported as of 3.3. Please rename one or the other.", kindOf(p), p.Name, kindOf(o), o.Name, o.Pos)
 			return
 		}
 	}

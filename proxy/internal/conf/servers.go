@@ -139,6 +139,9 @@ func defaultServerLine(c *Ctx) error {
 		if errors.As(err, &unknown) {
 			return say("%w Hint: no address was expected for this server.", err)
 		}
+		if strings.HasSuffix(err.Error(), notInDefault) {
+			return err
+		}
 		return say("'default-server' : %w", err)
 	}
 	*defaultServer.Make(c.Proxy) = *set
@@ -179,6 +182,7 @@ func (c *Ctx) server(name string, words []string, dynamic bool) (*stream.ServerS
 		set = defaultsOf(c.Proxy)
 	}
 	set.Host = a.Host
+	c.Server = name
 	if err := c.options(set, words[1:], dynamic); err != nil {
 		return fail(err)
 	}
@@ -244,6 +248,11 @@ type unknownOptionError string
 
 func (e unknownOptionError) Error() string { return string(e) }
 
+// notByDefault are the options that only a server itself can have.
+var notByDefault = []string{"id", "no-sslv3", "no-tlsv10", "no-tlsv11", "no-tlsv12", "no-tlsv13"}
+
+const notInDefault = "is not accepted in default-server sections"
+
 // options reads options of a server line into set.
 func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) error {
 	var missing error // words that are not supported yet
@@ -258,6 +267,8 @@ func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) 
 			err = say("'%s' : expects an argument in parentheses", words[0])
 		case o == nil || paren && !o.Paren:
 			err = unknownServerOption(words[0])
+		case c.Keyword == "default-server" && slices.Contains(notByDefault, option):
+			err = say("'%s' option %s", words[0], notInDefault)
 		case dynamic && !o.Dynamic:
 			err = say("'%s' option is not accepted for dynamic server", words[0])
 		default:
@@ -304,27 +315,28 @@ func serverInt(low int, field func(*stream.ServerSettings) *int) func(*Ctx, *str
 	}
 }
 
-func serverWeight(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
+func serverWeight(c *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 	n, err := intValue(words, minInt, maxInt)
 	if err != nil {
 		return 0, err
 	}
 	if n < 0 || n > 256 {
-		return 0, say("weight of server is not within 0 and 256 (%d).", n)
+		return 0, say("weight of server %s is not within 0 and 256 (%d).", c.Server, n)
 	}
 	s.Weight = n
 	return 2, nil
 }
 
 func serverID(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
-	n, err := intValue(words, minInt, maxInt)
+	v, err := value(words)
 	if err != nil {
 		return 0, err
 	}
-	if n <= 0 {
-		return 0, say("'id' : custom id has to be > 0.")
+	n, err := strconv.ParseUint(v, 10, 32)
+	if err != nil || n == 0 {
+		return 0, say("'id' : custom id has to be between 1 and 4294967295.")
 	}
-	s.ID = n
+	s.ID = int(n)
 	return 2, nil
 }
 
@@ -371,7 +383,7 @@ func initAddr(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 	}
 	for _, m := range strings.Split(v, ",") {
 		if _, err := netip.ParseAddr(m); err != nil && m != "last" && m != "libc" && m != "none" {
-			return 0, say("'init-addr' : unknown init-addr method '%s', valid methods are 'last', 'libc', 'none', or an IP address.", m)
+			return 0, say("'init-addr' : unknown init-addr method '%s', supported methods are 'libc', 'last', 'none'.", m)
 		}
 	}
 	s.InitAddr = v

@@ -37,6 +37,8 @@ func mode(c *Ctx) error {
 		c.Proxy.Mode = stream.HTTP
 	case "log", "spop", "haterm":
 		return NotYet("mode", m)
+	case "health":
+		return say("'mode health' doesn't exist anymore. Please use 'http-request return status 200' instead.")
 	default:
 		return say("unknown proxy mode '%s'.", m)
 	}
@@ -98,7 +100,11 @@ func balanceLine(c *Ctx) error {
 	if name == "random" {
 		b.Algorithm, b.Draws = name, 2
 		if hasParen {
-			n, err := strconv.Atoi(strings.TrimSuffix(inside, ")"))
+			number := strings.TrimSuffix(inside, ")")
+			if bad := strings.TrimLeft(number, "0123456789"); bad != "" && number[0] != '-' {
+				return say("balance random : unexpected character '%c' after argument.", bad[0])
+			}
+			n, err := strconv.Atoi(number)
 			if err != nil || n < 1 || n > maxInt || !strings.HasSuffix(inside, ")") {
 				return say("balance random : number of draws must be at least 1.")
 			}
@@ -119,7 +125,7 @@ func balanceLine(c *Ctx) error {
 			return NotYet("algorithm", "balance "+a)
 		}
 	}
-	return say("balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hdr(name)', 'rdp-cookie(name)', 'first', 'random' and 'hash' options.")
+	return say("balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hash', 'hdr(name)', 'rdp-cookie(name)', 'log-hash' and 'sticky' options.")
 }
 
 func defaultBackend(c *Ctx) error {

@@ -54,6 +54,9 @@ type Format struct {
 // IsConstant tells whether the format is the same text for all exchanges.
 func (f *Format) IsConstant() bool { return f.fixed }
 
+// IsEmpty tells whether the format is no text at all.
+func (f *Format) IsEmpty() bool { return f.fixed && len(f.constant) == 0 }
+
 // maxFormat bounds a format's length in bytes.
 const maxFormat = 64 << 10
 

@@ -201,11 +201,12 @@ func (s *settings) choose(pos config.Pos) {
 
 func logLine(c *conf.Ctx) error {
 	if c.No {
-		if c.Proxy == nil {
-			return errors.New("log : 'no log' is not expected in 'global' section.")
-		}
 		if len(c.Args) > 0 {
 			return errors.New("log : 'no log' does not expect arguments")
+		}
+		if c.Proxy == nil {
+			globals.MakeGlobal(c.Snap.Global).targets = nil
+			return nil
 		}
 		s := slot.Make(c.Proxy)
 		s.targets, s.global = nil, false
@@ -291,7 +292,7 @@ func finish(c *conf.Ctx) {
 		s.errFmt = s.errText.compile(c, p, "error-log-format")
 		s.format = text.compile(c, p, "log-format")
 		if len(s.all) == 0 {
-			if s.format != nil || s.sdFmt != nil {
+			if s.format != nil && !s.format.IsEmpty() || s.sdFmt != nil {
 				c.Diags.Warn(p.Pos, "log format ignored for %s '%s' since it has no log address.", conf.KindOf(p), p.Name)
 			}
 			continue

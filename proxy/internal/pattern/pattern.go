@@ -114,10 +114,11 @@ func (l *List) Add(p string) error {
 		l.prefixes = append(l.prefixes, r)
 		l.sorted = false
 	case Reg:
+		flags := ""
 		if l.fold {
-			p = "(?i)" + p
+			flags = "(?i)"
 		}
-		re, err := regexp.Compile(p)
+		re, err := regexp.Compile(flags + p)
 		if err != nil {
 			return fmt.Errorf("regex '%s' is invalid: %v (the syntax is RE2's: look-around and back references cannot be used)", p, err)
 		}

@@ -213,3 +213,26 @@ func TestRulesOfDefaults(t *testing.T) {
 		}
 	}
 }
+
+// Actions that are not there yet are no typing mistakes, whatever follows their
+// names.
+func TestActionsOfLaterVersions(t *testing.T) {
+	for _, m := range []string{
+		"http-request track-sc0 src", "http-request track-sc12 src", "http-response track-sc1 src", "http-request set-var(txn.a) path", "http-request sc-inc-gpc0(0)",
+		"http-request lua.mine a b", "http-response lua.mine", "http-request use-service lua.mine", "http-request deny if { lua.mine -m found }",
+		"http-request set-header a %[lua.mine]", "http-request set-header a %[path,lua.mine]", "filter compression", "filter lua.mine",
+	} {
+		ours, _ := oracle.Check(t, head+"frontend f\n  bind 127.0.0.1:1\n  "+m+"\n")
+		if ours.OK || !strings.Contains(ours.Text, "is not supported by Forebay yet") {
+			t.Errorf("%s: %s", m, ours.Text)
+		}
+	}
+	ours, _ := oracle.Check(t, head+"frontend f\n  bind 127.0.0.1:1\n  http-request set-header a %[req.cook(a)]%[path,jwt_verify(a,b)] if { req.payload(0,1) a } OR { urlp(x) y }\n")
+	if n := strings.Count(ours.Text, "is not supported by Forebay yet"); n != 2 { // the format; conditions are looked at when it is good
+		t.Errorf("%d messages: %s", n, ours.Text)
+	}
+	ours, _ = oracle.Check(t, head+"frontend f\n  bind 127.0.0.1:1\n  http-request deny if { req.payload(0,1) a } OR { urlp(x) y } !{ req.cook(a) b }\n")
+	if n := strings.Count(ours.Text, "is not supported by Forebay yet"); n != 3 {
+		t.Errorf("%d messages: %s", n, ours.Text)
+	}
+}

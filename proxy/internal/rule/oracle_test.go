@@ -33,8 +33,10 @@ var rules = []string{
 	// deny
 	`http-request deny @`,
 	`http-request deny deny_status 429 @`,
-	// 2.6 answers "deny status 404" without a body; 3.4's manual makes it the
-	// same as "deny deny_status 404".
+	// Without the page, unless it is asked for.
+	`http-request deny status 404 @`,
+	`http-request deny status 415 @`,
+	`http-request deny status 429 default-errorfiles @`,
 	`http-request deny deny_status 400 @`,
 	`http-request deny deny_status 500 @`,
 	`http-request deny deny_status 418 content-type text/plain string no @`,
@@ -65,6 +67,7 @@ var rules = []string{
 	`http-request set-header X-A "%[str(am9lOmE=),b64dec,field(1,:)] %[str(YQANCmI=),b64dec] %[str(YQ0KYjog),b64dec]" @`,
 	`http-request set-header X-A "%[src]:%[dst_port,mul(0)] a" @`,
 	`http-request set-header a two @`,
+	`http-request set-header X-Colon: two @`,
 	`http-request set-header host other.example @`,
 	`http-request add-header a two @`,
 	`http-request del-header a @`,

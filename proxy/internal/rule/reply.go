@@ -147,7 +147,10 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 }
 
 // check tells what does not go together.
-func (a *answer) check() error {
+func (a *answer) check(l *Line) error {
+	if a.ctype != "" && !a.payload && !a.errors {
+		l.Warn("content-type '%s' ignored by the http reply because neither errorfile nor payload defined.", a.ctype)
+	}
 	switch {
 	case a.payload && a.file == nil && a.ctype == "" && len(a.body) > 0:
 		return fmt.Errorf("a content type must be defined when non-empty payload is configured")
@@ -212,7 +215,7 @@ func ret(l *Line) (Exec, error) {
 	if err := parseAnswer(l, a, "status"); err != nil {
 		return nil, err
 	}
-	if err := a.check(); err != nil {
+	if err := a.check(l); err != nil {
 		return nil, err
 	}
 	phase := l.Phase
@@ -245,19 +248,20 @@ func deny(l *Line) (Exec, error) {
 	if l.Phase == Response {
 		a.status = 502
 	}
+	// Nothing but the old form of a status: the usual page of that status.
+	bare := l.Peek() == "" || l.Peek() == "deny_status" && (len(l.words) < 3 || l.words[2] == "if" || l.words[2] == "unless")
 	if err := parseAnswer(l, a, "deny_status", "status"); err != nil {
 		return nil, err
 	}
-	if err := a.check(); err != nil {
+	a.errors = a.errors || bare
+	if err := a.check(l); err != nil {
 		return nil, err
 	}
 	phase, frontend := l.Phase, l.Proxy.Frontend
 	var make func(*stream.Stream)
 	switch {
-	case a.payload || len(a.hdrs) > 0:
+	case !a.errors:
 		make = a.build()
-	case !stream.HasDefaultReply(a.status):
-		return nil, fmt.Errorf("status code '%d' not handled by default with 'default-errorfiles' argument", a.status)
 	default:
 		status := a.status
 		make = func(st *stream.Stream) { st.Reply = st.ErrorReply(status) }

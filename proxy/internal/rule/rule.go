@@ -136,6 +136,7 @@ func RegisterAction(list ...Action) {
 type rule struct {
 	cond stream.Cond
 	exec Exec
+	ends bool // nothing behind it is ever run
 }
 
 func (r *rule) Exec(st *stream.Stream) stream.Verdict {
@@ -156,6 +157,11 @@ func init() {
 }
 
 func set(c *conf.Ctx, phase Phase, rules *[]stream.Rule) error {
+	if n := len(*rules); n > 0 {
+		if last, ok := (*rules)[n-1].(*rule); ok && last.ends {
+			c.Warn("previous '%s' action is final and has no condition attached, further entries are NOOP.", phaseNames[phase])
+		}
+	}
 	r, err := parse(c, phase, c.Args)
 	if err != nil {
 		return err
@@ -220,8 +226,12 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 			return nil, fmt.Errorf("error detected while parsing an '%s %s' condition : %w.", name, word, err)
 		}
 	}
+	r.ends = r.cond == nil && slices.Contains(final, word)
 	return r, nil
 }
+
+// final are the actions that no other follows.
+var final = []string{"accept", "allow", "deny", "redirect", "reject", "return", "silent-drop"}
 
 func where(c *conf.Ctx) string { return fmt.Sprintf("%s '%s'", c.Section, c.Proxy.Name) }
 

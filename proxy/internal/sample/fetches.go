@@ -224,7 +224,7 @@ func backendCount(f func(*stream.Proxy) int64) func(*conf.Ctx, []string) (Func, 
 		if len(args) > 0 {
 			name = args[0]
 		}
-		resolve(c, name, "backend", c.Snap.Backends)
+		resolve(c, name, "backend")
 		return func(st *stream.Stream, v *Value, n int) bool {
 			be := st.BE
 			if name != "" {
@@ -237,13 +237,17 @@ func backendCount(f func(*stream.Proxy) int64) func(*conf.Ctx, []string) (Func, 
 
 // resolve looks, when all sections are known, whether there is the proxy that an
 // argument names, or whether the section itself is one of that side.
-func resolve(c *conf.Ctx, name, side string, list map[string]*stream.Proxy) {
+func resolve(c *conf.Ctx, name, side string) {
 	kind, keyword, p := "sample fetch keyword", c.Fetch, c.Proxy
 	if c.InACL {
 		kind = "ACL keyword"
 	}
 	at := *c
 	c.Later(func() {
+		list := at.Snap.Backends
+		if side == "frontend" {
+			list = at.Snap.Frontends
+		}
 		switch {
 		case name != "" && list[name] == nil:
 			of := ""
@@ -262,7 +266,7 @@ func frontendCount(c *conf.Ctx, args []string) (Func, error) {
 	if len(args) > 0 {
 		name = args[0]
 	}
-	resolve(c, name, "frontend", c.Snap.Frontends)
+	resolve(c, name, "frontend")
 	return func(st *stream.Stream, v *Value, n int) bool {
 		fe := st.FE
 		if name != "" {

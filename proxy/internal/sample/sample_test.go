@@ -136,18 +136,25 @@ func TestAllValuesOfAField(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for expr, want := range map[string]string{
-		"pth":                "unknown fetch method 'pth'",
-		"path(x)":            "expected ')' before 'x)'",
-		"str":                "missing arguments",
-		"path,lowr":          "unknown converter 'lowr'",
-		"path,field":         "missing args for converter 'field'",
-		"path,field(x,y)":    "invalid arg 1 in converter 'field' : failed to parse 'x' as type 'integer' at position 1",
-		"str(a":              "expected ')'",
-		"str(a)b":            "missing comma",
-		"int(x)":             "fetch method 'int' : failed to parse 'x' as type 'integer' at position 1",
-		"req.ssl_sni":        "not supported by Forebay yet",
-		"path,jwt_verify(a)": "not supported by Forebay yet",
-		"rand(0)":            "positive",
+		"pth":                 "unknown fetch method 'pth'",
+		"path(x)":             "expected ')' before 'x)'",
+		"str":                 "missing arguments",
+		"path,lowr":           "unknown converter 'lowr'",
+		"path,field":          "missing args for converter 'field'",
+		"path,field(x,y)":     "invalid arg 1 in converter 'field' : failed to parse 'x' as type 'integer' at position 1",
+		"str(a":               "expected ')'",
+		"str(a)b":             "missing comma",
+		"int(x)":              "fetch method 'int' : failed to parse 'x' as type 'integer' at position 1",
+		"req.ssl_sni":         "not supported by Forebay yet",
+		"path,jwt_verify(a)":  "not supported by Forebay yet",
+		"rand(0)":             "positive",
+		"int(1),add(x)":       "expects an integer or a variable name",
+		"int(1),add(foo.x)":   "expects an integer or a variable name",
+		"path,bytes(x)":       "expects an integer or a variable name",
+		"lua.mine":            "not supported by Forebay yet",
+		"path,lua.mine":       "not supported by Forebay yet",
+		"path,lower(1)":       "invalid arg 1 in converter 'lower' : expected ')' before '1)'",
+		"path,field(1,a,1,2)": "end of arguments expected at position 4, but got '2'",
 	} {
 		if _, err := parse(expr); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", expr, err, want)
@@ -184,4 +191,28 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Variables stand for numbers; none has a value yet.
+func TestVariablesAsArguments(t *testing.T) {
+	st := exchange(t, head)
+	for _, expr := range []string{"int(1),add(txn.a)", "int(1),mul(proc.b_1)", "path,bytes(req.from)", "path,bytes(1,sess.n)"} {
+		e, err := parse(expr)
+		if err != nil {
+			t.Errorf("%s: %v", expr, err)
+			continue
+		}
+		var v sample.Value
+		if e.Eval(st, &v) {
+			t.Errorf("%s: %s", expr, v.Line())
+		}
+	}
+	// All that is missing is told.
+	_, err := parse("cookie_of_a_later_version,lower")
+	if err == nil {
+		t.Error("accepted")
+	}
+	if _, err = parse("res.cook(a),jwt_verify(a,b),lower,sha1"); err == nil || strings.Count(err.Error(), "not supported by Forebay yet") != 3 {
+		t.Error(err)
+	}
 }
