@@ -361,3 +361,99 @@ func TestEdge(t *testing.T) {
 		})
 	}
 }
+
+// evil is a response that a server hides behind another one, or in it.
+const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-Evil: 1\r\n\r\nevil"
+
+// tricks are responses that tempt one of two proxies to see another response
+// where the other sees none.
+func tricks() []string {
+	var all []string
+	n := fmt.Sprint(len(evil))
+	answer := func(fields, body string) {
+		all = append(all, "HTTP/1.1 200 OK\r\n"+fields+"\r\n"+body+evil)
+	}
+	answer("Content-Length: 0\r\n", "")
+	for _, l := range []string{"0\r\nContent-Length: " + n, n + "\r\nContent-Length: 0", "0, " + n, "+0", "-0", "0x0", "00", "0" + n, "", "0\x0b", "0\x00", "0\r\n " + n, "18446744073709551616", "0\r\nContent-Length : " + n, "0\r\nX: y\rContent-Length: " + n} {
+		answer("Content-Length: "+l+"\r\n", "")
+	}
+	for _, te := range []string{"chunked", "Chunked", "xchunked", "chunked,", ",chunked", "chunked, identity", "identity", "identity, chunked", "\x0bchunked", "chunked\x00", "\"chunked\"", "chunked;q=1", "\r\n chunked", "gzip, chunked", "chunked, chunked", ""} {
+		for _, l := range []string{"", "Content-Length: 5\r\n", "Content-Length: " + fmt.Sprint(5+len(evil)) + "\r\n"} {
+			answer(l+"Transfer-Encoding: "+te+"\r\n", "0\r\n\r\n")
+			all = append(all, "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n"+l+"Transfer-Encoding: "+te+"\r\n\r\n0\r\n\r\n"+evil)
+		}
+	}
+	for _, b := range []string{
+		"0\n\n", "0\r\n\n", "0\n\r\n", "1\r\nx\n0\r\n\r\n", "2;\nxx\r\n0\r\n\r\n", "0;\x00\r\n\r\n", "0x0\r\n\r\n", "+0\r\n\r\n", " 0\r\n\r\n", "ffffffffffffffff\r\n", "0\r\nX: y\n\n", "0\r\nX: y\r\n\n", "0\r\nContent-Length: " + n + "\r\n\r\n", "0\r\n: x\r\n\r\n", "1\r\nxx\r\n0\r\n\r\n",
+	} {
+		answer("Transfer-Encoding: chunked\r\n", b)
+	}
+	for _, status := range []string{"100 Continue", "101 Switching Protocols", "101 S\r\nConnection: upgrade\r\nUpgrade: h2c", "101 S\r\nConnection: upgrade\r\nUpgrade: foo", "102 P", "103 E", "199 X", "204 No", "205 R", "304 Not", "0200 OK", "20 OK", "2000 OK", "099 X"} {
+		for _, f := range []string{"", "Content-Length: " + n + "\r\n", "Transfer-Encoding: chunked\r\n"} {
+			all = append(all, "HTTP/1.1 "+status+"\r\n"+f+"\r\n"+evil, "HTTP/1.1 "+status+"\r\n"+f+"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"+evil)
+		}
+	}
+	for _, f := range []string{"X: y\n\n", "X: y\r\r\n", "X: \x00\r\n", "X : y\r\n", " X: y\r\n", "\x00: y\r\n", "X\r\n", "X: y\r\n \r\n"} {
+		answer(f+"Content-Length: 0\r\n", "")
+	}
+	return append(all, evil+evil, "\r\n\r\n"+evil, "HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"+evil, "HTTP/1.1 200 OK"+strings.Repeat("x", 20000)+"\r\n\r\n"+evil)
+}
+
+// Whatever a server says, nobody gets a response that is not to his request.
+func TestEdgeAnswers(t *testing.T) {
+	haproxy := tool(t, "haproxy")
+	for _, c := range []struct{ name, front, back, proto string }{
+		{"haproxy before forebay", haproxy, forebay, ""},
+		{"forebay before haproxy", forebay, haproxy, ""},
+		{"forebay before forebay", forebay, forebay, ""},
+		{"forebay before forebay, HTTP/2", forebay, forebay, "proto h2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			all := tricks()
+			addr := chainOf(t, c.front, c.back, c.proto, "always", tcptest.Serve(t, func(c net.Conn) {
+				for r := bufio.NewReader(c); ; {
+					req, err := http.ReadRequest(r)
+					if err != nil {
+						return
+					}
+					answer := "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
+					var i int
+					if _, err := fmt.Sscanf(req.URL.Path, "/bad/%d", &i); err == nil {
+						answer = all[i]
+					}
+					io.WriteString(c, answer)
+				}
+			}))
+			good := 0
+			for i, trick := range all {
+				for _, method := range []string{"GET", "HEAD"} {
+					conn, err := net.Dial("tcp", addr)
+					if err != nil {
+						t.Fatal(err)
+					}
+					conn.SetDeadline(time.Now().Add(patience))
+					fmt.Fprintf(conn, "%s /bad/%d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", method, i)
+					io.Copy(io.Discard, conn)
+					conn.Close()
+					for range 2 {
+						res, err := http.Get("http://" + addr + "/good")
+						if err != nil {
+							continue // of a connection that is no more
+						}
+						body, _ := io.ReadAll(res.Body)
+						res.Body.Close()
+						switch {
+						case res.StatusCode == 200 && string(body) == "good" && res.Header.Get("X-Evil") == "":
+							good++
+						case res.StatusCode < 500:
+							t.Errorf("after %s of %.300q: %d %q", method, trick, res.StatusCode, body)
+						}
+					}
+				}
+			}
+			if t.Logf("%d tricks, %d good answers", len(all), good); good < 3*len(all) {
+				t.Errorf("%d good answers behind %d tricks", good, len(all))
+			}
+		})
+	}
+}
