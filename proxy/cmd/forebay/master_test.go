@@ -622,6 +622,59 @@ func TestNewProgramKeeps(t *testing.T) {
 	}
 }
 
+// TestNewProgramBusyClients: a command that runs gets its answer before the
+// program is replaced; one that has no end is cut, and one that comes waits.
+func TestNewProgramBusyClients(t *testing.T) {
+	s := newSite(t)
+	f := install(s)
+	p := launch(t, f.command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	dial := func(text string) net.Conn {
+		t.Helper()
+		c, err := net.Dial("unix", s.control)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(patience))
+		fmt.Fprint(c, text)
+		return c
+	}
+	all := func(c net.Conn) string {
+		t.Helper()
+		b, err := io.ReadAll(c)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(b)
+	}
+	late := dial("prompt i\n")
+	io.ReadFull(late, make([]byte, 1))
+	short := dial("@1 wait 1s\n")
+	f.upgrade()
+	first := make(chan string)
+	go func() { first <- s.ask(s.control, "reload") }()
+	if got := all(short); got != "Done.\n\n" {
+		t.Errorf("a command that runs: %q", got)
+	}
+	if got := <-first; !strings.HasPrefix(got, "Success=1\n") {
+		t.Errorf("reload:\n%s", got)
+	}
+	endless := dial("@1 wait 1h\n")
+	f.upgrade()
+	go func() { first <- s.ask(s.control, "reload") }()
+	fmt.Fprint(late, "show version;quit\n") // before, while or after the program is replaced
+	if got := all(late); got != version.Full()+"\n\n" {
+		t.Errorf("a command that comes meanwhile: %q", got)
+	}
+	if got := <-first; !strings.HasPrefix(got, "Success=1\n") {
+		t.Errorf("reload:\n%s", got)
+	}
+	if got := all(endless); got != "" {
+		t.Errorf("a command without end: %q", got)
+	}
+}
+
 // TestNewProgramDaemon: a daemon stays one, with its number, and a program that is
 // called by a symbolic link is the one that the link names.
 func TestNewProgramDaemon(t *testing.T) {
