@@ -383,15 +383,16 @@ func (p *Peer) Read(b []byte) (int, error) {
 
 // Write sends.
 func (p *Peer) Write(b []byte) (int, error) {
-	rest := append([]byte(nil), b...)
-	n, no := p.e.send(rest, false)
-	if no != 0 && no != eagain {
-		return n, no
-	}
-	if n < len(b) {
-		p.s.w.after(1e6, func() { p.Write(rest[n:]) })
-	}
+	p.write(append([]byte(nil), b...))
 	return len(b), nil
+}
+
+// write sends what fits, and the rest bit by bit.
+func (p *Peer) write(b []byte) {
+	n, no := p.e.send(b, false)
+	if no == 0 && n < len(b) || no == eagain {
+		p.s.w.after(1e6, func() { p.write(b[max(n, 0):]) })
+	}
 }
 
 // LocalAddr, RemoteAddr and the deadlines are there for [net.Conn].
