@@ -21,6 +21,9 @@
 //
 // A TCP exchange (tcp.go) has accept, route, assign, connect, forward and end.
 //
+// README.md has the timers, statuses and counters of each phase in one table, and
+// whose a server connection is.
+//
 // Features hang in by registering keywords (package conf) that set fields of a
 // Proxy, rules and conditions ([Rule], [Cond]), or slots ([NewSlot]). The
 // package never reads a file and knows no keyword.
