@@ -668,6 +668,8 @@ func TestTolerance(t *testing.T) {
 	if text := h.read("h.cfg"); !strings.HasSuffix(text, "\nbackend last\n") {
 		t.Error(text)
 	}
+	h.want(201, "POST", "runtime/backends/app/servers", fmt.Sprintf(`{"name":"r0","address":"127.0.0.1","port":%d,"check":"disabled","metadata":{"a":1}}`, ports[2]))
+	h.want(204, "DELETE", "runtime/backends/app/servers/r0", "")
 	// What a server cannot be added with at run time is refused by name, or takes the next rung.
 	_, text = h.want(422, "POST", "runtime/backends/app/servers", fmt.Sprintf(`{"name":"r1","address":"127.0.0.1","port":%d,"namespace":"n"}`, ports[2]))
 	if !strings.Contains(text, "namespace") {

@@ -72,6 +72,7 @@ func (api *API) Document() (*openapi3.T, []Route, error) {
 		if like, ok := s.(object)["x-like"].(string); ok {
 			same := clone(schemas[like]).(object)
 			delete(same, "required")
+			delete(same["properties"].(object), metadataField) // it has no place outside of the file
 			schemas[name] = same
 		}
 	}
