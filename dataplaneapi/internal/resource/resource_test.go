@@ -444,3 +444,47 @@ func TestSecuritySettings(t *testing.T) {
 		t.Errorf("%v\n%s", again, empty.Bytes())
 	}
 }
+
+// Threads, processors and limits of the process.
+func TestProcessSettings(t *testing.T) {
+	const text = `global
+    nbthread 4
+    thread-groups 2
+    ulimit-n 5000
+    cpu-policy none
+    strict-limits
+    cpu-map auto:1/1-2 0-1
+    cpu-map 2 2,3
+    cpu-set reset
+    cpu-set drop-cpu 0-1
+    no numa-cpu-mapping
+    thread-group 1 1-3
+    thread-group 2 4 5
+    default-path origin /etc/forebay
+    fd-hard-limit 6000
+    thread-hard-limit 8
+    tune.listener.default-shards by-group
+`
+	f := config.Parse("t", []byte(text))
+	obj, err := api(t).ByName["global"].Sections(f).Get("", 0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := parse(t, `{"nbthread":4,"thread_groups":2,"ulimit_n":5000,"cpu_policy":"none","strict_limits":true,
+		"cpu_maps":[{"process":"auto:1/1-2","cpu_set":"0-1"},{"process":"2","cpu_set":"2,3"}],
+		"cpu_set":[{"directive":"reset"},{"directive":"drop-cpu","set":"0-1"}],"numa_cpu_mapping":"disabled",
+		"thread_group_lines":[{"group":"1","num_or_range":"1-3"},{"group":"2","num_or_range":"4 5"}],
+		"default_path":{"type":"origin","path":"/etc/forebay"},
+		"performance_options":{"fd_hard_limit":6000,"thread_hard_limit":8},
+		"tune_options":{"listener_default_shards":"by-group"}}`)
+	if !equal(obj, want) {
+		t.Errorf("%v", obj)
+	}
+	empty := config.Parse("t", []byte("global\n"))
+	if err := api(t).ByName["global"].Sections(empty).Replace("", 0, want, false); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := api(t).ByName["global"].Sections(empty).Get("", 0, false); !equal(again, want) {
+		t.Errorf("%v\n%s", again, empty.Bytes())
+	}
+}

@@ -36,7 +36,6 @@ func init() {
 		BindOption{Name: "gid", Args: 1, Parse: bindInt(0, maxInt, func(b *stream.Bind) *int { return &b.GID })},
 		BindOption{Name: "user", Args: 1, Parse: bindUser},
 		BindOption{Name: "group", Args: 1, Parse: bindGroup},
-		BindOption{Name: "shards", Args: 1, Parse: bindShards},
 		BindOption{Name: "proto", Args: 1, Parse: bindProto},
 		BindOption{Name: "idle-ping", Args: 1, Parse: bindIdlePing},
 	)
@@ -312,18 +311,6 @@ func bindGroup(c *Ctx, b *stream.Bind, words []string) (int, error) {
 		return 0, say("'group' : unknown group name '%s'", words[1])
 	}
 	b.GID = n
-	return 2, nil
-}
-
-// bindShards takes "by-thread" only: that is how listeners are.
-func bindShards(_ *Ctx, b *stream.Bind, words []string) (int, error) {
-	v, err := value(words)
-	if err != nil {
-		return 0, err
-	}
-	if v != "by-thread" {
-		return 0, NotYet("option", "shards "+v)
-	}
 	return 2, nil
 }
 

@@ -156,6 +156,11 @@ type Loading struct {
 	// Descriptors are those of [Input].
 	Descriptors map[int]int
 
+	wanted int // nbthread as written, 0: nothing
+	plan   plan
+	paths  pathPolicy
+	wishes map[*stream.Bind]*threadWish
+
 	defs []*defaults
 	last *defaults
 	seen map[string]config.Pos // keywords that may stand only once

@@ -22,7 +22,7 @@ var bad = []struct {
 	ours           bool
 }{
 	{"global", "nbthread x", "'nbthread' passed a missing or unparsable integer value in 'x'", false},
-	{"global", "nbthread 0", "'nbthread' value must be between 1 and 64 (was 0)", false},
+	{"global", "nbthread 0", "'nbthread' value must be between 1 and 1024 (was 0)", false},
 	{"global", "maxconn 10x", "cannot parse 'maxconn' value '10x', an integer is expected.", true},
 	{"global", "maxconn", "'maxconn' expects an integer argument.", false},
 	{"global", "foo", "unknown keyword 'foo' in 'global' section", false},

@@ -62,7 +62,6 @@ func init() {
 		}})
 	}
 	Register(
-		Keyword{Name: "nbthread", In: Global, Max: 1, Parse: nbthread},
 		Keyword{Name: "maxconn", In: Global, Max: 1, Parse: globalMaxconn},
 		Keyword{Name: "stats socket", In: Global, Max: -1, Parse: statsSocket},
 		Keyword{Name: "stats timeout", In: Global, Max: 1, Parse: statsTimeout},
@@ -84,6 +83,14 @@ func init() {
 		Keyword{Name: "spread-checks", In: Global, Max: 1, Parse: spreadChecks},
 		Keyword{Name: "nosplice", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.NoSplice = true; return nil }},
 		Keyword{Name: "no-memory-trimming", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.NoTrim = true; return nil }},
+		Keyword{Name: "strict-limits", In: Global, No: true, Parse: func(c *Ctx) error { c.Snap.Global.NoFileLimits = c.No; return nil }},
+		Keyword{Name: "ulimit-n", In: Global, Max: 1, Parse: fileLimit},
+		Keyword{Name: "fd-hard-limit", In: Global, Max: 1, Parse: func(c *Ctx) error {
+			n, err := c.integer(1, maxInt, "an integer argument.")
+			c.Snap.Global.MaxFiles = n
+			return err
+		}},
+		Keyword{Name: "default-path", In: Global, Max: 2, Parse: defaultPath},
 		Keyword{Name: "zero-warning", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.ZeroWarning = true; return nil }},
 	)
 }
@@ -109,17 +116,6 @@ func (c *Ctx) size(low, high int, want string) (int, error) {
 		return 0, say("unexpected '%c' after size passed to '%s'", bad.Char, c.Keyword)
 	}
 	return c.integer(low, high, want)
-}
-
-func nbthread(c *Ctx) error {
-	n, err := strconv.Atoi(c.arg(0))
-	switch {
-	case err != nil:
-		return say("'nbthread' passed a missing or unparsable integer value in '%s'", c.arg(0))
-	case n < 1 || n > maxThreads:
-		return say("'nbthread' value must be between 1 and %d (was %d)", maxThreads, n)
-	}
-	return nil // configuredThreads has it
 }
 
 func globalMaxconn(c *Ctx) error {
@@ -321,4 +317,13 @@ func spreadChecks(c *Ctx) error {
 	}
 	c.Snap.Global.SpreadChecks = n
 	return nil
+}
+
+func fileLimit(c *Ctx) error {
+	if err := c.once("ulimit-n", "'ulimit-n' already specified. Continuing."); err != nil {
+		return err
+	}
+	n, err := c.integer(1, maxInt, "an integer argument.")
+	c.Snap.Global.FileLimit = n
+	return err
 }

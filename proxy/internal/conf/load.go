@@ -3,8 +3,6 @@ package conf
 import (
 	"io/fs"
 	"math"
-	"runtime"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -68,10 +66,13 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 		env:         in.Options.Env,
 		host:        hosts{lenient: in.NoResolve},
 	}
+	if in.Files != nil {
+		l.Files = &relative{FS: in.Files}
+	}
 	g := l.Snap.Global
-	l.Threads = in.Threads
-	if l.Threads == 0 {
-		l.Threads = configuredThreads(blocks)
+	l.Threads, l.wanted = l.configuredThreads(blocks)
+	if in.Threads > 0 {
+		l.Threads = in.Threads
 	}
 	g.Threads, g.NoSplice, g.NoVerify = l.Threads, in.NoSplice, in.NoVerify
 	for _, f := range early {
@@ -80,6 +81,8 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 	for _, b := range blocks {
 		l.block(b)
 	}
+	l.arrange()
+	l.assignAll()
 	if in.MaxConn > 0 {
 		g.MaxConn = in.MaxConn
 	}
@@ -120,25 +123,6 @@ func newSnapshot() *stream.Snapshot {
 	}
 }
 
-// configuredThreads looks for nbthread ahead of everything else, because what is
-// parsed before it may need to know.
-func configuredThreads(blocks []*config.Block) int {
-	n := runtime.NumCPU()
-	for _, b := range blocks {
-		for _, st := range b.Statements {
-			if b.Kind == "global" && len(st.Args) == 2 && st.Args[0] == "nbthread" {
-				if v, err := strconv.Atoi(st.Args[1]); err == nil && v > 0 && v <= maxThreads {
-					n = v
-				}
-			}
-		}
-	}
-	return n
-}
-
-// maxThreads bounds nbthread, as HAProxy on 64-bit machines.
-const maxThreads = 64
-
 // automaticMaxConn is how many connections the limit of descriptors allows: two
 // each, less what listeners, pollers and checks need.
 func automaticMaxConn(l *Loading) int {
@@ -147,6 +131,12 @@ func automaticMaxConn(l *Loading) int {
 		return 2000
 	}
 	limit := int(min(max(lim.Cur, lim.Max), math.MaxInt32))
+	if n := l.Snap.Global.FileLimit; n > 0 {
+		limit = n
+	}
+	if n := l.Snap.Global.MaxFiles; n > 0 {
+		limit = min(limit, n)
+	}
 	reserved := 100
 	for _, p := range l.Snap.Proxies {
 		reserved += len(p.Binds) * l.Threads
@@ -192,6 +182,7 @@ func (l *Loading) block(b *config.Block) {
 		l.proxy(b)
 	default:
 		if s := sections[b.Kind]; s != nil {
+			l.At(b.Pos)
 			s.Parse(&Ctx{Loading: l, Pos: b.Pos, Section: b.Kind}, b)
 			return
 		}

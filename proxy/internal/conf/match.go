@@ -45,6 +45,7 @@ func find(args []string, accept func(*Keyword) bool) (*Keyword, int) {
 
 // statement runs one line of a section.
 func (l *Loading) statement(st config.Statement, in Sections, kind string, p, base *stream.Proxy) {
+	l.At(st.Pos)
 	args := st.Args
 	k, n := find(args, func(k *Keyword) bool { return k.In&in != 0 })
 	if k == nil {

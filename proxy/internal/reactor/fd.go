@@ -25,6 +25,7 @@ type FD struct {
 	writer *Coro
 	fd     int32
 	state  Event
+	shared bool // see OpenShared
 	// owing: the last send promised more, which did not follow yet.
 	owing bool
 	// prompt: More is never said.
@@ -34,7 +35,17 @@ type FD struct {
 // Open puts the descriptor n, which must be non-blocking, under the reactor's
 // care. idle is called on the loop whenever n becomes readable while no coroutine
 // waits for that; it may be nil.
-func (r *Reactor) Open(f *FD, n int, idle Handler) error {
+func (r *Reactor) Open(f *FD, n int, idle Handler) error { return r.open(f, n, idle, r.poller.Add) }
+
+// OpenShared is Open for a copy of a listening socket that other reactors have
+// copies of: each connection is meant for one of them.
+func (r *Reactor) OpenShared(f *FD, n int, idle Handler) error {
+	err := r.open(f, n, idle, r.poller.AddShared)
+	f.shared = err == nil
+	return err
+}
+
+func (r *Reactor) open(f *FD, n int, idle Handler, add func(int, uint64) syscall.Errno) error {
 	if n >= len(r.fds) {
 		size := max(1024, 2*len(r.fds), n+1)
 		fds, gens := make([]*FD, size), make([]uint32, size)
@@ -46,7 +57,7 @@ func (r *Reactor) Open(f *FD, n int, idle Handler) error {
 	f.owing, f.prompt = false, false
 	r.gens[n]++
 	r.fds[n] = f
-	if e := r.poller.Add(n, uint64(uint32(n))|uint64(r.gens[n])<<32); e != 0 {
+	if e := add(n, uint64(uint32(n))|uint64(r.gens[n])<<32); e != 0 {
 		r.fds[n] = nil
 		f.r = nil
 		return e
@@ -80,6 +91,10 @@ func (f *FD) Close() {
 		return
 	}
 	f.detach()
+	if f.shared {
+		f.shared = false
+		r.poller.RemoveShared(int(f.fd))
+	}
 	r.Sys.Close(int(f.fd))
 	if f.reader != nil {
 		r.wake(f.reader)

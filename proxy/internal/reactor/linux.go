@@ -57,7 +57,17 @@ func (linux) NewPoller() (Poller, error) {
 const wakeTag = ^uint64(0)
 
 func (p *epoll) Add(fd int, tag uint64) syscall.Errno {
-	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET}
+	return p.add(fd, tag, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
+}
+
+func (p *epoll) AddShared(fd int, tag uint64) syscall.Errno {
+	return p.add(fd, tag, unix.EPOLLIN|unix.EPOLLET|unix.EPOLLEXCLUSIVE)
+}
+
+func (p *epoll) RemoveShared(fd int) { unix.EpollCtl(p.ep, unix.EPOLL_CTL_DEL, fd, nil) }
+
+func (p *epoll) add(fd int, tag uint64, events uint32) syscall.Errno {
+	ev := unix.EpollEvent{Events: events}
 	*(*uint64)(unsafe.Pointer(&ev.Fd)) = tag
 	_, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(p.ep), unix.EPOLL_CTL_ADD, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
 	return e

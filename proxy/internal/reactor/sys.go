@@ -28,6 +28,12 @@ type Ready struct {
 // time that a descriptor becomes ready.
 type Poller interface {
 	Add(fd int, tag uint64) syscall.Errno
+	// AddShared watches a copy of a listening socket that other pollers have copies
+	// of: what comes wakes one of them, not all.
+	AddShared(fd int, tag uint64) syscall.Errno
+	// RemoveShared ends that. Closing the descriptor does not while there are
+	// copies, and what goes on to be woken takes the turn of others.
+	RemoveShared(fd int)
 	// Wait fills out with what is ready. timeout is in nanoseconds: 0 returns at
 	// once, a negative one waits until something happens.
 	Wait(out []Ready, timeout int64) int

@@ -81,6 +81,12 @@ func (p *poller) Add(fd int, tag uint64) errno {
 	return 0
 }
 
+// AddShared is Add: no world has copies of descriptors.
+func (p *poller) AddShared(fd int, tag uint64) errno { return p.Add(fd, tag) }
+
+// RemoveShared has nothing to do, since no descriptor has copies.
+func (p *poller) RemoveShared(int) {}
+
 // edge tells the poller that something happened to f.
 func (f *file) edge() {
 	if f.poller != nil && !f.queued {

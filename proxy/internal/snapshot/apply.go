@@ -209,7 +209,7 @@ func openAll(w *stream.Worker, want []wish, inherited stream.Inherited) (map[str
 	}
 	for key, l := range opened {
 		if lent[key] {
-			inherited[key] = l.Descriptors()
+			inherited[key] = l.GiveBack()
 		} else {
 			l.Discard()
 		}

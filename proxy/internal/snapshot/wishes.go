@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -77,6 +78,10 @@ func (x wish) obstacle(w *stream.Worker) string {
 		return "changes the protocol of the socket"
 	case b.Addr.IsUnix() && (b.Mode != old.Mode || b.UID != old.UID || b.GID != old.GID):
 		return "changes the rights of the socket"
+	case !slices.Equal(b.Threads, old.Threads):
+		return "changes the threads of the socket"
+	case b.Shards != old.Shards:
+		return "changes the shards of the socket"
 	case b.MSS == 0 && old.MSS != 0:
 		return "takes the 'mss' back"
 	case b.Transparent != old.Transparent:

@@ -21,6 +21,9 @@ func StoreOf(g *stream.Global) *certs.Store {
 // loaderOf gives what reads files into the store of the configuration that is
 // being loaded. At run time there are no files: it finds what the store has.
 func loaderOf(c *conf.Ctx) *certs.Loader {
+	if c.Loading != nil {
+		c.At(c.Pos)
+	}
 	if c.Values == nil { // a server that is added at run time
 		return &certs.Loader{Files: files{c}, Store: StoreOf(c.Snap.Global)}
 	}

@@ -35,9 +35,12 @@ type Bind struct {
 	UID, GID       int         // UNIX sockets, -1: unchanged
 	// FD is the descriptor that fd@N or sockpair@N means in this process, -1 for
 	// other addresses; Pair tells that it is one that connections are passed over.
-	FD     int
-	Pair   bool
-	Shards int
+	FD   int
+	Pair bool
+	// Threads are the reactors that accept, nil for all; Shards is how many sockets
+	// they have, 0 for one each.
+	Threads []int
+	Shards  int
 	// TLS, if set, secures the connections. It is never changed: what may change
 	// at run time is behind its callbacks. SSL is what the feature that made it
 	// knows of the line.

@@ -12,10 +12,10 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 )
 
-// Listener is a bound address as it lives: one socket for each reactor, or one
-// for all where the kernel cannot share the load (UNIX sockets, descriptors that
-// were handed in). Its [Bind] and frontend are replaced when a new configuration
-// has the same address.
+// Listener is a bound address as it lives: one socket for each reactor, or fewer
+// that reactors share ("shards"; UNIX sockets and descriptors that were handed in,
+// of which the kernel cannot share the load). Its [Bind] and frontend are replaced
+// when a new configuration has the same address.
 type Listener struct {
 	Bind  atomic.Pointer[Bind]
 	Front atomic.Pointer[Proxy]
@@ -32,6 +32,9 @@ type socket struct {
 	n     int
 	r     *reactor.Reactor
 	timer reactor.Timer
+	// shared tells that several reactors accept from it, copied that another one of
+	// the same listener is the original.
+	shared, copied bool
 }
 
 // Inherited are listening sockets handed over by another process, by
@@ -66,7 +69,9 @@ func (w *Worker) OpenListener(b *Bind, p *Proxy, inherited Inherited) (*Listener
 	l := &Listener{worker: w}
 	l.Bind.Store(b)
 	l.Front.Store(p)
-	fds := inherited.take(b, len(w.Reactors))
+	rs := w.listenersOf(b)
+	fds := inherited.take(b, b.shards(len(rs)))
+	lent := len(fds) > 0
 	sys := w.Reactors[0].Sys
 	if len(fds) == 0 && b.FD >= 0 {
 		n, err := adopt(sys, b)
@@ -76,10 +81,7 @@ func (w *Worker) OpenListener(b *Bind, p *Proxy, inherited Inherited) (*Listener
 		fds = append(fds, n)
 	}
 	if len(fds) == 0 {
-		want := len(w.Reactors)
-		if b.Addr.IsUnix() {
-			want = 1
-		}
+		want := b.shards(len(rs))
 		for range want {
 			n, err := listen(sys, b)
 			if err != nil {
@@ -91,10 +93,50 @@ func (w *Worker) OpenListener(b *Bind, p *Proxy, inherited Inherited) (*Listener
 			fds = append(fds, n)
 		}
 	}
-	for i, n := range fds {
-		l.sockets = append(l.sockets, &socket{l: l, n: n, r: w.Reactors[i%len(w.Reactors)]})
+	// Where there are fewer sockets than threads, these share them.
+	for i := range max(len(fds), len(rs)) {
+		s := &socket{l: l, n: fds[i%len(fds)], r: rs[i%len(rs)], shared: len(fds) < len(rs)}
+		if i >= len(fds) {
+			n, e := sys.Adopt(s.n)
+			if e != 0 {
+				if lent {
+					inherited[b.Key()] = l.GiveBack()
+				} else {
+					l.Discard()
+				}
+				return nil, fmt.Errorf("cannot share listening socket (%s) for [%s]", e.Error(), b.Addr)
+			}
+			s.n, s.copied = n, true
+		}
+		l.sockets = append(l.sockets, s)
 	}
 	return l, nil
+}
+
+// listenersOf gives the reactors that accept connections of b ("thread").
+func (w *Worker) listenersOf(b *Bind) []*reactor.Reactor {
+	if b.Threads == nil {
+		return w.Reactors
+	}
+	var out []*reactor.Reactor
+	for _, i := range b.Threads {
+		if i < len(w.Reactors) {
+			out = append(out, w.Reactors[i])
+		}
+	}
+	return out
+}
+
+// shards is how many sockets to make of b for so many threads: each accepts its
+// part of the connections.
+func (b *Bind) shards(threads int) int {
+	switch {
+	case b.Addr.IsUnix(): // the kernel shares the load of ports only
+		return 1
+	case b.Shards == 0: // by-thread
+		return threads
+	}
+	return min(b.Shards, threads)
 }
 
 // listen makes one listening socket.
@@ -299,9 +341,22 @@ func (l *Listener) Worker() *Worker { return l.worker }
 func (l *Listener) Descriptors() []int {
 	var out []int
 	for _, s := range l.sockets {
-		out = append(out, s.n)
+		if !s.copied {
+			out = append(out, s.n)
+		}
 	}
 	return out
+}
+
+// GiveBack takes a listener that was not started apart: it gives the sockets that
+// it was opened with.
+func (l *Listener) GiveBack() []int {
+	for _, s := range l.sockets {
+		if s.copied {
+			s.r.Sys.Close(s.n)
+		}
+	}
+	return l.Descriptors()
 }
 
 // Start begins to accept. It may be called from any thread.
@@ -371,7 +426,11 @@ func (l *Listener) Resume() {
 
 func (s *socket) start() {
 	s.timer.Fire = reactor.FireFunc(s.Readable)
-	if err := s.r.Open(&s.FD, s.n, s); err != nil {
+	open := s.r.Open
+	if s.shared && !s.l.Bind.Load().Pair {
+		open = s.r.OpenShared
+	}
+	if err := open(&s.FD, s.n, s); err != nil {
 		fmt.Fprintf(os.Stderr, "[ALERT] cannot poll listener %s: %v\n", s.l.Bind.Load().Addr, err)
 		return
 	}

@@ -87,7 +87,10 @@ func (p *process) start() error {
 			delete(p.Descriptors, n)
 		}
 	}
-	raiseLimits(p.Snapshot, p.Console)
+	if err := raiseLimits(p.Snapshot, p.Console); err != nil {
+		return err
+	}
+	p.bindProcess()
 	// As many as reactors: with one to spare, the monitor's regular preemption
 	// lets another thread take a reactor over, which the slowest percent of
 	// requests feels. What else there is to run gets its turn when a reactor
@@ -116,11 +119,16 @@ func (p *process) start() error {
 	check.OnMessage(p.server)
 	var once sync.Once
 	p.w.OnDrained = func() { once.Do(func() { close(p.drained) }) }
-	for _, r := range rs {
+	var bound sync.WaitGroup // before the sandbox closes
+	for i, r := range rs {
+		bound.Add(1)
 		go func() {
+			p.bindThread(i)
+			bound.Done()
 			r.Run()
 		}()
 	}
+	bound.Wait()
 	if err := p.bind(); err != nil {
 		return err
 	}

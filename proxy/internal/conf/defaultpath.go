@@ -1,0 +1,82 @@
+package conf
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+)
+
+// pathPolicy is "default-path": where files with relative names are.
+type pathPolicy struct {
+	mode   string // "", "config", "parent" or "origin"
+	origin string
+}
+
+func defaultPath(c *Ctx) error {
+	mode := c.arg(0)
+	switch mode {
+	case "current", "config", "parent":
+		if len(c.Args) > 1 {
+			return c.unexpected(c.Args[1])
+		}
+		c.paths = pathPolicy{mode: mode}
+	case "origin":
+		if c.arg(1) == "" {
+			return say("'default-path origin' expects a directory as an argument.")
+		}
+		c.paths = pathPolicy{mode, c.arg(1)}
+	default:
+		return say("unsupported default-path mode '%s' for 'default-path', supported modes include 'current', 'config', 'parent', and 'origin'.", mode)
+	}
+	c.At(c.Pos)
+	return nil
+}
+
+// folder is where the names in a configuration file start from, "" for the current
+// folder.
+func (p pathPolicy) folder(file string) string {
+	switch p.mode {
+	case "config":
+		if i := strings.LastIndexByte(file, '/'); i >= 0 {
+			return file[:i+1]
+		}
+	case "parent":
+		if i := strings.LastIndexByte(file, '/'); i >= 0 {
+			return file[:i+1] + ".."
+		}
+		return ".."
+	case "origin":
+		return p.origin
+	}
+	return ""
+}
+
+// At tells that files are read for the line at pos: where relative names start
+// from depends on it. Lines are parsed with it; who reads a file later, calls it.
+func (l *Loading) At(pos config.Pos) {
+	if f, ok := l.Files.(*relative); ok && pos.File != "" {
+		f.folder = l.paths.folder(pos.File)
+	}
+}
+
+// relative is the file system of a configuration with "default-path".
+type relative struct {
+	fs.FS
+	folder string
+}
+
+// place gives the name under which the process finds a file.
+func (r *relative) place(name string) string {
+	if r.folder == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return strings.TrimSuffix(r.folder, "/") + "/" + name
+}
+
+func (r *relative) Open(name string) (fs.File, error) { return r.FS.Open(r.place(name)) }
+
+func (r *relative) ReadDir(name string) ([]fs.DirEntry, error) {
+	return fs.ReadDir(r.FS, r.place(name))
+}
