@@ -152,6 +152,9 @@ func TestPassedSockets(t *testing.T) {
 						if got := s.ask(s.control, reload); !strings.HasPrefix(got, "Success=1\n") {
 							t.Fatalf("%s:\n%s", reload, got)
 						}
+						if reload == "hard-reload" { // what the old worker still takes, it takes along
+							p.await(1, "Former worker")
+						}
 						try()
 					}
 				}
