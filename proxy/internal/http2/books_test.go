@@ -83,11 +83,11 @@ func (b *book) turn() {
 	}
 }
 
-// What does not leave a trace in one frame does in thousands: whatever kinds of
+// What does not leave a trace in one frame does in a thousand: whatever kinds of
 // DATA a connection has seen, its window and those of its streams are as wide as
 // at the beginning once all was read.
 func TestWindowsOverTime(t *testing.T) {
-	const frames = 4000
+	const frames = 1000
 	for _, k := range []struct {
 		name string
 		do   func(b *book, i int)
@@ -226,7 +226,7 @@ func TestSendingOverTime(t *testing.T) {
 	b := newBook(t, Config{MaxStreams: 10})
 	c := &b.o.c
 	given, got := int64(defaultWindow), int64(0)
-	for i := range 3000 {
+	for i := range 1000 {
 		id := b.next
 		b.next += 2
 		b.get(id)
