@@ -257,9 +257,10 @@ func (m *Master) become(next image, hard, again bool) error {
 			}
 		}
 	}
+	pending := false
 	select {
 	case <-m.wanted:
-		e.Reload = true
+		e.Reload, pending = true, true
 	default:
 	}
 	for waiting := true; waiting; {
@@ -274,8 +275,11 @@ func (m *Master) become(next image, hard, again bool) error {
 	for _, n := range e.Signals {
 		m.signals <- syscall.Signal(n)
 	}
-	if e.Reload && again {
-		m.wanted <- true
+	if pending { // it has failed: this program does what was asked for
+		select {
+		case m.wanted <- true:
+		default:
+		}
 	}
 	return err
 }
