@@ -48,6 +48,13 @@ var bad = []struct {
 	{"global", "node", "'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or underscode(_).", false},
 	{"global", "description", "'description' expects a string argument.", false},
 	{"global", "spread-checks 60", "'spread-checks' needs a positive value in range 0..50.", false},
+	{"global", "fronted x", "unknown keyword 'fronted' in 'global' section; did you mean 'frontend' maybe ?", false},
+	{"frontend f", "bakend x", "unknown keyword 'bakend' in 'frontend' section; did you mean 'backend' maybe ?", false},
+	{"backend b", "listn x", "unknown keyword 'listn' in 'backend' section; did you mean 'listen' maybe ?", false},
+	{"defaults", "capture nosuch", "keyword 'capture' of HAProxy 3.4 is not supported by Forebay yet.", false},
+	{"defaults", "reqadd x", "The 'reqadd' directive is not supported anymore since HAProxy 2.1. Use 'http-request add-header' instead.", false},
+	{"defaults", "mode health", "'mode health' doesn't exist anymore. Please use 'http-request return status 200' instead.", false},
+	{"global", "nbproc 2", "nbproc is not supported any more since HAProxy 2.5. Threads will automatically be used on multi-processor machines if available.", false},
 	{"global", "lua-load x", "keyword 'lua-load' of HAProxy 3.4 is not supported by Forebay yet.", false},
 
 	{"defaults", "mode foo", "unknown proxy mode 'foo'.", false},
