@@ -15,7 +15,7 @@ type prompt struct {
 	reactor.Sys
 	t       testing.TB
 	sockets [1 << 14]struct {
-		owner *watcher
+		owner atomic.Pointer[watcher] // numbers are used again, by another reactor perhaps
 		kept  atomic.Bool
 	}
 	*Sends
@@ -42,7 +42,7 @@ func (s *prompt) NewPoller() (reactor.Poller, error) {
 
 func (w *watcher) Add(fd int, tag uint64) syscall.Errno {
 	if fd < len(w.sys.sockets) {
-		w.sys.sockets[fd].owner = w
+		w.sys.sockets[fd].owner.Store(w)
 	}
 	return w.Poller.Add(fd, tag)
 }
@@ -73,8 +73,8 @@ func (s *prompt) taken(fd, k, n int, more bool) {
 	}
 	more = more && k == n
 	v := &s.sockets[fd]
-	if v.kept.Swap(more) != more && more && v.owner != nil {
-		v.owner.kept = append(v.owner.kept, fd)
+	if owner := v.owner.Load(); v.kept.Swap(more) != more && more && owner != nil {
+		owner.kept = append(owner.kept, fd)
 	}
 }
 
