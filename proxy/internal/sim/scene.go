@@ -25,8 +25,9 @@ type scene struct {
 	highest  map[*server.Server]int64
 	limits   map[*stream.FrontState]int64
 	modes    map[*stream.BackState]stream.Mode
-	mixes    map[*stream.BackState]bool // clients may share its servers' connections
-	h2       int                        // how much of HTTP/2 there is: none, some, or all
+	nulls    map[*stream.FrontState]bool // null connections may be left out of the log
+	mixes    map[*stream.BackState]bool  // clients may share its servers' connections
+	h2       int                         // how much of HTTP/2 there is: none, some, or all
 	threads  int
 }
 
@@ -72,7 +73,7 @@ func (w *World) build() {
 	}
 	s := &scene{
 		w: w, threads: threads, highest: make(map[*server.Server]int64),
-		limits: make(map[*stream.FrontState]int64), modes: make(map[*stream.BackState]stream.Mode),
+		limits: make(map[*stream.FrontState]int64), modes: make(map[*stream.BackState]stream.Mode), nulls: make(map[*stream.FrontState]bool),
 		mixes: make(map[*stream.BackState]bool), h2: rnd.IntN(4),
 	}
 	w.scene = s
@@ -301,6 +302,7 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 	for _, f := range all {
 		p := &stream.Proxy{Name: f.name, Frontend: true, Mode: f.mode, Timeouts: times(), FE: f.fs, Log: w.log}
 		p.Options, p.NoOptions = options()
+		s.nulls[f.fs] = s.nulls[f.fs] || p.Has(stream.DontLogNull)
 		if f.mode == stream.TCP {
 			p.DefaultBackend = snap.Backends["tcp"]
 		} else {

@@ -61,14 +61,7 @@ func NewStage(t testing.TB, text string, files fs.FS) *Stage {
 	w.worker = stream.NewWorker(w.rs)
 	s.Worker = w.worker
 	w.worker.Init()
-	text = strings.ReplaceAll(text, "{log}", s.log.String())
-	snap, d := snapshot.Load(snapshot.Input{
-		Sources: []*config.File{config.Parse("stage.cfg", []byte(text))}, Files: files, Threads: 1, MaxConn: 2000,
-	})
-	if snap == nil {
-		t.Fatal(d.All())
-	}
-	if err := snapshot.Start(w.worker, snap, nil); err != nil {
+	if err := snapshot.Start(w.worker, s.load(text, files), nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -78,6 +71,27 @@ func NewStage(t testing.TB, text string, files fs.FS) *Stage {
 		r.Close()
 	})
 	return s
+}
+
+func (s *Stage) load(text string, files fs.FS) *stream.Snapshot {
+	s.t.Helper()
+	text = strings.ReplaceAll(text, "{log}", s.log.String())
+	snap, d := snapshot.Load(snapshot.Input{
+		Sources: []*config.File{config.Parse("stage.cfg", []byte(text))}, Files: files, Threads: 1, MaxConn: 2000,
+	})
+	if snap == nil {
+		s.t.Fatal(d.All())
+	}
+	return snap
+}
+
+// Apply puts another configuration in force.
+func (s *Stage) Apply(text string) {
+	s.t.Helper()
+	if _, err := snapshot.Apply(s.Worker, s.load(text, nil)); err != nil {
+		s.t.Fatal(err)
+	}
+	s.Pass(0)
 }
 
 // host is who takes the proxy's connections at an address.

@@ -125,7 +125,7 @@ func (c *ServerConn) left() {
 }
 
 // keptPrivate tells whether only one client's requests may use the connection.
-func (c *ServerConn) keptPrivate() bool { return c.reuse == ReuseNever || c.private }
+func (c *ServerConn) keptPrivate() bool { return c.reuse == ReuseNever || c.private || c.kept }
 
 // closeMux closes a connection of HTTP/2.
 func (c *ServerConn) closeMux() {

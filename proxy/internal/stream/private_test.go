@@ -275,3 +275,50 @@ func TestUsersOverH2(t *testing.T) {
 		}
 	}
 }
+
+// What a client keeps for itself stays with it, whatever another configuration
+// says of sharing.
+func TestKeptAcrossConfigurations(t *testing.T) {
+	for _, proto := range []string{"", " proto h2"} {
+		conf := func(reuse string) string {
+			return stageHead + "listen x\n bind " + front + "\n http-reuse " + reuse + "\n server s1 10.2.0.1:80" + proto + "\n"
+		}
+		s := sim.NewStage(t, conf("never"), nil)
+		h := s.Listen("10.2.0.1:80")
+		a, b := s.Dial(front), s.Dial(front)
+		var v *sim.Peer
+		var hv *h2peer
+		exchange := func(c *sim.Peer, between func()) {
+			t.Helper()
+			c.Send(get)
+			if v == nil {
+				if v = h.Accept(); proto != "" {
+					hv = startH2Peer(t, v, true)
+				}
+			}
+			if hv != nil {
+				id, _, _ := hv.head()
+				between()
+				hv.send(id, true, ":status", "204")
+			} else {
+				v.Head()
+				between()
+				v.Send("HTTP/1.1 204 no\r\n\r\n")
+			}
+			c.Head()
+		}
+		exchange(a, func() {})
+		exchange(a, func() { s.Apply(conf("always")) })
+		exchange(a, func() {})
+		first := v
+		v, hv = nil, nil
+		exchange(b, func() {})
+		first.Close()
+		s.Pass(time.Second)
+		v.Close()
+		s.Pass(time.Second)
+		if sv := s.Backend("x").Server("s1"); sv.Idle.Load() != 0 || sv.Used.Load() != 0 || sv.Pools[0].Len() != 0 || sv.Pools[0].Shared() != 0 {
+			t.Errorf("%q: %d idle, %d used, %d and %d in the pool", proto, sv.Idle.Load(), sv.Used.Load(), sv.Pools[0].Len(), sv.Pools[0].Shared())
+		}
+	}
+}
