@@ -8,6 +8,13 @@ dir=$PWD/scratch/demo
 web=${FOREBAY_DEMO_PORT:-8080}    # the proxy
 api=${FOREBAY_DEMO_API_PORT:-5555} # REST
 app=${FOREBAY_DEMO_APP_PORT:-9001} # three "application servers" from here on
+for use in "$web:FOREBAY_DEMO_PORT" "$api:FOREBAY_DEMO_API_PORT" "$app:FOREBAY_DEMO_APP_PORT" "$((app + 1)):FOREBAY_DEMO_APP_PORT" "$((app + 2)):FOREBAY_DEMO_APP_PORT"; do
+	# Asked before: another demonstration would share its ports with this one.
+	if (exec 3<>"/dev/tcp/127.0.0.1/${use%%:*}") 2>/dev/null; then
+		echo "Port ${use%%:*} is in use by another program: set ${use#*:} to a free one." >&2
+		exit 1
+	fi
+done
 rm -rf "$dir"
 mkdir -p "$dir"
 sed -e "s|@DIR@|$dir|g" -e "s|@WEB@|$web|g" -e "s|@APP1@|$app|g" -e "s|@APP2@|$((app + 1))|g" -e "s|@APP3@|$((app + 2))|g" \

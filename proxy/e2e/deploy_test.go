@@ -1,0 +1,174 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// unit gives a unit with the programs that were built, in a folder of its own.
+func unit(t *testing.T, dir, name string) string {
+	t.Helper()
+	text := read(t, filepath.Join(root, "deploy/systemd", name))
+	text = strings.NewReplacer("/usr/local/sbin/forebay", forebay, "/usr/local/sbin/dataplaneapi", dataplaneapi).Replace(text)
+	return write(t, dir, name, text)
+}
+
+// TestUnits: systemd has nothing against the units, and finds the services closed.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	analyze := tool(t, "systemd-analyze")
+	dir := scratch(t)
+	var all []string
+	for _, name := range []string{"forebay.service", "dataplaneapi.service", "forebay.socket"} {
+		all = append(all, unit(t, dir, name))
+	}
+	if out, err := exec.Command(analyze, append([]string{"verify", "--man=no"}, all...)...).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	for _, u := range all[:2] {
+		if out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=35", u).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", filepath.Base(u), err, out)
+		}
+	}
+}
+
+// TestUnitReload: a reload of the service fails with the reason when the file has
+// mistakes, before the process hears of it.
+func TestUnitReload(t *testing.T) {
+	t.Parallel()
+	dir := scratch(t)
+	cfg := write(t, dir, "a.cfg", "frontend web\n    bimd :80\n")
+	text := read(t, unit(t, dir, "forebay.service"))
+	m := regexp.MustCompile(`(?m)^ExecReload=(.*)$`).FindAllStringSubmatch(text, -1)
+	if len(m) != 2 || !strings.Contains(m[1][1], "kill -USR2 $MAINPID") {
+		t.Fatalf("ExecReload: %q", m)
+	}
+	words := strings.Fields(strings.ReplaceAll(m[0][1], "${CONFIG}", cfg))
+	code, out := result(t, words[0], words[1:]...)
+	if code == 0 || !strings.Contains(out, "unknown keyword 'bimd'") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+	write(t, dir, "a.cfg", "frontend web\n    bind :80\n    mode http\n    timeout client 1s\n")
+	if code, out := result(t, words[0], words[1:]...); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}
+
+// TestContainer reads the container's file: who it runs as, how it is asked
+// whether it is well, and that what it copies is there and not ignored.
+func TestContainer(t *testing.T) {
+	t.Parallel()
+	text := strings.ReplaceAll(read(t, filepath.Join(root, "deploy/container/Containerfile")), "\\\n", "")
+	last := text[strings.LastIndex(text, "\nFROM "):]
+	if m := regexp.MustCompile(`(?m)^USER (\S+)$`).FindStringSubmatch(last); m == nil || strings.HasPrefix(m[1], "0") || strings.HasPrefix(m[1], "root") {
+		t.Errorf("USER: %q", m)
+	}
+	example := read(t, filepath.Join(root, "deploy/examples/http.cfg"))
+	m := regexp.MustCompile(`(?m)^HEALTHCHECK .*CMD \[.*"http://127\.0\.0\.1:(\d+)(/\S+)"\]$`).FindStringSubmatch(last)
+	if m == nil || !strings.Contains(example, "bind :"+m[1]+"\n") || !strings.Contains(example, "monitor-uri "+m[2]+"\n") {
+		t.Errorf("the health check asks for what the example does not have: %q", m)
+	}
+	var ignored []string
+	for _, l := range strings.Split(read(t, filepath.Join(root, ".dockerignore")), "\n") {
+		if l != "" && l[0] != '#' {
+			ignored = append(ignored, l)
+		}
+	}
+	if len(ignored) == 0 {
+		t.Error("nothing is ignored")
+	}
+	for _, m := range regexp.MustCompile(`(?m)^COPY ([^-\s]\S*) `).FindAllStringSubmatch(last, -1) {
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Error(err)
+		}
+		for _, i := range ignored {
+			if m[1] == i || strings.HasPrefix(m[1], i+"/") {
+				t.Errorf("%s is ignored by %s", m[1], i)
+			}
+		}
+	}
+}
+
+// TestDemoPortInUse: `make run` says which port is taken, and how to choose
+// another.
+func TestDemoPortInUse(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	busy := fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	for _, name := range []string{"FOREBAY_DEMO_PORT", "FOREBAY_DEMO_API_PORT", "FOREBAY_DEMO_APP_PORT"} {
+		c := exec.Command(filepath.Join(root, "scripts/run.sh"))
+		c.Env = append(os.Environ(), "FOREBAY_DEMO_PORT=1", "FOREBAY_DEMO_API_PORT=2", "FOREBAY_DEMO_APP_PORT=3", name+"="+busy)
+		out, err := c.CombinedOutput()
+		if want := "Port " + busy + " is in use by another program: set " + name; err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
+// TestExamplesLoseAServer runs the examples under traffic and stops one of their
+// servers: it is taken out, and no request fails from then on.
+func TestExamplesLoseAServer(t *testing.T) {
+	t.Parallel()
+	t.Run("http.cfg", func(t *testing.T) {
+		t.Parallel()
+		web, one, two := address(t), newOrigin(t, "one"), newOrigin(t, "two")
+		text := read(t, filepath.Join(root, "deploy/examples/http.cfg"))
+		text = strings.NewReplacer("bind :8080", "bind "+web, "127.0.0.1:9001", fmt.Sprintf("127.0.0.1:%d", one.port()), "127.0.0.1:9002", fmt.Sprintf("127.0.0.1:%d", two.port()),
+			"127.0.0.1:9003", "127.0.0.1:1", "maxconn 10000", "maxconn 1000", "abns@forebay", "@DIR@/s", "inter 2s", "inter 100ms").Replace(text)
+		p := serve(t, text)
+		loseOne(t, p, "app", "s1", one, func() error {
+			r, err := http.Get("http://" + web + "/")
+			if err != nil {
+				return err
+			}
+			defer r.Body.Close()
+			if io.Copy(io.Discard, r.Body); r.StatusCode != 200 {
+				return fmt.Errorf("%s", r.Status)
+			}
+			return nil
+		})
+	})
+	t.Run("tcp.cfg", func(t *testing.T) {
+		t.Parallel()
+		in, one, two := address(t), newOrigin(t, "one"), newOrigin(t, "two")
+		text := read(t, filepath.Join(root, "deploy/examples/tcp.cfg"))
+		text = strings.NewReplacer("127.0.0.1:15432", in, "127.0.0.1:5432", fmt.Sprintf("127.0.0.1:%d", one.port()), "127.0.0.1:5433", fmt.Sprintf("127.0.0.1:%d", two.port()),
+			"inter 2s", "inter 100ms", "maxconn 2000\n", "maxconn 2000\n    stats socket @DIR@/s level admin\n").Replace(text)
+		p := serve(t, text)
+		loseOne(t, p, "postgres", "main", one, func() error {
+			c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			r, err := c.Get("http://" + in + "/")
+			if err == nil {
+				r.Body.Close()
+			}
+			return err
+		})
+	})
+}
+
+// loseOne stops a server while requests are made.
+func loseOne(t *testing.T, p *proxy, backend, server string, o *origin, request func() error) {
+	t.Helper()
+	p.awaitStat(backend, server, "status", "UP")
+	until(t, "an answer", func() bool { return request() == nil })
+	o.srv.Close()
+	until(t, server+" is down", func() bool { request(); return strings.HasPrefix(p.stat(backend, server, "status"), "DOWN") })
+	for end := time.Now().Add(time.Second); time.Now().Before(end); {
+		if err := request(); err != nil {
+			t.Fatalf("with %s down: %v", server, err)
+		}
+	}
+}
