@@ -258,7 +258,7 @@ func TestAddServerWords(t *testing.T) {
 		}
 	}
 	var fe *FieldError
-	if _, err := a.ByName["server"].Commands("b", parse(t, `{"name":"s","address":"h","resolvers":"r"}`), true); !errors.As(err, &fe) || fe.Field != "resolvers" {
+	if _, err := a.ByName["server"].Commands("b", parse(t, `{"name":"s","address":"h","tcp_ut":1000}`), true); !errors.As(err, &fe) || fe.Field != "tcp_ut" {
 		t.Error(err)
 	}
 	if commands, err := a.ByName["server"].Commands("b", parse(t, `{"name":"s","address":"::1","port":1,"check":"disabled"}`), true); err != nil || commands[0].Text != "add server b/s [::1]:1" {
