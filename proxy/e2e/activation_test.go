@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -47,7 +48,9 @@ backend app
 			p.await(1, "Listening on "+unix)
 			through := func(network, addr string) {
 				t.Helper()
-				c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial(network, addr) }}}
+				c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, network, addr)
+				}}}
 				r, err := c.Get("http://web/")
 				if err != nil {
 					t.Fatal(err)

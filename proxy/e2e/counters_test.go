@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/csv"
 	"fmt"
@@ -13,8 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
 	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
@@ -254,7 +253,7 @@ type countCase struct {
 	// differ are the cells in which HAProxy differs, with the reason.
 	differ map[string]string
 	// h2 is done over HTTP/2 instead.
-	h2 func(c *http2.ClientConn)
+	h2 func(c *http.ClientConn)
 	// wire tells that bytes on the wire are known: heads and bodies of HTTP/1.
 	wire bool
 }
@@ -270,7 +269,6 @@ func asks(method string, text ...string) func(*visit) {
 	}
 }
 
-func onClear(c *counting) string  { return c.clear }
 func onSecure(c *counting) string { return c.secure }
 func onRaw(c *counting) string    { return c.raw }
 
@@ -338,7 +336,7 @@ func countCases() []countCase {
 		{name: "h2 server leaves in the body", h2: asks2("GET", "", "/cut")},
 		{name: "h2 server pauses in the body", h2: asks2("GET", "", "/pause")},
 		{name: "h2 garbage of the server", h2: asks2("GET", "", "/garbage")},
-		{name: "h2 client resets in the body", h2: func(c *http2.ClientConn) {
+		{name: "h2 client resets in the body", h2: func(c *http.ClientConn) {
 			req, _ := http.NewRequest("GET", "https://localhost/endless", nil)
 			if res, err := c.RoundTrip(req); err == nil {
 				io.ReadFull(res.Body, make([]byte, 100000))
@@ -417,7 +415,10 @@ func (x *countCase) over2(c *counting, v *visit) {
 		v.t.Fatal(err)
 	}
 	v.c.Conn = secure
-	cc, err := new(http2.Transport).NewClientConn(secure)
+	only := new(http.Protocols)
+	only.SetHTTP2(true)
+	tr := &http.Transport{Protocols: only, DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return secure, nil }}
+	cc, err := tr.NewClientConn(v.t.Context(), "https", "localhost:443")
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -425,8 +426,8 @@ func (x *countCase) over2(c *counting, v *visit) {
 }
 
 // asks2 sends requests over HTTP/2, one after the other.
-func asks2(method string, body string, paths ...string) func(*http2.ClientConn) {
-	return func(c *http2.ClientConn) {
+func asks2(method string, body string, paths ...string) func(*http.ClientConn) {
+	return func(c *http.ClientConn) {
 		for _, p := range paths {
 			var r io.Reader
 			if body != "" {

@@ -234,8 +234,6 @@ func TestReloadNewWorker(t *testing.T) {
 	s := newSite(t)
 	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
 	p.await(1, "Loading success.")
-	now, _ := s.workers()
-	pid := one(t, now)
 	s.ask(s.stats, "set server app/s1 weight 0")
 	s.ask(s.stats, "set weight app/s1 40")
 	s.global = "  maxconn 99"
@@ -250,8 +248,8 @@ func TestReloadNewWorker(t *testing.T) {
 	if got := s.ask(s.control, "reload"); !strings.Contains(got, "not kept by the new worker: server app/s1: weight 40 instead of 1 (set at run time)") {
 		t.Errorf("reload in a new worker:\n%s", got)
 	}
-	now, _ = s.workers()
-	pid = one(t, now)
+	now, _ := s.workers()
+	pid := one(t, now)
 	stop := s.load()
 	for i := range 6 {
 		s.global = fmt.Sprintf("  nbthread %d", i%3+1)
