@@ -30,6 +30,10 @@ type Picker interface {
 // Algorithms that there are, by the word of the "balance" line.
 var Algorithms = []string{"roundrobin", "static-rr", "leastconn", "random", "first"}
 
+// Dynamic tells whether servers of the algorithm may come, go and change their
+// weight while it balances. Those of static-rr may not (manual 4.2, "balance").
+func Dynamic(algorithm string) bool { return algorithm != "static-rr" }
+
 // Empty has no servers.
 var Empty Picker = &wheel{}
 

@@ -45,3 +45,12 @@ func TestAddServerWhileApplied(t *testing.T) {
 	duringAdd = func() { w.SetSnapshot(gone) }
 	expect(t, w, "add server app/s8 127.0.0.1:80", "No such backend.\n\n")
 }
+
+// The algorithm must allow that servers come (management.txt 9.3).
+func TestAddServerToStatic(t *testing.T) {
+	w := newBed(t, 1)
+	expect(t, w, "add server l1/s9 127.0.0.1:80", "Backend does not support dynamic servers : backend 'l1' uses a non dynamic load balancing method.\n\n")
+	if n := len(w.Snapshot().Backends["l1"].BE.Servers()); n != 1 {
+		t.Errorf("%d servers", n)
+	}
+}

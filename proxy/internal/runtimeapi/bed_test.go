@@ -35,8 +35,8 @@ func graph(threads int, now time.Time) *stream.Snapshot {
 	li := &stream.Proxy{Name: "l1", Kind: "listen", Frontend: true, Backend: true, Mode: stream.TCP, ID: 4,
 		FE: stream.NewFrontState("l1", threads), BE: stream.NewBackState("l1", threads, now)}
 	fe.DefaultBackend, li.DefaultBackend = be, li
+	be.Balance.Algorithm, li.Balance.Algorithm = "roundrobin", "static-rr"
 	for _, p := range []*stream.Proxy{be, li} {
-		p.Balance.Algorithm = "roundrobin"
 		p.BE.SetBalance(p.Balance, false)
 	}
 	add := func(p *stream.Proxy, id int, name string, port uint16, change func(*server.Settings)) {

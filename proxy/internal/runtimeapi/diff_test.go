@@ -39,7 +39,7 @@ backend app
 listen l1
   bind unix@%s/l1
   mode tcp
-  balance roundrobin
+  balance static-rr
   server x 127.0.0.1:1
 `
 
@@ -174,6 +174,15 @@ set weight app
 set weight app/s1
 set weight app/s1 4
 set weight app/nope 4
+set weight l1/x 5
+set weight l1/x 50%
+get weight l1/x
+set weight l1/x 200%
+set weight l1/x 100%
+set server l1/x weight 2
+set server l1/x weight 0
+set server l1/x weight 1
+get weight l1/x
 get weight
 get weight app
 get weight app/s1

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -31,6 +32,9 @@ func addServer(c *Conn, args []string) error {
 	p, name, err := c.targetBackend(args)
 	if err != nil {
 		return err
+	}
+	if !balance.Dynamic(p.Balance.Algorithm) {
+		return Errorf("Backend does not support dynamic servers : backend '%s' uses a non dynamic load balancing method.\n", p.Name)
 	}
 	if bad, ok := config.ValidName(name); !ok {
 		return Errorf("character '%c' is not permitted in server name '%s'.\n", bad, name)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/forebay-lb/forebay/proxy/internal/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
@@ -34,7 +35,7 @@ func setServer(c *Conn, args []string) error {
 	}
 	switch arg(1) {
 	case "weight":
-		return changeWeight(c, s, arg(2))
+		return changeWeight(c, p, s, arg(2))
 	case "state":
 		switch arg(2) {
 		case "ready":
@@ -99,7 +100,7 @@ func setTLS(c *Conn, p *stream.Proxy, s *server.Server, how string) error {
 }
 
 func setWeight(c *Conn, args []string) error {
-	_, s, err := c.Target(args)
+	p, s, err := c.Target(args)
 	if err != nil {
 		return err
 	}
@@ -107,13 +108,13 @@ func setWeight(c *Conn, args []string) error {
 	if len(args) > 1 {
 		text = args[1]
 	}
-	return changeWeight(c, s, text)
+	return changeWeight(c, p, s, text)
 }
 
 // maxWeight is the highest weight of a server.
 const maxWeight = 256
 
-func changeWeight(c *Conn, s *server.Server, text string) error {
+func changeWeight(c *Conn, p *stream.Proxy, s *server.Server, text string) error {
 	if text == "" {
 		return Error("Require <weight> or <weight%>.\n")
 	}
@@ -129,14 +130,19 @@ func changeWeight(c *Conn, s *server.Server, text string) error {
 	case !relative && (n < 0 || n > maxWeight):
 		return Errorf("Absolute weight can only be between 0 and 256 inclusive.\n")
 	}
+	var err error
 	s.Update(c.R.Wall(), "", func(st *server.State) {
 		w := n
 		if relative {
 			w = min(st.InitWeight*n/100, maxWeight)
 		}
+		if w != 0 && w != st.InitWeight && !balance.Dynamic(p.Balance.Algorithm) {
+			err = Error("Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n")
+			return
+		}
 		st.UserWeight, st.WeightByUser = w, true
 	})
-	return nil
+	return err
 }
 
 // leadingInt reads the number that s begins with, and gives what follows it. It
