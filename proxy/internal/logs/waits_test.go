@@ -94,3 +94,37 @@ func TestWaitsAsHAProxy(t *testing.T) {
 		})
 	}
 }
+
+// TestPlacesAsHAProxy: %bq is how many were served from the queue while one was in
+// it, and not how many stood before it.
+func TestPlacesAsHAProxy(t *testing.T) {
+	took := make(chan struct{}, 100)
+	silent := tcptest.Serve(t, func(c net.Conn) {
+		took <- struct{}{}
+		io.Copy(io.Discard, c)
+	})
+	sides := oracle.Run(t, head+"frontend ready\n bind {ready}\n http-request return status 200\n"+
+		"listen f\n bind {f}\n log {log} format raw local0\n log-format %ST/%ts/%sq/%bq\n timeout queue 300ms\n balance leastconn\n server s "+silent+" maxconn 1\n")
+	for _, side := range sides {
+		var clients []net.Conn
+		for i := range 4 {
+			c, err := net.Dial("tcp", side.Addr("f"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			io.WriteString(c, "GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+			if i == 0 {
+				<-took
+			} else {
+				clients = append(clients, c)
+			}
+		}
+		for _, c := range clients {
+			io.Copy(io.Discard, c)
+			if got, want := side.Line("log"), "503/sQ/0/1"; strings.TrimSpace(got) != want {
+				t.Errorf("%s: %q, want %q", side.Name, got, want)
+			}
+		}
+	}
+}

@@ -39,10 +39,11 @@ type Queue struct {
 	// Len is how many wait, Max its highest value.
 	Len, Max atomic.Int64
 
-	mu    sync.Mutex
-	bound int // how many of them wait for one server
-	first *entry
-	last  *entry
+	mu      sync.Mutex
+	bound   int   // how many of them wait for one server
+	granted int64 // slots that were given to the others
+	first   *entry
+	last    *entry
 }
 
 type entry struct {
@@ -51,6 +52,7 @@ type entry struct {
 	prev, next *entry
 	only       *server.Server // waited for, nil: any
 	srv        *server.Server // granted, written under the lock
+	before     int64          // of count, when it came; once it has left, how many were granted meanwhile
 	queued     bool
 }
 
@@ -61,12 +63,14 @@ var ErrGone = errors.New("gone")
 // Wait parks the current coroutine until it is given a slot or the deadline
 // passes (0: none). only, if not nil, is the one server that will do for as long
 // as it is usable. gone is asked after each wake-up whether to give up. ahead is
-// the number of streams that were in the queue before it.
+// the number of streams with the same wish that were given a slot while it waited:
+// all that were before it, if it is given one itself.
 func (q *Queue) Wait(r *reactor.Reactor, deadline int64, only *server.Server, gone func() bool) (s *server.Server, ahead int64, err error) {
 	e := &entry{r: r, only: only}
 	q.mu.Lock()
 	if only != nil {
 		q.bound++
+		counter.Max(&only.MaxQueued, only.Queued.Add(1))
 	}
 	e.prev, e.queued = q.last, true
 	if q.last != nil {
@@ -75,33 +79,55 @@ func (q *Queue) Wait(r *reactor.Reactor, deadline int64, only *server.Server, go
 		q.first = e
 	}
 	q.last = e
-	ahead = q.Len.Add(1) - 1
+	e.before = *q.count(e)
+	n := q.Len.Add(1)
 	q.mu.Unlock()
-	counter.Max(&q.Max, ahead+1)
+	counter.Max(&q.Max, n)
+	left := false
+	defer func() {
+		if !left { // a panic of gone: neither its place nor a slot must be left behind
+			q.leave(e)
+		}
+	}()
 	q.Kick() // a slot may have been given back meanwhile
 	for {
 		q.mu.Lock()
 		s = e.srv
-		if s == nil && err != nil {
-			q.remove(e)
-		}
 		q.mu.Unlock()
-		if s != nil {
-			if err == reactor.ErrKilled || err == ErrGone {
-				q.Release(s)
-				return nil, ahead, err
+		if s == nil && err == nil {
+			if gone() {
+				err = ErrGone
+			} else {
+				err = e.wait.Wait(r, deadline)
 			}
-			return s, ahead, nil
-		}
-		if err != nil {
-			return nil, ahead, err
-		}
-		if gone() {
-			err = ErrGone
 			continue
 		}
-		err = e.wait.Wait(r, deadline)
+		left = true
+		if s == nil || err == reactor.ErrKilled || err == ErrGone {
+			q.leave(e)
+			return nil, e.before, err
+		}
+		return s, e.before, nil
 	}
+}
+
+// leave takes e out of the queue, or gives back the slot that it was granted.
+func (q *Queue) leave(e *entry) {
+	q.mu.Lock()
+	s := e.srv
+	q.remove(e)
+	q.mu.Unlock()
+	if s != nil {
+		q.Release(s)
+	}
+}
+
+// count is how many were given a slot that had the same wish as e.
+func (q *Queue) count(e *entry) *int64 {
+	if e.only != nil {
+		return &e.only.Granted
+	}
+	return &q.granted
 }
 
 func (q *Queue) remove(e *entry) {
@@ -109,8 +135,10 @@ func (q *Queue) remove(e *entry) {
 		return
 	}
 	e.queued = false
+	e.before = *q.count(e) - e.before
 	if e.only != nil {
 		q.bound--
+		e.only.Queued.Add(-1)
 	}
 	if e.prev != nil {
 		e.prev.next = e.next
@@ -159,6 +187,7 @@ func (q *Queue) Kick() {
 		if s != nil {
 			q.remove(e)
 			e.srv = s
+			*q.count(e)++
 			e.r.Post(e.wait.Notify)
 		}
 		e = next

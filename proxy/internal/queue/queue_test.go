@@ -174,3 +174,66 @@ func TestSlotsOverTime(t *testing.T) {
 		}
 	}
 }
+
+// Those who gave up are not ahead of those who did not.
+func TestPlaceInTheQueue(t *testing.T) {
+	for _, bound := range []bool{false, true} {
+		b := newBed(t, 1)
+		var only *server.Server
+		if bound {
+			only = b.srv
+		}
+		Acquire(b.srv)
+		var places []int64
+		left := false
+		var leaver *reactor.Coro
+		wait := func(gone func() bool) {
+			s, ahead, err := b.q.Wait(b.r, 0, only, gone)
+			places = append(places, ahead)
+			if err == nil {
+				b.q.Release(s)
+			}
+		}
+		b.r.Go(func() { wait(never) })
+		b.r.Go(func() {
+			leaver = b.r.Current()
+			wait(func() bool { return left })
+		})
+		b.r.Go(func() { wait(never) })
+		b.r.Go(func() { wait(never) })
+		left = true
+		leaver.Wake()
+		b.q.Release(b.srv)
+		b.turnUntil(func() bool { return len(places) == 4 })
+		if want := []int64{0, 0, 1, 2}; !slices.Equal(places, want) {
+			t.Errorf("places %v, want %v", places, want)
+		}
+		if n := b.srv.Queued.Load(); n != 0 {
+			t.Errorf("%d wait for the server", n)
+		}
+	}
+}
+
+// A panic leaves no place behind, and no slot.
+func TestPanicInTheQueue(t *testing.T) {
+	b := newBed(t, 1)
+	b.r.OnPanic = func(any, []byte) {}
+	Acquire(b.srv)
+	fatal := false
+	var co *reactor.Coro
+	b.r.Go(func() {
+		co = b.r.Current()
+		b.q.Wait(b.r, 0, nil, func() bool {
+			if fatal {
+				panic("test")
+			}
+			return false
+		})
+	})
+	fatal = true
+	co.Wake()
+	b.turnUntil(func() bool { return b.r.Panics.Load() == 1 })
+	if b.q.Len.Load() != 0 || b.srv.Cur.Load() != 1 {
+		t.Errorf("%d still wait, %d slots held", b.q.Len.Load(), b.srv.Cur.Load())
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -267,6 +268,22 @@ func TestShowServersConn(t *testing.T) {
 		"app/s3 3/3 127.0.0.1 1 - 5000 0 0 0 0 0 0 0 -1 0 0 0\n\n"
 	if got != want {
 		t.Errorf("got %s", got)
+	}
+	// What was needed lately, and at most ever, outlives the present moment.
+	s := w.Snapshot().Backends["app"].BE.Server("s2")
+	for range 4 {
+		s.Use()
+	}
+	s.Used.Add(-3)
+	for _, c := range []struct{ column, value string }{{" 1 4 4 0 ", "4"}, {" 1 4 4 0 ", "4"}, {" 1 4 2 0 ", "2"}, {" 1 4 1 0 ", "1"}} {
+		if got := ask(t, w, "show servers conn app"); !strings.Contains(got, "app/s2 3/2 127.0.0.1 1 - 5000 0"+c.column) {
+			t.Errorf("want %q in %s", c.column, got)
+		}
+		rows := table(ask(t, w, "show stat app 4 2"))
+		if got := rows[1][slices.Index(rows[0], "need_conn_est")]; got != c.value {
+			t.Errorf("need_conn_est %s, want %s", got, c.value)
+		}
+		s.Estimate()
 	}
 }
 

@@ -177,10 +177,9 @@ func showServersConn(c *Conn, args []string) error {
 			fmt.Fprintf(&perThread, " %d", k)
 		}
 		private := max(l.s.Idle.Load()-int64(idle), 0)
-		used := l.s.Used.Load()
 		c.Printf("%s/%s %d/%d %s %d - %d %d %d %d %d %d 0 %d %d %d%s\n",
 			l.p.Name, l.s.Name, l.p.ID, l.s.ID, ipText(st.Addr), st.Addr.Port, set.PoolPurgeDelay.Milliseconds(),
-			l.s.Cur.Load(), used, l.s.MaxCur.Load(), used, private, idle, set.PoolMaxConn, idle, perThread.String())
+			l.s.Cur.Load(), l.s.Used.Load(), l.s.MaxUsed(), l.s.Needed(), private, idle, set.PoolMaxConn, idle, perThread.String())
 	}
 	return c.err
 }

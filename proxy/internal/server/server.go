@@ -213,15 +213,19 @@ type Server struct {
 	// Cur is the number of streams being served, Max its highest value; Queued
 	// and MaxQueued the same for those waiting for this very server.
 	Cur, MaxCur, Queued, MaxQueued atomic.Int64
+	// Granted is how many that waited for this very server were given a slot. It is
+	// the queue's, under its lock.
+	Granted int64
 	// Idle is the number of idle connections of all reactors; Used those in use.
 	Idle, Used atomic.Int64
 	// peak is the highest Used since need was last estimated, need how many
-	// connections the server's traffic takes at a time.
-	peak, need atomic.Int64
-	LastUsed   atomic.Int64 // reactor time of the last session, 0: never
-	Limit      atomic.Int64 // maxconn in force, 0: none
-	Counters   counter.Shards[Counters]
-	SessRate   counter.Rate
+	// connections the server's traffic takes at a time, highest the highest peak
+	// before the present one.
+	peak, need, highest atomic.Int64
+	LastUsed            atomic.Int64 // reactor time of the last session, 0: never
+	Limit               atomic.Int64 // maxconn in force, 0: none
+	Counters            counter.Shards[Counters]
+	SessRate            counter.Rate
 
 	// Pools are the idle connections, one a reactor, touched only by it.
 	Pools []Pool
@@ -247,14 +251,20 @@ func (s *Server) Use() { counter.Max(&s.peak, s.Used.Add(1)) }
 
 // Spare tells whether one more idle connection would be more than what was in
 // use at a time lately: connections that nobody takes again must not pile up.
-func (s *Server) Spare() bool {
-	return s.Used.Load()+s.Idle.Load() > max(s.peak.Load(), s.need.Load())
-}
+func (s *Server) Spare() bool { return s.Used.Load()+s.Idle.Load() > s.Needed() }
+
+// Needed is an estimate of how many connections the server's traffic takes at a
+// time.
+func (s *Server) Needed() int64 { return max(s.peak.Load(), s.need.Load()) }
+
+// MaxUsed is the highest number of connections that were in use at a time.
+func (s *Server) MaxUsed() int64 { return max(s.peak.Load(), s.highest.Load()) }
 
 // Estimate forgets half of what was more than needed since the last call. One
 // thread calls it regularly.
 func (s *Server) Estimate() {
 	peak := s.peak.Swap(s.Used.Load())
+	counter.Max(&s.highest, peak)
 	s.need.Store(max(peak, (s.need.Load()+peak)/2))
 }
 

@@ -244,7 +244,7 @@ func (b *builder) server(p *stream.Proxy, s *server.Server, st server.State) Row
 		v[fSrcIlim] = limit(int64(set.PoolMaxConn))
 	}
 	v[fIdleConnCur], v[fSafeConnCur] = gauge(0), gauge(idle)
-	v[fUsedConnCur], v[fNeedConnEst] = gauge(s.Used.Load()), gauge(s.Used.Load())
+	v[fUsedConnCur], v[fNeedConnEst] = gauge(s.Used.Load()), gauge(s.Needed())
 	v[fSrid] = u32("KGSV", 0)
 	v[fPrivIdleCur] = gauge(0)
 	v[fSSLSess], v[fSSLReused] = sum(func(c *c) *counter.Int { return &c.TLS.Done }), sum(func(c *c) *counter.Int { return &c.TLS.Reused })

@@ -279,7 +279,11 @@ func (st *Stream) assign(avoid *server.Server) bool {
 	if watch {
 		client.Watch(nil)
 	}
-	st.BackQueue = ahead + 1
+	if only != nil {
+		st.SrvQueue += ahead + 1
+	} else {
+		st.BackQueue += ahead + 1
+	}
 	if err != nil {
 		st.Time.GaveUp = st.R.Now()
 		if err == queue.ErrGone {

@@ -55,7 +55,8 @@ type Stream struct {
 	Term       Termination
 	Retries    int
 	Redispatch bool // the last retry went to another server
-	// SrvQueue and BackQueue are how many were ahead in the queues.
+	// SrvQueue and BackQueue are the places in the queues: how many were served from
+	// them until the exchange left, itself included; 0: it did not wait.
 	SrvQueue, BackQueue int64
 	// ReqLine is a copy of the request line for the log, "<BADREQ>" when there
 	// was none that could be parsed. It is kept if [Proxy.Log] is set, or
