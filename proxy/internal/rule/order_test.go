@@ -1,6 +1,7 @@
 package rule_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -137,6 +138,27 @@ backend POST
 			}
 			if strings.Contains(ours, "BADREQ") {
 				t.Errorf("%q: %q", req, ours)
+			}
+		}
+	}
+}
+
+// TestMonitorURIAsHAProxy: which requests are a monitor's.
+func TestMonitorURIAsHAProxy(t *testing.T) {
+	uris := []string{"/m", "/m?q", "http://h/m", "*", "m", "http://h"}
+	text := head + "frontend ready\n  bind {ready}\n"
+	for i, u := range uris {
+		text += fmt.Sprintf("frontend f%d\n  bind {f%d}\n  monitor-uri %s\n  monitor fail if { hdr(fail) 1 }\n  http-request return status 404\n", i, i, u)
+	}
+	sides := oracle.Run(t, text)
+	for i, u := range uris {
+		for _, line := range strings.Split("GET /m|HEAD /m|POST /m|GET /m?q|GET /m?|GET /M|GET /m/|GET /m/../m|GET http://h/m|GET http://h/m?q|GET http://h|GET http://h/|OPTIONS *", "|") {
+			for _, rest := range []string{"", "Fail: 1\r\n"} {
+				req := line + " HTTP/1.1\r\nHost: h\r\n" + rest + "Connection: close\r\n\r\n"
+				ours, theirs := sides[0].Exchange(fmt.Sprintf("f%d", i), req), sides[1].Exchange(fmt.Sprintf("f%d", i), req)
+				if ours != theirs {
+					t.Errorf("monitor-uri %s, %q\nforebay: %q\nhaproxy: %q", u, req, ours, theirs)
+				}
 			}
 		}
 	}

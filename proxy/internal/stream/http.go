@@ -385,7 +385,7 @@ func (st *Stream) run(rules []Rule) bool {
 // frontend is the phase of that name.
 func (st *Stream) frontend() bool {
 	fe := st.FE
-	if fe.MonitorURI != nil && string(st.Req.PathQuery()) == string(fe.MonitorURI) {
+	if fe.MonitorURI != nil && st.monitors(fe.MonitorURI) {
 		st.quiet = true
 		st.fail(200, 'P', 'R')
 		for _, c := range fe.MonitorFail {
@@ -397,6 +397,13 @@ func (st *Stream) frontend() bool {
 		return false
 	}
 	return st.request(fe)
+}
+
+// monitors tells whether the request asks for monitor-uri: for its very target, or
+// its path if that is all that is configured.
+func (st *Stream) monitors(uri []byte) bool {
+	q := &st.Req
+	return bytes.Equal(q.Target, uri) || uri[0] == '/' && bytes.Equal(q.PathQuery(), uri)
 }
 
 // request applies the http-request rules and the "redirect" lines of p. false: it
