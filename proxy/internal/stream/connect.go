@@ -56,10 +56,15 @@ func (c *ServerConn) Readable() {
 			return
 		}
 	}
+	c.leavePool()
+	c.discard()
+}
+
+// leavePool takes an idle connection away from where other sessions find it.
+func (c *ServerConn) leavePool() {
 	if !c.kept {
 		c.srv.Pools[c.Reactor().Index].Remove(c)
 	}
-	c.discard()
 }
 
 // Discard closes an idle connection that was taken out of its pool.
@@ -429,6 +434,7 @@ func (st *Stream) dial() error {
 		return err
 	}
 	srv.Use()
+	st.dialing = c
 	if st.BE.Has(SrvtcpKA) {
 		r.Sys.SetsockoptInt(c.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
 	}
@@ -443,6 +449,7 @@ func (st *Stream) dial() error {
 	if err == nil {
 		err = st.establish(c, set, deadline)
 	}
+	st.dialing = nil
 	if err != nil {
 		c.abandon()
 		return err

@@ -162,10 +162,7 @@ func (st *Stream) leaveH2() {
 
 // Panicked is told by the reactor that Run died: the stream is given up.
 func (st *Stream) Panicked() {
-	st.FE.FE.Counters[st.R.Index].Internal.Add(1)
-	st.dropServerConn()
-	st.releaseServer()
-	st.leave()
+	st.abandon()
 	if st.client.on() {
 		st.client.s.Reset(http2.InternalError)
 	}

@@ -150,8 +150,14 @@ func (c *ServerConn) closeMux() {
 // Panicked is told by the reactor that a callback died: the connection is given up.
 func (c *ServerConn) Panicked() {
 	defer c.Conn.Close() // whatever else comes to grief
-	if c.mux != nil {
+	switch {
+	case c.mux != nil:
 		c.closeMux()
+	case c.idle:
+		c.idle = false
+		c.srv.Idle.Add(-1)
+		c.leavePool()
+		c.leaveOwner()
 	}
 }
 

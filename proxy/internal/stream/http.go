@@ -48,6 +48,7 @@ type exchangeState struct {
 	side        *reactor.Coro // second coroutine of a tunnel
 	up          *ServerConn
 	last        *ServerConn // what up was last: it goes back to the pool before the log line is made
+	dialing     *ServerConn // the connection that is being made
 	dialErr     error       // why the last attempt to make up failed
 	activity    int64       // when bytes last went through a tunnel
 	owed        int64       // since when the server owes the head of a response
@@ -1126,9 +1127,11 @@ func (u *upload) Run() {
 	u.over()
 }
 
-// Panicked is told by the reactor.
+// Panicked is told by the reactor: without its body, the exchange comes to nothing.
 func (u *upload) Panicked() {
+	u.st.internal()
 	u.rerr = reactor.ErrKilled
+	u.st.Kill('I')
 	u.over()
 }
 

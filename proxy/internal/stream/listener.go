@@ -517,6 +517,7 @@ func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n 
 		r.Sys.Close(n)
 		return
 	}
+	defer r.Contain(s) // the listener goes on
 	l.Cur.Add(1)
 	if b.Handler != nil {
 		s.busy = true

@@ -203,13 +203,44 @@ func (s *Session) Run() {
 func (s *Session) Panicked() {
 	defer s.Conn.Close() // whatever else comes to grief
 	if st := s.st; st != nil {
-		st.FE.FE.Counters[st.R.Index].Internal.Add(1)
-		st.dropServerConn()
-		st.releaseServer()
-		st.leave()
 		s.st = nil // not pooled: nobody knows its shape
+		st.abandon()
 	}
 	s.close()
+}
+
+// abandon gives back what an exchange holds, after a panic in the middle of it.
+func (st *Stream) abandon() {
+	st.internal()
+	if u := &st.upload; u.running && u.co != nil {
+		u.co.Kill()
+	}
+	if st.side != nil {
+		st.side.Kill()
+	}
+	if c := st.dialing; c != nil {
+		st.dialing = nil
+		c.abandon()
+	}
+	st.dropServerConn()
+	st.releaseServer()
+	if st.routed {
+		st.routed = false
+		st.BE.BE.Cur.Add(-1)
+	}
+	st.leave()
+}
+
+// internal counts an error of our own.
+func (st *Stream) internal() {
+	i := st.R.Index
+	st.FE.FE.Counters[i].Internal.Add(1)
+	if st.routed {
+		st.BE.BE.Counters[i].Internal.Add(1)
+	}
+	if st.Srv != nil {
+		st.Srv.Counters[i].Internal.Add(1)
+	}
 }
 
 // sessionTimer makes the session's timeout a method of its own name.
@@ -235,13 +266,16 @@ func (t *sessionTimer) Fire() {
 	}
 	if s.Requests == 0 && s.counted {
 		s.busy = true
-		s.Reactor().Start(reactor.TaskFunc(s.timedOut))
+		s.Reactor().Start((*sessionTimer)(s))
 		return
 	}
 	s.close()
 }
 
-// Panicked is told by the reactor that Fire died.
+// Run answers a client that never sent a request, in a coroutine.
+func (t *sessionTimer) Run() { (*Session)(t).timedOut() }
+
+// Panicked is told by the reactor that Fire or Run died.
 func (t *sessionTimer) Panicked() { (*Session)(t).Panicked() }
 
 // timedOut answers a client that never sent a request.

@@ -167,7 +167,8 @@ func (l *lane) Run() {
 func (l *lane) Panicked() {
 	l.ended = true
 	l.st.side = nil
-	l.st.co.Kill()
+	l.st.internal()
+	l.st.Kill('I')
 	l.wait.Notify()
 }
 
