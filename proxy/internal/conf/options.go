@@ -31,6 +31,7 @@ var flags = []struct {
 	{"dontlognull", feSide, stream.DontLogNull},
 	{"http-ignore-probes", feSide, stream.HTTPIgnoreProbes},
 	{"http-no-delay", Proxies, stream.HTTPNoDelay},
+	{"http-pretend-keepalive", beSide, stream.HTTPPretendKeepalive},
 	{"log-health-checks", beSide, stream.LogHealthChecks},
 	{"nolinger", Proxies, stream.NoLinger},
 	{"splice-auto", Proxies, stream.SpliceAuto},

@@ -2,6 +2,8 @@ package rule_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -161,5 +163,60 @@ func TestMonitorURIAsHAProxy(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestTarpitAsHAProxy: a tarpit holds the client, answers, and is logged as such.
+func TestTarpitAsHAProxy(t *testing.T) {
+	sides := oracle.Run(t, head+`
+frontend ready
+  bind {ready}
+frontend f
+  bind {f}
+  log {log} format raw local0
+  log-format "%ST %tsc %Tw %Tc %r"
+  timeout tarpit 200ms
+  http-request tarpit if { path /t }
+  http-request tarpit deny_status 429 if { path /t429 }
+  http-request tarpit status 418 content-type text/plain string no hdr x-a b if { path /t418 }
+  redirect location /never if { path_beg /t }
+  default_backend b
+backend b
+  timeout tarpit 200ms
+  http-request tarpit if { path /b }
+  server o {origin}
+frontend s
+  bind {s}
+  log {log2} format raw local0
+  log-format "%ST %tsc %Tw"
+  timeout tarpit 1m
+  http-request tarpit
+`)
+	for _, path := range strings.Fields("/t /t429 /t418 /b") {
+		req := "GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+		var answers, lines [2]string
+		for i, s := range sides {
+			answers[i] = s.Exchange("f", req)
+			lines[i] = s.Line("log")
+			var took int
+			if fmt.Sscanf(strings.Join(strings.Fields(lines[i])[2:], " "), "%d", &took); took < 200 {
+				t.Errorf("%s, %s: held for %d ms: %s", s.Name, path, took, lines[i])
+			}
+			f := strings.Fields(lines[i])
+			lines[i] = strings.Join(append(f[:2], f[3:]...), " ")
+		}
+		if answers[0] != answers[1] || lines[0] != lines[1] {
+			t.Errorf("%s\nforebay: %q %s\nhaproxy: %q %s", path, answers[0], lines[0], answers[1], lines[1])
+		}
+	}
+	// A client that leaves is not held (2.6 holds it without "option abortonclose").
+	c, err := net.Dial("tcp", sides[0].Addr("s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	c.Close()
+	if line := sides[0].Line("log2"); !strings.HasPrefix(line, "500 PT-- ") {
+		t.Errorf("%q", line)
 	}
 }

@@ -15,6 +15,7 @@ import (
 func init() {
 	RegisterAction(
 		Action{"deny", Request | Response, deny},
+		Action{"tarpit", Request, tarpit},
 		Action{"silent-drop", Request | Response | Connection, silentDrop},
 		Action{"return", Request | Response, ret},
 		Action{"redirect", Request | Response, redirect},
@@ -244,10 +245,26 @@ func answered(st *stream.Stream, cause byte, p Phase) stream.Verdict {
 }
 
 func deny(l *Line) (Exec, error) {
-	a := &answer{status: 403}
 	if l.Phase == Response {
-		a.status = 502
+		return refusal(l, 502)
 	}
+	return refusal(l, 403)
+}
+
+// tarpit is a refusal that the client has to wait for.
+func tarpit(l *Line) (Exec, error) {
+	refuse, err := refusal(l, 500)
+	return func(st *stream.Stream) stream.Verdict {
+		st.Tarpit()
+		st.Term = stream.Termination{Cause: 'P', State: 'T'}
+		return refuse(st)
+	}, err
+}
+
+// refusal reads the arguments of deny and tarpit, which answer with status unless
+// they say something else.
+func refusal(l *Line, status int) (Exec, error) {
+	a := &answer{status: status}
 	// Nothing but the old form of a status: the usual page of that status.
 	bare := l.Peek() == "" || l.Peek() == "deny_status" && (len(l.words) < 3 || l.words[2] == "if" || l.words[2] == "unless")
 	if err := parseAnswer(l, a, "deny_status", "status"); err != nil {

@@ -23,7 +23,6 @@ type Settings struct {
 	MapPort    bool
 	Weight     int // 0 to 256
 	MaxConn    int // 0: no limit
-	MinConn    int
 	MaxQueue   int // 0: no limit
 	Backup     bool
 	Disabled   bool // starts in maintenance
@@ -32,7 +31,6 @@ type Settings struct {
 	PoolMaxConn    int // -1: no limit, 0: no idle connections
 	PoolPurgeDelay time.Duration
 	MaxReuse       int // -1: no limit
-	SlowStart      time.Duration
 
 	Check Check
 	// TLS secures the connections, nil: in clear. SSL is what the feature that

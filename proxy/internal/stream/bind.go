@@ -26,7 +26,6 @@ type Bind struct {
 	Transparent    bool
 	DeferAccept    bool
 	TFO            bool
-	Nice           int
 	MSS            int
 	TCPUserTimeout int // ms
 	Level          int // stats sockets: see runtimeapi

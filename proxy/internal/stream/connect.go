@@ -240,6 +240,30 @@ func (st *Stream) abandoned() bool {
 	return st.aborts() && st.Sess.HungUp() && st.clientGone()
 }
 
+// Tarpit keeps the client waiting for as long as "timeout tarpit" says, or until it
+// leaves.
+func (st *Stream) Tarpit() {
+	t := st.BE.Timeouts.Tarpit
+	if t == 0 {
+		t = st.BE.Timeouts.Connect
+	}
+	s := st.Sess
+	watch := !st.client.on() // with HTTP/2 the stream is killed when the client resets it
+	if watch {
+		s.Watch(st.co)
+	}
+	var wait reactor.Waiter
+	for until := st.R.Now() + int64(t); st.R.Now() < until && !(s.HungUp() && st.clientGone()); {
+		if wait.Wait(st.R, until) == reactor.ErrKilled {
+			break
+		}
+	}
+	if watch {
+		s.Watch(nil)
+	}
+	st.Time.GaveUp = st.R.Now()
+}
+
 // assign chooses a server and takes a slot of it, or a place in the queue.
 func (st *Stream) assign(avoid *server.Server) bool {
 	b := st.BE.BE
@@ -637,7 +661,7 @@ func (st *Stream) releaseConn(keepAlive bool) {
 			keepAlive = false
 		}
 	}
-	if !keepAlive || c.once || st.upHalf || !c.in.empty() || c.HungUp() || be.Has(HTTPServerClose) || be.Has(HTTPClose) || st.FE.Has(HTTPClose) ||
+	if !keepAlive || c.once || st.upHalf || !c.in.empty() || c.HungUp() || st.closesServer() ||
 		srv.Deleted() || st.W.Stopping.Load() || set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() ||
 		private && !st.Sess.mayKeepConn() || !private && c.superfluous() {
 		st.dropServerConn()

@@ -566,7 +566,7 @@ func (st *Stream) sendRequest() (again, ok bool) {
 		st.webSocketKey()
 	}
 	up.Prompt(st.FE.Has(HTTPNoDelay) || st.BE.Has(HTTPNoDelay))
-	head := http1.AppendRequest(st.R.Scratch[:0], &st.Req, http1.WriteOptions{Close: st.BE.Has(HTTPServerClose) || st.BE.Has(HTTPClose)})
+	head := http1.AppendRequest(st.R.Scratch[:0], &st.Req, http1.WriteOptions{Close: st.closesServer() && !st.BE.Has(HTTPPretendKeepalive)})
 	var first []byte
 	whole := st.Req.Framing == message.NoBody
 	if st.Req.Framing == message.Length {
@@ -609,6 +609,12 @@ func (st *Stream) sendRequest() (again, ok bool) {
 		st.upload.start(st)
 	}
 	return false, true
+}
+
+// closesServer tells whether the server's connection ends with the exchange: either
+// side may ask for that.
+func (st *Stream) closesServer() bool {
+	return (st.BE.Options|st.FE.Options)&(HTTPServerClose|HTTPClose) != 0
 }
 
 func isReset(err error) bool {

@@ -37,17 +37,11 @@ const (
 	HTTPKeepAlive
 	HTTPServerClose
 	HTTPClose
-	HTTPLog
-	TCPLog
 	DontLogNull
 	DontLogNormal
-	LogAsap
 	LogSeparateErrors
 	LogHealthChecks
-	Contstats
 	AllBackups
-	Persist
-	PreferLastServer
 	AcceptInvalidRequest
 	AcceptInvalidResponse
 	HTTPIgnoreProbes
@@ -59,14 +53,6 @@ const (
 	SpliceAuto
 	SpliceRequest
 	SpliceResponse
-	IndependentStreams
-	SocketStats
-	TCPSmartAccept
-	TCPSmartConnect
-	HTTPBufferRequest
-	DropRequestTrailers
-	DropResponseTrailers
-	IdleCloseOnResponse
 	DisableH2Upgrade
 )
 

@@ -35,15 +35,13 @@ type Global struct {
 	NoSplice      bool
 	NoVerify      bool // -dV: servers' certificates are trusted unless they say "verify required"
 	ZeroWarning   bool
-	NoFileLimits  bool    // no strict-limits
-	FileLimit     int     // ulimit-n, 0: what is needed
-	MaxFiles      int     // fd-hard-limit, 0: none
-	CPUs          [][]int // of each thread, nil where it may run on all
-	ProcessCPUs   []int   // of the process, nil: all that it was started on
-	Descriptors   []int   // of fd@ and sockpair@, as the configuration knows them
-	NoTrim        bool    // no-memory-trimming
-	ServerState   string
-	PoolLowFDs    int
+	NoFileLimits  bool          // no strict-limits
+	FileLimit     int           // ulimit-n, 0: what is needed
+	MaxFiles      int           // fd-hard-limit, 0: none
+	CPUs          [][]int       // of each thread, nil where it may run on all
+	ProcessCPUs   []int         // of the process, nil: all that it was started on
+	Descriptors   []int         // of fd@ and sockpair@, as the configuration knows them
+	NoTrim        bool          // no-memory-trimming
 	MaxCheckInter time.Duration // max-spread-checks
 	// H2Front and H2Back are HTTP/2's settings for connections with clients and
 	// with servers; H2NoWebSocket is h2-workaround-bogus-websocket-clients.
