@@ -5,10 +5,10 @@ import (
 	_ "embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"reflect"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -308,20 +308,15 @@ func (w *writer) value(v reflect.Value, depth int) {
 		}
 		w.WriteByte(']')
 	case reflect.Map:
-		var items []string
+		items := map[string]reflect.Value{}
 		for it := v.MapRange(); it.Next(); {
-			one := &writer{seen: map[uintptr]int{}}
-			one.value(it.Key(), depth+1)
-			items = append(items, one.String())
+			key := &writer{seen: map[uintptr]int{}}
+			key.value(it.Key(), depth+1)
+			items[key.String()] = it.Value()
 		}
-		sort.Strings(items)
-		fmt.Fprintf(w, "map%q", items)
-		if v.Type().Key().Kind() == reflect.String { // in a certain order
-			keys := v.MapKeys()
-			slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
-			for _, k := range keys {
-				w.value(v.MapIndex(k), depth+1)
-			}
+		for _, k := range slices.Sorted(maps.Keys(items)) {
+			w.WriteString(k + "=")
+			w.value(items[k], depth+1)
 		}
 	case reflect.Func:
 		fmt.Fprintf(w, "func%x", v.Pointer())

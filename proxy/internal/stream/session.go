@@ -2,6 +2,7 @@ package stream
 
 import (
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
@@ -27,6 +28,9 @@ func (s *Session) begin() {
 // admission is what follows when no rule is against the connection.
 func (s *Session) admission() {
 	s.admitted = true
+	if s.FE.Has(ClitcpKA) {
+		s.Reactor().Sys.SetsockoptInt(s.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	}
 	if w := s.Listener.worker; s.Listener.Bind.Load().TLS != nil && w.MaxTLSRate() > 0 {
 		w.tlsRate.count(s.Reactor().Now())
 	}

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"io"
-	"syscall"
 
 	"github.com/forebay-lb/forebay/proxy/internal/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
@@ -11,16 +10,13 @@ import (
 // serveTCP is the life of a connection in mode tcp.
 func (s *Session) serveTCP() {
 	st := s.attach()
-	r, fe := st.R, st.FE
+	fe := st.FE
 	st.Time.Begin = s.Accepted
 	st.Time.Request = s.Accepted + int64(s.HandshakeMs)*1e6
 	s.Requests++
 	st.number()
 	if fe.LogBegin != nil {
 		fe.LogBegin(s)
-	}
-	if fe.Has(ClitcpKA) {
-		r.Sys.SetsockoptInt(s.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
 	}
 	if be := st.chooseBackend(); be == nil {
 		st.end('S', 'C')
