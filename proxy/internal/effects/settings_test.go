@@ -1,4 +1,4 @@
-package features_test
+package effects_test
 
 import (
 	"go/ast"
@@ -21,6 +21,7 @@ var always = map[string]string{
 	"SpliceResponse": "the same",
 	"HTTPKeepAlive":  "it is the absence of the other two modes",
 	"DefaultName":    "package conf finds the backend",
+	"MaxFiles":       "package conf counts connections by it",
 	"Group":          "package conf finds its number",
 	"InitAddr":       "package conf resolves by it",
 	"MasterWorker":   "the command does, which is not among these packages",

@@ -1,4 +1,4 @@
-package features_test
+package effects_test
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/certtest"
 	"github.com/forebay-lb/forebay/proxy/internal/conf"
+	_ "github.com/forebay-lb/forebay/proxy/internal/features" // the keywords
 )
 
 // linesText has a line for each keyword of HAProxy 3.4: kind, keyword, line.
@@ -64,6 +65,12 @@ var lines = map[string]string{
 	"default_backend":                  "default_backend b1",
 	"enabled":                          "disabled\n enabled ## disabled",
 	"errorfile":                        "errorfile 503 page",
+	"global cpu-map":                   "nbthread 1\n cpu-map auto:1/1 0 ## nbthread 1",
+	"global default-path":              "default-path origin /other",
+	"global fd-hard-limit":             "fd-hard-limit 500",
+	"global strict-limits":             "no strict-limits",
+	"global thread-hard-limit":         "thread-hard-limit 1",
+	"global ulimit-n":                  "ulimit-n 500",
 	"global gid":                       "gid 5",
 	"global group":                     "group root",
 	"global issuers-chain-path":        "issuers-chain-path dir",
@@ -102,6 +109,10 @@ var lines = map[string]string{
 // inert are keywords that leave the configuration as it is, and why. Whoever adds
 // to this list has to have a reason that a user can read on the keyword's page.
 var inert = map[string]string{
+	"global cpu-policy":                 "only 'none' is taken: the kernel places threads, or 'cpu-map' does",
+	"global default-path":               "it changes where files are found, and nothing else",
+	"global thread-group":               "groups are counted and numbered; threads serve all alike, whatever their group",
+	"global thread-groups":              "the same",
 	"global tune.h2.zero-copy-fwd-send": "what it speaks of is always so: frames are gathered into one send",
 	"bind shards":                       "only 'by-thread' is taken, which is how listeners are",
 }
@@ -184,7 +195,7 @@ func TestKeywordsChangeSomething(t *testing.T) {
 		for _, context := range tries {
 			with, without, both := strings.Cut(strings.NewReplacer("{i}", "7", "{id}", "7").Replace(line), " ## ")
 			if !both {
-				without = plain(with)
+				without = bareLine(with)
 			}
 			fill := strings.NewReplacer("bind *", "bind 127.0.0.1:36900"+context, " 127.0.0.1:36900", " 127.0.0.1:36900"+context, " 127.0.0.1:36920", " 127.0.0.1:36920"+context)
 			was, _ := describe(files, kind, fill.Replace(without))
@@ -226,8 +237,8 @@ func bare(l string) string {
 	return strings.TrimSpace(strings.Replace(l, "bind <addr> ", "bind ", 1))
 }
 
-// plain is a line without what it is to show.
-func plain(line string) string {
+// bareLine is a line without what it is to show.
+func bareLine(line string) string {
 	w := strings.Fields(line)
 	switch {
 	case w[0] == "bind":

@@ -1,4 +1,4 @@
-package features_test
+package effects_test
 
 import (
 	"bytes"
@@ -120,7 +120,7 @@ func inSections(defaults, proxy string) (text, messages string) {
 	w := &writer{seen: map[uintptr]int{}}
 	w.value(reflect.ValueOf(snap), 0)
 	// Where a format stands, and that it was inherited, is for messages.
-	return place.ReplaceAllString(w.String(), ""), messages
+	return position.ReplaceAllString(w.String(), ""), messages
 }
 
-var place = regexp.MustCompile(`Line:\d+ |inherited:(true|false) `)
+var position = regexp.MustCompile(`Line:\d+ |inherited:(true|false) `)
