@@ -310,3 +310,34 @@ func TestNotPassed(t *testing.T) {
 		}
 	}
 }
+
+// TestPassedLater: a descriptor that only a later configuration names takes a new
+// worker, since the one that runs was not given it.
+func TestPassedLater(t *testing.T) {
+	s := newSite(t)
+	f := passed(t, unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}, true)
+	c := command("-W", "-S", s.control, "-f", s.cfg)
+	c.ExtraFiles = []*os.File{f}
+	unix.SetNonblock(int(f.Fd()), false)
+	p := launch(t, c)
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	pid := one(t, now)
+	s.extra = "frontend passed\n  bind fd@3\n  default_backend app\n"
+	s.write()
+	if got := s.ask(s.control, "reload"); !strings.HasPrefix(got, "Success=1\n") {
+		t.Fatalf("reload:\n%s", got)
+	}
+	now, _ = s.workers()
+	if one(t, now) == pid {
+		t.Error("the worker has a descriptor that it was not given")
+	}
+	_, addr := address(t, f)
+	s.mustGet(addr)
+	s.extra = strings.Replace(s.extra, "fd@3", "fd@9", 1)
+	s.write()
+	if got := s.ask(s.control, "reload"); !strings.Contains(got, "cannot use file descriptor '9' : the process was not started with it") {
+		t.Errorf("reload:\n%s", got)
+	}
+	s.mustGet(addr)
+}
