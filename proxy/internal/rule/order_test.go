@@ -106,7 +106,8 @@ func marks(answer string) string {
 func TestRequestLine(t *testing.T) {
 	const line = `"%HM|%HP|%HPO|%HQ|%HU|%HV|%r"`
 	for _, log := range []string{"", "log {log} local0\n  option httplog"} {
-		sides := oracle.Run(t, head+`
+		t.Run(log, func(t *testing.T) { // one worker at a time: they share what is kept for each reactor
+			sides := oracle.Run(t, head+`
 frontend f
   bind {f}
   `+log+`
@@ -129,19 +130,20 @@ backend b-GET
 backend POST
   server o {origin}
 `)
-		for _, req := range []string{
-			"GET /a?b=c HTTP/1.1", "GET / HTTP/1.0", "POST /m?x=/y HTTP/1.1", "GET /p/q HTTP/1.1", "GET /r HTTP/1.1", "GET /u HTTP/1.1",
-			"GET http://h/abs?q HTTP/1.1", "OPTIONS * HTTP/1.1", "BREW /x HTTP/1.1",
-		} {
-			req += "\r\nHost: h\r\nConnection: close\r\n\r\n"
-			ours, theirs := sides[0].Exchange("f", req), sides[1].Exchange("f", req)
-			if ours != theirs {
-				t.Errorf("%q (%q)\nforebay: %q\nhaproxy: %q", req, log, ours, theirs)
+			for _, req := range []string{
+				"GET /a?b=c HTTP/1.1", "GET / HTTP/1.0", "POST /m?x=/y HTTP/1.1", "GET /p/q HTTP/1.1", "GET /r HTTP/1.1", "GET /u HTTP/1.1",
+				"GET http://h/abs?q HTTP/1.1", "OPTIONS * HTTP/1.1", "BREW /x HTTP/1.1",
+			} {
+				req += "\r\nHost: h\r\nConnection: close\r\n\r\n"
+				ours, theirs := sides[0].Exchange("f", req), sides[1].Exchange("f", req)
+				if ours != theirs {
+					t.Errorf("%q (%q)\nforebay: %q\nhaproxy: %q", req, log, ours, theirs)
+				}
+				if strings.Contains(ours, "BADREQ") {
+					t.Errorf("%q: %q", req, ours)
+				}
 			}
-			if strings.Contains(ours, "BADREQ") {
-				t.Errorf("%q: %q", req, ours)
-			}
-		}
+		})
 	}
 }
 
