@@ -197,7 +197,7 @@ var differences = []struct{ row, reason string }{
 	// Stricter.
 	{"maxconn -1", numbers}, {"maxconn x", numbers}, {"backlog x", numbers}, {"fullconn x", numbers}, {"retries x", numbers}, {"spread-checks x", numbers},
 	{"maxsslrate x", numbers}, {"ulimit-n x", numbers}, {"numa-cpu-mapping x", extra}, {"weight x", numbers}, {"weight\n", numbers}, {"port x", numbers}, {"port 99999", numbers}, {"pool-max-conn x", numbers},
-	{"max-reuse x", numbers}, {"redispatch x", numbers}, {"gid x", numbers}, {"uid x", numbers}, {"tune.bufsize 10\n", "a buffer of 16 bytes, with which 3.4.0 crashes"},
+	{"max-reuse x", numbers}, {"redispatch x", numbers}, {"tarpit status x", numbers}, {"gid x", numbers}, {"uid x", numbers}, {"tune.bufsize 10\n", "a buffer of 16 bytes, with which 3.4.0 crashes"},
 	{"dst_port ge\n", forgotten}, {"gt 5 lt\n", forgotten}, {"use_backend b if\n", forgotten}, {"{ path /x } or\n", forgotten}, {"if TRUE || \n", forgotten}, {"code 301 if\n", forgotten},
 	{"default-server\n", "a line that says nothing"}, {"bind unix@\n", "a path of no bytes"}, {"user a password notcrypted", "a password that nothing matches"},
 	{"defaults a b\n", extra}, {"log-send-hostname a b", extra}, {"log-tag a b", extra}, {"<3000 x y>", extra}, {"<17000 x y>", extra},
@@ -214,6 +214,7 @@ var differences = []struct{ row, reason string }{
 	{"ssl-engine", tls}, {"issuers-chain-path", tls}, {"ssl crt nocrt", tls}, {"crt-list badlist", "files are looked for first"}, {"ca-file no", tls}, {"crl-file nosuch", tls},
 	{"ciphers NOSUCH", tls}, {"ciphersuites NOSUCH", tls}, {"curves nosuch", tls}, {"ecdhe nosuch", tls}, {"ssl-max-ver TLSv1.2", tls}, {"no-tlsv12 no-tlsv13", tls}, {"sigalgs nosuch", tls},
 	{"crt-store s\n load", tls}, {"ssl-f-use", tls}, {"accept-netscaler-cip x", slip}, {"set-proxy-v2-tlv-fmt(x)", "says what is expected"},
+	{"tarpit deny_status\n", "names the word that was written"},
 	{"nosuch.host.invalid:80", "one line says it all"}, {"127.0.0.1 check\n", "one line says it all"}, {"errorfile 503 ebad", "says what is wrong"},
 	{"lower,field() /x", "nothing between parentheses is no argument"}, {"map(good.map -m", "arguments are counted when they end"},
 	{"${NOSUCH}", place}, {"${A-}", place}, {"reject if { path /x }", "the same words for all rules"}, {"connection expect-proxy", "the same words for all rules"},

@@ -178,6 +178,9 @@ func TestLinesAsHAProxy(t *testing.T) {
 				}
 				continue
 			}
+			if strings.Contains(req, "/rdeny") {
+				line[1] = strings.ReplaceAll(line[1], "-1", "N") // 3.4.0 has the time of the response that was refused, 2.6 had none
+			}
 			if line[0] != line[1] {
 				t.Errorf("%s\n%.100q\nforebay: %q\nhaproxy: %q", f, req, line[0], line[1])
 			}

@@ -32,9 +32,12 @@ frontend f
  bind `+path+`
  http-request return status 200
 `)
-			c, err := net.DialTimeout("unix", path, 20*time.Second)
-			if err != nil {
-				t.Fatal(err)
+			c, err := net.Dial("unix", path)
+			for end := time.Now().Add(20 * time.Second); err != nil; c, err = net.Dial("unix", path) {
+				if time.Now().After(end) { // HAProxy opens it after the port by which it is found ready
+					t.Fatal(err)
+				}
+				time.Sleep(time.Millisecond)
 			}
 			defer c.Close()
 			c.SetDeadline(time.Now().Add(20 * time.Second))
