@@ -144,6 +144,7 @@ func (c *checks) servers() []*server.Server {
 func (c *checks) listen(w *stream.Worker, b *stream.BackState) {
 	b.OnState(func(s *server.Server, old, cur server.State, reason string) {
 		changed(w, &c.said, b, s, old, cur, reason)
+		w.Marked(b, s, old, cur)
 	})
 }
 

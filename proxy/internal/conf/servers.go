@@ -37,6 +37,8 @@ func init() {
 		ServerOption{Name: "backup", Dynamic: true, Parse: serverFlag(func(s *stream.ServerSettings) { s.Backup = true })},
 		ServerOption{Name: "no-backup", Dynamic: true, Parse: serverFlag(func(s *stream.ServerSettings) { s.Backup = false })},
 		ServerOption{Name: "disabled", Dynamic: true, Parse: serverFlag(func(s *stream.ServerSettings) { s.Disabled = true })},
+		ServerOption{Name: "on-marked-down", Args: 1, Dynamic: true, Parse: marked("on-marked-down", "shutdown-sessions", func(s *stream.ServerSettings) { s.EndSessions = true })},
+		ServerOption{Name: "on-marked-up", Args: 1, Dynamic: true, Parse: marked("on-marked-up", "shutdown-backup-sessions", func(s *stream.ServerSettings) { s.EndBackups = true })},
 		ServerOption{Name: "enabled", Dynamic: true, Parse: serverFlag(func(s *stream.ServerSettings) { s.Disabled = false })},
 	)
 }
@@ -302,6 +304,21 @@ func unknownServerOption(word string) error {
 
 func serverFlag(set func(*stream.ServerSettings)) func(*Ctx, *stream.ServerSettings, []string) (int, error) {
 	return func(_ *Ctx, s *stream.ServerSettings, _ []string) (int, error) { set(s); return 1, nil }
+}
+
+// marked is an option that switches the only action on that there is.
+func marked(option, action string, set func(*stream.ServerSettings)) func(*Ctx, *stream.ServerSettings, []string) (int, error) {
+	return func(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
+		got := ""
+		if len(words) > 1 {
+			got = words[1]
+		}
+		if got != action {
+			return 0, say("'%s' expects '%s' but got '%s'.", option, action, got)
+		}
+		set(s)
+		return 2, nil
+	}
 }
 
 func serverInt(low int, field func(*stream.ServerSettings) *int) func(*Ctx, *stream.ServerSettings, []string) (int, error) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/server"
 	"github.com/forebay-lb/forebay/proxy/internal/stream"
 )
 
@@ -235,7 +236,7 @@ func shutdownSession(c *Conn, args []string) error {
 			c.Worker.EachStream(r, func(st *stream.Stream) bool {
 				if st.ID == id {
 					found = true
-					st.Kill('K')
+					st.Kill(stream.Killed)
 				}
 				return !found
 			})
@@ -253,12 +254,7 @@ func shutdownSessionsServer(c *Conn, args []string) error {
 		return err
 	}
 	c.Worker.Each(c.R, func(r *reactor.Reactor) {
-		c.Worker.EachStream(r, func(st *stream.Stream) bool {
-			if st.Srv == s {
-				st.Kill('K')
-			}
-			return true
-		})
+		c.Worker.KillOn(r, stream.Killed, func(o *server.Server) bool { return o == s })
 	})
 	return nil
 }

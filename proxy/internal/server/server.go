@@ -27,6 +27,9 @@ type Settings struct {
 	Backup     bool
 	Disabled   bool // starts in maintenance
 	Source     reactor.Addr
+	// EndSessions ends what it serves when it is marked down, EndBackups what backup
+	// servers serve when it is marked up.
+	EndSessions, EndBackups bool
 
 	PoolMaxConn    int // -1: no limit, 0: no idle connections
 	PoolPurgeDelay time.Duration

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,6 +85,9 @@ func (b *BackState) Server(name string) *server.Server {
 	}
 	return nil
 }
+
+// has tells whether s is one of b's servers.
+func (b *BackState) has(s *server.Server) bool { return slices.Contains(b.Servers(), s) }
 
 // NextID gives the next unused server number.
 func (b *BackState) NextID() int {

@@ -9,6 +9,9 @@ import (
 func (st *Stream) finish() {
 	st.Time.End = st.R.Now()
 	st.traceEnd()
+	if st.ended && st.FE.Mode == HTTP {
+		st.Status = 500
+	}
 	i := st.R.Index
 	fe, be := st.FE, st.BE
 	fc := &fe.FE.Counters[i]

@@ -66,6 +66,7 @@ type exchangeState struct {
 	extended    bool // an extended CONNECT of HTTP/2 that became an upgrade
 	headOnly    bool // the client's method is HEAD, whatever rules made of it
 	early       bool // the response is complete, and the request is not
+	ended       bool // killed while a server had it, by us or whoever runs us
 	cut         bool // only a reset tells the client that the response is incomplete
 }
 
@@ -1012,6 +1013,9 @@ func (st *Stream) truncated() {
 
 // failWrite ends an exchange whose response the client did not take.
 func (st *Stream) failWrite(err error) {
+	if err == reactor.ErrKilled {
+		return
+	}
 	if err == reactor.ErrTimeout {
 		st.end('c', 'D')
 	}

@@ -485,11 +485,16 @@ func (w *Worker) EachStream(r *reactor.Reactor, f func(*Stream) bool) {
 	}
 }
 
-// Kill ends the stream, with the cause that goes to the log ('K' for an
-// administrator, 'D' for a server that went down). Call it on the stream's
-// reactor.
+// Kill ends the stream, with the cause that goes to the log: [Killed],
+// [ServerDown], [ServerUp], or 'I' for a panic. Call it on the stream's reactor.
 func (st *Stream) Kill(cause byte) {
-	st.end(cause, st.phase())
+	state := st.phase()
+	if cause != 'I' && st.Term.Cause == 0 && st.slot {
+		// Its connection to the server is what is broken, however far it had come, and
+		// nobody outside is to blame: that is how HAProxy has it.
+		state, st.ended = 'C', true
+	}
+	st.end(cause, state)
 	st.co.Kill()
 }
 
