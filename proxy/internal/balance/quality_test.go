@@ -277,3 +277,26 @@ func TestSequencesAsHAProxy(t *testing.T) {
 		}
 	}
 }
+
+// Of equally loaded servers each gets its turn.
+func TestLeastconnTakesTurns(t *testing.T) {
+	if got := picks(New("leastconn", 0, servers(1, 1, 1)), 7); got != "abcabca" {
+		t.Errorf("%s", got)
+	}
+}
+
+// A picker that replaces another goes on where that one was: else each change of a
+// weight would begin with the first server.
+func TestFollow(t *testing.T) {
+	for _, algorithm := range []string{"roundrobin", "leastconn"} {
+		list := servers(1, 1, 1)
+		old := New(algorithm, 0, list)
+		picks(old, 2)
+		p := New(algorithm, 0, list)
+		p.Follow(old)
+		if got := picks(p, 3); got != "cab" {
+			t.Errorf("%s goes on with %s", algorithm, got)
+		}
+		p.Follow(New("first", 0, list)) // which has no position
+	}
+}
