@@ -33,6 +33,7 @@ var flags = []struct {
 	{"http-no-delay", Proxies, stream.HTTPNoDelay},
 	{"http-pretend-keepalive", beSide, stream.HTTPPretendKeepalive},
 	{"log-health-checks", beSide, stream.LogHealthChecks},
+	{"logasap", feSide, stream.LogASAP},
 	{"nolinger", Proxies, stream.NoLinger},
 	{"splice-auto", Proxies, stream.SpliceAuto},
 	{"splice-request", Proxies, stream.SpliceRequest},

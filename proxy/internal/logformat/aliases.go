@@ -97,6 +97,17 @@ func part(from, to func(*stream.Times) int64) alias {
 	})
 }
 
+// grows is for numbers that "option logasap" logs before they are final: a "+" says
+// so, of whatever the frontend logs.
+func grows(a alias) alias {
+	return func(dst []byte, st *stream.Stream, f flags) []byte {
+		if st.FE.Has(stream.LogASAP) {
+			dst = append(dst, '+')
+		}
+		return a(dst, st, f)
+	}
+}
+
 func accept(t *stream.Times) int64  { return t.Accept }
 func begin(t *stream.Times) int64   { return t.Begin }
 func request(t *stream.Times) int64 { return t.Request }
@@ -365,7 +376,7 @@ func init() {
 			return dst
 		},
 		"b": str(backendName), "s": str(serverName),
-		"B":  num(func(st *stream.Stream) int64 { return st.BytesOut }),
+		"B":  grows(num(func(st *stream.Stream) int64 { return st.BytesOut })),
 		"U":  num(func(st *stream.Stream) int64 { return st.BytesIn }),
 		"ST": num(status),
 		"t":  when(accept, localMillis), "tr": when(begin, localMillis),
@@ -382,7 +393,7 @@ func init() {
 		}),
 		"TR": part(begin, request), "Tq": part(accept, request),
 		"Tw": part(request, waited), "Tc": part(queued, connected), "Tr": part(connected, response),
-		"Ta": part(begin, ended), "Tt": part(accept, ended), "Tu": part(begin, ended),
+		"Ta": grows(part(begin, ended)), "Tt": grows(part(accept, ended)), "Tu": grows(part(begin, ended)),
 		"Td": num(func(st *stream.Stream) int64 {
 			if st.Time.Response == 0 {
 				return -1

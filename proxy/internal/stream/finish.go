@@ -66,20 +66,37 @@ func (st *Stream) finish() {
 	if st.Term.Cause == 0 {
 		st.Term = Termination{'-', '-'}
 	}
-	if fe.Log != nil && !st.quiet {
-		if fe.Has(DontLogNormal) && !st.Abnormal() {
-			return
-		}
-		fe.Log(st)
-	}
+	st.log()
 }
 
-// Abnormal tells whether an exchange that has ended is one that administrators
+// log writes the log line, unless there was one already or it is not wanted.
+func (st *Stream) log() {
+	fe := st.FE
+	if fe.Log == nil || st.quiet || st.logged || fe.Has(DontLogNormal) && !st.Abnormal() {
+		return
+	}
+	st.logged = true
+	fe.Log(st)
+}
+
+// logSoon is "option logasap": all but the transfer is known, since the time at.
+// What "dontlog-normal" leaves out now may still be logged for how it ends. It
+// uses the reactor's scratch.
+func (st *Stream) logSoon(at int64) {
+	if !st.FE.Has(LogASAP) {
+		return
+	}
+	st.Time.End = at
+	st.log()
+	st.Time.End = 0
+}
+
+// Abnormal tells whether an exchange that has ended, or is being logged, is one that administrators
 // look for: not finished by the servers or by a rule's answer, only after
 // retries, or with a status of 500 or more (manual 8.3.3, 8.3.4).
 func (st *Stream) Abnormal() bool {
 	switch st.Term.Cause {
-	case '-':
+	case '-', 0:
 		return st.Redispatch || st.Retries > 0 || st.FE.Mode == HTTP && st.Status >= 500
 	case 'L':
 		return st.Redispatch || st.FE.Mode == HTTP && st.Status >= 500

@@ -405,6 +405,9 @@ func (st *Stream) forwardH2(b *body) (complete bool) {
 	b.done = b.done || unread
 	var rerr error
 	werr := st.sendHead(res, b.done && len(b.trailers) == 0)
+	if werr == nil {
+		st.logSoon(st.Time.Response)
+	}
 	if werr == nil && !b.done {
 		rerr, werr = st.pumpH2(b, &out, int64(be.Timeouts.Server))
 		st.BytesOut += out.sent

@@ -56,6 +56,7 @@ type exchangeState struct {
 	routed      bool        // counted at the backend
 	bodyStarted bool
 	quiet       bool // not logged: monitor requests
+	logged      bool // the log line is written
 	left        bool // the client gave the exchange up, and that was counted
 	pipelined   bool // after the request came more, which nobody will read
 	half        bool // one direction of a tunnel has ended
@@ -924,12 +925,14 @@ func (st *Stream) forward() (keep bool) {
 	if b.done {
 		more = !keep && !st.unheard() // the FIN of the close goes along
 	}
-	n := len(head) + len(first)
+	n := len(head)
 	if err := st.write(&s.Conn, head, first, moreIf(more), out.timeout); err != nil {
 		st.breakOff(nil, err)
 		return false
 	}
 	st.BytesOut += int64(n)
+	st.logSoon(st.Time.Response)
+	st.BytesOut += int64(len(first))
 	up.in.base = 0 // the head has gone: the whole buffer is free for the body
 	// A body over HTTP/2 may have ended already; its end in chunks is still to be said.
 	if !b.done || out.chunked && !st.headOnly {

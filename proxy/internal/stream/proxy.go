@@ -54,6 +54,7 @@ const (
 	SpliceRequest
 	SpliceResponse
 	DisableH2Upgrade
+	LogASAP
 )
 
 // Reuse is http-reuse.

@@ -23,6 +23,7 @@ func (s *Session) serveTCP() {
 	} else {
 		st.setBackend(be)
 		if st.connectServer() {
+			st.logSoon(st.Time.Connected)
 			st.tunnel(nil)
 		}
 		st.releaseServer()
@@ -60,6 +61,7 @@ func (st *Stream) tunnelHTTP() bool {
 		if err != nil {
 			st.failWrite(err)
 		} else {
+			st.logSoon(st.Time.Response)
 			st.tunnel(in)
 		}
 		st.dropServerConn()
@@ -70,6 +72,7 @@ func (st *Stream) tunnelHTTP() bool {
 	if err := st.write(&st.Sess.Conn, head, nil, 0, int64(st.FE.Timeouts.Client)); err != nil {
 		st.failWrite(err)
 	} else {
+		st.logSoon(st.Time.Response)
 		st.tunnel(in)
 	}
 	st.dropServerConn()
