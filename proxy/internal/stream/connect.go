@@ -462,6 +462,9 @@ func (st *Stream) dial() error {
 	if st.BE.Has(SrvtcpKA) {
 		r.Sys.SetsockoptInt(c.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
 	}
+	if st.BE.Has(NoLinger) {
+		c.ResetOnClose()
+	}
 	if st.BE.Mode == HTTP && set.Proto == "h2" {
 		if c.once = st.webSocketH1(set, nil); !c.once {
 			c.startH2(st) // others may wait for it already

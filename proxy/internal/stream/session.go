@@ -31,6 +31,9 @@ func (s *Session) admission() {
 	if s.FE.Has(ClitcpKA) {
 		s.Reactor().Sys.SetsockoptInt(s.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
 	}
+	if s.FE.Has(NoLinger) {
+		s.ResetOnClose()
+	}
 	if w := s.Listener.worker; s.Listener.Bind.Load().TLS != nil && w.MaxTLSRate() > 0 {
 		w.tlsRate.count(s.Reactor().Now())
 	}

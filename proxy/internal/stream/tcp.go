@@ -103,7 +103,9 @@ func (st *Stream) tunnel(fromServer *input) {
 	res.move()
 	if res.err != nil && !req.ended { // broken: the other direction has no use any more
 		server.abort()
-		client.closeWrite()
+		if st.client.on() || !st.FE.Has(NoLinger) { // else a reset is to follow
+			client.closeWrite()
+		}
 		req.stop()
 	}
 	req.wait.Until(st.R, func() bool { return req.ended })
