@@ -16,15 +16,12 @@ import (
 
 // always are settings that nobody has to look at, and why.
 var always = map[string]string{
-	"SpliceAuto":     "long transfers are spliced anyway (ARCHITECTURE.md)",
-	"SpliceRequest":  "the same",
-	"SpliceResponse": "the same",
-	"HTTPKeepAlive":  "it is the absence of the other two modes",
-	"DefaultName":    "package conf finds the backend",
-	"MaxFiles":       "package conf counts connections by it",
-	"Group":          "package conf finds its number",
-	"InitAddr":       "package conf resolves by it",
-	"MasterWorker":   "the command does, which is not among these packages",
+	"HTTPKeepAlive": "it is the absence of the other two modes",
+	"DefaultName":   "package conf finds the backend",
+	"MaxFiles":      "package conf counts connections by it",
+	"Group":         "package conf finds its number",
+	"InitAddr":      "package conf resolves by it",
+	"MasterWorker":  "the command does, which is not among these packages",
 }
 
 // TestSettingsAreRead: what the configuration sets, somebody looks at. A setting
@@ -122,8 +119,13 @@ func uses(f *ast.File, pkg string, read map[string]bool) {
 					}
 				}
 			case *ast.BinaryExpr:
-				if o, is := n.Y.(*ast.Ident); is && n.Op == token.AND {
-					read[o.Name] = true
+				if n.Op == token.AND {
+					ast.Inspect(n.Y, func(n ast.Node) bool {
+						if o, is := n.(*ast.Ident); is {
+							read[o.Name] = true
+						}
+						return true
+					})
 				}
 			}
 			return true

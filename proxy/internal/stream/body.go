@@ -262,7 +262,7 @@ func (st *Stream) pump(b *body, k *sink, rto int64) (rerr, werr error) {
 // spliceable tells how many bytes (-1: until the end) may bypass user space, 0 if
 // none may.
 func (st *Stream) spliceable(b *body, k *sink) int64 {
-	if st.Snap.Global.NoSplice || b.leg != nil || !b.in.empty() || k.chunked || b.fd.TLS != nil || k.fd.TLS != nil {
+	if b.leg != nil || !b.in.empty() || k.chunked || b.fd.TLS != nil || k.fd.TLS != nil || !st.maySplice(b.fd == &st.Sess.Conn) {
 		return 0
 	}
 	switch b.framing {
@@ -274,6 +274,17 @@ func (st *Stream) spliceable(b *body, k *sink) int64 {
 		return -1
 	}
 	return 0
+}
+
+// maySplice tells whether a direction may bypass user space. As in HAProxy either
+// proxy can ask for it, but nobody has to: only "no option splice-auto", or that of
+// the direction, is against it.
+func (st *Stream) maySplice(request bool) bool {
+	on, off := st.FE.Options|st.BE.Options, st.FE.NoOptions|st.BE.NoOptions
+	if request {
+		return !st.Snap.Global.NoSplice && (on&(SpliceAuto|SpliceRequest) != 0 || off&(SpliceAuto|SpliceRequest) == 0)
+	}
+	return !st.Snap.Global.NoSplice && (on&(SpliceAuto|SpliceResponse) != 0 || off&(SpliceAuto|SpliceResponse) == 0)
 }
 
 // outOfPipes tells whether splicing failed for want of a pipe: copying works as

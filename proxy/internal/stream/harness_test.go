@@ -29,6 +29,7 @@ type bed struct {
 	tls    *tls.Config
 	// webSockets makes extended CONNECT be announced.
 	webSockets bool
+	noSplice   bool
 	idlePing   time.Duration
 	streams    int // at a time on a client's connection, 0: the default
 }
@@ -63,7 +64,7 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 		Frontends: map[string]*stream.Proxy{"web": b.fe},
 		Backends:  map[string]*stream.Proxy{"app": b.be},
 	}
-	snap.Global.H2NoWebSocket = !b.webSockets
+	snap.Global.H2NoWebSocket, snap.Global.NoSplice = !b.webSockets, b.noSplice
 	if b.streams > 0 {
 		snap.Global.H2Front.MaxStreams = b.streams
 	}

@@ -218,11 +218,12 @@ func (l *lane) move() {
 		l.in.r = l.in.w
 	}
 	full := 0
-	splice := !st.Snap.Global.NoSplice && l.src.clear() && l.dst.clear()
+	splice := l.src.clear() && l.dst.clear() && st.maySplice(l.client)
 	for {
 		if full >= bulk && splice {
 			n, _, rerr, werr := reactor.Splice(&l.dst.conn.FD, &l.src.conn.FD, -1, -1, l.timeout())
 			*l.bytes += n
+			st.W.Counters[r.Index].SplicedBytes.Add(n)
 			st.activity = r.Now()
 			if outOfPipes(rerr) {
 				splice = false
