@@ -35,6 +35,7 @@ var flags = []struct {
 	{"log-health-checks", beSide, stream.LogHealthChecks},
 	{"logasap", feSide, stream.LogASAP},
 	{"nolinger", Proxies, stream.NoLinger},
+	{"socket-stats", feSide, stream.SocketStats},
 	{"splice-auto", Proxies, stream.SpliceAuto},
 	{"splice-request", Proxies, stream.SpliceRequest},
 	{"splice-response", Proxies, stream.SpliceResponse},

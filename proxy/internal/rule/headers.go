@@ -326,7 +326,12 @@ func validToken(b []byte) bool {
 }
 
 // failedRewrite counts an edit that could not be made.
-func failedRewrite(st *stream.Stream) { st.FE.FE.Counters[st.R.Index].FailedRewrites.Add(1) }
+func failedRewrite(st *stream.Stream) {
+	st.FE.FE.Counters[st.R.Index].FailedRewrites.Add(1)
+	if l := st.Listening(); l != nil {
+		l.FailedRewrites.Add(1)
+	}
+}
 
 var questionMark = []byte("?")
 

@@ -285,14 +285,20 @@ func refusal(l *Line, status int) (Exec, error) {
 	}
 	return func(st *stream.Stream) stream.Verdict {
 		make(st)
-		i := st.R.Index
+		i, l := st.R.Index, st.Listening()
 		switch {
 		case phase == Request:
+			if l != nil {
+				l.DeniedReq.Add(1)
+			}
 			st.FE.FE.Counters[i].DeniedReq.Add(1)
 			if !frontend && st.BE.BE != nil {
 				st.BE.BE.Counters[i].DeniedReq.Add(1)
 			}
 		default:
+			if l != nil {
+				l.DeniedResp.Add(1)
+			}
 			st.FE.FE.Counters[i].DeniedResp.Add(1)
 			if st.BE.BE != nil {
 				st.BE.BE.Counters[i].DeniedResp.Add(1)

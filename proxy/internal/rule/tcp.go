@@ -29,6 +29,9 @@ func verdict(v stream.Verdict) func(*Line) (Exec, error) {
 // reject closes the connection with a single RST: nothing of it is to linger.
 func reject(st *stream.Stream) stream.Verdict {
 	st.FE.FE.Counters[st.R.Index].DeniedConn.Add(1)
+	if l := st.Listening(); l != nil {
+		l.DeniedConn.Add(1)
+	}
 	st.Sess.ResetOnClose()
 	return stream.Drop
 }

@@ -132,7 +132,7 @@ func clearCounters(c *runtimeapi.Conn, args []string) error {
 	w := c.Worker
 	snap := w.Snapshot()
 	for _, p := range snap.Proxies {
-		clearHighest(p)
+		clearHighest(w, p)
 	}
 	w.ConnRate.Peak.Store(0)
 	w.SessRate.Peak.Store(0)
@@ -155,6 +155,11 @@ func clearCounters(c *runtimeapi.Conn, args []string) error {
 		for _, p := range snap.Proxies {
 			if p.FE != nil {
 				zero(&p.FE.Counters[r.Index])
+				for _, l := range w.ListenersOf(p) {
+					if k := l.Stats.Load(); k != nil {
+						zero(&k.Counters[r.Index])
+					}
+				}
 			}
 			if p.BE != nil {
 				zero(&p.BE.Counters[r.Index])
@@ -192,8 +197,13 @@ func clearLongest(b *stream.BackState, i int) {
 	}
 }
 
-func clearHighest(p *stream.Proxy) {
+func clearHighest(w *stream.Worker, p *stream.Proxy) {
 	if f := p.FE; f != nil {
+		for _, l := range w.ListenersOf(p) {
+			if k := l.Stats.Load(); k != nil {
+				k.Max.Store(l.Cur.Load())
+			}
+		}
 		f.Max.Store(f.Cur.Load())
 		clearRates(&f.ConnRate, &f.SessRate, &f.ReqRate)
 	}

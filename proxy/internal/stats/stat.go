@@ -14,7 +14,7 @@ import (
 
 // Row is one object of "show stat".
 type Row struct {
-	Object    byte // 'F', 'B', 'S'
+	Object    byte // 'F', 'B', 'S', 'L'
 	Proxy, ID int
 	v         [columnCount]Value
 }
@@ -24,8 +24,8 @@ var objectNames = map[byte]string{'F': "Frontend", 'B': "Backend", 'S': "Server"
 // Filter selects objects.
 type Filter struct {
 	Proxy  *stream.Proxy // nil: all
-	Kinds  int           // 1 frontends, 2 backends, 4 servers, or -1
-	Server int           // -1: all
+	Kinds  int           // 1 frontends, 2 backends, 4 servers, 8 listeners, or -1
+	Server int           // or listener; -1: all
 	NoMaint,
 	Up bool // only servers that are up
 	// Details also shows what only operators may see: addresses, algorithms and
@@ -40,8 +40,17 @@ func Rows(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy, f Filter) []
 	}
 	b := builder{w: w, snap: snap, s: samplerOf(w), f: f, now: w.Reactors[0].Sys.Wall()}
 	var rows []Row
-	if p.Frontend && f.Kinds&1 != 0 && f.Server <= 0 {
+	if p.Frontend && f.Kinds&1 != 0 {
 		rows = append(rows, b.front(p))
+	}
+	if p.Frontend && f.Kinds&8 != 0 && p.Has(stream.SocketStats) {
+		for _, l := range w.ListenersOf(p) {
+			bind, k := l.Bind.Load(), l.Stats.Load()
+			if k == nil || f.Server > 0 && bind.ID != f.Server {
+				continue
+			}
+			rows = append(rows, b.listener(p, l, bind, k))
+		}
 	}
 	if p.Backend && f.Kinds&4 != 0 {
 		for _, s := range p.BE.Servers() {
@@ -53,7 +62,7 @@ func Rows(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy, f Filter) []
 			rows = append(rows, b.server(p, s, st))
 		}
 	}
-	if p.Backend && f.Kinds&2 != 0 && f.Server <= 0 {
+	if p.Backend && f.Kinds&2 != 0 {
 		rows = append(rows, b.back(p))
 	}
 	return rows
@@ -138,6 +147,45 @@ func (b *builder) front(p *stream.Proxy) Row {
 	v[fSSLSess], v[fSSLReused] = sum(func(c *c) *counter.Int { return &c.TLS.Done }), sum(func(c *c) *counter.Int { return &c.TLS.Reused })
 	v[fSSLFailed] = sum(func(c *c) *counter.Int { return &c.TLS.Failed })
 	return r
+}
+
+func (b *builder) listener(p *stream.Proxy, l *stream.Listener, bind *stream.Bind, k *stream.ListenStats) Row {
+	name := bind.Name
+	if name == "" {
+		name = fmt.Sprintf("sock-%d", bind.ID)
+	}
+	r := b.row('L', p, name, bind.ID, 3)
+	v := &r.v
+	type c = stream.ListenCounters
+	sum := func(f func(*c) *counter.Int) Value { return total(k.Counters.Sum(f)) }
+	v[fScur], v[fSmax], v[fSlim] = gauge(l.Cur.Load()), peak(k.Max.Load()), limit(int64(bind.MaxConn))
+	v[fStot] = sum(func(c *c) *counter.Int { return &c.Conns })
+	v[fBin] = sum(func(c *c) *counter.Int { return &c.BytesIn })
+	v[fBout] = sum(func(c *c) *counter.Int { return &c.BytesOut })
+	v[fDreq] = sum(func(c *c) *counter.Int { return &c.DeniedReq })
+	v[fDresp] = sum(func(c *c) *counter.Int { return &c.DeniedResp })
+	v[fEreq] = sum(func(c *c) *counter.Int { return &c.ReqErrors })
+	v[fStatus] = str("SGPV", l.Status())
+	if b.f.Details {
+		v[fAddr] = str("CGSV", addrText(bind.Addr))
+	}
+	v[fProto] = str("SGPV", protocol(bind.Addr))
+	v[fDcon], v[fDses] = sum(func(c *c) *counter.Int { return &c.DeniedConn }), total(0)
+	v[fWrew] = sum(func(c *c) *counter.Int { return &c.FailedRewrites })
+	v[fEint] = sum(func(c *c) *counter.Int { return &c.Internal })
+	v[fSSLSess], v[fSSLReused] = sum(func(c *c) *counter.Int { return &c.TLS.Done }), sum(func(c *c) *counter.Int { return &c.TLS.Reused })
+	v[fSSLFailed] = sum(func(c *c) *counter.Int { return &c.TLS.Failed })
+	return r
+}
+
+func protocol(a reactor.Addr) string {
+	switch {
+	case a.IsUnix():
+		return "unix_stream"
+	case a.IP.Is4():
+		return "tcpv4"
+	}
+	return "tcpv6"
 }
 
 // checkStatus tells of each status its number in "show servers state", its

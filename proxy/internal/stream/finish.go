@@ -17,6 +17,10 @@ func (st *Stream) finish() {
 	fc := &fe.FE.Counters[i]
 	fc.BytesIn.Add(st.BytesIn)
 	fc.BytesOut.Add(st.BytesOut)
+	if l := st.Listening(); l != nil {
+		l.BytesIn.Add(st.BytesIn)
+		l.BytesOut.Add(st.BytesOut)
+	}
 	if fe.Mode == HTTP && !st.quietStatus() {
 		countStatus(&fc.Status, st.Status)
 	}

@@ -89,6 +89,7 @@ func (st *Stream) Run() {
 		}
 	case st.client.s.Malformed():
 		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+		st.listenerError()
 		if level := st.Snap.Global.H2LogErrors; level == "" || level == "stream" {
 			s.logH2(st.client.s.Err())
 		}

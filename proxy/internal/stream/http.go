@@ -345,6 +345,7 @@ func (st *Stream) badRequest(status int, cause byte) {
 	c := &st.FE.FE.Counters[st.R.Index]
 	c.Requests.Add(1)
 	c.ReqErrors.Add(1)
+	st.listenerError()
 	st.fail(status, cause, 'R')
 }
 
@@ -1172,6 +1173,7 @@ func (st *Stream) uploadFailed() {
 	case errors.As(u.rerr, &he):
 		st.ErrText = he.Reason
 		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+		st.listenerError()
 		st.fail(400, 'P', 'H')
 	case u.rerr == nil:
 		st.badAnswer(504, 's')

@@ -20,7 +20,9 @@ type Listener struct {
 	Bind  atomic.Pointer[Bind]
 	Front atomic.Pointer[Proxy]
 	// Cur is the number of connections accepted here and not closed.
-	Cur     atomic.Int64
+	Cur atomic.Int64
+	// Stats is nil while nothing is counted.
+	Stats   atomic.Pointer[ListenStats]
 	worker  *Worker
 	sockets []*socket
 }
@@ -69,6 +71,7 @@ func (w *Worker) OpenListener(b *Bind, p *Proxy, inherited Inherited) (*Listener
 	l := &Listener{worker: w}
 	l.Bind.Store(b)
 	l.Front.Store(p)
+	l.follow(p)
 	rs := w.listenersOf(b)
 	fds := inherited.take(b, b.shards(len(rs)))
 	lent := len(fds) > 0
@@ -268,6 +271,7 @@ func tune(sys reactor.Sys, n int, b, old *Bind) {
 func (l *Listener) Replace(b *Bind, p *Proxy) {
 	old := l.Bind.Swap(b)
 	l.Front.Store(p)
+	l.follow(p)
 	for _, s := range l.sockets {
 		s.r.Post(func() {
 			if !s.IsOpen() {
@@ -518,7 +522,11 @@ func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n 
 		return
 	}
 	defer r.Contain(s) // the listener goes on
-	l.Cur.Add(1)
+	cur := l.Cur.Add(1)
+	if k := l.Stats.Load(); k != nil {
+		counter.Max(&k.Max, cur)
+		k.Counters[r.Index].Conns.Add(1)
+	}
 	if b.Handler != nil {
 		s.busy = true
 		b.Handler(s)

@@ -55,6 +55,7 @@ const (
 	SpliceResponse
 	DisableH2Upgrade
 	LogASAP
+	SocketStats
 )
 
 // Reuse is http-reuse.

@@ -127,6 +127,9 @@ func (s *Session) Secure(deadline int64) error {
 	err := s.Handshake(deadline)
 	if s.front != nil { // no Runtime socket
 		s.front.Counters[r.Index].TLS.Count(err != nil, s.TLS.Resumed())
+		if l := s.Listener.counters(r.Index); l != nil {
+			l.TLS.Count(err != nil, s.TLS.Resumed())
+		}
 	}
 	if err != nil {
 		n.TLSFrontFailed.Add(1)
@@ -242,6 +245,9 @@ func (st *Stream) abandon() {
 func (st *Stream) internal() {
 	i := st.R.Index
 	st.FE.FE.Counters[i].Internal.Add(1)
+	if l := st.Listening(); l != nil {
+		l.Internal.Add(1)
+	}
 	if st.routed {
 		st.BE.BE.Counters[i].Internal.Add(1)
 	}
