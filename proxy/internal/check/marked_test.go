@@ -160,3 +160,21 @@ func TestOnMarkedUp(t *testing.T) {
 		})
 	}
 }
+
+// Leaving the drain state is no coming up: the server was never down.
+func TestOnMarkedUpAfterDrain(t *testing.T) {
+	s := sim.NewStage(t, markedHead+"listen x\n bind "+markedFront+"\n server b1 10.2.0.2:80 backup\n server s1 10.2.0.1:80 on-marked-up shutdown-backup-sessions\n", nil)
+	h := s.Listen("10.2.0.2:80")
+	v := s.Backend("x").Server("s1")
+	v.SetAdmin(time.Time{}, server.ForcedDrain, 0, "")
+	p := s.Dial(markedFront)
+	p.Send(markedGet)
+	b := h.Accept()
+	b.Head()
+	v.SetAdmin(time.Time{}, 0, server.ForcedDrain, "")
+	s.Pass(time.Second)
+	wantExchanges(t, s)
+	b.Send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+	s.Pass(time.Second)
+	wantExchanges(t, s, "x/b1 200 ----")
+}
