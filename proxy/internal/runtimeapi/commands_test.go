@@ -287,6 +287,25 @@ func TestShowServersConn(t *testing.T) {
 	}
 }
 
+// Idle connections that only one client uses are counted apart from the others.
+func TestPrivateIdle(t *testing.T) {
+	w := newBed(t, 2)
+	s := w.Snapshot().Backends["app"].BE.Server("s2")
+	s.Idle.Add(5)
+	s.Private.Add(3)
+	defer func() { s.Idle.Add(-5); s.Private.Add(-3) }()
+	rows := table(ask(t, w, "show stat app 4 2"))
+	for name, want := range map[string]string{"srv_icur": "2", "idle_conn_cur": "0", "safe_conn_cur": "2", "priv_idle_cur": "3"} {
+		if got := rows[1][slices.Index(rows[0], name)]; got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	lines := strings.Split(ask(t, w, "show servers conn app"), "\n")
+	if f := strings.Fields(lines[2]); f[0] != "app/s2" || f[10] != "3" {
+		t.Errorf("idle_sess: %q", lines[2])
+	}
+}
+
 // Streams are listed, described and killed from any reactor.
 func TestSessions(t *testing.T) {
 	w := newBed(t, 2)

@@ -176,10 +176,9 @@ func showServersConn(c *Conn, args []string) error {
 			idle += k
 			fmt.Fprintf(&perThread, " %d", k)
 		}
-		private := max(l.s.Idle.Load()-int64(idle), 0)
 		c.Printf("%s/%s %d/%d %s %d - %d %d %d %d %d %d 0 %d %d %d%s\n",
 			l.p.Name, l.s.Name, l.p.ID, l.s.ID, ipText(st.Addr), st.Addr.Port, set.PoolPurgeDelay.Milliseconds(),
-			l.s.Cur.Load(), l.s.Used.Load(), l.s.MaxUsed(), l.s.Needed(), private, idle, set.PoolMaxConn, idle, perThread.String())
+			l.s.Cur.Load(), l.s.Used.Load(), l.s.MaxUsed(), l.s.Needed(), l.s.Private.Load(), idle, set.PoolMaxConn, idle, perThread.String())
 	}
 	return c.err
 }

@@ -217,8 +217,9 @@ type Server struct {
 	// Granted is how many that waited for this very server were given a slot. It is
 	// the queue's, under its lock.
 	Granted int64
-	// Idle is the number of idle connections of all reactors; Used those in use.
-	Idle, Used atomic.Int64
+	// Idle is the number of idle connections of all reactors, Private those among
+	// them that only one client uses; Used those in use.
+	Idle, Private, Used atomic.Int64
 	// peak is the highest Used since need was last estimated, need how many
 	// connections the server's traffic takes at a time, highest the highest peak
 	// before the present one.

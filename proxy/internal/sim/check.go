@@ -12,8 +12,8 @@ import (
 func (w *World) checkStep() {
 	for _, v := range w.scene.servers {
 		cur, idle, used := v.Cur.Load(), v.Idle.Load(), v.Used.Load()
-		if cur < 0 || idle < 0 || used < 0 {
-			w.failf("server %s: cur %d, idle %d, used %d", v.Name, cur, idle, used)
+		if private := v.Private.Load(); cur < 0 || idle < 0 || used < 0 || private < 0 || private > idle {
+			w.failf("server %s: cur %d, idle %d, private %d, used %d", v.Name, cur, idle, private, used)
 		}
 		if h := w.scene.highest[v]; h > 0 && cur > h {
 			w.failf("server %s: %d streams, maxconn is %d", v.Name, cur, h)
@@ -29,8 +29,8 @@ func (w *World) checkStep() {
 		if int64(shared) > used {
 			w.failf("server %s: %d connections carry streams, %d are in use", v.Name, shared, used)
 		}
-		if int64(pooled) > idle {
-			w.failf("server %s: %d connections in the pools, %d counted", v.Name, pooled, idle)
+		if private := v.Private.Load(); int64(pooled)+private != idle {
+			w.failf("server %s: %d connections in the pools and %d of clients, %d counted", v.Name, pooled, private, idle)
 		}
 	}
 	for _, b := range w.scene.backends {

@@ -286,7 +286,8 @@ func (b *builder) server(p *stream.Proxy, s *server.Server, st server.State) Row
 	v[fConnect] = sum(func(c *c) *counter.Int { return &c.Connects })
 	v[fReuse] = sum(func(c *c) *counter.Int { return &c.Reuses })
 	v[fEint] = sum(func(c *c) *counter.Int { return &c.Internal })
-	idle := s.Idle.Load()
+	private := s.Private.Load()
+	idle := max(s.Idle.Load()-private, 0)
 	v[fSrvIcur] = gauge(idle)
 	if set.PoolMaxConn != -1 {
 		v[fSrcIlim] = limit(int64(set.PoolMaxConn))
@@ -294,7 +295,7 @@ func (b *builder) server(p *stream.Proxy, s *server.Server, st server.State) Row
 	v[fIdleConnCur], v[fSafeConnCur] = gauge(0), gauge(idle)
 	v[fUsedConnCur], v[fNeedConnEst] = gauge(s.Used.Load()), gauge(s.Needed())
 	v[fSrid] = u32("KGSV", 0)
-	v[fPrivIdleCur] = gauge(0)
+	v[fPrivIdleCur] = gauge(private)
 	v[fSSLSess], v[fSSLReused] = sum(func(c *c) *counter.Int { return &c.TLS.Done }), sum(func(c *c) *counter.Int { return &c.TLS.Reused })
 	v[fSSLFailed] = sum(func(c *c) *counter.Int { return &c.TLS.Failed })
 	return r

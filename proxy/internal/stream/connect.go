@@ -70,6 +70,20 @@ func (c *ServerConn) leavePool() {
 // Discard closes an idle connection that was taken out of its pool.
 func (c *ServerConn) Discard() { c.discard() }
 
+// setIdle notes and counts whether the connection is idle, with that of a client
+// apart from those that anyone may use.
+func (c *ServerConn) setIdle(idle bool) {
+	n := int64(1)
+	if !idle {
+		n = -1
+	}
+	c.idle = idle
+	c.srv.Idle.Add(n)
+	if c.kept {
+		c.srv.Private.Add(n)
+	}
+}
+
 func (c *ServerConn) discard() {
 	if c.mux != nil {
 		c.mux.drain()
@@ -77,8 +91,7 @@ func (c *ServerConn) discard() {
 		c.closeMux()
 		return
 	}
-	c.idle = false
-	c.srv.Idle.Add(-1)
+	c.setIdle(false)
 	c.leaveOwner()
 	c.Conn.Close()
 }
@@ -427,9 +440,8 @@ func (c *ServerConn) fits(s *server.Server, name string) bool {
 
 // take makes an idle connection the stream's.
 func (st *Stream) take(c *ServerConn) {
-	c.idle = false
+	c.setIdle(false)
 	c.uses++
-	c.srv.Idle.Add(-1)
 	c.srv.Use()
 	st.up, st.last = c, c
 	st.Reused = true
@@ -672,13 +684,13 @@ func (st *Stream) releaseConn(keepAlive bool) {
 	}
 	st.up = nil
 	c.in.release(st.R)
-	c.idle = true
 	srv.Used.Add(-1)
-	srv.Idle.Add(1)
 	if private {
 		st.Sess.keepConn(c)
+		c.setIdle(true)
 		return
 	}
+	c.setIdle(true)
 	srv.Pools[st.R.Index].Put(c)
 }
 

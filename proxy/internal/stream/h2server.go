@@ -111,15 +111,15 @@ func (c *ServerConn) left() {
 		return
 	}
 	pool.End(c)
-	c.idle = true
 	srv.Used.Add(-1)
-	srv.Idle.Add(1)
 	if c.keptPrivate() {
 		c.owner.keepConn(c)
+		c.setIdle(true)
 		m.ping(set.IdlePing)
 		return
 	}
 	c.owner = nil
+	c.setIdle(true)
 	pool.Put(c)
 	m.ping(set.IdlePing)
 }
@@ -135,9 +135,8 @@ func (c *ServerConn) closeMux() {
 	}
 	pool := &c.srv.Pools[m.r.Index]
 	if c.idle {
-		c.idle = false
+		c.setIdle(false)
 		pool.Remove(c)
-		c.srv.Idle.Add(-1)
 	} else {
 		pool.End(c)
 		c.srv.Used.Add(-1)
@@ -154,8 +153,7 @@ func (c *ServerConn) Panicked() {
 	case c.mux != nil:
 		c.closeMux()
 	case c.idle:
-		c.idle = false
-		c.srv.Idle.Add(-1)
+		c.setIdle(false)
 		c.leavePool()
 		c.leaveOwner()
 	}

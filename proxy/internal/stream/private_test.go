@@ -207,11 +207,24 @@ func TestSessionConns(t *testing.T) {
 				}
 			}
 		}
+		counted := func() (private, idle int64) {
+			for _, v := range s.Backend("x").Servers() {
+				private += v.Private.Load()
+				idle += v.Idle.Load()
+			}
+			return private, idle
+		}
+		if private, idle := counted(); private != int64(c.kept) || idle != private {
+			t.Errorf("%q: %d private idle connections of %d are counted", c.line, private, idle)
+		}
 		if open != c.kept {
 			t.Errorf("%q: %d connections are kept, want %d", c.line, open, c.kept)
 		}
 		p.Close()
 		s.Pass(time.Millisecond)
+		if private, idle := counted(); private != 0 || idle != 0 {
+			t.Errorf("%q: %d private idle connections of %d are counted when nobody is there", c.line, private, idle)
+		}
 		for _, h := range hosts {
 			for _, v := range h.Conns {
 				if !v.Ended() {
