@@ -29,6 +29,7 @@ var flags = []struct {
 	{"disable-h2-upgrade", feSide, stream.DisableH2Upgrade},
 	{"dontlog-normal", feSide, stream.DontLogNormal},
 	{"dontlognull", feSide, stream.DontLogNull},
+	{"http-buffer-request", Proxies, stream.HTTPBufferRequest},
 	{"http-ignore-probes", feSide, stream.HTTPIgnoreProbes},
 	{"http-no-delay", Proxies, stream.HTTPNoDelay},
 	{"http-pretend-keepalive", beSide, stream.HTTPPretendKeepalive},

@@ -599,6 +599,29 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// Who waits for a whole body must know when no more of it can come.
+func TestWindowUsed(t *testing.T) {
+	p := newPeer(t, Config{Server: true, InitialWindow: 65535})
+	l := p.accepted()
+	p.post(1)
+	for range 5 {
+		p.must()
+		if (*l)[0].WindowUsed() {
+			t.Error("used up after", (*l)[0].Queued())
+		}
+		p.WriteData(1, false, make([]byte, 13107))
+	}
+	p.must()
+	s := (*l)[0]
+	if s.Queued() != 65535 || !s.WindowUsed() {
+		t.Error(s.Queued(), s.WindowUsed())
+	}
+	s.Consume(s.Queued())
+	if s.WindowUsed() {
+		t.Error("used up after all was consumed")
+	}
+}
+
 // Uploads share the receive buffer: one alone has most of it, and each at least
 // the initial window.
 func TestReceiveWindows(t *testing.T) {

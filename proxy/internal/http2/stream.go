@@ -220,6 +220,10 @@ func (s *Stream) RecvEnd() bool { return s.recvEnd && s.queued == 0 }
 // Queued is how many bytes wait to be consumed.
 func (s *Stream) Queued() int { return s.queued }
 
+// WindowUsed tells whether the peer may send nothing more until some of what is
+// queued is consumed.
+func (s *Stream) WindowUsed() bool { return s.recvWin <= 0 && s.c.data != s }
+
 // HasHead tells whether s.Res has a complete head (client role). It stays so
 // until NextHead.
 func (s *Stream) HasHead() bool { return s.hasHead }

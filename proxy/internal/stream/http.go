@@ -55,6 +55,7 @@ type exchangeState struct {
 	slot        bool        // a slot of Srv is held
 	routed      bool        // counted at the backend
 	bodyStarted bool
+	buffered    bool // its body was waited for
 	quiet       bool // not logged: monitor requests
 	logged      bool // the log line is written
 	left        bool // the client gave the exchange up, and that was counted
@@ -410,9 +411,12 @@ func (st *Stream) monitors(uri []byte) bool {
 	return bytes.Equal(q.Target, uri) || uri[0] == '/' && bytes.Equal(q.PathQuery(), uri)
 }
 
-// request applies the http-request rules and the "redirect" lines of p. false: it
-// was answered or is to be dropped.
+// request applies the http-request rules and the "redirect" lines of p, once there
+// is the body if p waits for it. false: it was answered or is to be dropped.
 func (st *Stream) request(p *Proxy) bool {
+	if p.Has(HTTPBufferRequest) && !st.bufferBody(p) {
+		return false
+	}
 	if len(p.RequestRules) > 0 && !st.run(p.RequestRules) || len(p.Redirects) > 0 && !st.run(p.Redirects) {
 		st.intercepted(p)
 		return false

@@ -45,6 +45,8 @@ func TestPoliciesAsHAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nhost: a\r\n\r\n" }
+	post := "POST / HTTP/1.1\r\nhost: a\r\n"
+	const buffer = "option http-buffer-request\n timeout http-request 5s\n"
 	// What is said on which connection; each waits for a response, but for pieces
 	// that say so: "…" for one that comes later, "!" for the end of the connection.
 	type say struct {
@@ -72,6 +74,14 @@ func TestPoliciesAsHAProxy(t *testing.T) {
 		{"null, not logged", "option dontlognull\n server live {live}", []say{{0, "!"}, {1, get("/")}}, 1},
 		{"probe", "option http-ignore-probes\n server live {live}", []say{{0, "!"}, {1, get("/")}}, 1},
 		{"begins and leaves", "option http-ignore-probes\n server live {live}", []say{{0, "…GET"}, {0, "!"}, {1, get("/")}}, 2},
+		{"waits for the body", buffer + " server live {live}", []say{{0, "…" + post + "content-length: 10\r\n\r\n12345"}, {0, "67890"}, {0, get("/")}}, 2},
+		{"waits for chunks", buffer + " server live {live}", []say{{0, "…" + post + "transfer-encoding: chunked\r\n\r\n5\r\n12345\r\n"}, {0, "0\r\n\r\n"}, {0, get("/")}}, 2},
+		{"the body stalls", buffer + " timeout http-request 200ms\n server live {live}", []say{{0, post + "content-length: 10\r\n\r\n12345"}, {0, "!"}}, 1},
+		{"the body stalls, timeout client", buffer + " timeout client 200ms\n server live {live}", []say{{0, post + "content-length: 10\r\n\r\n12345"}, {0, "!"}}, 1},
+		{"chunks stall", buffer + " timeout http-request 200ms\n server live {live}", []say{{0, post + "transfer-encoding: chunked\r\n\r\n5\r\n123"}, {0, "!"}}, 1},
+		{"a bad chunk", buffer + " server live {live}", []say{{0, post + "transfer-encoding: chunked\r\n\r\n5\r\n12345xx"}, {0, "!"}}, 1},
+		{"the body fills the buffer", buffer + " server live {live}", []say{{0, post + "content-length: 50000\r\n\r\n" + strings.Repeat("x", 20000)}, {0, "…" + strings.Repeat("x", 30000)}, {0, get("/")}}, 2},
+		{"the body is met with a deny", buffer + " http-request deny\n server live {live}", []say{{0, "…" + post + "content-length: 10\r\n\r\n12345"}, {0, "67890"}, {0, get("/")}}, 2},
 	}
 	text := oracle.Head + " timeout client 20s\n log-format \"%b/%s %ST %tsc %rc\"\nfrontend ready\n bind {ready}\n http-request return status 200\n"
 	for i, x := range scenes {

@@ -56,6 +56,7 @@ const (
 	DisableH2Upgrade
 	LogASAP
 	SocketStats
+	HTTPBufferRequest
 )
 
 // Reuse is http-reuse.
