@@ -56,7 +56,7 @@ func (st *Stream) traceFields(w io.Writer, p *Proxy, event string, h *message.He
 
 // traceEnd shows that the exchange is over.
 func (st *Stream) traceEnd() {
-	if w := st.W.Trace; w != nil && st.Time.Request != 0 {
+	if w := st.W.Trace; w != nil && (st.Time.Request != 0 || st.HasRequest) {
 		st.trace(w, st.BE, "clicls", "")
 		st.trace(w, st.BE, "closed", "")
 	}
