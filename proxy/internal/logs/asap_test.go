@@ -34,7 +34,7 @@ func TestAsSoonAsPossible(t *testing.T) {
 		<-hold
 	})
 	dead := tcptest.Reserve(t).String()
-	const format = "log-format \"%b/%s %ST %tsc %B %Ta %Tt %Tu %{+Q}B %ac/%fc/%bc/%sc %rc\"\n"
+	const format = "log-format \"%b/%s %ST %tsc %B -/%Ta/%Tt/%Tu %{+Q}B %ac/%fc/%bc/%sc %rc\"\n"
 	const get = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 	scenes := []struct {
 		conf, say string
@@ -44,7 +44,7 @@ func TestAsSoonAsPossible(t *testing.T) {
 		{format + " server s {live}", get, true},
 		{format + " server s {live}", "GET /up HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n", true},
 		{"mode tcp\n option tcplog\n server s {live}", get, true},
-		{"mode tcp\n log-format \"%b/%s %tsc %B %Tt %{+Q}B\"\n server s {live}", get, true},
+		{"mode tcp\n log-format \"%b/%s %tsc %B -/%Tt %{+Q}B\"\n server s {live}", get, true},
 		{"option httplog\n option dontlog-normal\n server s {live}", get, false},
 		{"option httplog\n retries 0\n server s {dead}", get, true},
 		{"option httplog\n http-request deny\n server s {dead}", get, true},
@@ -55,9 +55,9 @@ func TestAsSoonAsPossible(t *testing.T) {
 		conf := strings.NewReplacer("{live}", live, "{dead}", dead).Replace(x.conf)
 		text += fmt.Sprintf("listen f%d\n bind {f%d}\n log {log%d} format raw local0\n option logasap\n %s\n", i, i, i, conf)
 	}
-	// Dates, ports and numbers but for statuses; HAProxy 2.6 counts its own form of heads.
+	// Dates, ports, times and numbers but for statuses; HAProxy 2.6 counts its own form of heads.
 	varying := regexp.MustCompile(`^127\S+ \[[^]]*\]|\+[1-9]\d*`)
-	before, after := regexp.MustCompile(`\d+/`), regexp.MustCompile(`/\d+`)
+	before, after := regexp.MustCompile(`\d+/`), regexp.MustCompile(`/(\+?)\d+`)
 	sides := oracle.Run(t, text)
 	lines := make([][2]string, len(scenes))
 	var clients []net.Conn
@@ -74,7 +74,7 @@ func TestAsSoonAsPossible(t *testing.T) {
 						io.WriteString(c, x.say)
 					}
 					line := side.Line(fmt.Sprintf("log%d", i))
-					lines[i][k] = after.ReplaceAllString(before.ReplaceAllString(varying.ReplaceAllString(line, "+N"), "N/"), "/N")
+					lines[i][k] = after.ReplaceAllString(before.ReplaceAllString(varying.ReplaceAllString(line, "+N"), "N/"), "/${1}N")
 				}
 			}
 		}
