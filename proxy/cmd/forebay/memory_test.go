@@ -7,10 +7,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/race"
 )
 
 // anonymous gives the memory of a process that is its own, in MiB, at its peak
@@ -47,11 +51,28 @@ func (s *site) field(name string) int {
 	return 0
 }
 
+// plain gives the program as it is built for users: the race detector takes
+// several times the memory.
+func plain(t *testing.T) string {
+	t.Helper()
+	if !race.Enabled {
+		return "/proc/self/exe"
+	}
+	path := filepath.Join(t.TempDir(), "forebay")
+	c := exec.Command("go", "build", "-trimpath", "-o", path, ".")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
 // TestMemoryLimit fills a worker with far more than "-m" gives it: what is too
 // much is refused, the worker stays near its limit, and serves again once those
 // who held the memory have gone.
 func TestMemoryLimit(t *testing.T) {
 	const limit = 64
+	path := plain(t)
 	for _, c := range []struct {
 		name string
 		tls  bool
@@ -81,7 +102,9 @@ func TestMemoryLimit(t *testing.T) {
 			s.write()
 			web := s.addr
 			s.addr = strings.Fields(s.extra[strings.Index(s.extra, "bind "):])[1]
-			p := launch(t, command("-W", "-S", s.control, "-m", strconv.Itoa(limit), "-f", s.cfg))
+			cmd := command("-W", "-S", s.control, "-m", strconv.Itoa(limit), "-f", s.cfg)
+			cmd.Path = path
+			p := launch(t, cmd)
 			p.await(1, "Loading success.")
 			now, _ := s.workers()
 			pid := one(t, now)
