@@ -123,7 +123,9 @@ func (m *Master) begin() error {
 	if err := p.await("current worker"); err != nil {
 		return err
 	}
+	m.mu.Lock()
 	m.list(p)
+	m.mu.Unlock()
 	m.cli.start()
 	m.o.Console.Notice("Loading success.")
 	m.notify.ready()
@@ -141,11 +143,10 @@ func (m *Master) keep(line string) {
 	m.mu.Unlock()
 }
 
+// list puts a worker in charge. The caller holds mu.
 func (m *Master) list(p *process) {
-	m.mu.Lock()
 	p.listed = true
 	m.workers = append([]*process{p}, m.workers...)
-	m.mu.Unlock()
 }
 
 // current is the worker in charge, nil if there is none.

@@ -163,9 +163,9 @@ func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
 	}
 	m.mu.Lock()
 	cur.leaving = true
+	m.list(p) // at once: there is always one in charge
 	stopping := m.stopping
 	m.mu.Unlock()
-	m.list(p)
 	if hard || stopping {
 		syscall.Kill(cur.pid, syscall.SIGTERM)
 	} else {

@@ -24,11 +24,7 @@ func (m *Master) route(c *runtimeapi.Conn, text string, words []string) (bool, e
 		if t.pid == 0 || own(words[0]) {
 			return false, nil
 		}
-		p := m.byPID(t.pid)
-		if p == nil {
-			return true, runtimeapi.Errorf("Can't connect to the target CLI!\n")
-		}
-		return true, m.forward(c, p, text)
+		return true, m.send(c, t.pid, text)
 	}
 	prefix := words[0]
 	if strings.HasPrefix(prefix, "@@") {
@@ -48,11 +44,18 @@ func (m *Master) route(c *runtimeapi.Conn, text string, words []string) (bool, e
 		c.Do(words[1:])
 		return true, nil
 	}
-	p := m.byPID(pid)
-	if p == nil {
-		return true, runtimeapi.Errorf("Can't connect to the target CLI!\n")
+	err := m.send(c, pid, rest)
+	// A worker that is replaced may end with the command still before it: then it
+	// is the next one's, if it was for whoever is in charge.
+	for err == errNoAnswer && prefix == "@1" {
+		next, ok := m.find("1")
+		if !ok || next == pid {
+			break
+		}
+		pid = next
+		err = m.send(c, pid, rest)
 	}
-	return true, m.forward(c, p, rest)
+	return true, err
 }
 
 // own tells which commands concern the connection, wherever it is switched to.
@@ -99,6 +102,18 @@ const look = time.Second
 // chunk is how much of a reply is passed on at once, in bytes.
 const chunk = 32 << 10
 
+// errNoAnswer tells that a worker is not there, or ended before it said anything.
+var errNoAnswer = runtimeapi.Errorf("Can't connect to the target CLI!\n")
+
+// send runs a command in the worker with that number.
+func (m *Master) send(c *runtimeapi.Conn, pid int, text string) error {
+	p := m.byPID(pid)
+	if p == nil {
+		return errNoAnswer
+	}
+	return m.forward(c, p, text)
+}
+
 // forward runs a command in a worker, with the rights of the client, and passes
 // the reply on but for the empty line at its end, which follows anyway.
 func (m *Master) forward(c *runtimeapi.Conn, p *process, text string) error {
@@ -124,10 +139,11 @@ func (m *Master) forward(c *runtimeapi.Conn, p *process, text string) error {
 		defer conn.Close()
 	}
 	if err != nil {
-		return runtimeapi.Errorf("Can't connect to the target CLI!\n")
+		return errNoAnswer
 	}
 	buf := make([]byte, chunk)
 	held := false // a newline that may be the last
+	answered := false
 	for err == nil && !c.Closed() {
 		var n int
 		stream.Await(c.R, func() {
@@ -140,6 +156,7 @@ func (m *Master) forward(c *runtimeapi.Conn, p *process, text string) error {
 		if n == 0 {
 			continue
 		}
+		answered = true
 		if held {
 			c.WriteString("\n")
 		}
@@ -148,6 +165,13 @@ func (m *Master) forward(c *runtimeapi.Conn, p *process, text string) error {
 		}
 		c.Write(buf[:n])
 		c.Flush()
+	}
+	if !answered && !c.Closed() { // not even the empty line
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if p.leaving {
+			return errNoAnswer
+		}
 	}
 	return nil
 }
