@@ -32,7 +32,8 @@ var decisions = map[string]string{
 	"body":      "2.6 reads what has arrived of the body with the head, and refuses both; forebay has handled the head by then. If the body comes later, 2.6 does the same",
 	"late":      "as for requests: 2.6 refuses a response whose body, arrived with the head, is bad; forebay has forwarded the head by then",
 	"chunked10": "chunks are taken out for clients of HTTP/1.0; 2.6 sends them, and the client cannot read them",
-	"empty":     "a client that closes without a byte gets no answer; 2.6 answers 400",
+	"large":     "3.4 answers 431 to a head that is too large; 2.6 says 400",
+	"tr":        "3.4 logs how long the server took also when a rule refuses its response; 2.6 says -1",
 	"number":    "a length of 2^63 or more is refused; 2.6 wraps around and forwards the text",
 }
 
@@ -96,10 +97,10 @@ func diffCases() []diffCase {
 	for _, f := range []string{"Foo : 1\r\n", "Foo\r\n", ": 1\r\n", "F oo: 1\r\n", "Foo: a\x01b\r\n", "Foo: a\r\n b\r\n", "Foo:\r\n", "Foo:  a  b  \r\n", "Foo: \xff\r\n", "Foo: 1\r\nfOO: 2\r\n",
 		"F\x00: 1\r\n", "Foo: a\rb\r\n", "Host: b\r\n", "Host: a\r\n", "Expect: 100-continue\r\n", "TE: trailers\r\nConnection: TE\r\n", "Keep-Alive: 5\r\n",
 		"Connection: keep-alive, X-Foo\r\nX-Foo: 1\r\n", "Connection: close\r\n", "Proxy-Connection: close\r\n", "Connection: upgrade\r\nUpgrade: foo\r\n",
-		strings.Repeat("X: y\r\n", 99), strings.Repeat("X: y\r\n", 101), "Foo: " + strings.Repeat("x", 12000) + "\r\n", "Foo: " + strings.Repeat("x", 17000) + "\r\n"} {
+		strings.Repeat("X: y\r\n", 99), strings.Repeat("X: y\r\n", 101), "Foo: " + strings.Repeat("x", 12000) + "\r\n"} {
 		ask(with(f))
 	}
-	all = append(all, diffCase{send: with("Foo: a\x00b\r\n"), decided: "nul"})
+	all = append(all, diffCase{send: with("Foo: a\x00b\r\n"), decided: "nul"}, diffCase{send: with("Foo: " + strings.Repeat("x", 17000) + "\r\n"), decided: "large"})
 	decided("upgrade", with("Upgrade: foo\r\n"), with("Connection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"))
 	decided("host", with(" Foo: 1\r\n")) // which continues the host
 	for _, h := range []string{"a b", "a/b", "u@a", "a,b", "a\\b"} {
@@ -141,7 +142,7 @@ func diffCases() []diffCase {
 		diffCase{send: post("/c", "Content-Length: 18446744073709551619\r\n", "abc"), decided: "number"},
 		diffCase{send: with("Content-Length: 3\r\n") + "abc"},
 		diffCase{send: "GET / HTTP/1.1\r\nHost", cut: true},
-		diffCase{send: "", cut: true, decided: "empty"},
+		diffCase{send: "", cut: true},
 		diffCase{send: "\r\n", cut: true},
 		diffCase{send: line("GET /1") + line("GET /2") + line("GET /3")}, // pipelined
 		diffCase{send: line("GET /1") + line("GET /denied")},
@@ -163,7 +164,7 @@ func diffCases() []diffCase {
 	one := func(r string) { all = append(all, diffCase{send: line("GET /r"), reply: r, shut: true}) }
 	for _, r := range []string{
 		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-		"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", "HTTP/1.1 599 X\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 OK\r\n\r\n", "garbage\r\n\r\n", "SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nabc",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "HTTP/1.1 200 OK\r\nFoo : x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nFoo\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", "HTTP/1.1 200 OK\r\nContent-",
@@ -172,12 +173,13 @@ func diffCases() []diffCase {
 	} {
 		one(r)
 	}
+	all = append(all, diffCase{send: line("GET /r"), reply: "HTTP/1.1 599 X\r\nContent-Length: 0\r\n\r\n", shut: true, decided: "tr"})
 	all = append(all, diffCase{send: line("GET /r"), reply: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", shut: true, decided: "late"})
 	for _, path := range []string{"/api/x", "/close", "/srvclose"} {
 		all = append(all, diffCase{send: line("GET " + path), reply: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"})
 	}
 	all = append(all,
-		diffCase{send: "GET /backdeny HTTP/1.1\r\nHost: a\r\nX-Key: secret\r\n\r\n", reply: "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno"},
+		diffCase{send: "GET /backdeny HTTP/1.1\r\nHost: a\r\nX-Key: secret\r\n\r\n", reply: "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", decided: "tr"},
 	)
 	return all
 }

@@ -182,6 +182,7 @@ var h2decisions = map[string]string{
 	"log":       "each error that ends a connection is logged as tune.h2.log-errors says; 2.6 leaves some out",
 	"extension": "a frame of an unknown kind is ignored wherever it is (RFC 9113 5.5)",
 	"preface":   "a connection that does not begin as HTTP/2 does is told so; 2.6 closes it without a word",
+	"tr":        "3.4 logs how long the server took also when a rule refuses its response; 2.6 says -1",
 	"early":     "the rest of a request whose answer is complete is refused with NO_ERROR (RFC 9113 8.1); 2.6 says CANCEL",
 }
 
@@ -479,13 +480,15 @@ func h2cases() []h2case {
 		"HTTP/1.1 103 Hint\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
 		"HTTP/1.1 102 P\r\n\r\nHTTP/1.1 103 P\r\nX: y\r\nConnection: z\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
 		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno", "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
-		"HTTP/1.1 599 Deny\r\nContent-Length: 2\r\n\r\nno", "HTTP/1.1 598 Deny\r\nContent-Length: 2\r\n\r\nno", "HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n",
 		"nonsense\r\n\r\n", "", " ", "HTTP/1.1 200 OK\r\nbad field\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
 
 		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", 14000) + "\r\nContent-Length: 0\r\n\r\n",
 	} {
 		answer("GET", r)
 	}
+	answer("GET", "HTTP/1.1 599 Deny\r\nContent-Length: 2\r\n\r\nno").as("tr")
+	answer("GET", "HTTP/1.1 598 Deny\r\nContent-Length: 2\r\n\r\nno").as("tr")
 	answer("GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab").as("truncated")
 	answer("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab").as("truncated")
 	answer("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").as("late")
