@@ -77,16 +77,8 @@ func TestBufferedRequestBreaksOff(t *testing.T) {
 				p.upload("some", false)
 				p.s.Pass(500 * time.Millisecond)
 				line := "x/<NOSRV> -1/-1/-1/-1/500 400 CR-- 0"
-				switch {
-				case p.hc != nil:
-					p.hc.WriteRSTStream(p.id, 8)
+				if p.breakOff(how); p.hc != nil {
 					line = "x/<NOSRV> -1/-1/-1/-1/500 -1 CR-- 0"
-				case how == "shut":
-					p.c.Shut()
-				case how == "close":
-					p.c.Close()
-				default:
-					p.c.Reset()
 				}
 				p.s.Pass(0)
 				wantLines(t, p.s, line)

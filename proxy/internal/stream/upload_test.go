@@ -133,6 +133,21 @@ func (p *pair) answered() string {
 	return strings.Fields(h)[1]
 }
 
+// breakOff ends the client's side of an upload that is not complete: "shut",
+// "close" or "reset", which over HTTP/2 is a reset of the stream.
+func (p *pair) breakOff(how string) {
+	switch {
+	case p.hc != nil:
+		p.hc.WriteRSTStream(p.id, 8)
+	case how == "shut":
+		p.c.Shut()
+	case how == "close":
+		p.c.Close()
+	default:
+		p.c.Reset()
+	}
+}
+
 func eachSide(t *testing.T, conf string, f func(t *testing.T, p *pair, server string)) {
 	for _, x := range sides {
 		t.Run(x.client+" to "+x.server, func(t *testing.T) { f(t, newPair(t, x.client, x.server, conf), x.server) })
@@ -192,18 +207,8 @@ func TestBrokenUpload(t *testing.T) {
 				p.ask(length)
 				p.upload("some", false)
 				p.s.Pass(500 * time.Millisecond)
+				p.breakOff(how)
 				end := "C"
-				switch {
-				case p.hc != nil:
-					p.hc.WriteRSTStream(p.id, 8)
-					end = "D"
-				case how == "shut":
-					p.c.Shut()
-				case how == "close":
-					p.c.Close()
-				default:
-					p.c.Reset()
-				}
 				if how == "reset" || p.hc != nil {
 					end = "D"
 				} else {
