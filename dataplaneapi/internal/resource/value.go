@@ -328,7 +328,10 @@ func parseAddress(w string, names []string, _ *fields, obj map[string]any) bool 
 // ipv6 parts an address that is one of IPv6, in brackets or not, from the family in front of it.
 func ipv6(s string) (family, ip string, ok bool) {
 	at := strings.IndexByte(s, '@') + 1
-	family, ip = s[:at], strings.TrimSuffix(strings.TrimPrefix(s[at:], "["), "]")
+	family, ip = s[:at], s[at:]
+	if strings.HasPrefix(ip, "[") && strings.HasSuffix(ip, "]") {
+		ip = ip[1 : len(ip)-1]
+	}
 	a, err := netip.ParseAddr(ip)
 	return family, ip, err == nil && a.Is6()
 }
