@@ -47,7 +47,7 @@ soak: build ## events through every protocol for SOAK, with HAProxy beside: none
 
 .PHONY: sim
 sim: ## the whole proxy on a simulated network and clock, SEEDS runs
-	cd proxy && $(GO) test -count=1 -timeout 15m ./internal/sim -run TestSeeds -sim.seeds=$(SEEDS)
+	cd proxy && $(GO) test -count=1 -timeout 15m ./internal/testing/sim -run TestSeeds -sim.seeds=$(SEEDS)
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## every parser of outside bytes, FUZZ each

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/certtest"
-	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
 
 const countersText = `global

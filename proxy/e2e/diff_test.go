@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
 
 // pair is one side of the comparison: a proxy (forebay or HAProxy), a server

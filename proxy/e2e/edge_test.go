@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 	"golang.org/x/net/http2"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
 
 // newH2Origin is an origin that speaks HTTP/2 in clear, and HTTP/1. It says

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
 
 // A worker that has no file system any more fetches responses of OCSP, from a

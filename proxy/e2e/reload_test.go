@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
 
 // shop is the configuration that the tests of reloads vary.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
 
 // A certificate that is replaced over REST is on disk, and served to the next

@@ -28,8 +28,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/forebay-lb/forebay/proxy/internal/certtest"
-	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
 
 // soakText takes in every version, in clear and under TLS, and goes on in every

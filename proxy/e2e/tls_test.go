@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
 
 // tlsShop is a proxy with a certificate, and what a client needs to trust it.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
 
 // agreeable is an origin that meets upgrades to "websocket" and "echo" and sends

@@ -4,11 +4,11 @@
 //
 // The changes stand in lists (scripts/mutants), a hunk each:
 //
-//	= proxy/internal/queue/queue.go: the limit is one more than configured
+//	= proxy/internal/engine/queue/queue.go: the limit is one more than configured
 //	  if q.n == q.max {       a line that stays, to say where
 //	- return false            lines that go
 //	+ return true             lines that come
-//	! ./internal/queue ./internal/sim -run TestSeeds
+//	! ./internal/engine/queue ./internal/testing/sim -run TestSeeds
 //
 // White space at the ends of lines does not count, and a hunk must fit at exactly
 // one place of its file. The last line is what `go test` gets, in the module of the

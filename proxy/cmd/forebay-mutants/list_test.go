@@ -6,11 +6,11 @@ import (
 )
 
 func TestList(t *testing.T) {
-	ms, err := parse("a.txt", "# why\n= proxy/internal/queue/queue.go: full too late\n  if full {\n- return a\n+ return b\n! ./internal/queue -run X\n\n= proxy/x/y.go: gone\n- f()\n")
+	ms, err := parse("a.txt", "# why\n= proxy/internal/engine/queue/queue.go: full too late\n  if full {\n- return a\n+ return b\n! ./internal/engine/queue -run X\n\n= proxy/x/y.go: gone\n- f()\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(ms) != 2 || ms[0].module() != "proxy" || strings.Join(ms[0].tests, " ") != "./internal/queue -run X" || strings.Join(ms[1].tests, " ") != "./x" {
+	if len(ms) != 2 || ms[0].module() != "proxy" || strings.Join(ms[0].tests, " ") != "./internal/engine/queue -run X" || strings.Join(ms[1].tests, " ") != "./x" {
 		t.Fatalf("%+v", ms)
 	}
 	if ms, err := parse("a.txt", "! ./a ./b\n= f/x.go: w\n- x\n= f/y.go: w\n- x\n! ./c\n"); err != nil || strings.Join(ms[0].tests, " ") != "./a ./b" || strings.Join(ms[1].tests, " ") != "./c" {

@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/master"
-	"github.com/forebay-lb/forebay/proxy/internal/tcptest"
-	"github.com/forebay-lb/forebay/proxy/internal/worker"
-	"github.com/forebay-lb/forebay/proxy/internal/workertest"
+	"github.com/forebay-lb/forebay/proxy/internal/process/master"
+	"github.com/forebay-lb/forebay/proxy/internal/process/worker"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 	"golang.org/x/sys/unix"
 )
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/runtimeapi"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 )
 
 var levels = []string{"user", "operator", "admin"}

@@ -15,11 +15,11 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/console"
-	"github.com/forebay-lb/forebay/proxy/internal/master"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/process/master"
+	"github.com/forebay-lb/forebay/proxy/internal/process/worker"
 	"github.com/forebay-lb/forebay/proxy/internal/version"
-	"github.com/forebay-lb/forebay/proxy/internal/worker"
 )
 
 func main() { os.Exit(run()) }

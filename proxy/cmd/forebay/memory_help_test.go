@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )

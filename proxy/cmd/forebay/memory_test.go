@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/race"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/race"
 )
 
 // anonymous gives the memory of a process that is its own, in MiB, at its peak

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/forebay-lb/forebay/proxy/internal/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
 
 // haproxy gives the path of the real thing.

@@ -6,13 +6,13 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/bundle"
-	"github.com/forebay-lb/forebay/proxy/internal/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/console"
-	_ "github.com/forebay-lb/forebay/proxy/internal/features"
-	"github.com/forebay-lb/forebay/proxy/internal/master"
-	"github.com/forebay-lb/forebay/proxy/internal/snapshot"
-	"github.com/forebay-lb/forebay/proxy/internal/worker"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature"
+	"github.com/forebay-lb/forebay/proxy/internal/process/master"
+	"github.com/forebay-lb/forebay/proxy/internal/process/worker"
 )
 
 // noSandbox tells whether FOREBAY_SANDBOX=off asks to keep the filesystem and

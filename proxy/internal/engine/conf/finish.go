@@ -1,0 +1,265 @@
+package conf
+
+import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+// finish resolves names, numbers what has no number, and looks at what goes
+// together. It runs before the features' own steps.
+func (l *Loading) finish() {
+	broken := l.Diags.HasErrors() // what seems to be missing may be there, with a fault
+	g := l.Snap.Global
+	g.MaxRewrite = min(g.MaxRewrite, g.BufSize/2)
+	l.number()
+	l.binds()
+	l.finishH2()
+	for _, p := range l.Snap.Proxies {
+		if p.Frontend {
+			l.route(p)
+		}
+	}
+	for _, f := range l.todo {
+		f()
+	}
+	l.todo = nil
+	for _, p := range l.Snap.Proxies {
+		if !p.Disabled && !broken {
+			l.judge(p)
+		}
+	}
+	l.fullConn()
+	l.servers()
+	if r := Runtime.Global(g); r != nil {
+		for i, b := range r.Binds {
+			if b.ID == 0 {
+				b.ID = i + 1
+			}
+		}
+	}
+}
+
+// servers runs the features' own steps for each server.
+func (l *Loading) servers() {
+	for _, p := range l.Snap.Proxies {
+		for _, s := range p.ServerLines {
+			c := &Ctx{Loading: l, Pos: s.Pos, Section: p.Kind, Proxy: p}
+			if err := c.finishServer(s.Name, s.Settings); err != nil {
+				l.Alert(s.Pos, "%s", err)
+			}
+		}
+	}
+}
+
+func (c *Ctx) finishServer(name string, set *stream.ServerSettings) error {
+	for _, f := range serverFinishers {
+		if err := f(c, c.Proxy, name, set); err != nil {
+			return say("'server %s/%s' : %w", c.Proxy.Name, name, err)
+		}
+	}
+	return nil
+}
+
+// number gives numbers to what has none as HAProxy does: each proxy, bind and
+// server takes its place in the order (proxies from 2), or the next free one.
+func (l *Loading) number() {
+	used := map[int]bool{}
+	for _, p := range l.Snap.Proxies {
+		used[p.ID] = p.ForcedID
+	}
+	next := 2
+	for _, p := range l.Snap.Proxies {
+		if !p.ForcedID {
+			p.ID = nextFree(used, &next)
+		}
+		next++
+		l.numberBinds(p)
+		numberServers(p)
+	}
+}
+
+// binds gives binds what they take from their frontend, and numbers those of the
+// same address. Paths and descriptors cannot be shared.
+func (l *Loading) binds() {
+	same := map[string][]*stream.Bind{}
+	check := func(b *stream.Bind) {
+		b.Twin = 0
+		key := b.Key()
+		twins := same[key]
+		if len(twins) > 0 && (b.Addr.IsUnix() || b.FD >= 0) {
+			l.Alert(b.Pos, "'bind' : address [%s] is used already at %s.", b.Addr, twins[0].Pos)
+			return
+		}
+		b.Twin = len(twins)
+		same[key] = append(twins, b)
+	}
+	defer func() {
+		for _, twins := range same {
+			for _, b := range twins {
+				b.Twins = len(twins)
+			}
+		}
+	}()
+	for _, p := range l.Snap.Proxies {
+		for _, b := range p.Binds {
+			if b.Backlog == 0 {
+				b.Backlog = p.Backlog
+			}
+			if b.Backlog == 0 && b.MaxConn == 0 {
+				b.Backlog = p.MaxConn
+			}
+			if !p.Disabled {
+				check(b)
+			}
+		}
+	}
+	if r := Runtime.Global(l.Snap.Global); r != nil {
+		for _, b := range r.Binds {
+			check(b)
+		}
+	}
+}
+
+func nextFree(used map[int]bool, next *int) int {
+	for used[*next] {
+		*next++
+	}
+	used[*next] = true
+	return *next
+}
+
+func (l *Loading) numberBinds(p *stream.Proxy) {
+	used, first := map[int]bool{}, map[int]*stream.Bind{}
+	for _, b := range p.Binds {
+		if o := first[b.ID]; o != nil && b.ID != 0 {
+			l.Alert(b.Pos, "'bind %s' in section '%s' : 'id' : custom id %d already used at %s ('bind %s')", b.Addr, p.Kind, b.ID, o.Pos, o.Addr)
+		}
+		used[b.ID], first[b.ID] = b.ID != 0, b
+	}
+	next := 1
+	for _, b := range p.Binds {
+		if b.ID == 0 {
+			b.ID = nextFree(used, &next)
+		}
+		next++
+	}
+}
+
+// numberServers sets the number that a server gets when it is new. A server
+// that is live already keeps the number it has.
+func numberServers(p *stream.Proxy) {
+	used := map[int]bool{}
+	for _, s := range p.ServerLines {
+		used[s.Settings.ID] = s.Settings.ID != 0
+	}
+	next := 1
+	for _, s := range p.ServerLines {
+		s.ID = s.Settings.ID
+		if s.ID == 0 {
+			s.ID = nextFree(used, &next)
+		}
+		next++
+	}
+}
+
+// route resolves where a frontend sends its traffic.
+func (l *Loading) route(p *stream.Proxy) {
+	if p.DefaultName != "" {
+		p.DefaultBackend = l.backend(p, p.DefaultName, "default_backend", "as its default backend")
+		if p.DefaultBackend != nil && len(p.ServerLines) > 0 {
+			l.Diags.Warn(p.Pos, "In proxy '%s', the 'default_backend' rule always has precedence over the servers, which will never be used.", p.Name)
+		}
+	}
+	for i := range p.Switching {
+		r := &p.Switching[i]
+		if r.Name == nil && r.Backend == nil {
+			r.Backend = l.backend(p, r.Target, "use_backend", "in a 'use_backend' rule")
+		}
+	}
+}
+
+func (l *Loading) backend(p *stream.Proxy, name, rule, as string) *stream.Proxy {
+	b := l.Snap.Backends[name]
+	switch {
+	case b == p:
+		l.Alert(p.Pos, "Proxy '%s': loop detected for %s: '%s'.", p.Name, rule, name)
+		return nil
+	case b == nil:
+		l.Alert(p.Pos, "Proxy '%s': unable to find required %s: '%s'.", p.Name, rule, name)
+	case b.Mode == p.Mode:
+	case p.Mode == stream.TCP:
+		l.Alert(p.Pos, "tcp %s '%s' uses http %s '%s' %s: turning a connection into HTTP on the way is not supported by Forebay yet.",
+			kindOf(p), p.Name, kindOf(b), b.Name, as)
+	default:
+		l.Alert(p.Pos, "%s %s '%s' (%s) tries to use incompatible %s %s '%s' (%s) %s (see 'mode').",
+			p.Mode, kindOf(p), p.Name, p.Pos, b.Mode, kindOf(b), b.Name, b.Pos, as)
+	}
+	return b
+}
+
+// judge warns of what can hardly be meant.
+func (l *Loading) judge(p *stream.Proxy) {
+	warn := func(format string, args ...any) { l.Diags.Warn(p.Pos, format, args...) }
+	kind := kindOf(p)
+	if p.Frontend && len(p.Binds) == 0 {
+		warn("%s '%s' has no 'bind' directive. Please declare it as a backend if this was intended.", kind, p.Name)
+	}
+	t := &p.Timeouts
+	servers := p.Backend && len(p.ServerLines) > 0
+	if p.Frontend && t.Client == 0 || servers && (t.Connect == 0 || t.Server == 0 && (p.Mode == stream.HTTP || t.Tunnel == 0)) {
+		warn("missing timeouts for %s '%s'.\n"+
+			"   | While not properly invalid, you will certainly encounter various problems\n"+
+			"   | with such a configuration. To fix this, please ensure that all following\n"+
+			"   | timeouts are set to a non-zero value: 'client', 'connect', 'server'.", kind, p.Name)
+	}
+	if p.Mode == stream.HTTP {
+		return
+	}
+	if p.Frontend && len(p.MonitorURI) > 0 {
+		warn("monitor-uri will be ignored for %s '%s' (needs 'mode http').", kind, p.Name)
+	}
+	if p.ForwardFor != nil {
+		warn("'option %s' ignored for %s '%s' as it requires HTTP mode.", "forwardfor", kind, p.Name)
+	}
+	for _, r := range []struct {
+		name  string
+		rules []stream.Rule
+	}{{"http-request", p.RequestRules}, {"http-response", p.ResponseRules}, {"http-after-response", p.AfterRules}} {
+		if len(r.rules) > 0 {
+			warn("'%s' rules ignored for %s '%s' as they require HTTP mode.", r.name, kind, p.Name)
+		}
+	}
+}
+
+// fullConn gives backends their default: a tenth of what the frontends that can
+// reach them may have (manual 4.2, "fullconn").
+func (l *Loading) fullConn() {
+	reach := map[*stream.Proxy]int{}
+	for _, p := range l.Snap.Proxies {
+		if !p.Frontend {
+			continue
+		}
+		limit := p.MaxConn
+		if limit == 0 {
+			limit = l.Snap.Global.MaxConn
+		}
+		to := map[*stream.Proxy]bool{p.DefaultBackend: true, p: p.Backend}
+		for _, r := range p.Switching {
+			to[r.Backend] = true
+			if r.Name != nil { // any backend of its mode
+				for _, b := range l.Snap.Backends {
+					to[b] = to[b] || b.Mode == p.Mode
+				}
+			}
+		}
+		for b, yes := range to {
+			if b != nil && yes {
+				reach[b] += limit
+			}
+		}
+	}
+	for _, p := range l.Snap.Proxies {
+		if p.Backend && p.FullConn == 0 {
+			p.FullConn = max((reach[p]+9)/10, 1)
+		}
+	}
+}

@@ -1,0 +1,228 @@
+package conf
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+// h2Number is a setting of HTTP/2. A name without a side gives both sides what
+// they do not have of their own.
+type h2Number struct {
+	name      string
+	low, high int
+	want      string
+	set       func(g *stream.Global, n int)
+}
+
+const (
+	positive = "a positive numeric value."
+	maxWin   = 1<<31 - 1
+)
+
+var h2Numbers = []h2Number{
+	{"tune.h2.header-table-size", 4096, 65536, "a numeric value between 4096 and 65536.", func(g *stream.Global, n int) { g.H2HeaderTable = n }},
+	{"tune.h2.max-frame-size", 16384, 16777215, "a numeric value between 16384 and 16777215.", func(g *stream.Global, n int) { g.H2MaxFrame = n }},
+	{"tune.h2.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { h2Common.MakeGlobal(g).InitialWindow = n }},
+	{"tune.h2.max-concurrent-streams", 0, maxWin, positive, func(g *stream.Global, n int) { h2Common.MakeGlobal(g).MaxStreams = unlimited(n) }},
+	{"tune.h2.fe.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.InitialWindow = n }},
+	{"tune.h2.be.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.InitialWindow = n }},
+	{"tune.h2.be.max-concurrent-streams", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.MaxStreams = unlimited(n) }},
+	{"tune.h2.fe.max-total-streams", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.MaxTotal = n }},
+	{"tune.h2.fe.max-rst-at-once", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.MaxRst = n }},
+	{"tune.h2.fe.max-frames-at-once", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.MaxFrames = n }},
+	{"tune.h2.be.max-frames-at-once", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.MaxFrames = n }},
+	{"tune.h2.fe.glitches-threshold", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.Glitches = n }},
+	{"tune.glitches.kill.cpu-usage", 0, 100, "a numeric value between 0 and 100.", func(g *stream.Global, n int) { g.GlitchUsage = n }},
+	{"tune.h2.be.glitches-threshold", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.Glitches = n }},
+}
+
+// h2Common is what is said of both sides.
+var h2Common = stream.NewSlot[stream.H2]()
+
+// unlimited is what 0 means for a number of streams.
+func unlimited(n int) int {
+	if n == 0 {
+		return maxWin
+	}
+	return n
+}
+
+func init() {
+	for _, k := range h2Numbers {
+		Register(Keyword{Name: k.name, In: Global, Max: -1, Parse: func(c *Ctx) error {
+			n, err := strconv.Atoi(c.arg(0))
+			if err != nil || n < k.low || n > k.high {
+				return say("'%s' expects %s", c.Keyword, k.want)
+			}
+			k.set(c.Snap.Global, n)
+			return c.extra(1)
+		}})
+	}
+	rxbuf := func(set func(*stream.Global) *int) func(*Ctx) error {
+		return func(c *Ctx) error {
+			n, err := config.ParseSize(c.arg(0))
+			if err != nil || n < 0 || n > 1<<30 {
+				return say("'%s' expects a size of at most 1 GiB.", c.Keyword)
+			}
+			*set(c.Snap.Global) = int(n)
+			return c.extra(1)
+		}
+	}
+	Register(
+		Keyword{Name: "tune.h2.fe.max-concurrent-streams", In: Global, Max: -1, Parse: maxConcurrent},
+		Keyword{Name: "tune.h2.fe.rxbuf", In: Global, Max: -1, Parse: rxbuf(func(g *stream.Global) *int { return &g.H2Front.RxBuf })},
+		Keyword{Name: "tune.h2.be.rxbuf", In: Global, Max: -1, Parse: rxbuf(func(g *stream.Global) *int { return &g.H2Back.RxBuf })},
+		Keyword{Name: "tune.h2.zero-copy-fwd-send", In: Global, Max: -1, Parse: func(c *Ctx) error {
+			// There is nothing to switch: frames are always gathered into one send.
+			if v := c.arg(0); v != "on" && v != "off" {
+				return say("'%s' expects 'on' or 'off'.", c.Keyword)
+			}
+			return c.extra(1)
+		}},
+		Keyword{Name: "tune.h2.log-errors", In: Global, Max: -1, Parse: func(c *Ctx) error {
+			i := slices.Index(stream.H2LogLevels[:], c.arg(0))
+			if i < 0 {
+				return say("'%s' expects 'none', 'connection' or 'stream'.", c.Keyword)
+			}
+			c.Snap.Global.H2LogErrors = stream.H2LogLevels[i]
+			return c.extra(1)
+		}},
+		Keyword{Name: "h2-workaround-bogus-websocket-clients", In: Global, No: true, Max: -1, Parse: func(c *Ctx) error {
+			c.Snap.Global.H2NoWebSocket = !c.No
+			return c.extra(0)
+		}},
+	)
+	RegisterServer(
+		ServerOption{Name: "proto", Args: 1, Dynamic: true, Parse: func(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
+			p, err := protocol(words)
+			if p == "none" {
+				p = ""
+			}
+			s.Proto = p
+			return 2, err
+		}},
+		ServerOption{Name: "idle-ping", Args: 1, Dynamic: true, Parse: func(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
+			d, err := interval(words)
+			s.IdlePing = d
+			return 2, err
+		}},
+		ServerOption{Name: "ws", Args: 1, Dynamic: true, Parse: func(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
+			if len(words) < 2 || !slices.Contains([]string{"auto", "h1", "h2"}, words[1]) {
+				return 0, say("'ws' has to be 'auto', 'h1' or 'h2'.")
+			}
+			s.WS = strings.TrimPrefix(words[1], "auto")
+			return 2, nil
+		}},
+	)
+}
+
+// maxConcurrent is tune.h2.fe.max-concurrent-streams.
+func maxConcurrent(c *Ctx) error {
+	n, err := strconv.Atoi(c.arg(0))
+	if err != nil || n < 0 {
+		return say("'%s' expects %s", c.Keyword, positive)
+	}
+	c.Snap.Global.H2Front.MaxStreams = unlimited(n)
+	for i := 1; i < len(c.Args); i += 2 {
+		switch word := c.Args[i]; {
+		case word == "rq-load" && c.arg(i+1) == "ignore":
+		case word == "rq-load":
+			return say("'%s' : 'rq-load %s' is not supported: there is no run queue whose length would say what to announce.", c.Keyword, c.arg(i+1))
+		case word == "min" && c.arg(i+1) != "":
+			if m, err := strconv.Atoi(c.Args[i+1]); err != nil || m < 1 {
+				return say("'%s' : 'min' expects a number of at least 1.", c.Keyword)
+			}
+		default:
+			return c.unexpected(word)
+		}
+	}
+	return nil
+}
+
+// protocol reads the word after "proto".
+func protocol(words []string) (string, error) {
+	v, err := value(words)
+	if err != nil {
+		return "", err
+	}
+	switch v {
+	case "h1", "h2", "none":
+		return v, nil
+	case "fcgi", "quic", "qmux", "spop":
+		return "", NotYet("option", "proto "+v)
+	}
+	return "", say("'proto' :  unknown MUX protocol '%s'", v)
+}
+
+// bindProto is "proto" on a bind line.
+func bindProto(_ *Ctx, b *stream.Bind, words []string) (int, error) {
+	p, err := protocol(words)
+	b.Proto = p
+	return 2, err
+}
+
+// bindIdlePing is "idle-ping" on a bind line.
+func bindIdlePing(_ *Ctx, b *stream.Bind, words []string) (int, error) {
+	d, err := interval(words)
+	b.IdlePing = d
+	return 2, err
+}
+
+// interval reads a time in milliseconds after an option.
+func interval(words []string) (time.Duration, error) {
+	v, err := value(words)
+	if err != nil {
+		return 0, err
+	}
+	d, err := config.ParseTime(v, time.Millisecond)
+	if err != nil {
+		return 0, say("'%s' : %w", words[0], err)
+	}
+	return d, nil
+}
+
+// finishH2 gives HTTP/2's settings their defaults, and looks whether protocols
+// fit the modes.
+func (l *Loading) finishH2() {
+	g := l.Snap.Global
+	common := stream.H2{InitialWindow: 16384, MaxStreams: 100}
+	common.InitialWindow = max(common.InitialWindow, g.BufSize)
+	if c := h2Common.Global(g); c != nil {
+		if c.InitialWindow > 0 {
+			common.InitialWindow = c.InitialWindow
+		}
+		if c.MaxStreams > 0 {
+			common.MaxStreams = c.MaxStreams
+		}
+	}
+	if g.H2HeaderTable == 0 {
+		g.H2HeaderTable = 4096
+	}
+	if g.H2MaxFrame == 0 || g.H2MaxFrame > g.BufSize {
+		g.H2MaxFrame = max(16384, g.BufSize)
+	}
+	for _, s := range []*stream.H2{&g.H2Front, &g.H2Back} {
+		if s.InitialWindow == 0 {
+			s.InitialWindow = common.InitialWindow
+		}
+		if s.MaxStreams == 0 {
+			s.MaxStreams = common.MaxStreams
+		}
+		if s.RxBuf == 0 {
+			s.RxBuf = 100 * g.BufSize
+		}
+		s.RxBuf = (s.RxBuf + g.BufSize - 1) / g.BufSize * g.BufSize
+	}
+	for _, p := range l.Snap.Proxies {
+		for _, b := range p.Binds {
+			if b.Proto == "none" != (p.Mode == stream.TCP) && b.Proto != "" {
+				l.Alert(b.Pos, "proxy '%s' : MUX protocol '%s' is not usable for 'bind %s' at [%s].", p.Name, b.Proto, b.Addr, b.Pos)
+			}
+		}
+	}
+}

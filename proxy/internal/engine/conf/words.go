@@ -1,0 +1,206 @@
+package conf
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+func init() {
+	Register(
+		Keyword{Name: "mode", In: Proxies, Max: 1, Parse: mode},
+		Keyword{Name: "maxconn", In: feSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return &p.MaxConn })},
+		Keyword{Name: "backlog", In: feSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return &p.Backlog })},
+		Keyword{Name: "fullconn", In: beSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return &p.FullConn })},
+		Keyword{Name: "max-session-srv-conns", In: feSide, Max: 1, Parse: sessionConns},
+		Keyword{Name: "retries", In: beSide, Max: 1, Parse: retries},
+		Keyword{Name: "http-reuse", In: beSide, Max: 1, Parse: httpReuse},
+		Keyword{Name: "balance", In: beSide, Max: -1, Parse: balanceLine},
+		Keyword{Name: "default_backend", In: feSide, Max: 1, Parse: defaultBackend},
+		Keyword{Name: "monitor-uri", In: feSide, Max: 1, Parse: monitorURI},
+		Keyword{Name: "rate-limit sessions", In: feSide, Max: 1, Parse: rateLimit},
+		Keyword{Name: "disabled", In: Proxies, Max: 0, Parse: func(c *Ctx) error { c.Proxy.Disabled = true; return nil }},
+		Keyword{Name: "enabled", In: Proxies, Max: 0, Parse: func(c *Ctx) error { c.Proxy.Disabled = false; return nil }},
+		Keyword{Name: "id", In: Frontend | Backend, Max: 1, Parse: proxyID},
+		Keyword{Name: "description", In: Frontend | Backend, Max: -1, Parse: description},
+		Keyword{Name: "monitor fail", In: Frontend, Max: -1, Parse: monitorFail},
+	)
+}
+
+func mode(c *Ctx) error {
+	switch m := c.arg(0); m {
+	case "tcp":
+		c.Proxy.Mode = stream.TCP
+	case "http":
+		c.Proxy.Mode = stream.HTTP
+	case "log", "spop", "haterm":
+		return NotYet("mode", m)
+	case "health":
+		return say("'mode health' doesn't exist anymore. Please use 'http-request return status 200' instead.")
+	default:
+		return say("unknown proxy mode '%s'.", m)
+	}
+	return nil
+}
+
+// proxyInt parses keywords that take a number of connections.
+func proxyInt(field func(*stream.Proxy) *int) func(*Ctx) error {
+	return func(c *Ctx) error {
+		n, err := c.integer(0, maxInt, "an integer argument.")
+		if err == nil {
+			*field(c.Proxy) = n
+		}
+		return err
+	}
+}
+
+func sessionConns(c *Ctx) error {
+	n, err := c.integer(0, maxInt, "an integer argument.")
+	if err == nil {
+		c.Proxy.SessionConns = n
+		if n == 0 {
+			c.Proxy.SessionConns = -1
+		}
+	}
+	return err
+}
+
+func retries(c *Ctx) error {
+	n, err := c.integer(0, maxInt, "an integer argument (dispatch counts for one).")
+	if err == nil {
+		c.Proxy.Retries = n
+	}
+	return err
+}
+
+var reuseModes = map[string]stream.Reuse{
+	"never": stream.ReuseNever, "safe": stream.ReuseSafe, "aggressive": stream.ReuseAggressive, "always": stream.ReuseAlways,
+}
+
+func httpReuse(c *Ctx) error {
+	m, ok := reuseModes[c.arg(0)]
+	if !ok {
+		return say("'http-reuse' only supports 'never', 'safe', 'aggressive', 'always'.")
+	}
+	c.Proxy.Reuse = m
+	return nil
+}
+
+// balances are the algorithms of HAProxy that there are not yet.
+var balances = []string{"source", "uri", "url_param", "hdr", "rdp-cookie", "hash", "log-hash", "sticky"}
+
+func balanceLine(c *Ctx) error {
+	b := stream.Balance{Algorithm: c.arg(0)}
+	if len(c.Args) == 0 {
+		b.Algorithm = "random"
+	}
+	name, inside, hasParen := strings.Cut(b.Algorithm, "(")
+	if name == "random" {
+		b.Algorithm, b.Draws = name, 2
+		if hasParen {
+			number := strings.TrimSuffix(inside, ")")
+			if bad := strings.TrimLeft(number, "0123456789"); bad != "" && number[0] != '-' {
+				return say("balance random : unexpected character '%c' after argument.", bad[0])
+			}
+			n, err := strconv.Atoi(number)
+			if err != nil || n < 1 || n > maxInt || !strings.HasSuffix(inside, ")") {
+				return say("balance random : number of draws must be at least 1.")
+			}
+			b.Draws = n
+		}
+	}
+	for _, a := range balance.Algorithms {
+		if a == b.Algorithm {
+			if err := c.extra(1); err != nil {
+				return err
+			}
+			c.Proxy.Balance = b
+			return nil
+		}
+	}
+	for _, a := range balances {
+		if a == name {
+			return NotYet("algorithm", "balance "+a)
+		}
+	}
+	return say("balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hash', 'hdr(name)', 'rdp-cookie(name)', 'log-hash' and 'sticky' options.")
+}
+
+func defaultBackend(c *Ctx) error {
+	if c.arg(0) == "" {
+		return say("'default_backend' expects a backend name.")
+	}
+	c.Proxy.DefaultName = c.arg(0)
+	return nil
+}
+
+func monitorURI(c *Ctx) error {
+	if c.arg(0) == "" {
+		return say("'monitor-uri' expects an URI.")
+	}
+	c.Proxy.MonitorURI = []byte(c.arg(0))
+	return nil
+}
+
+func rateLimit(c *Ctx) error {
+	v := c.arg(0)
+	if v == "" {
+		return say("'rate-limit sessions' expects expects an integer value (in sessions/second)")
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 || n > maxInt {
+		bad := strings.TrimLeft(v, "0123456789")
+		if bad == "" {
+			bad = v
+		}
+		return say("'rate-limit sessions' : unexpected character '%c' in integer value '%s'", bad[0], v)
+	}
+	c.Proxy.RateLimit = n
+	return nil
+}
+
+func proxyID(c *Ctx) error {
+	if c.arg(0) == "" {
+		return say("'id' expects an integer argument.")
+	}
+	n, err := strconv.Atoi(c.arg(0))
+	if err != nil || n <= 0 || n > maxInt {
+		return say("custom id has to be > 0.")
+	}
+	for _, o := range c.Snap.Proxies {
+		if o != c.Proxy && o.ForcedID && o.ID == n {
+			return say("%s %s reuses same custom id as %s %s (declared at %s).", kindOf(c.Proxy), c.Proxy.Name, kindOf(o), o.Name, o.Pos)
+		}
+	}
+	c.Proxy.ID, c.Proxy.ForcedID = n, true
+	return nil
+}
+
+func description(c *Ctx) error {
+	if len(c.Args) == 0 {
+		return say("'description' expects a string argument.")
+	}
+	c.Proxy.Descr = c.text()
+	return nil
+}
+
+// ParseCondition compiles a condition ("if …", "unless …"). Package acl sets it;
+// without it, conditions are refused.
+var ParseCondition func(c *Ctx, words []string) (stream.Cond, error)
+
+func monitorFail(c *Ctx) error {
+	if a := c.arg(0); a != "if" && a != "unless" {
+		return say("'monitor fail' requires either 'if' or 'unless' followed by a condition.")
+	}
+	if ParseCondition == nil {
+		return NotYet("keyword", "monitor fail")
+	}
+	cond, err := ParseCondition(c, c.Args)
+	if err != nil {
+		return say("error detected while parsing a 'monitor fail' condition : %w.", err)
+	}
+	c.Proxy.MonitorFail = append(c.Proxy.MonitorFail, cond)
+	return nil
+}

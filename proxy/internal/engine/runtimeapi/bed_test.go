@@ -1,0 +1,111 @@
+package runtimeapi_test
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/stats"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
+)
+
+func newBed(t testing.TB, threads int) *stream.Worker {
+	t.Helper()
+	w := workertest.New(t, threads)
+	w.Init()
+	w.SetSnapshot(graph(threads, w.Reactors[0].Sys.Wall()))
+	w.MaxConn.Store(2000)
+	workertest.Run(t, w)
+	return w
+}
+
+func graph(threads int, now time.Time) *stream.Snapshot {
+	fe := &stream.Proxy{Name: "fe1", Kind: "frontend", Frontend: true, Mode: stream.HTTP, ID: 2, FE: stream.NewFrontState("fe1", threads)}
+	fe.FE.Limit.Store(100)
+	be := &stream.Proxy{Name: "app", Kind: "backend", Backend: true, Mode: stream.HTTP, ID: 3, BE: stream.NewBackState("app", threads, now)}
+	li := &stream.Proxy{Name: "l1", Kind: "listen", Frontend: true, Backend: true, Mode: stream.TCP, ID: 4,
+		FE: stream.NewFrontState("l1", threads), BE: stream.NewBackState("l1", threads, now)}
+	fe.DefaultBackend, li.DefaultBackend = be, li
+	be.Balance.Algorithm, li.Balance.Algorithm = "roundrobin", "static-rr"
+	for _, p := range []*stream.Proxy{be, li} {
+		p.BE.SetBalance(p.Balance, false)
+	}
+	add := func(p *stream.Proxy, id int, name string, port uint16, change func(*server.Settings)) {
+		set := &server.Settings{Host: "127.0.0.1", Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1"), Port: port}, Weight: 1,
+			PoolMaxConn: -1, MaxReuse: -1, PoolPurgeDelay: 5 * time.Second}
+		set.Check.Rise, set.Check.Fall, set.Check.Inter = 2, 3, 2*time.Second
+		change(set)
+		p.BE.Add(server.New(p.Name, name, id, threads, set, now))
+	}
+	add(be, 1, "s1", 1, func(s *server.Settings) { s.Weight, s.Check.Enabled = 10, true })
+	add(be, 2, "s2", 1, func(*server.Settings) {})
+	add(be, 3, "s3", 1, func(s *server.Settings) { s.Backup, s.Disabled, s.MaxConn = true, true, 5 })
+	add(li, 1, "x", 1, func(*server.Settings) {})
+	return &stream.Snapshot{
+		Global:    &stream.Global{Threads: threads, MaxConn: 2000, BufSize: 16384, Node: "node1"},
+		Proxies:   []*stream.Proxy{fe, be, li},
+		Frontends: map[string]*stream.Proxy{"fe1": fe, "l1": li},
+		Backends:  map[string]*stream.Proxy{"app": be, "l1": li},
+		Version:   1,
+	}
+}
+
+// dial gives a connection that is served with o.
+func dial(t testing.TB, w *stream.Worker, set *runtimeapi.Set, o runtimeapi.Options) *net.UnixConn {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fds[1]), "client")
+	c, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if o.Worker == nil {
+		o.Worker = w
+	}
+	r := w.Reactors[len(w.Reactors)-1]
+	r.Post(func() {
+		if err := runtimeapi.Attach(r, fds[0], set, o, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c.(*net.UnixConn)
+}
+
+// ask sends a line as an administrator and gives all that comes back.
+func ask(t testing.TB, w *stream.Worker, line string) string {
+	t.Helper()
+	return askAs(t, w, runtimeapi.Admin, line)
+}
+
+func askAs(t testing.TB, w *stream.Worker, l runtimeapi.Level, line string) string {
+	t.Helper()
+	return talk(t, dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: l}), line+"\n")
+}
+
+func talk(t testing.TB, c *net.UnixConn, text string) string {
+	t.Helper()
+	go func() {
+		io.WriteString(c, text)
+		c.CloseWrite()
+	}()
+	b, err := io.ReadAll(c)
+	if err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Fatalf("%q: %v after %q", text, err, b)
+	}
+	return string(b)
+}

@@ -1,0 +1,231 @@
+package stream
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/queue"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+)
+
+// ServerSettings are a server's settings.
+type ServerSettings = server.Settings
+
+// BackCounters is one reactor's share of a backend's statistics.
+type BackCounters struct {
+	Sessions, Requests, Connects, Reuses    counter.Int
+	Chosen                                  counter.Int // how often a server was chosen
+	BytesIn, BytesOut                       counter.Int
+	DeniedReq, DeniedResp                   counter.Int
+	ConnErrors, RespErrors, Retries, Redisp counter.Int
+	ClientAborts, ServerAborts              counter.Int
+	FailedRewrites, Internal                counter.Int
+	Status                                  [6]counter.Int
+	SumQueue, SumConnect, SumResp, SumTotal counter.Int // milliseconds
+	MaxQueue, MaxConnect, MaxResp, MaxTotal counter.Int // the longest, milliseconds
+	Timed                                   counter.Int
+	TLS                                     counter.TLS
+	_                                       [64]byte
+}
+
+// BackState is what lives of a backend: its servers, queue and counters.
+type BackState struct {
+	Name       string
+	Cur, Max   atomic.Int64
+	Counters   counter.Shards[BackCounters]
+	SessRate   counter.Rate
+	Queue      queue.Queue  // streams that wait for any server
+	LastChange atomic.Int64 // time of day in seconds
+	Downs      atomic.Int64
+	LastUsed   atomic.Int64
+	// DownTime is how long no server was usable in all, in seconds, but for the
+	// time since LastChange.
+	DownTime atomic.Int64
+	down     atomic.Bool
+
+	mu      sync.Mutex // orders changes of servers
+	servers atomic.Pointer[[]*server.Server]
+	picker  atomic.Pointer[balance.Picker]
+	draws   atomic.Uint64 // numbers for the choices of the queue
+	balance Balance
+	all     bool // option allbackups
+	batch   atomic.Bool
+	onState atomic.Pointer[StateFunc]
+}
+
+// StateFunc is told of a server's transitions, see [server.Server.OnState].
+type StateFunc func(s *server.Server, old, cur server.State, reason string)
+
+// OnState makes f be told of all transitions of b's servers, instead of the
+// function set before.
+func (b *BackState) OnState(f StateFunc) { b.onState.Store(&f) }
+
+// NewBackState makes the state of a backend without servers.
+func NewBackState(name string, reactors int, now time.Time) *BackState {
+	b := &BackState{Name: name, Counters: counter.New[BackCounters](reactors)}
+	b.LastChange.Store(now.Unix())
+	b.servers.Store(new([]*server.Server))
+	b.Queue.Pick = func() *server.Server { return b.Picker().Pick(nil, b.draws.Add(0x9e3779b97f4a7c15)) }
+	return b
+}
+
+// Servers gives the servers in their order. The slice must not be changed.
+func (b *BackState) Servers() []*server.Server { return *b.servers.Load() }
+
+// Server finds a server by name, nil if there is none.
+func (b *BackState) Server(name string) *server.Server {
+	for _, s := range b.Servers() {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// has tells whether s is one of b's servers.
+func (b *BackState) has(s *server.Server) bool { return slices.Contains(b.Servers(), s) }
+
+// NextID gives the next unused server number.
+func (b *BackState) NextID() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	id := 1
+	for {
+		used := false
+		for _, s := range b.Servers() {
+			if s.ID == id {
+				used = true
+				break
+			}
+		}
+		if !used {
+			return id
+		}
+		id++
+	}
+}
+
+// SetServers replaces the list of servers.
+func (b *BackState) SetServers(list []*server.Server) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range list {
+		if s.OnChange == nil { // those that live already have it
+			s.OnChange = b.changed
+			s.OnState = func(s *server.Server, old, cur server.State, reason string) {
+				if f := b.onState.Load(); f != nil {
+					(*f)(s, old, cur, reason)
+				}
+			}
+		}
+	}
+	list = append([]*server.Server(nil), list...)
+	b.servers.Store(&list)
+	b.rebuild()
+}
+
+// Add appends a server.
+func (b *BackState) Add(s *server.Server) {
+	b.SetServers(append(append([]*server.Server(nil), b.Servers()...), s))
+}
+
+// Remove takes a server out.
+func (b *BackState) Remove(s *server.Server) {
+	var list []*server.Server
+	for _, o := range b.Servers() {
+		if o != s {
+			list = append(list, o)
+		}
+	}
+	s.MarkDeleted()
+	b.SetServers(list)
+}
+
+// SetBalance sets the algorithm.
+func (b *BackState) SetBalance(how Balance, allBackups bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.balance, b.all = how, allBackups
+	b.rebuild()
+}
+
+// Batch runs f, which changes many servers, and balances over the result once
+// instead of after each change. now is the time of day.
+func (b *BackState) Batch(now time.Time, f func()) {
+	b.batch.Store(true)
+	f()
+	b.batch.Store(false)
+	b.follow(now)
+}
+
+func (b *BackState) changed(s *server.Server) {
+	if !b.batch.Load() { // Batch does it
+		b.follow(s.State().LastChange)
+	}
+}
+
+// follow balances over what the servers are now.
+func (b *BackState) follow(now time.Time) {
+	b.mu.Lock()
+	b.rebuild()
+	b.transition(now)
+	b.mu.Unlock()
+	b.Queue.Kick()
+}
+
+// transition notes whether the backend as a whole went down or came up.
+func (b *BackState) transition(now time.Time) {
+	_, _, weight := b.Usable()
+	down := weight == 0 && len(b.Servers()) > 0
+	if b.down.Swap(down) == down {
+		return
+	}
+	last := b.LastChange.Swap(now.Unix())
+	if down {
+		b.Downs.Add(1)
+	} else if last != 0 {
+		b.DownTime.Add(max(now.Unix()-last, 0))
+	}
+}
+
+func (b *BackState) rebuild() {
+	p := balance.New(b.balance.Algorithm, b.balance.Draws, balance.Active(b.Servers(), b.all))
+	old := b.picker.Load()
+	if old != nil {
+		p.Follow(*old)
+	}
+	b.picker.Store(&p)
+}
+
+// Picker gives the balancer over the servers that are usable now.
+func (b *BackState) Picker() balance.Picker {
+	if p := b.picker.Load(); p != nil {
+		return *p
+	}
+	return balance.Empty
+}
+
+// Usable counts the servers that take new streams: active ones and backups.
+func (b *BackState) Usable() (active, backup, weight int) {
+	aw, bw := 0, 0
+	for _, s := range b.Servers() {
+		if s.Weight() == 0 {
+			continue
+		}
+		if s.Settings().Backup {
+			backup++
+			bw += s.Weight()
+		} else {
+			active++
+			aw += s.Weight()
+		}
+	}
+	if active > 0 {
+		return active, backup, aw
+	}
+	return active, backup, bw
+}

@@ -1,0 +1,115 @@
+package stream
+
+import (
+	"errors"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+)
+
+// arrival is how far a body that nobody takes yet has been looked through.
+type arrival struct {
+	chunks http1.Chunks
+	seen   int
+}
+
+// enough tells whether there is nothing to wait for any more: the body has come as
+// a whole, or as much of it as a buffer of that size holds.
+func (b *body) enough(a *arrival, size int) (bool, error) {
+	if b.done {
+		return true, nil
+	}
+	if b.leg != nil {
+		s := b.leg.s
+		return s.EndReceived() || s.Queued() >= size || s.WindowUsed(), s.Err()
+	}
+	switch b.framing {
+	case message.Length:
+		if int64(len(b.in.bytes())) >= b.left {
+			return true, nil
+		}
+	case message.Chunked:
+		for n := 1; n > 0; a.seen += n {
+			var done bool
+			var err error
+			if _, n, done, err = a.chunks.Next(b.in.bytes()[a.seen:], nil); done || err != nil {
+				return done, err
+			}
+		}
+	}
+	return b.in.w >= size, nil
+}
+
+// bufferBody is "option http-buffer-request" of p: rules and server choice wait for
+// the body. false: it did not come. Nothing of it is taken.
+func (st *Stream) bufferBody(p *Proxy) bool {
+	if st.Req.Framing == message.NoBody || st.Req.Framing == message.Tunnel || st.buffered {
+		return true
+	}
+	st.buffered = true
+	st.Time.Request = 0 // the request is complete with its body
+	b := &st.reqBody
+	a := arrival{chunks: b.chunks}
+	deadline := deadlineIn(st.R, int64(p.Timeouts.HTTPRequest))
+	for {
+		ok, err := b.enough(&a, st.R.BufSize())
+		if err == nil && ok {
+			st.Time.Request = st.R.Now()
+			return true
+		}
+		if err == nil && st.Req.Expect100 {
+			st.Req.Expect100 = false
+			st.Req.Del("expect") // it is met
+			err = st.sendContinue()
+		}
+		if err == nil {
+			if b.leg == nil {
+				err = st.moreOfRequest(deadline)
+			} else {
+				d := deadline
+				if d == 0 {
+					d = st.R.After(st.FE.Timeouts.Client)
+				}
+				err = b.leg.read.Wait(st.R, d)
+			}
+		}
+		if err != nil {
+			st.notBuffered(err)
+			return false
+		}
+	}
+}
+
+// notBuffered ends an exchange whose body was awaited in vain.
+func (st *Stream) notBuffered(err error) {
+	var he *http1.Error
+	switch {
+	case err == reactor.ErrKilled:
+	case err == reactor.ErrTimeout:
+		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+		st.fail(408, 'c', 'R')
+	case errors.As(err, &he):
+		st.ErrText = he.Reason
+		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+		st.fail(400, 'P', 'R')
+	case st.client.on():
+		st.clientLeft('R')
+	default:
+		st.clientBroke('R')
+	}
+}
+
+// sendContinue makes a client send the body that it holds back.
+func (st *Stream) sendContinue() error {
+	res := &st.Res
+	res.Reset()
+	res.Version, res.Status, res.Framing = message.HTTP11, 100, message.NoBody
+	defer res.Reset()
+	if st.client.on() {
+		return st.sendHead(res, false)
+	}
+	head := http1.AppendResponse(st.R.Scratch[:0], res, http1.WriteOptions{})
+	st.BytesOut += int64(len(head))
+	return st.write(&st.Sess.Conn, head, nil, 0, int64(st.FE.Timeouts.Client))
+}

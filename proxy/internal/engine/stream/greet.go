@@ -1,0 +1,159 @@
+package stream
+
+import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+)
+
+// Greeting is a set of what a client has to say before anything else, TLS
+// included.
+type Greeting uint8
+
+// Greetings, in the order in which they come when there are several.
+const (
+	// ClientIP is a NetScaler Client IP header.
+	ClientIP Greeting = 1 << iota
+	// ProxyHeader is a header of the PROXY protocol, version 1 or 2.
+	ProxyHeader
+)
+
+// Greeter reads one kind of greeting.
+type Greeter struct {
+	Greeting Greeting
+	// Read reads it in a coroutine, not one byte more. deadline is on the
+	// reactor's clock (0: none). Errors are [ConnError] or [reactor.ErrKilled].
+	Read func(s *Session, deadline int64) (*Proxied, error)
+	// Timeout is the error of a client that said nothing at all.
+	Timeout *ConnError
+}
+
+// greeters are those that were registered, in the order of their greetings.
+var greeters []Greeter
+
+// RegisterGreeter adds a greeter. Those of smaller greetings are registered
+// first.
+func RegisterGreeter(g Greeter) { greeters = append(greeters, g) }
+
+// ConnError is why a connection was given up before its first request.
+// configuration.txt lists them at fc_err_str.
+type ConnError struct {
+	ID   int
+	Name string
+	Text string
+}
+
+// Error gives the text that logs show.
+func (e *ConnError) Error() string { return e.Text }
+
+// Proxied is what another proxy told of a connection that it made for a client.
+type Proxied struct {
+	// Version is that of the PROXY protocol; 0: NetScaler Client IP.
+	Version int
+	// Relayed tells that Src and Dst are those of the client's connection to the
+	// other proxy. Otherwise the connection speaks for itself. Without a path or
+	// an IP address they are those of a UNIX socket without a name.
+	Relayed  bool
+	Src, Dst reactor.Addr
+	// TLVs are the type-length-value fields of version 2 as they came. They are
+	// well-formed, and none holds more than 1024 bytes.
+	TLVs []byte
+	// Peer is where the connection itself comes from.
+	Peer reactor.Addr
+}
+
+// Local is the local address of the connection itself: a system call.
+func (s *Session) Local() reactor.Addr {
+	if !s.IsOpen() {
+		if s.mux != nil {
+			return s.mux.local
+		}
+		return reactor.Addr{}
+	}
+	a, _ := s.Reactor().Sys.Getsockname(s.Fd())
+	return a
+}
+
+// Dst is the address that the client connected to: the one of the PROXY protocol
+// if it told one, otherwise the local address, which is a system call.
+func (s *Session) Dst() reactor.Addr {
+	if p := s.Proxied; p != nil && p.Relayed {
+		return p.Dst
+	}
+	return s.Local()
+}
+
+// Peer is where the connection itself comes from; Src is where the client of a
+// proxy in between comes from.
+func (s *Session) Peer() reactor.Addr {
+	if s.Proxied != nil {
+		return s.Proxied.Peer
+	}
+	return s.Src
+}
+
+// Expect makes the client say g first. It is for rules of the connection.
+func (s *Session) Expect(g Greeting) { s.greeting |= g }
+
+// greet reads what the client has to say before anything else, in a coroutine.
+// deadline is on the reactor's clock (0: none). The error is a [ConnError] or
+// [reactor.ErrKilled]. It does nothing the second time.
+func (s *Session) greet(deadline int64) error {
+	for i := range greeters {
+		g := &greeters[i]
+		if s.greeting&g.Greeting == 0 {
+			continue
+		}
+		p, err := g.Read(s, deadline)
+		if p != nil {
+			s.proxied(p)
+		}
+		if err != nil {
+			return err
+		}
+		s.greeting &^= g.Greeting
+	}
+	return nil
+}
+
+// proxied puts what was told in force.
+func (s *Session) proxied(p *Proxied) {
+	if old := s.Proxied; old != nil { // the second greeting: it tells more
+		p.Peer = old.Peer
+		if !p.Relayed {
+			p.Relayed, p.Src, p.Dst = old.Relayed, old.Src, old.Dst
+		}
+	} else {
+		p.Peer = s.Src
+	}
+	s.Proxied = p
+	if p.Relayed {
+		s.Src = p.Src
+	}
+}
+
+// late is the error of a client that said nothing in time.
+func (s *Session) late() error {
+	for i := range greeters {
+		if s.greeting&greeters[i].Greeting != 0 {
+			return greeters[i].Timeout
+		}
+	}
+	return reactor.ErrTimeout
+}
+
+// admit runs the rules on the new connection. false: it was closed.
+func (s *Session) admit() bool {
+	st := s.attach()
+	end := Continue
+	for _, r := range s.FE.ConnRules {
+		if end = r.Exec(st); end != Continue {
+			break
+		}
+	}
+	s.detach()
+	switch end {
+	case Continue, Stop:
+		return true
+	}
+	s.close()
+	return false
+}

@@ -1,0 +1,407 @@
+package stream
+
+import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
+)
+
+// mux is an HTTP/2 connection with a client or a server. It needs no coroutine
+// of its own: what comes in is handled by callbacks, what goes out is gathered
+// and sent at the end of the reactor's turn, so that the answers of many streams
+// share a system call.
+type mux struct {
+	http2.Conn
+	conn  *transport.Conn
+	w     *Worker
+	r     *reactor.Reactor
+	sess  *Session    // of a client's connection
+	up    *ServerConn // of a server's
+	timer reactor.Timer
+	// unsettled wait for the peer's settings, crowd for room for a head.
+	unsettled  []*leg
+	crowd      []*leg
+	waiting    int   // streams that will be opened once the peer's settings have come
+	connecting bool  // the connection is being made: nothing is sent yet
+	dirty      bool  // in the list of those to be flushed
+	dying      bool  // nothing but the end is awaited
+	until      int64 // for how long, on the reactor's clock
+	pinger     *pinger
+	gone       bool         // the connection is closed
+	local      reactor.Addr // of a connection that is closed before its streams have ended
+}
+
+// muxes is one reactor's connections that have something to send.
+type muxes struct {
+	dirty, spare []*mux
+	fe, be       *http2.Config // of the settings that conf was made from
+	feOf, beOf   *Global
+}
+
+// H2LogLevels are what tune.h2.log-errors may say: which errors of HTTP/2
+// connections make a log line.
+var H2LogLevels = [...]string{"none", "connection", "stream"}
+
+// H2 are the settings of HTTP/2 (tune.h2.*) for one side.
+type H2 struct {
+	InitialWindow int // bytes
+	RxBuf         int // bytes
+	MaxStreams    int
+	MaxTotal      int
+	MaxRst        int
+	MaxFrames     int
+	Glitches      int
+}
+
+// config gives the settings of HTTP/2 in force, made once for each
+// configuration and reactor.
+func (w *Worker) h2config(r *reactor.Reactor, server bool) *http2.Config {
+	g := w.Snapshot().Global
+	x := &w.muxes[r.Index]
+	have, of, set := &x.fe, &x.feOf, &g.H2Front
+	if !server {
+		have, of, set = &x.be, &x.beOf, &g.H2Back
+	}
+	if *of != g {
+		*of = g
+		*have = &http2.Config{
+			Server:          server,
+			InitialWindow:   uint32(set.InitialWindow),
+			RxBuf:           set.RxBuf,
+			MaxStreams:      uint32(set.MaxStreams),
+			MaxFrame:        uint32(g.H2MaxFrame),
+			HeaderTable:     uint32(g.H2HeaderTable),
+			MaxHeaders:      g.MaxHeaders,
+			MaxHead:         r.BufSize() - g.MaxRewrite,
+			MaxTotal:        set.MaxTotal,
+			MaxRst:          set.MaxRst,
+			MaxFrames:       set.MaxFrames,
+			Glitches:        set.Glitches,
+			ExtendedConnect: server && !g.H2NoWebSocket,
+		}
+	}
+	return *have
+}
+
+func newMux(w *Worker, r *reactor.Reactor, conn *transport.Conn, server bool) *mux {
+	m := &mux{conn: conn, w: w, r: r}
+	m.Init(w.h2config(r, server), m)
+	m.timer.Fire = m
+	m.touch()
+	return m
+}
+
+// Buffer, Release, Refuse, NewStream, Request, Response and Changed make m the owner of
+// its http2.Conn.
+
+// Buffer gives a buffer.
+func (m *mux) Buffer() []byte { return m.r.Buffer() }
+
+// Release takes a buffer back.
+func (m *mux) Release(b []byte) { m.r.Release(b) }
+
+// Refuse tells whether more data is too much.
+func (m *mux) Refuse() bool { return m.r.Refuse() }
+
+// NewStream gives a stream to a request that begins.
+func (m *mux) NewStream(s *http2.Stream) *message.Request {
+	if m.sess == nil || m.dying || m.r.Refuse() {
+		return nil
+	}
+	st := m.w.streams[m.r.Index].get()
+	st.W, st.R, st.Sess = m.w, m.r, m.sess
+	st.client = leg{st: st, m: m, s: s}
+	s.User = &st.client
+	m.AcceptInvalid = m.sess.Listener.Front.Load().Has(AcceptInvalidRequest)
+	return &st.Req
+}
+
+// Request starts the exchange of a request whose head is complete.
+func (m *mux) Request(s *http2.Stream) {
+	l := s.User.(*leg)
+	m.sess.timer.Unset()
+	if m.w.Stopping.Load() {
+		m.drain()
+	}
+	m.r.Start(l.st)
+}
+
+// Response tells the stream of a response's head.
+func (m *mux) Response(s *http2.Stream) { m.Changed(s) }
+
+// Changed tells the stream that something is new.
+func (m *mux) Changed(s *http2.Stream) {
+	if l, ok := s.User.(*leg); ok {
+		l.changed()
+	}
+}
+
+// touch has the connection flushed at the end of the turn.
+func (m *mux) touch() {
+	if !m.dirty {
+		m.dirty = true
+		x := &m.w.muxes[m.r.Index]
+		x.dirty = append(x.dirty, m)
+	}
+}
+
+// flushMuxes sends what was gathered during the turn.
+func (w *Worker) flushMuxes(r *reactor.Reactor) {
+	x := &w.muxes[r.Index]
+	if len(x.dirty) == 0 {
+		return
+	}
+	list := x.dirty
+	x.dirty = x.spare[:0]
+	for i, m := range list {
+		list[i] = nil
+		m.dirty = false
+		m.flushDirty()
+	}
+	x.spare = list[:0]
+}
+
+func (m *mux) flushDirty() {
+	defer m.r.Contain(m)
+	m.flush()
+}
+
+// Panicked is told by the reactor that a callback died: the connection is given
+// up.
+func (m *mux) Panicked() {
+	if m.sess != nil {
+		m.sess.Panicked()
+	} else {
+		m.up.Panicked()
+	}
+}
+
+// readsAtOnce bounds how long one connection keeps the others waiting.
+const readsAtOnce = 16
+
+// readable takes what the connection has to say.
+func (m *mux) readable() {
+	if m.gone || m.connecting {
+		return
+	}
+	r := m.r
+	m.Lenient = r.Usage() < m.w.Snapshot().Global.GlitchUsage
+	was := r.Hold(true)
+	for i := 0; ; i++ {
+		if i == readsAtOnce {
+			r.Set(&m.timer, r.Now()+1) // the rest in the next turn
+			break
+		}
+		n, err := m.conn.TryRead(r.Scratch)
+		if n > 0 && !m.dying {
+			if err = m.Feed(r.Scratch[:n]); err != nil {
+				m.die(err)
+			}
+			m.settle()
+			if m.Crowded() {
+				r.Set(&m.timer, r.Now()+1e6) // others first
+				break
+			}
+			continue
+		}
+		if err != nil {
+			m.lost(err)
+		}
+		if n == 0 {
+			break
+		}
+	}
+	if m.dying && !m.gone && !m.timer.IsSet() {
+		r.Set(&m.timer, m.until)
+	}
+	r.Hold(was)
+	m.touch()
+}
+
+// settle tells those who wait for it that the peer's settings have come, or never
+// will.
+func (m *mux) settle() {
+	if len(m.unsettled) > 0 && (m.PeerSettings() || m.Draining()) {
+		for _, l := range m.unsettled {
+			l.read.Notify()
+		}
+		m.unsettled = nil
+	}
+}
+
+// feed takes bytes that were read before the connection was known to speak
+// HTTP/2.
+func (m *mux) feed(p []byte) {
+	was := m.r.Hold(true)
+	if err := m.Feed(p); err != nil {
+		m.die(err)
+	}
+	m.r.Hold(was)
+	m.touch()
+}
+
+// Fire is the timer: there is more to read, or the connection took too long to
+// end.
+func (m *mux) Fire() {
+	if m.dying && m.r.Now() >= m.until {
+		m.close()
+		return
+	}
+	m.readable()
+}
+
+// flush sends what is queued, as far as the socket takes it.
+func (m *mux) flush() {
+	if m.gone || m.connecting {
+		return
+	}
+	r := m.r
+	was := r.Hold(true)
+	defer r.Hold(was)
+	for {
+		b := m.Out()
+		if len(b) == 0 {
+			break
+		}
+		n, err := m.conn.TryWrite(b, 0)
+		if err != nil {
+			m.lost(err)
+			return
+		}
+		if n == 0 {
+			return
+		}
+		m.Sent(n)
+		m.admit()
+	}
+	if ok, err := m.conn.Flushed(); err != nil {
+		m.lost(err)
+		return
+	} else if !ok {
+		return
+	}
+	if m.Streams() == 0 {
+		switch {
+		case m.dying:
+			m.conn.CloseWrite() // the peer reads the GOAWAY before the connection is reset
+		case m.Draining() && m.sess != nil && m.Accepting():
+			// Requests may be on their way: the session's timer ends it.
+		case m.Draining() && m.sess != nil && !m.conn.HungUp() && !m.sess.FE.Has(NoLinger):
+			// The client still says what it has read: were the connection closed now,
+			// that would reset it, and destroy the end of the last answer.
+			m.linger()
+			m.conn.CloseWrite()
+		case m.Draining():
+			m.close()
+		}
+	}
+}
+
+// admit tells those who wait for it that there is room for heads again.
+func (m *mux) admit() {
+	if len(m.crowd) == 0 || m.Full() {
+		return
+	}
+	for _, l := range m.crowd {
+		l.write.Notify()
+	}
+	clear(m.crowd)
+	m.crowd = m.crowd[:0]
+}
+
+// die ends the connection after a violation of the protocol: a GOAWAY says why.
+func (m *mux) die(err error) {
+	if m.dying {
+		return
+	}
+	if m.sess != nil && m.w.Snapshot().Global.H2LogErrors != "none" {
+		m.sess.logH2(err)
+	}
+	m.linger()
+	m.Abort(err)
+	m.touch()
+}
+
+// linger gives the peer some time to read the rest and to close.
+func (m *mux) linger() {
+	m.dying = true
+	m.until = m.r.Now() + lingering
+	m.r.Set(&m.timer, m.until)
+}
+
+// lost ends a connection that the peer closed or that broke.
+func (m *mux) lost(err error) {
+	if m.gone {
+		return
+	}
+	m.dying = true
+	m.Abort(err)
+	m.close()
+}
+
+// left is told when a stream has ended.
+func (m *mux) left() {
+	m.touch()
+	if m.gone {
+		if m.Streams() == 0 {
+			m.Free()
+		}
+		return
+	}
+	if m.up != nil {
+		m.up.left()
+	} else if m.Streams() == 0 && !m.dying {
+		m.sess.armIdle()
+	}
+}
+
+// close closes the connection. The streams have ended, or will find it out.
+func (m *mux) close() {
+	if m.gone {
+		return
+	}
+	if m.sess != nil {
+		m.sess.close()
+	} else {
+		m.up.closeMux()
+	}
+}
+
+// closed is told when the connection was closed.
+func (m *mux) closed() {
+	if m.gone {
+		return
+	}
+	if m.sess != nil && m.Streams() > 0 {
+		m.local = m.sess.Local()
+	}
+	m.gone, m.dying = true, true
+	m.r.Remove(&m.timer)
+	if m.pinger != nil {
+		m.r.Remove(&m.pinger.timer)
+	}
+	was := m.r.Hold(true)
+	m.Abort(reactor.ErrClosed)
+	m.settle()
+	m.r.Hold(was)
+	if m.Streams() == 0 {
+		m.Free()
+	}
+}
+
+// drain lets the streams end, and those that are on their way: a client is told
+// to open no others, to a server none are opened.
+func (m *mux) drain() {
+	if !m.Draining() {
+		m.LeaveSoon()
+		m.touch()
+	}
+}
+
+// leave tells a client which of its requests was the last, and ends the
+// connection when its streams have.
+func (m *mux) leave() {
+	m.GoAway(http2.NoError)
+	m.touch()
+}

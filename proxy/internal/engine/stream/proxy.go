@@ -1,0 +1,252 @@
+package stream
+
+import (
+	"net/netip"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+)
+
+// Mode of a proxy.
+type Mode uint8
+
+// Modes.
+const (
+	TCP Mode = iota
+	HTTP
+)
+
+// String gives "tcp" or "http".
+func (m Mode) String() string {
+	if m == HTTP {
+		return "http"
+	}
+	return "tcp"
+}
+
+// Option is a yes-or-no option of a proxy.
+type Option uint64
+
+// Options (configuration.txt 4.2, "option …").
+const (
+	AbortOnClose Option = 1 << iota
+	HTTPKeepAlive
+	HTTPServerClose
+	HTTPClose
+	DontLogNull
+	DontLogNormal
+	LogSeparateErrors
+	LogHealthChecks
+	AllBackups
+	AcceptInvalidRequest
+	AcceptInvalidResponse
+	HTTPIgnoreProbes
+	HTTPNoDelay
+	HTTPPretendKeepalive
+	NoLinger
+	ClitcpKA
+	SrvtcpKA
+	SpliceAuto
+	SpliceRequest
+	SpliceResponse
+	DisableH2Upgrade
+	LogASAP
+	SocketStats
+	HTTPBufferRequest
+)
+
+// Reuse is http-reuse.
+type Reuse uint8
+
+// Ways to share server connections.
+const (
+	ReuseSafe Reuse = iota
+	ReuseNever
+	ReuseAggressive
+	ReuseAlways
+)
+
+// Timeouts of a proxy; 0 is none.
+type Timeouts struct {
+	Client, Connect, Server, Queue, Check  time.Duration
+	HTTPRequest, HTTPKeepAlive, Tunnel     time.Duration
+	ClientFin, ServerFin, Tarpit, ClientHS time.Duration
+}
+
+// ForwardFor is "option forwardfor".
+type ForwardFor struct {
+	Header string // lower case
+	Except netip.Prefix
+	IfNone bool
+}
+
+// Proxy is a frontend, a backend or both ("listen"), as configured. It is
+// immutable once its snapshot is in force.
+type Proxy struct {
+	Name      string
+	Kind      string // "frontend", "backend", "listen", "defaults"
+	Pos       config.Pos
+	Frontend  bool
+	Backend   bool
+	Disabled  bool
+	Mode      Mode
+	ID        int // unique number in statistics
+	ForcedID  bool
+	Descr     string
+	From      string // the defaults section it was made from
+	Timeouts  Timeouts
+	MaxConn   int // frontend; 0: the default
+	FullConn  int
+	Backlog   int
+	RateLimit int // rate-limit sessions, per second
+	// SessionConns is how many idle server connections a client keeps for itself
+	// (max-session-srv-conns); 0: the default, -1: none.
+	SessionConns int
+	Options      Option
+	NoOptions    Option // explicitly switched off
+	Reuse        Reuse
+	Retries      int
+	// Redispatch is the interval of "option redispatch": 0 off, N on every Nth
+	// retry, -N from the Nth before the last on.
+	Redispatch int
+	ForwardFor *ForwardFor
+	Balance    Balance
+	MonitorURI []byte
+	// MonitorFail makes the monitor answer 503.
+	MonitorFail []Cond
+	ErrorFiles  map[int]*Reply
+
+	Binds          []*Bind
+	ConnRules      []Rule // tcp-request connection
+	RequestRules   []Rule
+	Redirects      []Rule // "redirect" lines: after the http-request rules, whatever those allowed
+	ResponseRules  []Rule
+	AfterRules     []Rule // http-after-response
+	Switching      []SwitchRule
+	DefaultName    string // default_backend
+	DefaultBackend *Proxy
+	ServerLines    []*ServerLine
+
+	// UniqueID, if set, appends the exchange's unique ID; see [Stream.UniqueID].
+	// UniqueIDHeader is the field that tells it to servers, in lower case.
+	UniqueID       func(dst []byte, st *Stream) []byte
+	UniqueIDHeader string
+
+	// Log, if set, is called when a stream that began at this frontend ends.
+	Log func(*Stream)
+	// LogBegin, if set, is called when a request, or a connection of mode tcp,
+	// begins to be served.
+	LogBegin func(*Session)
+	// LogFail, if set, is called for a connection that failed before its first
+	// request: a TLS handshake, or what must come before it.
+	LogFail func(*Session, error)
+
+	FE *FrontState
+	BE *BackState
+
+	slots slots
+}
+
+// Has tells whether an option is on.
+func (p *Proxy) Has(o Option) bool { return p.Options&o != 0 }
+
+// Clone copies p's settings for a section that is made from it.
+func (p *Proxy) Clone() *Proxy {
+	q := *p
+	q.ConnRules = append([]Rule(nil), p.ConnRules...)
+	q.RequestRules = append([]Rule(nil), p.RequestRules...)
+	q.Redirects = append([]Rule(nil), p.Redirects...)
+	q.ResponseRules = append([]Rule(nil), p.ResponseRules...)
+	q.AfterRules = append([]Rule(nil), p.AfterRules...)
+	q.MonitorFail = append([]Cond(nil), p.MonitorFail...)
+	if p.ErrorFiles != nil {
+		q.ErrorFiles = make(map[int]*Reply, len(p.ErrorFiles))
+		for k, v := range p.ErrorFiles {
+			q.ErrorFiles[k] = v
+		}
+	}
+	q.slots = p.slots.clone()
+	return &q
+}
+
+func shallow(v any) any {
+	p := reflect.New(reflect.TypeOf(v).Elem())
+	p.Elem().Set(reflect.ValueOf(v).Elem())
+	return p.Interface()
+}
+
+// Balance names the algorithm and its arguments.
+type Balance struct {
+	Algorithm string // "roundrobin", "leastconn", "random" …
+	Args      []string
+	Draws     int // random
+}
+
+// Deterministic tells whether the same request would be given the same server
+// again.
+func (b Balance) Deterministic() bool { return !slices.Contains(balance.Algorithms, b.Algorithm) }
+
+// ServerLine is a "server" line (or one server of a template), resolved into
+// settings; the live server is found or made from it when the snapshot is
+// applied.
+type ServerLine struct {
+	Name     string
+	ID       int // the number it gets when it is new
+	Pos      config.Pos
+	Settings *ServerSettings
+}
+
+// SwitchRule is a use_backend line. Exactly one of Backend and Name is used:
+// Name computes the backend's name.
+type SwitchRule struct {
+	Cond    Cond // nil: always
+	Target  string
+	Backend *Proxy
+	Name    func(*Stream) string
+}
+
+// Cond is a condition ("if …", "unless …").
+type Cond interface {
+	// Match must not allocate nor keep references.
+	Match(*Stream) bool
+}
+
+// Verdict is what becomes of an exchange after a rule.
+type Verdict uint8
+
+// Verdicts.
+const (
+	// Continue with the next rule.
+	Continue Verdict = iota
+	// Stop evaluating this set of rules, go on with the exchange ("allow").
+	Stop
+	// Answer: the rule has set [Stream.Reply]; it goes to the client instead.
+	Answer
+	// Drop: close without an answer.
+	Drop
+)
+
+// Rule is one line of a rule set, with its condition.
+type Rule interface {
+	Exec(*Stream) Verdict
+}
+
+// Reply is a complete response made by the proxy itself. It is shared and never
+// changed.
+type Reply struct {
+	Status int
+	Reason string
+	Fields []message.Field
+	Body   []byte
+	// For is the status that an error file stands for, whatever it says itself: what
+	// is logged and counted; 0: it is no error file.
+	For int
+	// Close makes the connection end after it.
+	Close bool
+	// Silent sends nothing at all: the connection just ends.
+	Silent bool
+}

@@ -1,0 +1,105 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
+)
+
+// Times are the moments of an exchange on the reactor's clock in nanoseconds; 0:
+// did not happen. Those of chapter 8.4 of the manual follow from them.
+type Times struct {
+	Accept    int64 // the connection was accepted, or the previous exchange on it ended
+	Begin     int64 // first byte of the request (TCP: Accept)
+	Request   int64 // the request's head was complete
+	Queued    int64 // the queue was left for a server
+	GaveUp    int64 // the queue was left without one
+	Connected int64 // the server's connection was there
+	Response  int64 // the response's head was complete
+	End       int64
+}
+
+// Termination flags (configuration.txt 8.5): Cause is who ended the exchange,
+// State in which phase.
+type Termination struct{ Cause, State byte }
+
+// Stream is one exchange: a request and its response, or one TCP connection. It
+// is pooled: a reference is good only while the exchange lasts.
+type Stream struct {
+	W    *Worker
+	R    *reactor.Reactor
+	Snap *Snapshot
+	Sess *Session
+	FE   *Proxy
+	BE   *Proxy         // the frontend itself until a backend is chosen
+	Srv  *server.Server // nil until one is assigned
+
+	// Req and Res are the heads of mode http. HasRequest and HasResponse tell
+	// whether they were received.
+	Req                     message.Request
+	Res                     message.Response
+	HasRequest, HasResponse bool
+	// Reply is the proxy's own answer, set by a rule that gives [Answer], or on
+	// errors.
+	Reply *Reply
+
+	ID       uint64 // %rt: number of the request in the process
+	Time     Times
+	BytesIn  int64 // from the client, as it came (heads included)
+	BytesOut int64 // to the client
+	// SentUp is what reached the server, GotUp what came from it.
+	Status     int // sent to the client; 0: none
+	Term       Termination
+	Retries    int
+	Redispatch bool // the last retry went to another server
+	// SrvQueue and BackQueue are the places in the queues: how many were served from
+	// them until the exchange left, itself included; 0: it did not wait.
+	SrvQueue, BackQueue int64
+	// ReqLine is a copy of the request line for the log, "<BADREQ>" when there
+	// was none that could be parsed. It is kept if [Proxy.Log] is set, or
+	// [Snapshot.KeepLines].
+	ReqLine []byte
+	// Reused tells that the server connection was used before.
+	Reused bool
+	// ErrText says what was wrong with a malformed message, for the log.
+	ErrText string
+
+	private
+}
+
+// Session is a client's connection.
+type Session struct {
+	transport.Conn
+	timer    reactor.Timer
+	Listener *Listener
+	// FE is the frontend's name's newest form; it is refreshed from the snapshot
+	// at each exchange.
+	FE       *Proxy
+	Src      reactor.Addr // the client: as a PROXY protocol header has it, if there was one
+	Proxied  *Proxied     // what another proxy told, nil: nothing
+	Accepted int64        // reactor time
+	Requests int32        // exchanges begun on it
+	// HandshakeMs is how many milliseconds passed until it was established.
+	HandshakeMs int32
+	st          *Stream
+	front       *FrontState // where it is counted
+	mux         *mux        // of HTTP/2, nil otherwise
+	priv        *ServerConn // server connections that only this client uses, see keepConn
+	busy        bool        // a coroutine has it although there is no stream
+	counted     bool        // in the numbers of connections
+	ready       bool        // established: what comes before requests is done
+	// ErrID is the number of the error that the connection ended with before its
+	// first request (fc_err), 0 for none.
+	ErrID    uint8
+	greeting Greeting // what the client has to say first, and did not yet
+	admitted bool     // the rules on new connections were run, or there are none
+}
+
+// AcceptDate is the time of day when the connection was accepted.
+func (s *Session) AcceptDate() time.Time {
+	r := s.Reactor()
+	return r.Wall().Add(-time.Duration(r.Now() - s.Accepted))
+}

@@ -1,0 +1,282 @@
+package stream
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+)
+
+// Global is the process part of a configuration.
+type Global struct {
+	Threads       int
+	MaxConn       int
+	BufSize       int
+	MaxRewrite    int
+	MaxHeaders    int
+	MaxPollEvents int
+	MaxPayload    int // tune.cli.max-payload-size, in bytes; 0: the default
+	MaxAccept     int
+	MaxPipes      int
+	HardStopAfter time.Duration
+	Grace         time.Duration
+	SpreadChecks  int // percent
+	Node, Descr   string
+	User, Group   string
+	UID, GID      int
+	Chroot        string
+	Daemon        bool
+	MasterWorker  bool
+	NoSplice      bool
+	NoVerify      bool // -dV: servers' certificates are trusted unless they say "verify required"
+	ZeroWarning   bool
+	NoFileLimits  bool          // no strict-limits
+	FileLimit     int           // ulimit-n, 0: what is needed
+	MaxFiles      int           // fd-hard-limit, 0: none
+	CPUs          [][]int       // of each thread, nil where it may run on all
+	ProcessCPUs   []int         // of the process, nil: all that it was started on
+	Descriptors   []int         // of fd@ and sockpair@, as the configuration knows them
+	NoTrim        bool          // no-memory-trimming
+	MaxCheckInter time.Duration // max-spread-checks
+	// H2Front and H2Back are HTTP/2's settings for connections with clients and
+	// with servers; H2NoWebSocket is h2-workaround-bogus-websocket-clients.
+	H2Front, H2Back           H2
+	H2MaxFrame, H2HeaderTable int
+	H2NoWebSocket             bool
+	H2LogErrors               string // of H2LogLevels
+	// GlitchUsage is tune.glitches.kill.cpu-usage: the reactor's usage, in percent,
+	// below which a connection's glitches do not end it.
+	GlitchUsage int
+	TLS         TLSLimits
+	slots       slots
+}
+
+// TLSLimits are the process's settings of TLS; 0 is no limit, or off.
+type TLSLimits struct {
+	MaxConn int // maxsslconn: connections under TLS, on both sides
+	MaxRate int // maxsslrate: connections accepted per second
+	// Capture is how many bytes of a ClientHello are kept.
+	Capture int
+	// HardMaxRecord is the most bytes that one record carries, MaxRecord the same
+	// for those at the beginning of a transfer.
+	HardMaxRecord, MaxRecord int
+}
+
+// ReactorCounters is one reactor's share of the process's statistics.
+type ReactorCounters struct {
+	Conns, Sessions, Requests counter.Int // accepted connections, streams, HTTP requests
+	Streams                   counter.Int // being served now
+	BytesOut                  counter.Int
+	SplicedBytes              counter.Int
+	DroppedLogs               counter.Int
+	FailedConns               counter.Int
+	// TLS handshakes with clients and with servers: complete ones, and those of
+	// them that took up an older session; and failed ones.
+	TLSFront, TLSFrontReused, TLSFrontFailed counter.Int
+	TLSBack, TLSBackReused, TLSBackFailed    counter.Int
+	_                                        [64]byte
+}
+
+// TLSCache counts look-ups in the cache of sessions of clients.
+var TLSCache struct{ Lookups, Misses atomic.Int64 }
+
+// Worker is the process as the features see it.
+type Worker struct {
+	Reactors []*reactor.Reactor
+	Started  time.Time
+	Counters counter.Shards[ReactorCounters]
+	ConnRate counter.Rate
+	SessRate counter.Rate
+	// Curr is the number of client connections, counted against MaxConn.
+	Curr    atomic.Int64
+	MaxConn atomic.Int64
+	// CurrTLS is how many connections are under TLS, with clients and servers.
+	CurrTLS atomic.Int64
+	// tlsRate counts connections accepted for TLS ("maxsslrate").
+	tlsRate limiter
+	// rateSet is the limit of tlsRate that was set at run time, plus one; 0: none.
+	rateSet atomic.Int64
+	// Stopping is set when the worker only finishes what it has.
+	Stopping atomic.Bool
+	// Confined is set when the process has no file system any more: paths cannot
+	// be bound.
+	Confined atomic.Bool
+
+	// Sandbox says what the process has given up, once it has.
+	Sandbox atomic.Pointer[string]
+
+	// Listeners are the bound sockets by [Bind.Key], under Mu.
+	Listeners map[string]*Listener
+	// Trace, if set, is shown every exchange (the command line's -d).
+	Trace io.Writer
+	// OnDrained, if set, is called once the last client connection has ended
+	// while Stopping.
+	OnDrained func()
+
+	// Mu orders changes of the graph: whoever changes servers or applies a
+	// snapshot holds it. No reactor waits for it while streams run: it is taken
+	// for short steps only.
+	Mu sync.Mutex
+
+	current atomic.Pointer[Snapshot]
+	streams []streamList // one a reactor
+	muxes   []muxes      // one a reactor
+
+	slotMu sync.Mutex
+	slots  slots
+}
+
+// NewWorker makes a worker of reactors that do not run yet.
+func NewWorker(rs []*reactor.Reactor) *Worker {
+	w := &Worker{
+		Reactors:  rs,
+		Started:   rs[0].Sys.Wall(),
+		Counters:  counter.New[ReactorCounters](len(rs)),
+		streams:   make([]streamList, len(rs)),
+		muxes:     make([]muxes, len(rs)),
+		Listeners: make(map[string]*Listener),
+	}
+	return w
+}
+
+// Snapshot gives the graph in force.
+func (w *Worker) Snapshot() *Snapshot { return w.current.Load() }
+
+// SetSnapshot puts a graph in force. Streams keep the one they began with.
+func (w *Worker) SetSnapshot(s *Snapshot) { w.current.Store(s) }
+
+// OnAll runs f on every reactor and waits until all have. It must not be called
+// on a reactor: see [Worker.Each] for that.
+func (w *Worker) OnAll(f func(r *reactor.Reactor)) {
+	var wg sync.WaitGroup
+	wg.Add(len(w.Reactors))
+	for _, r := range w.Reactors {
+		r.Post(func() { f(r); wg.Done() })
+	}
+	wg.Wait()
+}
+
+// Each runs f on every reactor, one after the other, from a coroutine, which
+// parks meanwhile.
+func (w *Worker) Each(from *reactor.Reactor, f func(r *reactor.Reactor)) {
+	for _, r := range w.Reactors {
+		if r == from {
+			f(r)
+			continue
+		}
+		var done bool
+		var wait reactor.Waiter
+		r.Post(func() {
+			f(r)
+			from.Post(func() { done = true; wait.Notify() })
+		})
+		for !done {
+			wait.Wait(from, 0)
+		}
+	}
+}
+
+// Await runs f on a goroutine of its own, for what blocks (name resolution, a
+// signature, disk), and parks the calling coroutine until it has returned. A panic
+// of f is one of the coroutine.
+func Await(r *reactor.Reactor, f func()) {
+	var done bool
+	var failed error
+	var wait reactor.Waiter
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				failed = fmt.Errorf("%v\n%s", p, debug.Stack())
+			}
+			r.Post(func() { done = true; wait.Notify() })
+		}()
+		f()
+	}()
+	wait.Until(r, func() bool { return done })
+	if failed != nil {
+		panic(failed)
+	}
+}
+
+// Snapshot is one configuration, loaded: immutable once it is in force.
+type Snapshot struct {
+	Global    *Global
+	Proxies   []*Proxy // in the order of the configuration
+	Frontends map[string]*Proxy
+	Backends  map[string]*Proxy
+	// Version counts the snapshots of this process, from 1.
+	Version int
+	// KeepLines makes every exchange keep its [Stream.ReqLine]: something else than
+	// a log line is made from it.
+	KeepLines atomic.Bool
+}
+
+// slots are features' own parts of a Proxy, Global or Snapshot, by slot number.
+type slots []any
+
+// Slot is a place for a feature's own settings of type *T in each Proxy. Copying
+// a Proxy from its defaults copies *T by value: a T that holds slices must only
+// ever append to a fresh copy, or have a Clone method.
+type Slot[T any] struct{ n int }
+
+var slotCount int
+
+// NewSlot reserves a slot, once, in a package variable.
+func NewSlot[T any]() Slot[T] { slotCount++; return Slot[T]{slotCount - 1} }
+
+// Of gives p's value, nil if it was never set.
+func (s Slot[T]) Of(p *Proxy) *T { return slotGet[T](p.slots, s.n) }
+
+// Make gives p's value, making it if need be.
+func (s Slot[T]) Make(p *Proxy) *T { return slotMake[T](&p.slots, s.n) }
+
+// Global gives the value in g, nil if it was never set.
+func (s Slot[T]) Global(g *Global) *T { return slotGet[T](g.slots, s.n) }
+
+// MakeGlobal gives the value in g, making it if need be.
+func (s Slot[T]) MakeGlobal(g *Global) *T { return slotMake[T](&g.slots, s.n) }
+
+// InWorker gives what a feature keeps for the life of w, making it if need be. Any
+// thread may call it.
+func (s Slot[T]) InWorker(w *Worker) *T {
+	w.slotMu.Lock()
+	defer w.slotMu.Unlock()
+	return slotMake[T](&w.slots, s.n)
+}
+
+func slotGet[T any](l slots, n int) *T {
+	if n < len(l) && l[n] != nil {
+		return l[n].(*T)
+	}
+	return nil
+}
+
+func slotMake[T any](l *slots, n int) *T {
+	for len(*l) <= n {
+		*l = append(*l, nil)
+	}
+	if (*l)[n] == nil {
+		(*l)[n] = new(T)
+	}
+	return (*l)[n].(*T)
+}
+
+func (l slots) clone() slots {
+	out := make(slots, len(l))
+	for i, v := range l {
+		if v == nil {
+			continue
+		}
+		if c, ok := v.(interface{ CloneSlot() any }); ok {
+			out[i] = c.CloneSlot()
+		} else {
+			out[i] = shallow(v)
+		}
+	}
+	return out
+}

@@ -1,0 +1,469 @@
+// Package acl is conditions: the "acl" keyword, what follows "if" and "unless",
+// and the predefined ACLs (chapter 7 of the manual).
+//
+// An ACL is compiled when its line is read; a condition refers to ACLs that were
+// declared before it. Package conf reaches it through conf.ParseCondition.
+package acl
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/pattern"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
+)
+
+// test is one criterion with its patterns.
+type test struct {
+	expr *sample.Expr
+	list *pattern.List
+}
+
+func (t *test) match(st *stream.Stream) bool {
+	v := sample.Borrow(st)
+	matched := false
+	for n := 0; !matched && t.expr.Nth(st, v, n); n++ {
+		matched = t.list.Match(v)
+	}
+	v.Return(st)
+	return matched
+}
+
+// named is an ACL: the criteria of all the lines of its name, of which one must
+// match.
+type named struct {
+	name  string // "" if it is anonymous
+	tests []*test
+}
+
+// Set is the ACLs of a section.
+type Set struct{ byName map[string]*named }
+
+// CloneSlot gives a section made from defaults its own list.
+func (s *Set) CloneSlot() any {
+	c := &Set{byName: make(map[string]*named, len(s.byName))}
+	for k, v := range s.byName {
+		c.byName[k] = &named{k, slices.Clone(v.tests)}
+	}
+	return c
+}
+
+var slot = stream.NewSlot[Set]()
+
+// term is an ACL in a condition.
+type term struct {
+	acl *named
+	not bool
+}
+
+// Cond is a compiled condition: one of the conjunctions must hold.
+type Cond struct {
+	any    [][]term
+	unless bool
+}
+
+// Match evaluates the condition.
+func (c *Cond) Match(st *stream.Stream) bool {
+	for _, all := range c.any {
+		ok := true
+		for i := range all {
+			if all[i].acl.match(st) == all[i].not {
+				ok = false
+				break
+			}
+		}
+		if ok {
+			return !c.unless
+		}
+	}
+	return c.unless
+}
+
+// Restrict makes those ACLs of the condition fail that need what there is not at
+// a place (see [sample.Fetch]), and warns of them. title names the place.
+func (c *Cond) Restrict(where sample.Places, title string, warn func(format string, args ...any)) {
+	for _, all := range c.any {
+		for i := range all {
+			a := all[i].acl
+			usable := false
+			for _, t := range a.tests {
+				usable = usable || t.expr.Usable(where)
+			}
+			switch {
+			case usable:
+				continue
+			case a.name == "":
+				warn("anonymous acl will never match because it uses keyword '%s' which is incompatible with '%s'.", a.tests[0].expr.Fetch.Name, title)
+			default:
+				warn("acl '%s' will never match because it only involves keywords that are incompatible with '%s'.", a.name, title)
+			}
+			all[i].acl = &named{}
+		}
+	}
+}
+
+func (a *named) match(st *stream.Stream) bool {
+	for _, t := range a.tests {
+		if t.match(st) {
+			return true
+		}
+	}
+	return false
+}
+
+func init() {
+	conf.ParseCondition = ParseCond
+	conf.Register(conf.Keyword{Name: "acl", In: conf.Proxies, Max: -1, Parse: aclLine})
+	conf.RegisterDump("acl", func(w io.Writer) {
+		var list []string
+		for n, d := range derived {
+			if sample.FindFetch(d.fetch) != nil {
+				list = append(list, fmt.Sprintf("%s = %s -m %s\n", n, d.fetch, d.method))
+			}
+		}
+		sort.Strings(list)
+		io.WriteString(w, "# List of registered ACL keywords:\n")
+		for _, l := range list {
+			io.WriteString(w, l)
+		}
+	})
+}
+
+func aclLine(c *conf.Ctx) error {
+	if len(c.Args) == 0 {
+		return errors.New("'acl' expects the name of an ACL and a criterion.")
+	}
+	name := c.Args[0]
+	if strings.EqualFold(name, "or") {
+		return fmt.Errorf("acl name '%s' will never match. 'or' is used to express a logical disjunction within a condition.", name)
+	}
+	if r, ok := config.ValidName(name); !ok {
+		return fmt.Errorf("character '%c' is not permitted in acl name '%s'.", r, name)
+	}
+	if len(c.Args) == 1 {
+		return fmt.Errorf("error detected while parsing ACL '%s' : missing fetch method in ACL expression ''.", name)
+	}
+	t, err := parseTest(c, c.Args[1:])
+	if err != nil {
+		return fmt.Errorf("error detected while parsing ACL '%s' : %w.", name, err)
+	}
+	set := slot.Make(c.Proxy)
+	if set.byName == nil {
+		set.byName = map[string]*named{}
+	}
+	a := set.byName[name]
+	if a == nil {
+		a = &named{name: name}
+		set.byName[name] = a
+	}
+	a.tests = append(a.tests, t)
+	return nil
+}
+
+// derived are criteria that are a fetch with a method.
+var derived = func() map[string]struct {
+	fetch  string
+	method pattern.Method
+} {
+	type d = struct {
+		fetch  string
+		method pattern.Method
+	}
+	m := map[string]d{}
+	suffixes := []pattern.Method{pattern.Beg, pattern.Dir, pattern.Dom, pattern.End, pattern.Len, pattern.Reg, pattern.Sub}
+	for short, fetch := range map[string]string{
+		"base": "base", "hdr": "req.hdr", "path": "path", "shdr": "res.hdr", "url": "url", "cook": "req.cook", "scook": "res.cook", "urlp": "urlp",
+	} {
+		m[short] = d{fetch, pattern.Str}
+		for _, s := range suffixes {
+			m[short+"_"+string(s)] = d{fetch, s}
+		}
+	}
+	m["method"] = d{"method", pattern.Str}
+	m["req_ver"] = d{"req.ver", pattern.Str}
+	m["resp_ver"] = d{"res.ver", pattern.Str}
+	m["ssl_fc_sni_end"] = d{"ssl_fc_sni", pattern.End}
+	m["ssl_fc_sni_reg"] = d{"ssl_fc_sni", pattern.Reg}
+	return m
+}()
+
+// bounds of what a line may hold.
+const maxPatternFile = 1 << 22 // lines of a pattern file
+
+// parseTest compiles "criterion [flags] [operator] patterns…".
+func parseTest(c *conf.Ctx, words []string) (*test, error) {
+	crit := words[0]
+	words = words[1:]
+	name, rest := crit, ""
+	if i := strings.IndexAny(crit, "(,"); i >= 0 {
+		name, rest = crit[:i], crit[i:]
+	}
+	var method pattern.Method
+	expression := crit
+	d, isKeyword := derived[name]
+	if isKeyword {
+		expression = d.fetch + rest
+		if !strings.Contains(rest, "),") && !strings.HasPrefix(rest, ",") {
+			method = d.method
+		}
+	}
+	in := *c
+	in.InACL = true
+	expr, err := sample.Parse(&in, expression)
+	switch {
+	case err == nil:
+	case isKeyword:
+		return nil, fmt.Errorf("ACL keyword '%s' : %w", name, plain(err, d.fetch))
+	case sample.FindFetch(name) == nil && !conf.IsKnown("smp", name):
+		return nil, fmt.Errorf("%w in ACL expression '%s'%s", err, crit, config.DidYouMean(name, criteria()))
+	default:
+		return nil, fmt.Errorf("%w in ACL expression '%s'", err, crit)
+	}
+	t := &test{expr: expr}
+	fold, flagged := false, len(words) > 0
+	var files []string
+flags:
+	for len(words) > 0 && strings.HasPrefix(words[0], "-") && len(words[0]) > 1 {
+		w := words[0]
+		arg := ""
+		if len(words) > 1 {
+			arg = words[1]
+		}
+		switch w {
+		case "-i":
+			fold = true
+		case "-n":
+			// Names are never resolved here.
+		case "-M":
+			return nil, conf.NotYet("flag", w)
+		case "-f":
+			if arg == "" {
+				return nil, errors.New("missing argument after '-f'")
+			}
+			files = append(files, arg)
+			words = words[1:]
+		case "-u":
+			if n, err := strconv.Atoi(arg); err != nil || n < 0 {
+				return nil, errors.New("the argument of -u must be an integer")
+			}
+			words = words[1:]
+		case "-m":
+			if method = pattern.Method(arg); !method.Valid() {
+				return nil, fmt.Errorf("unknown matching method '%s' when parsing ACL expression", arg)
+			}
+			words = words[1:]
+		case "--":
+			words = words[1:]
+			break flags
+		default:
+			if isNumber(w) {
+				break flags
+			}
+			return nil, fmt.Errorf("'%s' is not a valid ACL option. Please use '--' before any pattern beginning with a '-'", w)
+		}
+		words = words[1:]
+	}
+	if method == "" {
+		var ok bool
+		if method, ok = pattern.Default(expr.Type()); !ok {
+			return nil, fmt.Errorf("matching method must be specified first (using '-m') when using a sample fetch of this type ('%s')", name)
+		}
+	}
+	t.list = pattern.New(method, fold)
+	for _, f := range files {
+		if err := addFile(c, t.list, f); err != nil {
+			return nil, err
+		}
+	}
+	for i := 0; i < len(words); i++ {
+		if pattern.IsOperator(words[i]) && (method == pattern.Int || method == pattern.Len) {
+			if i+1 == len(words) {
+				return nil, fmt.Errorf("missing number after operator '%s'", words[i])
+			}
+			op := words[i]
+			for i+1 < len(words) && !pattern.IsOperator(words[i+1]) {
+				i++
+				if err := t.list.AddOperator(op, words[i]); err != nil {
+					return nil, err
+				}
+			}
+			continue
+		}
+		if err := t.list.Add(words[i]); err != nil {
+			return nil, err
+		}
+	}
+	t.list.Finish()
+	if t.list.Len() == 0 && !flagged && method != pattern.Found && method != pattern.Bool && len(files) == 0 {
+		c.Warn("parsing acl keyword '%s' :\n"+
+			"  no pattern to match against were provided, so this ACL will never match.\n"+
+			"  If this is what you intended, please add '--' to get rid of this warning.\n"+
+			"  If you intended to match only for existence, please use '-m found'.\n"+
+			"  If you wanted to force an int to match as a bool, please use '-m bool'.", crit)
+	}
+	return t, nil
+}
+
+// plain takes the name of the fetch that a criterion stands for out of an error:
+// it is not what was written.
+func plain(err error, fetch string) error {
+	text := err.Error()
+	if rest, ok := strings.CutPrefix(text, "fetch method '"+fetch+"' : "); ok {
+		return errors.New(rest)
+	}
+	return err
+}
+
+func criteria() []string {
+	out := sample.Names()
+	for n := range derived {
+		out = append(out, n)
+	}
+	sort.Strings(out)
+	return out
+}
+
+func isNumber(w string) bool {
+	for _, b := range w[1:] {
+		if b < '0' || b > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func addFile(c *conf.Ctx, l *pattern.List, name string) error {
+	data, err := c.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("failed to open pattern file <%s>", name)
+	}
+	n, no := 0, 0
+	for line := range strings.Lines(string(data)) {
+		no++
+		if line[0] == '#' {
+			continue
+		}
+		line = strings.TrimLeft(line, " \t")
+		if i := strings.IndexAny(line, "\r\n"); i >= 0 {
+			line = line[:i]
+		}
+		if line == "" {
+			continue
+		}
+		if n++; n > maxPatternFile {
+			return fmt.Errorf("pattern file <%s> has more than %d lines", name, maxPatternFile)
+		}
+		if err := l.Add(line); err != nil {
+			return fmt.Errorf("%w at line %d of file '%s'", err, no, name)
+		}
+	}
+	return nil
+}
+
+// predefined are the ACLs of chapter 7.4.
+var predefined = map[string][]string{
+	"FALSE":          {"always_false"},
+	"HTTP":           {"req.ver", "-m", "found"},
+	"HTTP_1.0":       {"req.ver", "-m", "str", "1.0"},
+	"HTTP_1.1":       {"req.ver", "-m", "str", "1.1"},
+	"HTTP_2.0":       {"req.ver", "-m", "str", "2.0"},
+	"HTTP_3.0":       {"req.ver", "-m", "str", "3.0"},
+	"HTTP_CONTENT":   {"req.hdr(content-length)", "-m", "int", "gt", "0"},
+	"HTTP_URL_ABS":   {"url", "-m", "reg", "^[^/:]*://"},
+	"HTTP_URL_SLASH": {"url", "-m", "beg", "/"},
+	"HTTP_URL_STAR":  {"url", "-m", "str", "*"},
+	"LOCALHOST":      {"src", "127.0.0.1/8", "::1"},
+	"METH_CONNECT":   {"method", "CONNECT"},
+	"METH_DELETE":    {"method", "DELETE"},
+	"METH_GET":       {"method", "GET", "HEAD"},
+	"METH_HEAD":      {"method", "HEAD"},
+	"METH_OPTIONS":   {"method", "OPTIONS"},
+	"METH_POST":      {"method", "POST"},
+	"METH_PUT":       {"method", "PUT"},
+	"METH_TRACE":     {"method", "TRACE"},
+	"TRUE":           {"always_true"},
+}
+
+// ParseCond compiles a condition; words begin with "if" or "unless".
+func ParseCond(c *conf.Ctx, words []string) (stream.Cond, error) {
+	if len(words) == 0 || words[0] != "if" && words[0] != "unless" {
+		return nil, fmt.Errorf("'if' or 'unless' expected")
+	}
+	cond := &Cond{unless: words[0] == "unless"}
+	var all []term
+	not := false
+	var missing error // words that are not supported yet
+	words = words[1:]
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		for strings.HasPrefix(w, "!") {
+			not = !not
+			w = w[1:]
+		}
+		switch {
+		case w == "":
+			continue
+		case strings.EqualFold(w, "or") || w == "||":
+			if len(all) == 0 || not {
+				return nil, conf.Join(missing, fmt.Errorf("unexpected '%s' in a condition", w))
+			}
+			cond.any = append(cond.any, all)
+			all = nil
+			continue
+		case w == "{":
+			end := slices.Index(words[i:], "}")
+			if end < 0 {
+				return nil, fmt.Errorf("missing closing '}' in condition")
+			}
+			if end < 2 {
+				return nil, fmt.Errorf("empty anonymous ACL in condition")
+			}
+			t, err := parseTest(c, words[i+1:i+end])
+			if err != nil && !conf.IsNotYet(err) {
+				return nil, conf.Join(missing, err)
+			}
+			missing = conf.Join(missing, err)
+			all = append(all, term{&named{tests: []*test{t}}, not})
+			i += end
+		default:
+			a, err := find(c, w)
+			if err != nil {
+				return nil, conf.Join(missing, err)
+			}
+			all = append(all, term{a, not})
+		}
+		not = false
+	}
+	if missing != nil {
+		return nil, missing
+	}
+	if not || len(all) == 0 {
+		return nil, fmt.Errorf("no ACL in the condition, or '!' without one")
+	}
+	cond.any = append(cond.any, all)
+	return cond, nil
+}
+
+func find(c *conf.Ctx, name string) (*named, error) {
+	if set := slot.Of(c.Proxy); set != nil {
+		if a := set.byName[name]; a != nil {
+			return a, nil
+		}
+	}
+	if words := predefined[name]; words != nil {
+		t, err := parseTest(c, words)
+		if err != nil {
+			return nil, err
+		}
+		return &named{name, []*test{t}}, nil
+	}
+	return nil, fmt.Errorf("no such ACL : '%s'", name)
+}

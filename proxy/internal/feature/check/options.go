@@ -1,0 +1,208 @@
+package check
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
+)
+
+func init() {
+	conf.RegisterServer(
+		conf.ServerOption{Name: "check", Dynamic: true, Parse: flag(true)},
+		conf.ServerOption{Name: "no-check", Parse: flag(false)},
+		conf.ServerOption{Name: "inter", Args: 1, Dynamic: true, Parse: delay(func(k *server.Check) *time.Duration { return &k.Inter })},
+		conf.ServerOption{Name: "fastinter", Args: 1, Dynamic: true, Parse: delay(func(k *server.Check) *time.Duration { return &k.FastInter })},
+		conf.ServerOption{Name: "downinter", Args: 1, Dynamic: true, Parse: delay(func(k *server.Check) *time.Duration { return &k.DnInter })},
+		conf.ServerOption{Name: "rise", Args: 1, Dynamic: true, Parse: count(func(k *server.Check) *int { return &k.Rise })},
+		conf.ServerOption{Name: "fall", Args: 1, Dynamic: true, Parse: count(func(k *server.Check) *int { return &k.Fall })},
+		conf.ServerOption{Name: "port", Args: 1, Dynamic: true, Parse: port},
+		conf.ServerOption{Name: "check-proto", Args: 1, Dynamic: true, Parse: protocol},
+		conf.ServerOption{Name: "addr", Args: 1, Dynamic: true, Parse: addr},
+	)
+	conf.RegisterFinish(finish)
+	conf.RegisterServerFinish(func(c *conf.Ctx, p *stream.Proxy, name string, s *stream.ServerSettings) error {
+		if !c.Dynamic {
+			return nil // the rules are not known yet: see finish
+		}
+		return secure(c, p, name, s, rules.Of(p))
+	})
+}
+
+// say makes an error of a message that users of HAProxy know.
+func say(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
+func flag(on bool) func(*conf.Ctx, *stream.ServerSettings, []string) (int, error) {
+	return func(_ *conf.Ctx, s *stream.ServerSettings, _ []string) (int, error) {
+		s.Check.Enabled = on
+		return 1, nil
+	}
+}
+
+func delay(field func(*server.Check) *time.Duration) func(*conf.Ctx, *stream.ServerSettings, []string) (int, error) {
+	return func(c *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
+		if len(words) < 2 {
+			return 0, say("'%s' expects a delay as argument.", words[0])
+		}
+		d, err := config.ParseTime(words[1], time.Millisecond)
+		var bad *config.CharError
+		switch {
+		case errors.Is(err, config.ErrTimeOverflow):
+			return 0, say("timer overflow in argument <%s> to <%s> of server, maximum value is 2147483647 ms (~24.8 days).", words[1], words[0])
+		case errors.As(err, &bad):
+			return 0, say("unexpected character '%c' in '%s' argument of server %s.", bad.Char, words[0], c.Server)
+		case err != nil:
+			return 0, say("'%s' : %w", words[0], err)
+		case d <= 0:
+			return 0, say("invalid value %s for argument '%s' of server %s.", words[1], words[0], c.Server)
+		}
+		*field(&s.Check) = max(d, time.Millisecond)
+		return 2, nil
+	}
+}
+
+// maxCount bounds rise and fall: more makes no sense, and their sum must not
+// overflow.
+const maxCount = 1 << 30
+
+func count(field func(*server.Check) *int) func(*conf.Ctx, *stream.ServerSettings, []string) (int, error) {
+	return func(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
+		if len(words) < 2 {
+			return 0, say("'%s' expects an integer argument.", words[0])
+		}
+		n, err := strconv.Atoi(words[1])
+		if err != nil || n <= 0 || n > maxCount {
+			return 0, say("'%s' has to be > 0.", words[0])
+		}
+		*field(&s.Check) = n
+		return 2, nil
+	}
+}
+
+func port(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
+	if len(words) < 2 {
+		return 0, say("'port' expects a port number as argument.")
+	}
+	n, err := strconv.Atoi(words[1])
+	if err != nil || n < 1 || n > 65535 {
+		return 0, say("'port' expects a number from 1 to 65535, found '%s'.", words[1])
+	}
+	s.Check.Port = n
+	return 2, nil
+}
+
+func addr(c *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
+	if len(words) < 2 {
+		return 0, say("'addr' expects <ipv4|ipv6> as argument.")
+	}
+	a, err := address(c, words, 1)
+	if err != nil {
+		return 0, say("'addr' : %w", err)
+	}
+	s.Check.Addr = a
+	return 2, nil
+}
+
+// address reads where a check connects to: an address or a name, with a port or
+// without.
+func address(c *conf.Ctx, words []string, i int) (reactor.Addr, error) {
+	return c.SocketAddr(words, i, config.AddressOptions{Port: true, NoDgram: true, NoNames: c.Dynamic})
+}
+
+// protocol is "check-proto".
+func protocol(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
+	if len(words) < 2 {
+		return 0, say("'check-proto' : missing value")
+	}
+	switch words[1] {
+	case "h1", "h2":
+		s.Check.Proto = words[1]
+	case "none":
+		s.Check.Proto = ""
+	case "fcgi", "quic", "qmux", "spop":
+		return 0, conf.NotYet("option", "check-proto "+words[1])
+	default:
+		return 0, say("'check-proto' :  unknown MUX protocol '%s'.", words[1])
+	}
+	return 2, nil
+}
+
+// secure prepares TLS for the connections that the rules of a server's checks
+// open, where they say something of it.
+func secure(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, own *settings) error {
+	k := &s.Check
+	if !k.Enabled || own == nil || !own.on {
+		if k.Enabled && k.Proto != "" {
+			return say("uses an incompatible MUX protocol for the selected check type")
+		}
+		return nil
+	}
+	line, inherited := k.TLS.(*ssl.Upstream)
+	for i := range own.sequence {
+		st := &own.sequence[i]
+		inherits := st.defaults && inherited
+		if st.kind != connect || !st.secure && (!inherits || st.sni == "" && st.alpn == nil) {
+			continue
+		}
+		name, alpn := st.sni, st.alpn
+		if inherits {
+			name = cmp.Or(name, line.Name(nil))
+			if alpn == nil {
+				alpn = line.Offers()
+			}
+		}
+		u, err := ssl.ForCheck(c, p, srv, s, name, alpn)
+		if err != nil {
+			return err
+		}
+		if k.RuleTLS == nil {
+			k.RuleTLS = make(map[int]server.Security)
+		}
+		k.RuleTLS[i] = u
+	}
+	return nil
+}
+
+// finish looks at what goes together once all sections are known.
+func finish(c *conf.Ctx) {
+	for _, p := range c.Snap.Proxies {
+		if !p.Backend || p.Disabled {
+			continue
+		}
+		own := rules.Of(p)
+		if own != nil {
+			if err := own.finish(); err != nil {
+				c.Alert(own.pos, "%s", err)
+			}
+			if !own.on && len(own.steps) > 0 {
+				c.Diags.Warn(own.pos, "%s '%s' uses http-check rules without 'option httpchk', so the rules are ignored.", kindOf(p), p.Name)
+			}
+		}
+		for _, l := range p.ServerLines {
+			k := &l.Settings.Check
+			if err := secure(c, p, l.Name, l.Settings, own); err != nil {
+				c.Alert(l.Pos, "'server %s/%s' : %s", p.Name, l.Name, err)
+			}
+			if !k.Enabled || !l.Settings.MapPort || k.Port != 0 || k.Addr.Port != 0 || own.names() {
+				continue
+			}
+			c.Alert(l.Pos, "config: %s '%s': server '%s' has neither service port nor check port.", kindOf(p), p.Name, l.Name)
+		}
+	}
+}
+
+// kindOf is how messages call a proxy with a backend.
+func kindOf(p *stream.Proxy) string {
+	if p.Kind == "listen" {
+		return "proxy"
+	}
+	return "backend"
+}

@@ -1,0 +1,463 @@
+package check
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
+)
+
+// settings are what a backend says about its checks.
+type settings struct {
+	on         bool // option httpchk
+	hello      bool // option ssl-hello-chk
+	disable404 bool
+	sendState  bool
+	line       request // of "option httpchk"
+	steps      []step  // "http-check" rules
+	comment    string  // for the next rule
+	pos        config.Pos
+	inherited  bool // steps come from a defaults section: the first own one replaces them
+	sequence   []step
+}
+
+var rules = stream.NewSlot[settings]()
+
+// CloneSlot copies what a section takes from its defaults.
+func (s *settings) CloneSlot() any {
+	c := *s
+	c.steps = slices.Clone(s.steps)
+	c.line.fields = slices.Clone(s.line.fields)
+	c.inherited, c.sequence, c.comment = true, nil, ""
+	return &c
+}
+
+// names tells whether the rules say themselves which port to connect to. s may
+// be nil.
+func (s *settings) names() bool {
+	return s != nil && s.on && len(s.sequence) > 0 && s.sequence[0].kind == connect && s.sequence[0].port != 0
+}
+
+// step is one thing that a check does.
+type step struct {
+	kind    stepKind
+	comment string
+	// connect
+	addr     reactor.Addr
+	port     int
+	linger   bool
+	proxy    bool // send-proxy
+	defaults bool // as the server line says
+	secure   bool
+	sni      string
+	alpn     []string
+	host     string // of the first request, when no rule says how to connect
+	request
+	expect
+}
+
+type stepKind uint8
+
+const (
+	connect stepKind = iota
+	send
+	expects
+)
+
+// request is what is sent. Empty parts take the value of "option httpchk" or the
+// default.
+type request struct {
+	method, uri, version string
+	fields               []message.Field
+	body                 []byte
+}
+
+func init() {
+	in := conf.Defaults | conf.Backend
+	conf.Register(
+		conf.Keyword{Name: "option httpchk", In: in, Max: 4, Parse: httpchk},
+		conf.Keyword{Name: "option ssl-hello-chk", In: in, Max: 0, Parse: sslHello},
+		conf.Keyword{Name: "http-check", In: in, Max: -1, Parse: func(c *conf.Ctx) error {
+			if name, _, _ := strings.Cut(word(c.Args, 0), "("); slices.Contains([]string{"set-var", "set-var-fmt", "unset-var"}, name) {
+				return conf.NotYet("keyword", "http-check "+name)
+			}
+			return say("'http-check' only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', 'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got '%s'", word(c.Args, 0))
+		}},
+		conf.Keyword{Name: "http-check disable-on-404", In: in, Max: -1, Parse: alone(func(s *settings) { s.disable404 = true })},
+		conf.Keyword{Name: "http-check send-state", In: in, Max: -1, Parse: alone(func(s *settings) { s.sendState = true })},
+		conf.Keyword{Name: "http-check comment", In: in, Max: -1, Parse: commentRule},
+		conf.Keyword{Name: "http-check connect", In: in, Max: -1, Parse: connectRule},
+		conf.Keyword{Name: "http-check send", In: in, Max: -1, Parse: sendRule},
+		conf.Keyword{Name: "http-check expect", In: in, Max: -1, Parse: expectRule},
+	)
+}
+
+// alone parses a keyword without arguments.
+func alone(set func(*settings)) func(*conf.Ctx) error {
+	return func(c *conf.Ctx) error {
+		if len(c.Args) > 0 {
+			return say("'http-check' cannot handle unexpected argument '%s'.", c.Args[0])
+		}
+		set(rules.Make(c.Proxy))
+		return nil
+	}
+}
+
+func word(list []string, i int) string {
+	if i < len(list) {
+		return list[i]
+	}
+	return ""
+}
+
+// httpchk is "option httpchk [<method>] [<uri> [<version> [<host>]]]".
+func httpchk(c *conf.Ctx) error {
+	s := rules.Make(c.Proxy)
+	s.on, s.hello, s.line = true, false, request{}
+	if s.pos == (config.Pos{}) || s.inherited {
+		s.pos = c.Pos
+	}
+	a := c.Args
+	switch {
+	case len(a) == 1:
+		s.line.uri = a[0]
+	case len(a) > 1:
+		s.line.method, s.line.uri = a[0], a[1]
+	}
+	if len(a) > 2 {
+		if strings.Contains(a[2], "\r\n") {
+			return say("'option httpchk' : hiding headers or body at the end of the version string is not supported anymore. Please use 'http-check send' directive instead.")
+		}
+		s.line.version = a[2]
+	}
+	if len(a) > 3 {
+		host, err := literal(a[3])
+		if err != nil {
+			return say("'option httpchk' : %w", err)
+		}
+		s.line.fields = append(s.line.fields, message.Field{Name: []byte("host"), Value: []byte(host)})
+	}
+	return s.line.valid("option httpchk")
+}
+
+// hidden takes fields and body that were written behind the version, an old
+// custom.
+func (r *request) hidden(text string) error {
+	head, body, hasBody := strings.Cut(text, "\r\n\r\n")
+	for _, line := range strings.Split(head, "\r\n") {
+		name, value, ok := strings.Cut(line, ":")
+		if line == "" {
+			continue
+		}
+		if !ok {
+			return say("invalid header '%s'", line)
+		}
+		if err := r.add(name, strings.TrimSpace(value)); err != nil {
+			return err
+		}
+	}
+	if hasBody && body != "" {
+		r.body = []byte(body)
+	}
+	return nil
+}
+
+// add adds a field. Those of framing are ours: they are left out (manual,
+// "http-check send").
+func (r *request) add(name, value string) error {
+	n := message.AppendLower(nil, []byte(name))
+	if len(n) == 0 || bytes.ContainsAny(n, " \t\r\n\x00:()<>@,;\\\"/[]?={}") {
+		return say("invalid header name '%s'", name)
+	}
+	if strings.ContainsAny(value, "\r\n\x00") {
+		return say("invalid value of header '%s'", name)
+	}
+	if s := string(n); s != "content-length" && s != "transfer-encoding" {
+		r.fields = append(r.fields, message.Field{Name: n, Value: []byte(value)})
+	}
+	return nil
+}
+
+// valid refuses what would break the request line.
+func (r *request) valid(keyword string) error {
+	for _, v := range []string{r.method, r.uri, r.version} {
+		if strings.ContainsAny(v, " \t\r\n\x00") {
+			return say("'%s' : invalid character in '%s'.", keyword, v)
+		}
+	}
+	if r.version != "" && r.version != "HTTP/1.0" && r.version != "HTTP/1.1" {
+		return say("'%s' : version '%s' is not supported, only HTTP/1.0 and HTTP/1.1 are.", keyword, r.version)
+	}
+	return nil
+}
+
+// literal is a log-format string without anything to evaluate.
+func literal(text string) (string, error) {
+	out := strings.ReplaceAll(text, "%%", "\x00")
+	if strings.Contains(out, "%") {
+		return "", conf.NotYet("log-format in health checks,", text)
+	}
+	return strings.ReplaceAll(out, "\x00", "%"), nil
+}
+
+// add appends a rule to those of the section.
+func add(c *conf.Ctx, st step) *settings {
+	s := rules.Make(c.Proxy)
+	if s.inherited {
+		s.steps, s.inherited = nil, false
+		s.pos = c.Pos
+	}
+	if s.pos == (config.Pos{}) {
+		s.pos = c.Pos
+	}
+	if st.comment == "" {
+		st.comment = s.comment
+	}
+	s.comment = ""
+	s.steps = append(s.steps, st)
+	return s
+}
+
+func commentRule(c *conf.Ctx) error {
+	if len(c.Args) == 0 {
+		return say("'http-check comment' : expects a string as argument.")
+	}
+	rules.Make(c.Proxy).comment = strings.Join(c.Args, " ")
+	return nil
+}
+
+func connectRule(c *conf.Ctx) error {
+	st := step{kind: connect}
+	if own := rules.Of(c.Proxy); own != nil && !own.inherited && len(own.steps) > 0 {
+		if own.steps[0].kind != connect {
+			return say("'http-check connect' : first step MUST also be a 'connect', optionally preceded by a 'set-var', an 'unset-var' or a 'comment', when there is a 'connect' step in the tcp-check ruleset.")
+		}
+		if own.steps[len(own.steps)-1].kind == send {
+			return say("'http-check connect' : unable to add http-check connect rule at step %d (missing expect rule).", len(own.steps)+1)
+		}
+	}
+	for i := 0; i < len(c.Args); i++ {
+		a := c.Args[i]
+		value := word(c.Args, i+1)
+		switch a {
+		case "default":
+			st.defaults = true
+		case "ssl":
+			st.secure = true
+		case "sni":
+			if value == "" {
+				return say("'http-check connect' : 'sni' expects a string as argument.")
+			}
+			st.sni = value
+			i++
+		case "alpn":
+			if value == "" {
+				return say("'http-check connect' : 'alpn' expects a string as argument.")
+			}
+			list, err := ssl.Protocols("alpn", value)
+			if err != nil {
+				return say("'http-check connect' : %w", err)
+			}
+			st.alpn = list
+			i++
+		case "linger":
+			st.linger = true
+		case "comment":
+			if value == "" {
+				return say("'http-check connect' : 'comment' expects a string as argument.")
+			}
+			st.comment = value
+			i++
+		case "port":
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 || n > 65535 {
+				return say("'http-check connect' : expects a valid TCP port (from range 1 to 65535) or a sample expression, got %s.", value)
+			}
+			st.port = n
+			i++
+		case "addr":
+			if value == "" {
+				return say("'http-check connect' : 'addr' expects <ipv4|ipv6> as argument.")
+			}
+			i++
+			to, err := address(c, c.Args, i)
+			if err != nil {
+				return say("'http-check connect' : 'addr' : %w.", err)
+			}
+			st.addr = to
+		case "send-proxy":
+			st.proxy = true
+		case "via-socks4", "proto":
+			return conf.NotYet("option", "http-check connect "+a)
+		default:
+			return say("'http-check connect' : expects 'comment', 'port', 'addr', 'send-proxy', 'ssl', 'sni', 'alpn' or 'via-socks4', 'linger', 'default' but got '%s' as argument.", a)
+		}
+	}
+	add(c, st)
+	return nil
+}
+
+func sendRule(c *conf.Ctx) error {
+	st := step{kind: send}
+	for i := 0; i < len(c.Args); i++ {
+		a := c.Args[i]
+		value := word(c.Args, i+1)
+		if value == "" && slices.Contains([]string{"meth", "uri", "uri-lf", "ver", "body", "body-lf", "comment"}, a) {
+			return say("'http-check send' : '%s' expects a string as argument.", a)
+		}
+		switch a {
+		case "meth":
+			st.method = value
+		case "uri":
+			st.uri = value
+		case "ver":
+			version, hidden, _ := strings.Cut(value, "\r\n")
+			st.version = version
+			if err := st.request.hidden(hidden); err != nil {
+				return say("'http-check send' : 'ver' : %w", err)
+			}
+		case "body":
+			st.body = []byte(value)
+		case "comment":
+			st.comment = value
+		case "hdr":
+			if i+2 >= len(c.Args) {
+				return say("'http-check send' : 'hdr' expects <name> and <value> as arguments.")
+			}
+			text, err := literal(c.Args[i+2])
+			if err == nil {
+				err = st.request.add(value, text)
+			}
+			if err != nil {
+				return say("'http-check send' : %w", err)
+			}
+			i++
+		case "uri-lf", "body-lf":
+			text, err := literal(value)
+			if err != nil {
+				return say("'http-check send' : %w", err)
+			}
+			if a == "uri-lf" {
+				st.uri = text
+			} else {
+				st.body = []byte(text)
+			}
+		default:
+			return say("'http-check send' : expects 'comment', 'meth', 'uri', 'uri-lf', 'ver', 'hdr', 'body' or 'body-lf' but got '%s' as argument.", a)
+		}
+		i++
+	}
+	if err := st.request.valid("http-check send"); err != nil {
+		return err
+	}
+	if own := rules.Of(c.Proxy); own != nil && !own.inherited {
+		for i := len(own.steps) - 1; i >= 0 && own.steps[i].kind != connect; i-- {
+			if own.steps[i].kind == send {
+				return say("'http-check send' : unable to add http-check send rule at step %d (missing connect rule).", len(own.steps)+1)
+			}
+		}
+	}
+	add(c, st)
+	return nil
+}
+
+// finish makes the sequence that a check goes through: what the rules leave out
+// is what "option httpchk" and the manual's defaults say.
+func (s *settings) finish() error {
+	s.sequence = nil
+	if !s.on {
+		return nil
+	}
+	list := slices.Clone(s.steps)
+	implicit := len(list) == 0 || list[0].kind != connect
+	if implicit {
+		list = slices.Insert(list, 0, step{kind: connect, defaults: true})
+	}
+	// The request of "option httpchk" is the base of the first one sent.
+	if len(list) == 1 || list[1].kind != send {
+		list = slices.Insert(list, 1, step{kind: send, request: s.line})
+	} else {
+		list[1].request = s.line.with(list[1].request)
+	}
+	if implicit {
+		list[0].host = list[1].request.host()
+	}
+	for i := range list {
+		st := &list[i]
+		if st.kind == send {
+			st.request = request{method: "OPTIONS", uri: "/", version: "HTTP/1.0"}.with(st.request)
+		}
+	}
+	if list[len(list)-1].kind == connect {
+		return say("'http-check connect' : a 'send' rule has to follow.")
+	}
+	if list[len(list)-1].kind == send {
+		list = append(list, step{kind: expects, expect: expect{what: status, ranges: [][2]int{{200, 399}}, minRecv: -1}})
+	}
+	s.sequence = list
+	return nil
+}
+
+// with gives r with what o says instead.
+func (r request) with(o request) request {
+	if o.method != "" {
+		r.method = o.method
+	}
+	if o.uri != "" {
+		r.uri = o.uri
+	}
+	if o.version != "" {
+		r.version = o.version
+	}
+	r.fields = append(slices.Clone(r.fields), o.fields...)
+	if o.body != nil {
+		r.body = o.body
+	}
+	return r
+}
+
+// host is the name in the Host field without its port, "" if there is none.
+func (r *request) host() string {
+	for _, f := range r.fields {
+		if string(f.Name) == "host" {
+			name, _, _ := strings.Cut(string(f.Value), ":")
+			return name
+		}
+	}
+	return ""
+}
+
+// bytes gives the request as it is sent. state is the value of the state header,
+// "" for none.
+func (r *request) bytes(state string) []byte {
+	b := make([]byte, 0, 256+len(r.body))
+	b = append(b, r.method...)
+	b = append(b, ' ')
+	b = append(b, r.uri...)
+	b = append(b, ' ')
+	b = append(b, r.version...)
+	b = append(b, "\r\n"...)
+	if state != "" {
+		b = append(append(append(b, "x-haproxy-server-state: "...), state...), "\r\n"...)
+	}
+	closes := r.version != "HTTP/1.1" // as by default
+	for _, f := range r.fields {
+		b = append(append(append(append(b, f.Name...), ": "...), f.Value...), "\r\n"...)
+		closes = closes || string(f.Name) == "connection"
+	}
+	if r.body != nil {
+		b = append(strconv.AppendInt(append(b, "content-length: "...), int64(len(r.body)), 10), "\r\n"...)
+	}
+	if !closes {
+		b = append(b, "connection: close\r\n"...)
+	}
+	b = append(b, "\r\n"...)
+	return append(b, r.body...)
+}

@@ -1,0 +1,511 @@
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
+)
+
+// global is the process's part of the settings.
+type global struct {
+	targets  []*target
+	tag      string
+	sendHost bool
+	host     string
+
+	own *settings // for messages that belong to no proxy
+}
+
+// written is a format as the configuration has it, and where.
+type written struct {
+	text string
+	pos  config.Pos
+}
+
+// compile makes the format of keyword, nil when there is none or it is wrong,
+// which is said where it stands.
+func (f written) compile(c *conf.Ctx, p *stream.Proxy, keyword string) *logformat.Format {
+	if f.text == "" {
+		return nil
+	}
+	at := *c
+	at.Pos, at.Proxy = f.pos, p
+	made, err := logformat.Compile(&at, f.text, logformat.Options{})
+	if err != nil {
+		at.Report(fmt.Errorf("failed to parse %s : %w.", keyword, err))
+		return nil
+	}
+	return made
+}
+
+// settings is a proxy's part.
+type settings struct {
+	targets []*target
+	global  bool // "log global"
+	tag     string
+	text    written // log-format
+	httplog bool
+	https   bool       // option httpslog
+	chosen  config.Pos // of the line that chose the format
+	tcplog  bool
+	clf     bool
+	sd      written // log-format-sd
+	errText written // error-log-format
+
+	// what follows from it
+	all    []*target
+	format *logformat.Format
+	errFmt *logformat.Format // of abnormal exchanges; nil: format
+	sdFmt  *logformat.Format
+	name   []byte // tag[pid]:
+	tagB   []byte
+	host   string
+}
+
+// CloneSlot gives a section made from defaults its own lists.
+func (s *settings) CloneSlot() any {
+	c := *s
+	c.targets = slices.Clone(s.targets)
+	return &c
+}
+
+var (
+	globals = stream.NewSlot[global]()
+	slot    = stream.NewSlot[settings]()
+)
+
+// The standard formats (chapters 8.2.2 to 8.2.4).
+const (
+	httpFormat  = `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`
+	httpsFormat = httpFormat + ` %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc`
+	tcpFormat   = `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`
+	clfFormat   = `%{+Q}o %{-Q}ci - - [%{-Q}trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
+)
+
+func init() {
+	conf.Register(
+		conf.Keyword{Name: "log", In: conf.Global | conf.Proxies, No: true, Max: -1, Parse: logLine},
+		conf.Keyword{Name: "log-tag", In: conf.Global | conf.Proxies, Max: 1, Parse: func(c *conf.Ctx) error {
+			if len(c.Args) == 0 {
+				return errors.New("'log-tag' expects a tag for use in syslog.")
+			}
+			if c.Proxy == nil {
+				globals.MakeGlobal(c.Snap.Global).tag = c.Args[0]
+			} else {
+				slot.Make(c.Proxy).tag = c.Args[0]
+			}
+			return nil
+		}},
+		conf.Keyword{Name: "log-send-hostname", In: conf.Global, Max: 1, Parse: func(c *conf.Ctx) error {
+			g := globals.MakeGlobal(c.Snap.Global)
+			g.sendHost = true
+			g.host, _ = os.Hostname()
+			if len(c.Args) > 0 {
+				g.host = c.Args[0]
+			}
+			return nil
+		}},
+		formatLine("log-format", func(s *settings, w written) {
+			s.choose(w.pos)
+			s.text = w
+		}),
+		formatLine("error-log-format", func(s *settings, w written) { s.errText = w }),
+		formatLine("log-format-sd", func(s *settings, w written) { s.sd = w }),
+		conf.Keyword{Name: "option httplog", In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error {
+			if len(c.Args) > 0 && c.Args[0] != "clf" {
+				return fmt.Errorf("keyword 'httplog' only supports option 'clf'.")
+			}
+			if len(c.Args) > 1 {
+				return fmt.Errorf("'option httplog' cannot handle unexpected argument '%s'.", c.Args[1])
+			}
+			if inBackend(c) {
+				return nil
+			}
+			s := slot.Make(c.Proxy)
+			s.choose(c.Pos)
+			s.httplog, s.clf = true, len(c.Args) > 0
+			return nil
+		}},
+		conf.Keyword{Name: "option tcplog", In: conf.Proxies, Max: 1, Parse: func(c *conf.Ctx) error {
+			if len(c.Args) > 0 && c.Args[0] != "clf" {
+				return fmt.Errorf("keyword 'tcplog' only supports option 'clf'.")
+			}
+			if len(c.Args) > 0 {
+				return conf.NotYet("argument", "option tcplog "+c.Args[0])
+			}
+			if inBackend(c) {
+				return nil
+			}
+			s := slot.Make(c.Proxy)
+			s.choose(c.Pos)
+			s.tcplog = true
+			return nil
+		}},
+		conf.Keyword{Name: "option httpslog", In: conf.Proxies, Max: 0, Parse: func(c *conf.Ctx) error {
+			if inBackend(c) {
+				return nil
+			}
+			s := slot.Make(c.Proxy)
+			s.choose(c.Pos)
+			s.httplog, s.https = true, true
+			return nil
+		}},
+	)
+	conf.RegisterOption("log-separate-errors", conf.Defaults|conf.Frontend, stream.LogSeparateErrors)
+	conf.RegisterFinish(finish)
+	snapshot.RegisterApply("logs", apply)
+	snapshot.AllowGlobal("log", "log-tag", "log-send-hostname")
+	snapshot.RegisterObstacle(unreachable)
+}
+
+// inBackend tells of a line about formats in a section that logs nothing.
+func inBackend(c *conf.Ctx) bool {
+	if c.InDefaults || c.Proxy.Frontend {
+		return false
+	}
+	c.Warn("backend '%s' : '%s' directive is ignored in backends.", c.Proxy.Name, c.Keyword)
+	return true
+}
+
+// formatLine is a keyword whose argument is a format.
+func formatLine(name string, set func(*settings, written)) conf.Keyword {
+	return conf.Keyword{Name: name, In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error {
+		switch {
+		case len(c.Args) == 0:
+			return fmt.Errorf("%s expects an argument.", name)
+		case len(c.Args) > 1:
+			return fmt.Errorf("%s expects only one argument, don't forget to escape spaces!", name)
+		case !inBackend(c):
+			set(slot.Make(c.Proxy), written{c.Args[0], c.Pos})
+		}
+		return nil
+	}}
+}
+
+// choose takes the place of what was said of the format before.
+func (s *settings) choose(pos config.Pos) {
+	s.chosen = pos
+	s.text, s.httplog, s.https, s.tcplog, s.clf = written{}, false, false, false, false
+}
+
+func logLine(c *conf.Ctx) error {
+	if c.No {
+		if len(c.Args) > 0 {
+			return errors.New("log : 'no log' does not expect arguments")
+		}
+		if c.Proxy == nil {
+			globals.MakeGlobal(c.Snap.Global).targets = nil
+			return nil
+		}
+		s := slot.Make(c.Proxy)
+		s.targets, s.global = nil, false
+		return nil
+	}
+	if len(c.Args) == 0 {
+		return fmt.Errorf("log : %w", usage(c))
+	}
+	if c.Args[0] == "global" {
+		if c.Proxy == nil {
+			return errors.New("log : 'global' is not supported for a global syslog server")
+		}
+		if len(c.Args) > 1 {
+			return fmt.Errorf("log : unknown log facility '%s'", c.Args[1])
+		}
+		slot.Make(c.Proxy).global = true
+		return nil
+	}
+	t, err := parseTarget(c)
+	if err != nil {
+		return fmt.Errorf("log : %w", err)
+	}
+	if c.Proxy == nil {
+		g := globals.MakeGlobal(c.Snap.Global)
+		g.targets = append(g.targets, t)
+	} else {
+		s := slot.Make(c.Proxy)
+		s.targets = append(s.targets, t)
+	}
+	return nil
+}
+
+// finish compiles the formats and decides who logs what.
+func finish(c *conf.Ctx) {
+	g := globals.MakeGlobal(c.Snap.Global)
+	g.finish(c.Threads)
+	for _, p := range c.Snap.Proxies {
+		s := slot.Make(p)
+		if s.global {
+			s.all = append(s.all, g.targets...)
+		}
+		s.all = append(s.all, s.targets...)
+		for _, t := range s.all {
+			t.reuse(c.Threads)
+		}
+		tag := g.tag
+		if s.tag != "" {
+			tag = s.tag
+		}
+		if tag == "" {
+			tag = "forebay"
+		}
+		s.tagB = []byte(tag)
+		s.name = []byte(tag + "[" + strconv.Itoa(os.Getpid()) + "]: ")
+		if g.sendHost {
+			s.host = g.host
+		}
+		text := s.text
+		switch {
+		case s.clf:
+			text = written{clfFormat, p.Pos}
+		case s.https && p.Mode == stream.HTTP:
+			text = written{httpsFormat, p.Pos}
+		case s.httplog && p.Mode == stream.HTTP:
+			text = written{httpFormat, p.Pos}
+		case s.httplog:
+			if p.Frontend {
+				option := "httplog"
+				if s.https {
+					option = "httpslog"
+				}
+				c.Diags.Warn(s.chosen, "'option %s' not usable with %s '%s' (needs 'mode http'). Falling back to 'option tcplog'.", option, conf.KindOf(p), p.Name)
+			}
+			text = written{tcpFormat, p.Pos}
+		case s.tcplog:
+			text = written{tcpFormat, p.Pos}
+		}
+		if !p.Frontend {
+			continue
+		}
+		// Formats are compiled for their errors, even if nothing is logged.
+		s.sdFmt = s.sd.compile(c, p, "log-format-sd")
+		s.errFmt = s.errText.compile(c, p, "error-log-format")
+		s.format = text.compile(c, p, "log-format")
+		if len(s.all) == 0 {
+			if s.format != nil && !s.format.IsEmpty() || s.sdFmt != nil {
+				c.Diags.Warn(p.Pos, "log format ignored for %s '%s' since it has no log address.", conf.KindOf(p), p.Name)
+			}
+			continue
+		}
+		if s.format == nil {
+			p.LogBegin = s.connected(p)
+		} else {
+			p.Log = s.traffic(p)
+		}
+		if s.format != nil || s.errFmt != nil {
+			p.LogFail = s.failures(p)
+		}
+	}
+}
+
+// traffic makes the function that logs a stream.
+func (s *settings) traffic(p *stream.Proxy) func(*stream.Stream) {
+	return func(st *stream.Stream) {
+		level, format := Info, s.format
+		if separate := p.Has(stream.LogSeparateErrors); (separate || s.errFmt != nil) && st.Abnormal() {
+			if separate {
+				level = Err
+			}
+			if s.errFmt != nil {
+				format = s.errFmt
+			}
+		}
+		r := st.R
+		half := len(r.Scratch) / 2
+		msg := format.Append(r.Scratch[:0:half], st)
+		var sd []byte
+		if s.sdFmt != nil {
+			n := len(msg)
+			if n < half {
+				sd = s.sdFmt.Append(msg[n:n:half], st)
+			}
+		}
+		st.FE.FE.Counters[r.Index].LogLines.Add(1)
+		s.send(r, st.W, level, msg, sd, r.Scratch[half:half])
+	}
+}
+
+// connected makes the function that logs where requests come from, for frontends
+// without a format (8.2.1).
+func (s *settings) connected(p *stream.Proxy) func(*stream.Session) {
+	mode := "TCP"
+	if p.Mode == stream.HTTP {
+		mode = "HTTP"
+	}
+	return func(ses *stream.Session) {
+		r := ses.Reactor()
+		dst := ses.Dst()
+		msg := append(r.Scratch[:0], "Connect from "...)
+		if ses.Src.IP.IsValid() {
+			msg = ses.Src.IP.AppendTo(msg)
+			msg = append(msg, ':')
+			msg = strconv.AppendInt(msg, int64(ses.Src.Port), 10)
+			msg = append(msg, " to "...)
+			msg = dst.IP.AppendTo(msg)
+			msg = append(msg, ':')
+			msg = strconv.AppendInt(msg, int64(dst.Port), 10)
+		} else {
+			msg = append(msg, "unix:1 to "...)
+			msg = append(msg, dst.Path...)
+		}
+		msg = append(append(append(append(append(msg, " ("...), p.Name...), '/'), mode...), ')')
+		half := len(r.Scratch) / 2
+		s.send(r, ses.Listener.Worker(), Info, msg, nil, r.Scratch[half:half])
+	}
+}
+
+// send sends a message to the targets that want its level.
+func (s *settings) send(r *reactor.Reactor, w *stream.Worker, level Level, msg, sd, room []byte) {
+	for _, t := range s.all {
+		if level > t.level {
+			continue
+		}
+		as := max(level, t.min)
+		line := s.header(room[:0], r, t, as, sd)
+		if len(line) > t.max { // structured data cannot be cut
+			line = s.header(room[:0], r, t, as, nil)
+		}
+		keep := max(t.max-len(line), 0) // and the line feed, as HAProxy counts
+		line = append(append(line, msg[:min(len(msg), keep)]...), '\n')
+		if out := t.out.Load(); out == nil || !out.send(r, line) {
+			w.Counters[r.Index].DroppedLogs.Add(1)
+		}
+	}
+}
+
+// stamp caches what a date looks like for one second, for each reactor.
+type stamp struct {
+	unix    int64
+	rfc3164 []byte // "Nov 22 23:57:33"
+	iso     []byte // "2026-11-22T23:57:33"
+	zone    []byte // "+00:00"
+	_       [64]byte
+}
+
+var stamps [64]stamp
+
+func now(r *reactor.Reactor) (*stamp, time.Time) {
+	t := r.Wall()
+	c := &stamps[r.Index&63]
+	if u := t.Unix(); c.unix != u || c.iso == nil {
+		c.unix = u
+		l := t.Local()
+		c.rfc3164 = l.AppendFormat(c.rfc3164[:0], "Jan _2 15:04:05")
+		c.iso = l.AppendFormat(c.iso[:0], "2006-01-02T15:04:05")
+		c.zone = l.AppendFormat(c.zone[:0], "-07:00")
+	}
+	return c, t
+}
+
+// header appends what goes before the message.
+func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, sd []byte) []byte {
+	c, at := now(r)
+	pri := int64(t.facility<<3 | int(level))
+	isoDate := func(b []byte) []byte {
+		b = append(append(b, c.iso...), '.')
+		us := at.Nanosecond() / 1000
+		for d := 100000; d > 0; d /= 10 {
+			b = append(b, byte('0'+us/d%10))
+		}
+		return append(b, c.zone...)
+	}
+	switch t.format {
+	case rfc3164, local3164:
+		b = append(strconv.AppendInt(append(b, '<'), pri, 10), '>')
+		b = append(append(b, c.rfc3164...), ' ')
+		if s.host != "" && t.format == rfc3164 {
+			b = append(append(b, s.host...), ' ')
+		}
+		return append(b, s.name...)
+	case rfc5424:
+		b = append(strconv.AppendInt(append(b, '<'), pri, 10), ">1 "...)
+		b = append(isoDate(b), ' ')
+		if s.host != "" {
+			b = append(b, s.host...)
+		} else {
+			b = append(b, '-')
+		}
+		b = append(append(append(b, ' '), s.tagB...), ' ')
+		b = strconv.AppendInt(b, int64(os.Getpid()), 10)
+		b = append(b, " - "...)
+		if len(sd) > 0 {
+			return append(append(b, sd...), ' ')
+		}
+		return append(b, "- "...)
+	case priority:
+		return append(strconv.AppendInt(append(b, '<'), pri, 10), '>')
+	case short:
+		return append(strconv.AppendInt(append(b, '<'), int64(level), 10), '>')
+	case timed:
+		b = append(strconv.AppendInt(append(b, '<'), int64(level), 10), '>')
+		return append(isoDate(b), ' ')
+	case iso:
+		return append(isoDate(b), ' ')
+	}
+	return b
+}
+
+// apply opens what the targets of a new configuration need.
+func apply(w *stream.Worker, _, snap *stream.Snapshot) {
+	var all []*settings
+	if g := globals.Global(snap.Global); g != nil && g.own != nil {
+		all = append(all, g.own)
+	}
+	for _, p := range snap.Proxies {
+		all = append(all, slot.Make(p))
+	}
+	for _, s := range all {
+		for _, t := range s.all {
+			if t.out.Load() != nil {
+				continue
+			}
+			o, err := open(w, t)
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "[WARNING]  (%d) : %v\n", os.Getpid(), err)
+				continue
+			}
+			t.out.Store(o)
+		}
+	}
+}
+
+// unreachable names the UNIX sockets of a new configuration that a worker which
+// has given up the filesystem can no longer find.
+func unreachable(w *stream.Worker, _, snap *stream.Snapshot) (out []string) {
+	if !w.Confined.Load() {
+		return nil
+	}
+	outputs.Lock()
+	defer outputs.Unlock()
+	for _, p := range snap.Proxies {
+		for _, t := range slot.Make(p).all {
+			text := "log " + t.key + ": the worker cannot reach the socket's path any more"
+			if t.addr.IsUnix() && t.addr.Path[0] != 0 && outputs.m[t.key] == nil && !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+	}
+	return out
+}
+
+// Send sends a message about a proxy to its log servers. It may be called from
+// any thread.
+func Send(w *stream.Worker, p *stream.Proxy, level Level, text string) {
+	s := slot.Of(p)
+	if s == nil || len(s.all) == 0 {
+		return
+	}
+	text = strings.ReplaceAll(text, "\n", " ")
+	r := w.Reactors[0]
+	r.Post(func() { s.send(r, w, level, []byte(text), nil, make([]byte, 0, 2048)) })
+}

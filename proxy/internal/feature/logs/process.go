@@ -1,0 +1,36 @@
+package logs
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+// finish makes what messages of the process itself are sent with.
+func (g *global) finish(threads int) {
+	tag := g.tag
+	if tag == "" {
+		tag = "forebay"
+	}
+	g.own = &settings{all: g.targets, tagB: []byte(tag), name: []byte(tag + "[" + strconv.Itoa(os.Getpid()) + "]: ")}
+	if g.sendHost {
+		g.own.host = g.host
+	}
+	for _, t := range g.targets {
+		t.reuse(threads)
+	}
+}
+
+// SendGlobal sends a message that belongs to no proxy to the log servers of the
+// global section. It may be called from any thread.
+func SendGlobal(w *stream.Worker, level Level, text string) {
+	g := globals.Global(w.Snapshot().Global)
+	if g == nil || g.own == nil || len(g.own.all) == 0 {
+		return
+	}
+	text = strings.ReplaceAll(text, "\n", " ")
+	r := w.Reactors[0]
+	r.Post(func() { g.own.send(r, w, level, []byte(text), nil, make([]byte, 0, 2048)) })
+}

@@ -1,0 +1,335 @@
+package logs
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+// Level is a syslog level, 0 (emergency) to 7 (debug).
+type Level int
+
+// Levels that the proxy uses itself.
+const (
+	Emerg Level = iota
+	Alert
+	Crit
+	Err
+	Warning
+	Notice
+	Info
+	Debug
+)
+
+var levels = []string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
+
+var facilities = []string{
+	"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp", "ntp", "audit", "alert", "cron2",
+	"local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+}
+
+// format is what goes before the message.
+type format string
+
+const (
+	local3164  format = "local"
+	rfc3164    format = "rfc3164"
+	rfc5424    format = "rfc5424"
+	priority   format = "priority"
+	short      format = "short"
+	timed      format = "timed"
+	iso        format = "iso"
+	rawMessage format = "raw"
+)
+
+// target is one "log" line.
+type target struct {
+	key      string       // what it is: targets of the same key share their sockets
+	addr     reactor.Addr // UDP and UNIX
+	fd       int          // descriptors, -1 otherwise
+	format   format
+	facility int
+	level    Level                  // the least severe that is sent
+	min      Level                  // more severe ones are sent as this
+	max      int                    // bytes of a line
+	out      atomic.Pointer[output] // nil until the configuration is in force
+}
+
+// parseTarget reads the arguments of a "log" line.
+func parseTarget(c *conf.Ctx) (*target, error) {
+	args := c.Args
+	t := &target{fd: -1, level: Debug, max: 1024, key: args[0]}
+	where := args[0]
+	switch {
+	case where == "stdout":
+		t.fd, t.format = 1, short
+	case where == "stderr":
+		t.fd, t.format = 2, short
+	case strings.HasPrefix(where, "fd@"):
+		n, err := strconv.Atoi(where[3:])
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("file descriptor '%s' is not a valid integer in '%s'", where[3:], where)
+		}
+		if t.fd, err = c.Descriptor(n); err != nil {
+			return nil, err
+		}
+		t.format = short
+	case strings.HasPrefix(where, "ring@"), strings.HasPrefix(where, "backend@"), strings.HasPrefix(where, "tcp"), strings.HasPrefix(where, "quic"):
+		return nil, conf.NotYet("log target", where)
+	default:
+		a, err := c.SocketAddr(c.Args, 0, config.AddressOptions{Port: true, NoStream: true})
+		if err != nil {
+			return nil, err
+		}
+		if !a.IsUnix() {
+			a.Port = cmp.Or(a.Port, 514)
+		}
+		t.addr, t.format, t.key = a, rfc3164, c.Args[0]
+	}
+	args = args[1:]
+	for len(args) > 0 {
+		if slices.Contains([]string{"len", "format", "sample", "profile"}, args[0]) && len(args) == 1 {
+			return nil, usage(c)
+		}
+		switch args[0] {
+		case "len":
+			n, err := strconv.Atoi(args[1])
+			if err != nil || n < 80 || n > 65535 {
+				return nil, fmt.Errorf("invalid log length '%s', must be between 80 and 65535", args[1])
+			}
+			t.max = n
+		case "format":
+			switch f := format(args[1]); f {
+			case local3164, rfc3164, rfc5424, priority, short, timed, iso, rawMessage:
+				t.format = f
+			default:
+				return nil, fmt.Errorf("unknown log format '%s'", args[1])
+			}
+		case "sample", "profile":
+			return nil, conf.NotYet("log option", args[0])
+		default:
+			goto facility
+		}
+		args = args[2:]
+	}
+facility:
+	if len(args) == 0 {
+		return nil, usage(c)
+	}
+	t.facility = index(facilities, args[0])
+	if t.facility < 0 {
+		return nil, fmt.Errorf("unknown log facility '%s'", args[0])
+	}
+	if len(args) > 1 {
+		if t.level = Level(index(levels, args[1])); t.level < 0 {
+			return nil, fmt.Errorf("unknown optional log level '%s'", args[1])
+		}
+	}
+	if len(args) > 2 {
+		if t.min = Level(index(levels, args[2])); t.min < 0 {
+			return nil, fmt.Errorf("unknown optional minimum log level '%s'", args[2])
+		}
+	}
+	if len(args) > 3 {
+		return nil, fmt.Errorf("cannot handle unexpected argument '%s'", args[3])
+	}
+	return t, nil
+}
+
+func index(list []string, w string) int {
+	for i, s := range list {
+		if s == w {
+			return i
+		}
+	}
+	return -1
+}
+
+// usage is the error for words that are missing.
+func usage(c *conf.Ctx) error {
+	if c.Proxy == nil {
+		return errors.New("expects <address> and <facility>  as arguments")
+	}
+	return errors.New("expects <address> and <facility> or global as arguments")
+}
+
+// output is what the targets of one key write to: sockets, or a descriptor's
+// writer. It outlives configurations.
+type output struct {
+	addr  reactor.Addr
+	socks []int // one a reactor
+	w     *writer
+}
+
+// outputs are the open ones by key, under a lock that only configuration takes.
+var outputs struct {
+	sync.Mutex
+	m map[string]*output
+}
+
+// reuse takes the output that an earlier configuration opened for the same
+// target, so that no line is lost while this one comes into force.
+func (t *target) reuse(reactors int) {
+	outputs.Lock()
+	defer outputs.Unlock()
+	if o := outputs.m[t.key]; o != nil && t.out.Load() == nil && o.serves(t, reactors) {
+		t.out.Store(o)
+	}
+}
+
+func (o *output) serves(t *target, reactors int) bool {
+	return t.fd >= 0 || o.addr == t.addr && len(o.socks) == reactors
+}
+
+// open gives the output of a target, opening it if need be.
+func open(w *stream.Worker, t *target) (*output, error) {
+	outputs.Lock()
+	defer outputs.Unlock()
+	if o := outputs.m[t.key]; o != nil && o.serves(t, len(w.Reactors)) {
+		return o, nil
+	}
+	o := &output{addr: t.addr}
+	if t.fd >= 0 {
+		o.w = newWriter(w, t.fd)
+	} else {
+		sys := w.Reactors[0].Sys
+		for range w.Reactors {
+			domain := syscall.AF_INET
+			switch {
+			case t.addr.IsUnix():
+				domain = syscall.AF_UNIX
+			case t.addr.IP.Is6():
+				domain = syscall.AF_INET6
+			}
+			n, e := sys.Socket(domain, syscall.SOCK_DGRAM, 0)
+			if e != 0 {
+				return nil, fmt.Errorf("socket for log target %s: %w", t.key, e)
+			}
+			// Connected once: a socket's path cannot be found again from inside the
+			// sandbox. A server that is not there yet is tried at each line.
+			sys.Connect(n, t.addr)
+			o.socks = append(o.socks, n)
+		}
+	}
+	if outputs.m == nil {
+		outputs.m = map[string]*output{}
+	}
+	outputs.m[t.key] = o
+	return o, nil
+}
+
+// send sends one line from a reactor. It tells whether it was taken.
+func (o *output) send(r *reactor.Reactor, line []byte) bool {
+	if o.w != nil {
+		return o.w.add(r.Index, line)
+	}
+	n := o.socks[r.Index]
+	_, e := r.Sys.Send(n, line, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+	if e == syscall.ECONNREFUSED { // of the line before: this one may go through
+		_, e = r.Sys.Send(n, line, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+	}
+	if e == syscall.ENOTCONN || e == syscall.EDESTADDRREQ {
+		if r.Sys.Connect(n, o.addr) == 0 {
+			_, e = r.Sys.Send(n, line, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+		}
+	}
+	return e == 0
+}
+
+// writer writes lines to a descriptor that might block: reactors gather theirs
+// during a turn, a goroutine writes.
+type writer struct {
+	fd      int
+	lines   bool // each is a message of its own: the descriptor is a socket of datagrams
+	batches []batch
+
+	mu      sync.Mutex
+	pending []byte
+	wake    chan struct{}
+}
+
+// batch is one reactor's lines of this turn.
+type batch struct {
+	b []byte
+	_ [64]byte
+}
+
+// maxPending is how many bytes may wait for a descriptor that does not take
+// them, before lines are dropped.
+const maxPending = 4 << 20
+
+func newWriter(w *stream.Worker, fd int) *writer {
+	o := &writer{fd: fd, batches: make([]batch, len(w.Reactors)), wake: make(chan struct{}, 1)}
+	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil && kind != unix.SOCK_STREAM {
+		o.lines = true
+	}
+	for _, r := range w.Reactors {
+		r.Post(func() {
+			r.OnTurn(func() { o.flush(r.Index) })
+		})
+	}
+	go o.run()
+	return o
+}
+
+func (o *writer) add(i int, line []byte) bool {
+	b := &o.batches[i]
+	if len(b.b)+len(line) > maxPending {
+		return false
+	}
+	b.b = append(b.b, line...)
+	return true
+}
+
+// flush hands a reactor's lines to the goroutine.
+func (o *writer) flush(i int) {
+	b := &o.batches[i]
+	if len(b.b) == 0 {
+		return
+	}
+	o.mu.Lock()
+	if len(o.pending)+len(b.b) <= maxPending {
+		o.pending = append(o.pending, b.b...)
+	}
+	o.mu.Unlock()
+	b.b = b.b[:0]
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (o *writer) run() {
+	f := os.NewFile(uintptr(o.fd), "log")
+	var out []byte
+	for range o.wake {
+		o.mu.Lock()
+		out, o.pending = o.pending, out[:0]
+		o.mu.Unlock()
+		if len(out) > 0 && !o.lines {
+			f.Write(out)
+		} else {
+			for line := range bytes.Lines(out) {
+				f.Write(line)
+			}
+		}
+		if cap(out) > 1<<20 {
+			out = nil
+		}
+	}
+}

@@ -1,0 +1,230 @@
+package proxyproto
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+// Errors of headers, as the manual numbers and names them (fc_err_str).
+var (
+	errEmpty     = &stream.ConnError{ID: 11, Name: "PRX_EMPTY", Text: "Connection closed while waiting for PROXY protocol header"}
+	errAbort     = &stream.ConnError{ID: 12, Name: "PRX_ABORT", Text: "Connection error while waiting for PROXY protocol header"}
+	errTimeout   = &stream.ConnError{ID: 13, Name: "PRX_TIMEOUT", Text: "Timeout while waiting for PROXY protocol header"}
+	errTruncated = &stream.ConnError{ID: 14, Name: "PRX_TRUNCATED", Text: "Truncated PROXY protocol header received"}
+	errNotHeader = &stream.ConnError{ID: 15, Name: "PRX_NOT_HDR", Text: "Received something which does not look like a PROXY protocol header"}
+	errBadHeader = &stream.ConnError{ID: 16, Name: "PRX_BAD_HDR", Text: "Received an invalid PROXY protocol header"}
+	errBadProto  = &stream.ConnError{ID: 17, Name: "PRX_BAD_PROTO", Text: "Received an unhandled protocol in the PROXY protocol header"}
+)
+
+const (
+	signature = "\r\n\r\n\x00\r\nQUIT\n"
+	headV2    = 16  // bytes before the addresses of version 2
+	maxV1     = 107 // bytes of the longest line of version 1
+	minV1     = len("PROXY UNKNOWN\r\n")
+	unixPath  = 108 // bytes of a UNIX socket's path in version 2
+
+	// MaxHeader is how many bytes a header may have, as HAProxy's buffer has by
+	// default.
+	MaxHeader = 16384
+	// MaxValue is how many bytes the value of a field may have (manual,
+	// fc_pp_tlv).
+	MaxValue = 1024
+	// limits of fields that have their own (specification 2.2.5, RFC 1035)
+	maxAuthority = 255
+	maxUniqueID  = 128
+)
+
+// Parse reads a header of version 1 or 2 from the front of b.
+//
+// With a result, n is the header's length. Without one and without an error, b is
+// the beginning of a header that has n bytes at least, n > len(b): exactly that
+// many may be read without taking a byte of what follows. Errors are those of
+// [stream.ConnError] from 14 to 17.
+func Parse(b []byte) (n int, p *stream.Proxied, err error) {
+	switch {
+	case len(b) == 0:
+		return minV1, nil, nil
+	case b[0] == signature[0]:
+		return parseV2(b)
+	}
+	return parseV1(b)
+}
+
+// parseV1 reads the line of version 1 (specification 2.1).
+func parseV1(b []byte) (int, *stream.Proxied, error) {
+	if k := min(len(b), len("PROXY ")); string(b[:k]) != "PROXY "[:k] {
+		return 0, nil, errNotHeader
+	}
+	if len(b) < minV1 {
+		return minV1, nil, nil
+	}
+	end := bytes.IndexByte(b[:min(len(b), maxV1-1)], '\r')
+	if end < 0 || end == len(b)-1 {
+		return moreV1(b)
+	}
+	if b[end+1] != '\n' {
+		return 0, nil, errBadHeader
+	}
+	p, err := lineV1(string(b[len("PROXY "):end]))
+	return end + 2, p, err
+}
+
+// moreV1 tells how many bytes a line that is not complete has at least.
+func moreV1(b []byte) (int, *stream.Proxied, error) {
+	if len(b) >= maxV1 {
+		return 0, nil, errBadHeader
+	}
+	if b[len(b)-1] == '\r' {
+		return len(b) + 1, nil, nil
+	}
+	// The shortest form of each word that is still to come, with what separates
+	// it from the one before; the last has CRLF behind it.
+	var shortest []int
+	switch rest := b[len("PROXY "):]; {
+	case bytes.HasPrefix(rest, []byte("TCP4 ")):
+		shortest = []int{len("0.0.0.0"), len(" 0.0.0.0"), len(" 0"), len(" 0")}
+	case bytes.HasPrefix(rest, []byte("TCP6 ")):
+		shortest = []int{len("::"), len(" ::"), len(" 0"), len(" 0")}
+	case bytes.HasPrefix(rest, []byte("UNKNOWN")): // with anything behind it
+		return len(b) + len("\r\n"), nil, nil
+	default:
+		return 0, nil, errBadProto
+	}
+	words := bytes.Split(b[len("PROXY TCP4 "):], []byte(" "))
+	if len(words) > len(shortest) {
+		return 0, nil, errBadHeader
+	}
+	last := len(words) - 1
+	had := len(words[last])
+	if last > 0 {
+		had++
+	}
+	n := len(b) + max(shortest[last]-had, 0) + len("\r\n")
+	for _, k := range shortest[len(words):] {
+		n += k
+	}
+	return n, nil, nil
+}
+
+// lineV1 reads what stands between "PROXY " and the end of the line.
+func lineV1(line string) (*stream.Proxied, error) {
+	word := strings.Split(line, " ")
+	p := &stream.Proxied{Version: 1}
+	switch word[0] {
+	case "UNKNOWN": // the rest is ignored
+		return p, nil
+	case "TCP4", "TCP6":
+	default:
+		return nil, errBadProto
+	}
+	if len(word) != 5 {
+		return nil, errBadHeader
+	}
+	var ok [4]bool
+	p.Src.IP, ok[0] = addressV1(word[1], word[0] == "TCP4")
+	p.Dst.IP, ok[1] = addressV1(word[2], word[0] == "TCP4")
+	p.Src.Port, ok[2] = portV1(word[3])
+	p.Dst.Port, ok[3] = portV1(word[4])
+	if ok != [4]bool{true, true, true, true} {
+		return nil, errBadHeader
+	}
+	p.Relayed = true
+	return p, nil
+}
+
+func addressV1(s string, v4 bool) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(s) // refuses leading zeros
+	return a, err == nil && a.Is4() == v4 && a.Zone() == ""
+}
+
+func portV1(s string) (uint16, bool) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err == nil && (s[0] != '0' || len(s) == 1)
+}
+
+// parseV2 reads a header of version 2 (specification 2.2).
+func parseV2(b []byte) (int, *stream.Proxied, error) {
+	if k := min(len(b), len(signature)); string(b[:k]) != signature[:k] {
+		return 0, nil, errNotHeader
+	}
+	if len(b) < headV2 {
+		return headV2, nil, nil
+	}
+	if b[12]>>4 != 2 || b[12]&15 > 1 {
+		return 0, nil, errBadHeader
+	}
+	n := headV2 + int(binary.BigEndian.Uint16(b[14:]))
+	if n > MaxHeader {
+		return 0, nil, errTruncated
+	}
+	if len(b) < n {
+		return n, nil, nil
+	}
+	b = b[:n]
+	p := &stream.Proxied{Version: 2}
+	if b[12]&15 == 0 { // LOCAL: everything else is to be discarded
+		return n, p, nil
+	}
+	used, err := addressesV2(b[13], b[headV2:], p)
+	if err != nil {
+		return 0, nil, err
+	}
+	tlvs := b[headV2+used:]
+	if b[13]>>4 == 0 && !wellFormed(tlvs) {
+		return n, p, nil // addresses of no known family, which are to be ignored
+	}
+	if err := checkTLVs(b, tlvs); err != nil {
+		return 0, nil, err
+	}
+	p.TLVs = keep(tlvs)
+	return n, p, nil
+}
+
+// addressesV2 reads the addresses and tells how many bytes they take.
+func addressesV2(family byte, b []byte, p *stream.Proxied) (int, error) {
+	if family>>4 > 3 || family&15 > 2 {
+		return 0, errBadProto
+	}
+	size := [...]int{0, 12, 36, 2 * unixPath}[family>>4]
+	if len(b) < size {
+		return 0, errBadHeader
+	}
+	// Datagrams are nothing that a stream connection could have carried: like
+	// what is not specified, they leave the connection its own addresses.
+	p.Relayed = family&15 == 1 && family>>4 != 0
+	if !p.Relayed {
+		return size, nil
+	}
+	switch family >> 4 {
+	case 1:
+		p.Src = reactor.Addr{IP: netip.AddrFrom4([4]byte(b)), Port: binary.BigEndian.Uint16(b[8:])}
+		p.Dst = reactor.Addr{IP: netip.AddrFrom4([4]byte(b[4:])), Port: binary.BigEndian.Uint16(b[10:])}
+	case 2:
+		p.Src = reactor.Addr{IP: netip.AddrFrom16([16]byte(b)), Port: binary.BigEndian.Uint16(b[32:])}
+		p.Dst = reactor.Addr{IP: netip.AddrFrom16([16]byte(b[16:])), Port: binary.BigEndian.Uint16(b[34:])}
+	case 3:
+		p.Src = reactor.Addr{Path: unixAddr(b[:unixPath])}
+		p.Dst = reactor.Addr{Path: unixAddr(b[unixPath : 2*unixPath])}
+	}
+	return size, nil
+}
+
+// unixAddr gives the path of a sockaddr_un: an abstract one keeps its NUL.
+func unixAddr(b []byte) string {
+	if b[0] == 0 {
+		if b = bytes.TrimRight(b[1:], "\x00"); len(b) == 0 {
+			return ""
+		}
+		return "\x00" + string(b)
+	}
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	return string(b)
+}

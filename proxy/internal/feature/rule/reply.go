@@ -1,0 +1,462 @@
+package rule
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
+)
+
+func init() {
+	RegisterAction(
+		Action{"deny", Request | Response, deny},
+		Action{"tarpit", Request, tarpit},
+		Action{"silent-drop", Request | Response | Connection, silentDrop},
+		Action{"return", Request | Response, ret},
+		Action{"redirect", Request | Response, redirect},
+	)
+}
+
+var (
+	contentLength = []byte("content-length")
+	contentType   = []byte("content-type")
+	location      = []byte("location")
+	cacheControl  = []byte("cache-control")
+	setCookie     = []byte("set-cookie")
+	noCache       = []byte("no-cache")
+	zero          = []byte("0")
+)
+
+// answer is the arguments that "return" and "deny" share.
+type answer struct {
+	status  int
+	ctype   string
+	body    []byte
+	lf      *logformat.Format
+	hdrs    []hdr
+	file    *stream.Reply // errorfile
+	errors  bool          // default-errorfiles
+	payload bool
+}
+
+type hdr struct {
+	name  []byte
+	value *logformat.Format
+}
+
+// maxBody bounds what one rule answers, in bytes.
+const maxBody = 16 << 20
+
+func parseAnswer(l *Line, a *answer, statusWords ...string) error {
+	for w := l.Peek(); w != ""; w = l.Peek() {
+		isStatus := false
+		for _, s := range statusWords {
+			isStatus = isStatus || s == w
+		}
+		switch {
+		case isStatus:
+			l.Next()
+			v, err := l.take("")
+			if err != nil {
+				return fmt.Errorf("'%s' expects <status_code> as argument", w)
+			}
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 200 || n > 599 {
+				return fmt.Errorf("Unexpected status code '%s'", v)
+			}
+			a.status = n
+			continue
+		case w == "content-type":
+			l.Next()
+			v, err := l.take("a content type")
+			if err != nil {
+				return err
+			}
+			if strings.ContainsAny(v, "\r\n\x00") {
+				return fmt.Errorf("the content type holds a line end")
+			}
+			a.ctype = v
+		case w == "string" || w == "lf-string" || w == "file" || w == "lf-file":
+			l.Next()
+			v, err := l.take("an argument after '" + w + "'")
+			if err != nil {
+				return err
+			}
+			text := v
+			if w == "file" || w == "lf-file" {
+				b, err := l.ReadFile(v)
+				if err != nil {
+					return fmt.Errorf("error opening file '%s'", v)
+				}
+				if len(b) > maxBody {
+					return fmt.Errorf("file '%s' is larger than %d bytes", v, maxBody)
+				}
+				text = string(b)
+			}
+			if a.payload {
+				return fmt.Errorf("unexpected '%s' argument, the content is already defined", w)
+			}
+			a.payload = true
+			a.body = []byte(text)
+			if strings.HasPrefix(w, "lf-") {
+				if a.lf, err = l.Format(text); err != nil {
+					return err
+				}
+			}
+		case w == "hdr":
+			l.Next()
+			if len(l.words) < 2 {
+				return fmt.Errorf("'hdr' expects <name> and <value> as arguments")
+			}
+			name, f, err := nameAndFormat(l)
+			if err != nil {
+				return err
+			}
+			a.hdrs = append(a.hdrs, hdr{name, f})
+		case w == "errorfile":
+			l.Next()
+			v, err := l.take("a file after 'errorfile'")
+			if err != nil {
+				return err
+			}
+			b, err := l.ReadFile(v)
+			if err != nil {
+				return fmt.Errorf("error opening file '%s'", v)
+			}
+			if a.payload {
+				return fmt.Errorf("unexpected 'errorfile' argument, the content is already defined")
+			}
+			if a.file, err = conf.ParseReply(b, maxBody); err != nil {
+				return fmt.Errorf("error file '%s': %v", v, err)
+			}
+			a.payload = true
+		case w == "default-errorfiles":
+			l.Next()
+			a.errors = true
+		case w == "errorfiles":
+			return conf.NotYet("argument", "errorfiles")
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// check tells what does not go together.
+func (a *answer) check(l *Line) error {
+	if a.ctype != "" && !a.payload && !a.errors {
+		l.Warn("content-type '%s' ignored by the http reply because neither errorfile nor payload defined.", a.ctype)
+	}
+	switch {
+	case a.payload && a.file == nil && a.ctype == "" && len(a.body) > 0:
+		return fmt.Errorf("a content type must be defined when non-empty payload is configured")
+	case a.errors && !stream.HasDefaultReply(a.status):
+		return fmt.Errorf("status code '%d' not handled by default with 'default-errorfiles' argument", a.status)
+	case a.errors && a.payload:
+		return fmt.Errorf("'default-errorfiles' and a payload exclude each other")
+	case len(a.hdrs) > 0 && (a.errors || a.file != nil):
+		return fmt.Errorf("'hdr' cannot be used with error files")
+	}
+	return nil
+}
+
+// build makes what answers: a fixed reply where nothing varies.
+func (a *answer) build() func(st *stream.Stream) {
+	if a.file != nil {
+		rep := *a.file
+		return func(st *stream.Stream) { st.Reply = &rep }
+	}
+	fixed := a.lf == nil || a.lf.IsConstant()
+	for _, h := range a.hdrs {
+		fixed = fixed && h.value.IsConstant()
+	}
+	reason := message.Reason(a.status)
+	if fixed {
+		body := a.body
+		if a.lf != nil {
+			body = a.lf.Append(nil, nil)
+		}
+		rep := &stream.Reply{Status: a.status, Reason: reason, Body: body}
+		for _, h := range a.hdrs {
+			rep.Fields = append(rep.Fields, message.Field{Name: h.name, Value: h.value.Append(nil, nil)})
+		}
+		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: strconv.AppendInt(nil, int64(len(body)), 10)})
+		if a.ctype != "" && len(body) > 0 {
+			rep.Fields = append(rep.Fields, message.Field{Name: contentType, Value: []byte(a.ctype)})
+		}
+		return func(st *stream.Stream) { st.Reply = rep }
+	}
+	ctype := []byte(a.ctype)
+	return func(st *stream.Stream) {
+		rep := &st.OwnReply
+		rep.Status, rep.Reason, rep.Fields, rep.Close = a.status, reason, rep.Fields[:0], false
+		rep.Body = a.body
+		if a.lf != nil {
+			rep.Body = st.Req.Copy(a.lf.Append(st.R.Scratch[:0], st))
+		}
+		for i := range a.hdrs {
+			rep.Fields = append(rep.Fields, message.Field{Name: a.hdrs[i].name, Value: compute(st, a.hdrs[i].value)})
+		}
+		var buf [20]byte
+		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: st.Req.Copy(strconv.AppendInt(buf[:0], int64(len(rep.Body)), 10))})
+		if a.ctype != "" && len(rep.Body) > 0 {
+			rep.Fields = append(rep.Fields, message.Field{Name: contentType, Value: ctype})
+		}
+		st.Reply = rep
+	}
+}
+
+func ret(l *Line) (Exec, error) {
+	a := &answer{status: 200}
+	if err := parseAnswer(l, a, "status"); err != nil {
+		return nil, err
+	}
+	if err := a.check(l); err != nil {
+		return nil, err
+	}
+	phase := l.Phase
+	if a.errors {
+		return func(st *stream.Stream) stream.Verdict {
+			st.Reply = st.ErrorReply(a.status)
+			return answered(st, 'L', phase)
+		}, nil
+	}
+	make := a.build()
+	return func(st *stream.Stream) stream.Verdict {
+		make(st)
+		return answered(st, 'L', phase)
+	}, nil
+}
+
+func answered(st *stream.Stream, cause byte, p Phase) stream.Verdict {
+	state := byte('R')
+	if p != Request {
+		state = 'H'
+	}
+	if st.Term.Cause == 0 {
+		st.Term = stream.Termination{Cause: cause, State: state}
+	}
+	return stream.Answer
+}
+
+func deny(l *Line) (Exec, error) {
+	if l.Phase == Response {
+		return refusal(l, 502)
+	}
+	return refusal(l, 403)
+}
+
+// tarpit is a refusal that the client has to wait for.
+func tarpit(l *Line) (Exec, error) {
+	refuse, err := refusal(l, 500)
+	return func(st *stream.Stream) stream.Verdict {
+		st.Tarpit()
+		st.Term = stream.Termination{Cause: 'P', State: 'T'}
+		return refuse(st)
+	}, err
+}
+
+// refusal reads the arguments of deny and tarpit, which answer with status unless
+// they say something else.
+func refusal(l *Line, status int) (Exec, error) {
+	a := &answer{status: status}
+	// Nothing but the old form of a status: the usual page of that status.
+	bare := l.Peek() == "" || l.Peek() == "deny_status" && (len(l.words) < 3 || l.words[2] == "if" || l.words[2] == "unless")
+	if err := parseAnswer(l, a, "deny_status", "status"); err != nil {
+		return nil, err
+	}
+	a.errors = a.errors || bare
+	if err := a.check(l); err != nil {
+		return nil, err
+	}
+	phase, frontend := l.Phase, l.Proxy.Frontend
+	var make func(*stream.Stream)
+	switch {
+	case !a.errors:
+		make = a.build()
+	default:
+		status := a.status
+		make = func(st *stream.Stream) { st.Reply = st.ErrorReply(status) }
+	}
+	return func(st *stream.Stream) stream.Verdict {
+		make(st)
+		i, l := st.R.Index, st.Listening()
+		switch {
+		case phase == Request:
+			if l != nil {
+				l.DeniedReq.Add(1)
+			}
+			st.FE.FE.Counters[i].DeniedReq.Add(1)
+			if !frontend && st.BE.BE != nil {
+				st.BE.BE.Counters[i].DeniedReq.Add(1)
+			}
+		default:
+			if l != nil {
+				l.DeniedResp.Add(1)
+			}
+			st.FE.FE.Counters[i].DeniedResp.Add(1)
+			if st.BE.BE != nil {
+				st.BE.BE.Counters[i].DeniedResp.Add(1)
+			}
+			if st.Srv != nil {
+				st.Srv.Counters[i].DeniedResp.Add(1)
+			}
+		}
+		return answered(st, 'P', phase)
+	}, nil
+}
+
+// redirection is a compiled redirect.
+type redirection struct {
+	kind       byte // 'l', 'p', 's'
+	to         *logformat.Format
+	code       int
+	reason     string
+	dropQuery  bool
+	slash      bool
+	emptyOK    bool
+	cookie     []byte
+	cookieFmt  *logformat.Format // set-cookie-fmt
+	keepQuery  bool
+	cacheField bool
+}
+
+func redirectLine(c *conf.Ctx) error {
+	r, err := parse(c, Request, append([]string{"redirect"}, c.Args...))
+	if err != nil {
+		return err
+	}
+	c.Proxy.Redirects = append(c.Proxy.Redirects, r)
+	return nil
+}
+
+func redirect(l *Line) (Exec, error) {
+	r := &redirection{code: 302}
+	for w := l.Peek(); w != ""; w = l.Peek() {
+		l.Next()
+		switch w {
+		case "location", "prefix", "scheme":
+			v, err := l.take("")
+			if err != nil {
+				return nil, fmt.Errorf("missing argument for '%s'", w)
+			}
+			if r.to, err = l.Format(v); err != nil {
+				return nil, err
+			}
+			r.kind = w[0]
+		case "code":
+			v, _ := l.take("a code")
+			n, err := strconv.Atoi(v)
+			switch n {
+			case 301, 302, 303, 307, 308:
+			default:
+				err = fmt.Errorf("'code': unsupported HTTP code '%s' (must be one of 301, 302, 303, 307 or 308)", v)
+			}
+			if err != nil {
+				return nil, err
+			}
+			r.code = n
+		case "drop-query":
+			r.dropQuery = true
+		case "append-slash":
+			r.slash = true
+		case "ignore-empty":
+			r.emptyOK = true
+		case "keep-query":
+			r.keepQuery = true
+		case "set-cookie-fmt":
+			v, err := l.take("")
+			if err != nil {
+				return nil, fmt.Errorf("missing argument for '%s'", w)
+			}
+			if r.cookieFmt, err = l.Format(v); err != nil {
+				return nil, err
+			}
+		case "set-cookie", "clear-cookie":
+			v, err := l.take("")
+			if err != nil {
+				return nil, fmt.Errorf("missing argument for '%s'", w)
+			}
+			v = strings.Map(func(c rune) rune {
+				if c < ' ' {
+					return ' '
+				}
+				return c
+			}, v)
+			if w == "set-cookie" {
+				r.cookie = []byte(v + "; path=/;")
+			} else {
+				r.cookie = []byte(v + "; path=/; Max-Age=0;")
+			}
+		default:
+			return nil, fmt.Errorf("expects 'code', 'prefix', 'location', 'scheme', 'set-cookie', 'set-cookie-fmt', 'clear-cookie', 'drop-query', 'keep-query', 'ignore-empty' or 'append-slash' (was '%s')", w)
+		}
+	}
+	if r.to == nil {
+		return nil, fmt.Errorf("redirection type expected ('prefix', 'location', or 'scheme')")
+	}
+	r.reason = message.Reason(r.code)
+	r.cacheField = r.code == 302 || r.code == 303 || r.code == 307
+	phase := l.Phase
+	return func(st *stream.Stream) stream.Verdict {
+		to := r.target(st)
+		if r.emptyOK && len(to) == 0 {
+			return stream.Continue
+		}
+		rep := &st.OwnReply
+		rep.Status, rep.Reason, rep.Fields, rep.Body, rep.Close = r.code, r.reason, rep.Fields[:0], nil, false
+		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: zero}, message.Field{Name: location, Value: to})
+		if r.cacheField {
+			rep.Fields = append(rep.Fields, message.Field{Name: cacheControl, Value: noCache})
+		}
+		if r.cookie != nil {
+			rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: r.cookie})
+		}
+		if r.cookieFmt != nil {
+			rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: compute(st, r.cookieFmt)})
+		}
+		st.Reply = rep
+		return answered(st, 'L', phase)
+	}, nil
+}
+
+// target computes the location.
+func (r *redirection) target(st *stream.Stream) []byte {
+	v := compute(st, r.to)
+	if r.kind == 'l' && r.keepQuery && len(v) > 0 {
+		if q := query(st.Req.PathQuery()); len(q) > 1 {
+			if bytes.IndexByte(v, '?') >= 0 {
+				v, q = join(st, v, ampersand), q[1:]
+			}
+			v = join(st, v, q)
+		}
+	}
+	if r.kind == 'l' || len(v) == 0 && r.emptyOK {
+		return v
+	}
+	path := st.Req.PathQuery()
+	if r.dropQuery {
+		path = path[:len(path)-len(query(path))]
+	}
+	if r.slash && (len(path) == 0 || path[len(path)-1] != '/') {
+		path = join(st, path, slash) // after the query, if that is not dropped
+	}
+	if r.kind == 's' {
+		v = join(st, v, schemeEnd)
+		v = join(st, v, st.Req.Get("host"))
+	} else if string(v) == "/" {
+		v = nil
+	}
+	return join(st, v, path)
+}
+
+var (
+	slash     = []byte("/")
+	ampersand = []byte("&")
+	schemeEnd = []byte("://")
+)

@@ -1,0 +1,78 @@
+package rule
+
+import (
+	"fmt"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+func init() {
+	conf.Register(conf.Keyword{Name: "tcp-request connection", In: conf.Defaults | conf.Frontend, Max: -1, Parse: func(c *conf.Ctx) error {
+		return set(c, Connection, &c.Proxy.ConnRules)
+	}})
+	RegisterAction(
+		Action{Name: "accept", In: Connection, Parse: verdict(stream.Stop)},
+		Action{Name: "reject", In: Connection, Parse: func(*Line) (Exec, error) { return reject, nil }},
+	)
+}
+
+func verdict(v stream.Verdict) func(*Line) (Exec, error) {
+	exec := func(*stream.Stream) stream.Verdict { return v }
+	return func(*Line) (Exec, error) { return exec, nil }
+}
+
+// reject closes the connection with a single RST: nothing of it is to linger.
+func reject(st *stream.Stream) stream.Verdict {
+	st.FE.FE.Counters[st.R.Index].DeniedConn.Add(1)
+	if l := st.Listening(); l != nil {
+		l.DeniedConn.Add(1)
+	}
+	st.Sess.ResetOnClose()
+	return stream.Drop
+}
+
+// silentDrop reads "silent-drop [ rst-ttl <ttl> ]".
+func silentDrop(l *Line) (Exec, error) {
+	ttl := 0
+	if l.Peek() == "rst-ttl" {
+		l.Next()
+		n, err := strconv.Atoi(l.Next())
+		if err != nil || n < 1 || n > 255 {
+			return nil, fmt.Errorf("'rst-ttl' expects a number of hops between 1 and 255")
+		}
+		ttl = n
+	}
+	phase := l.Phase
+	return func(st *stream.Stream) stream.Verdict {
+		vanish(st.Sess, ttl)
+		if phase != Connection {
+			answered(st, 'P', phase)
+			st.Leave()
+		}
+		return stream.Drop
+	}, nil
+}
+
+// vanish makes the coming close go unnoticed by the client: in repair mode the
+// kernel forgets the connection and sends nothing. That takes privileges; without
+// them, or with a ttl, a RST is sent that does not get farther than ttl hops.
+func vanish(s *stream.Session, ttl int) {
+	if !s.IsOpen() {
+		return // of HTTP/2: the client has closed it, or another of its requests has
+	}
+	sys, fd := s.Reactor().Sys, s.Fd()
+	if ttl == 0 {
+		if sys.SetsockoptInt(fd, syscall.IPPROTO_TCP, unix.TCP_REPAIR, 1) == 0 {
+			return
+		}
+		ttl = 1
+	}
+	sys.SetsockoptInt(fd, syscall.IPPROTO_IP, syscall.IP_TTL, ttl)
+	sys.SetsockoptInt(fd, syscall.IPPROTO_IPV6, syscall.IPV6_UNICAST_HOPS, ttl)
+	s.ResetOnClose()
+}

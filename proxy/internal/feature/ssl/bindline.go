@@ -1,0 +1,171 @@
+package ssl
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+// bindLine is what a bind line says of TLS, while it is read. Lines with several
+// addresses have one for each, which say the same.
+type bindLine struct {
+	Settings
+	on       bool
+	sources  []bindSource
+	strict   int8 // 1 strict-sni, -1 no-strict-sni
+	generate bool
+	signFile string
+	signPass string
+	keysFile string // tls-ticket-keys
+
+	crtIgnore, caIgnore ignored
+
+	bind  *stream.Bind
+	proxy *stream.Proxy // nil for the Runtime socket
+	pos   config.Pos
+	where string // 'bind :443' in section 'frontend'
+	addr  string
+}
+
+// bindSource is a "crt", "default-crt" or "crt-list" of a line.
+type bindSource struct{ word, name string }
+
+const bindLines = "ssl bind lines"
+
+// lineOfBind gives what b's line says so far.
+func lineOfBind(c *conf.Ctx, b *stream.Bind) *bindLine {
+	if l, ok := b.SSL.(*bindLine); ok {
+		return l
+	}
+	l := &bindLine{bind: b, proxy: c.Proxy, pos: c.Pos}
+	if len(c.Args) > 0 {
+		l.addr = c.Args[0]
+	}
+	l.where = fmt.Sprintf("'%s %s' in section '%s'", c.Keyword, l.addr, c.Section)
+	if c.Keyword == "stats socket" {
+		l.where = "'stats socket'"
+	}
+	b.SSL = l
+	if c.Values != nil {
+		list, _ := c.Values[bindLines].([]*bindLine)
+		c.Values[bindLines] = append(list, l)
+	}
+	return l
+}
+
+// bindOption makes an option of bind lines out of what it does to the line.
+func bindOption(name string, args int, lacks string, set func(c *conf.Ctx, l *bindLine, value string) error) conf.BindOption {
+	return conf.BindOption{Name: name, Args: args, Parse: func(c *conf.Ctx, b *stream.Bind, words []string) (int, error) {
+		if c.Snap == nil {
+			return 0, errNoTLS(name)
+		}
+		value := ""
+		if args > 0 {
+			if len(words) < 2 || words[1] == "" {
+				return 0, fmt.Errorf("'%s' : missing %s", name, lacks)
+			}
+			value = words[1]
+		}
+		return 1 + args, set(c, lineOfBind(c, b), value)
+	}}
+}
+
+// errNoTLS refuses an option where there is no configuration that its files could
+// belong to: the master's socket.
+func errNoTLS(name string) error {
+	return fmt.Errorf("'%s' : TLS is not available on the master's socket", name)
+}
+
+func init() {
+	source := func(word string) conf.BindOption {
+		return bindOption(word, 1, "certificate location", func(_ *conf.Ctx, l *bindLine, v string) error {
+			l.sources = append(l.sources, bindSource{word, v})
+			return nil
+		})
+	}
+	list := []conf.BindOption{
+		bindOption("ssl", 0, "", func(_ *conf.Ctx, l *bindLine, _ string) error { l.on = true; return nil }),
+		source("crt"), source("default-crt"), source("crt-list"),
+		bindOption("strict-sni", 0, "", func(_ *conf.Ctx, l *bindLine, _ string) error { l.strict = 1; return nil }),
+		bindOption("no-strict-sni", 0, "", func(_ *conf.Ctx, l *bindLine, _ string) error { l.strict = -1; return nil }),
+		bindOption("generate-certificates", 0, "", func(_ *conf.Ctx, l *bindLine, _ string) error { l.generate = true; return nil }),
+		bindOption("ca-sign-file", 1, "CAfile path", func(c *conf.Ctx, l *bindLine, v string) error {
+			l.signFile = Path(DefaultsOf(c.Snap.Global).CABase, v)
+			return nil
+		}),
+		bindOption("ca-sign-pass", 1, "CAkey password", func(_ *conf.Ctx, l *bindLine, v string) error { l.signPass = v; return nil }),
+		bindOption("tls-ticket-keys", 1, "TLS ticket keys file path", func(_ *conf.Ctx, l *bindLine, v string) error { l.keysFile = v; return nil }),
+		bindOption("crt-ignore-err", 1, "error IDs list", func(_ *conf.Ctx, l *bindLine, v string) (err error) {
+			l.crtIgnore, err = parseIgnored("crt-ignore-err", v)
+			return err
+		}),
+		bindOption("ca-ignore-err", 1, "error IDs list", func(_ *conf.Ctx, l *bindLine, v string) (err error) {
+			l.caIgnore, err = parseIgnored("ca-ignore-err", v)
+			return err
+		}),
+		bindOption("ech", 1, "directory", func(*conf.Ctx, *bindLine, string) error {
+			return errors.New("'ech' : it is experimental in HAProxy 3.4, and not available")
+		}),
+	}
+	common := slices.Clone(Words)
+	for word := range settingArgs {
+		common = append(common, word)
+	}
+	slices.Sort(common)
+	for _, word := range common {
+		args := WordArgs(word)
+		if n, ok := settingArgs[word]; ok {
+			args = n
+		}
+		list = append(list, conf.BindOption{Name: word, Args: args, Parse: func(c *conf.Ctx, b *stream.Bind, words []string) (int, error) {
+			if c.Snap == nil {
+				return 0, errNoTLS(word)
+			}
+			n, _, err := lineOfBind(c, b).parse(DefaultsOf(c.Snap.Global), words)
+			return n, err
+		}})
+	}
+	conf.RegisterBind(list...)
+	conf.RegisterFinish(finishBinds)
+}
+
+// finishBinds makes what bind lines serve, once all sections were read.
+func finishBinds(c *conf.Ctx) {
+	storeSlot.MakeGlobal(c.Snap.Global)
+	lists := crtLists.MakeGlobal(c.Snap.Global)
+	lists.frontends(c)
+	lines, _ := c.Values[bindLines].([]*bindLine)
+	type key struct {
+		pos   config.Pos
+		proxy *stream.Proxy
+	}
+	made := map[key]*Bind{}
+	failed := map[key]bool{}
+	for _, l := range lines {
+		l.bind.SSL = nil
+		k := key{l.pos, l.proxy}
+		if failed[k] {
+			continue
+		}
+		at := *c
+		at.Pos, at.Proxy = l.pos, l.proxy
+		b := made[k]
+		if b == nil {
+			var err error
+			if b, err = newBind(&at, l); err != nil {
+				c.Alert(l.pos, "%s", err)
+				failed[k] = true
+				continue
+			}
+			made[k] = b
+		}
+		l.bind.SSL = b
+		if b.on {
+			l.bind.TLS = b.front
+		}
+	}
+}

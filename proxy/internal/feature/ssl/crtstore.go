@@ -1,0 +1,132 @@
+package ssl
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
+)
+
+func init() {
+	conf.RegisterSection(conf.SectionParser{
+		Kind:     "crt-store",
+		Keywords: []string{"crt-base", "key-base", "load"},
+		Parse:    crtStore,
+	})
+}
+
+// crtStore reads a crt-store section (manual 12.7).
+func crtStore(c *conf.Ctx, b *config.Block) {
+	d := DefaultsOf(c.Snap.Global)
+	crtBase, keyBase := d.CrtBase, d.KeyBase
+	if len(b.Args) > 2 {
+		c.Alert(b.Pos, "'crt-store' : takes one name at most.")
+		return
+	}
+	for _, st := range b.Statements {
+		var err error
+		switch st.Args[0] {
+		case "crt-base", "key-base":
+			if len(st.Args) != 2 || st.Args[1] == "" {
+				err = fmt.Errorf("'%s' expects a directory path as an argument.", st.Args[0])
+			} else if st.Args[0] == "crt-base" {
+				crtBase = st.Args[1]
+			} else {
+				keyBase = st.Args[1]
+			}
+		case "load":
+			at := *c
+			at.Pos = st.Pos
+			err = load(&at, b.Name, crtBase, keyBase, st.Args[1:])
+		default:
+			err = fmt.Errorf("unknown keyword '%s' in '%s' section.", st.Args[0], b.Kind)
+		}
+		if err != nil {
+			c.Alert(st.Pos, "%s", err)
+		}
+	}
+}
+
+// load is a "load" line.
+func load(c *conf.Ctx, store, crtBase, keyBase string, words []string) error {
+	var files certs.Paths
+	var crt, alias string
+	var update int8
+	for len(words) > 0 {
+		if words[0] == "alias" {
+			if len(words) < 2 || words[1] == "" {
+				return errors.New("'load' : 'alias' expects a value.")
+			}
+			alias, words = words[1], words[2:]
+			continue
+		}
+		if words[0] == "crt" && len(words) > 1 {
+			crt = words[1]
+		}
+		n, ok, err := loadOption(&files, crtBase, keyBase, &update, words)
+		if !ok {
+			err = fmt.Errorf("unknown keyword '%s'", words[0])
+		}
+		if err != nil {
+			return fmt.Errorf("'load' : %w.", err)
+		}
+		words = words[n:]
+	}
+	if crt == "" {
+		return errors.New("'load' : 'crt' is mandatory.")
+	}
+	name := files.Cert
+	switch {
+	case alias != "":
+		name = "@" + store + "/" + alias
+	case store != "":
+		name = "@" + store + "/" + crt
+	}
+	l := loaderOf(c)
+	if l.Store.Cert(name) != nil {
+		return fmt.Errorf("'load' : '%s' is already defined.", name)
+	}
+	if _, err := l.LoadAs(name, files); err != nil {
+		return fmt.Errorf("'load' : %w", err)
+	}
+	return sayUpdate(c, name, update)
+}
+
+// notLoadOptions are options of "load" that there are not, with the reason.
+var notLoadOptions = map[string]string{
+	"acme":    "certificates are not ordered from an authority by the proxy itself",
+	"domains": "it belongs to 'acme', which is not available",
+	"ips":     "it belongs to 'acme', which is not available",
+	"jwt":     "there are no converters that verify tokens",
+}
+
+// loadOption takes an option of a "load" line that words begin with (manual
+// 12.7.1). ok is false if it is none.
+func loadOption(f *certs.Paths, crtBase, keyBase string, update *int8, words []string) (n int, ok bool, err error) {
+	name := words[0]
+	if why := notLoadOptions[name]; why != "" {
+		return 0, true, fmt.Errorf("'%s' is not available: %s", name, why)
+	}
+	targets := map[string]*string{"crt": &f.Cert, "key": &f.Key, "ocsp": &f.OCSP, "issuer": &f.Issuer, "sctl": &f.SCTL}
+	if targets[name] == nil && name != "ocsp-update" {
+		return 0, false, nil
+	}
+	if len(words) < 2 || words[1] == "" {
+		return 0, true, fmt.Errorf("'%s' expects a value", name)
+	}
+	switch {
+	case name == "key":
+		f.Key = Path(keyBase, words[1])
+	case name != "ocsp-update":
+		*targets[name] = Path(crtBase, words[1])
+	case words[1] == "on":
+		*update = 1
+	case words[1] == "off":
+		*update = -1
+	default:
+		return 0, true, fmt.Errorf("'ocsp-update' expects 'on' or 'off', found '%s'", words[1])
+	}
+	return 2, true, nil
+}

@@ -1,0 +1,85 @@
+// Package uniqueid is the "unique-id-format" and "unique-id-header" keywords and
+// the "unique-id" sample fetch: an identifier of each exchange, as a log format.
+//
+// The identifier itself is made and kept by package stream, the alias %ID is
+// package logformat's.
+package uniqueid
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
+)
+
+func init() {
+	conf.Register(
+		conf.Keyword{Name: "unique-id-format", In: conf.Proxies, Max: -1, Parse: format},
+		conf.Keyword{Name: "unique-id-header", In: conf.Defaults | conf.Frontend, Max: -1, Parse: header},
+	)
+	sample.RegisterFetch(sample.Fetch{Name: "unique-id", Out: sample.Str, Where: sample.Everywhere, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
+		return func(st *stream.Stream, v *sample.Value, n int) bool {
+			id := st.UniqueID()
+			return n <= 0 && len(id) > 0 && v.SetStr(id)
+		}, nil
+	}})
+}
+
+func format(c *conf.Ctx) error {
+	switch {
+	case len(c.Args) == 0 || c.Args[0] == "":
+		return fmt.Errorf("unique-id-format expects an argument.")
+	case len(c.Args) > 1:
+		return fmt.Errorf("unique-id-format expects only one argument, don't forget to escape spaces!")
+	case strings.Contains(c.Args[0], "ID") && refersToItself(c.Args[0]) || strings.Contains(c.Args[0], "unique-id"):
+		return fmt.Errorf("'unique-id-format' cannot refer to the unique ID itself.")
+	}
+	where := sample.FrontRequest
+	if !c.Proxy.Frontend || c.Proxy.Backend {
+		where |= sample.BackRequest
+	}
+	f, err := logformat.Compile(c, c.Args[0], logformat.Options{Where: where})
+	if err != nil {
+		return fmt.Errorf("failed to parse unique-id : %w.", err)
+	}
+	c.Proxy.UniqueID = f.Append
+	return nil
+}
+
+// refersToItself tells whether a format has the alias %ID, with or without
+// flags.
+func refersToItself(text string) bool {
+	for {
+		_, rest, found := strings.Cut(text, "%")
+		if !found {
+			return false
+		}
+		if text = strings.TrimPrefix(rest, "%"); text != rest {
+			continue
+		}
+		if strings.HasPrefix(rest, "{") {
+			_, rest, _ = strings.Cut(rest, "}")
+		}
+		if name, ok := strings.CutPrefix(rest, "ID"); ok && (name == "" || !letter(name[0])) {
+			return true
+		}
+	}
+}
+
+func letter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
+
+func header(c *conf.Ctx) error {
+	switch {
+	case len(c.Args) == 0 || c.Args[0] == "":
+		return fmt.Errorf("unique-id-header expects an argument.")
+	case len(c.Args) > 1:
+		return fmt.Errorf("'unique-id-header' cannot handle unexpected argument '%s'.", c.Args[1])
+	case strings.ContainsFunc(c.Args[0], func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r) }):
+		return fmt.Errorf("'unique-id-header' expects the name of a header field, got '%s'.", c.Args[0])
+	}
+	c.Proxy.UniqueIDHeader = strings.ToLower(c.Args[0])
+	return nil
+}

@@ -1,0 +1,316 @@
+package oracle
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature" // the keywords
+	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
+)
+
+// Head is what most configurations begin with: HTTP, and times that nothing takes.
+const Head = `
+global
+  maxconn 500
+  nbthread 1
+defaults
+  mode http
+  timeout client 10s
+  timeout server 10s
+  timeout connect 5s
+`
+
+// patience is how long anything may take before the test fails.
+const patience = 20 * time.Second
+
+// Side is one of the two programs with the configuration.
+type Side struct {
+	Name  string // "forebay" or "haproxy"
+	t     *testing.T
+	ports map[string]string // addresses by name in the configuration
+	logs  map[string]*net.UDPConn
+}
+
+// HAProxy gives the path of the real program. The test fails if there is none.
+func HAProxy(t *testing.T) string {
+	t.Helper()
+	for _, p := range []string{os.Getenv("HAPROXY"), "/usr/sbin/haproxy", "/usr/local/sbin/haproxy"} {
+		if _, err := os.Stat(p); p != "" && err == nil {
+			return p
+		}
+	}
+	t.Fatal("haproxy is not installed: apt-get install haproxy, or set HAPROXY")
+	return ""
+}
+
+// Run starts both programs. In the configuration, {name} stands for an address
+// of its own in each program, {log}, {log1} … for addresses of log servers and
+// {origin} for that of a server that both share, see [Origin]. If there is a
+// "bind {ready}", that is where Run looks whether HAProxy is up, and no other
+// frontend gets a connection from it.
+func Run(t *testing.T, text string) [2]*Side {
+	t.Helper()
+	origin := Origin(t)
+	return [2]*Side{run(t, "forebay", text, origin), run(t, "haproxy", text, origin)}
+}
+
+// RunOne starts one of the programs, "forebay" or "haproxy".
+func RunOne(t *testing.T, program, text string) *Side {
+	t.Helper()
+	return run(t, program, text, Origin(t))
+}
+
+func run(t *testing.T, program, text, origin string) *Side {
+	t.Helper()
+	s := &Side{Name: program, t: t, ports: map[string]string{"origin": origin}, logs: map[string]*net.UDPConn{}}
+	if text = s.fill(text); program == "forebay" {
+		s.here(text)
+	} else {
+		s.there(text)
+	}
+	return s
+}
+
+var name = regexp.MustCompile(`\{([a-z]+[0-9]*)\}`)
+
+// fill puts the addresses into a configuration.
+func (s *Side) fill(text string) string {
+	return name.ReplaceAllStringFunc(text, func(m string) string {
+		key := m[1 : len(m)-1]
+		if s.ports[key] == "" && strings.HasPrefix(key, "log") {
+			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.t.Cleanup(func() { c.Close() })
+			s.logs[key] = c
+			s.ports[key] = c.LocalAddr().String()
+		}
+		if s.ports[key] == "" {
+			s.ports[key] = tcptest.Reserve(s.t).String()
+		}
+		return s.ports[key]
+	})
+}
+
+// Addr is the address that {name} stood for.
+func (s *Side) Addr(name string) string { return s.ports[name] }
+
+// here runs the configuration in a worker of this process.
+func (s *Side) here(text string) {
+	t := s.t
+	t.Helper()
+	snap, d := load(text)
+	if snap == nil {
+		t.Fatal(messages(d))
+	}
+	r, err := reactor.New(0, reactor.Linux, reactor.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := stream.NewWorker([]*reactor.Reactor{r})
+	w.Init()
+	var wg sync.WaitGroup
+	wg.Go(r.Run)
+	t.Cleanup(func() {
+		r.Stop()
+		wg.Wait()
+		if n := r.Panics.Load(); n > 0 {
+			t.Errorf("%d panics", n)
+		}
+		r.Close()
+		for _, l := range w.Listeners {
+			l.Discard()
+		}
+	})
+	r.OnPanic = func(p any, stack []byte) { t.Errorf("%v\n%s", p, stack) }
+	if err := snapshot.Start(w, snap, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func load(text string) (*stream.Snapshot, *config.Diagnostics) {
+	return snapshot.Load(snapshot.Input{
+		Sources: []*config.File{config.Parse("t.cfg", []byte(text))},
+		Files:   disk{}, Threads: 1, MaxConn: 2000,
+	})
+}
+
+// disk opens files by the path as written.
+type disk struct{}
+
+func (disk) Open(name string) (fs.File, error) { return os.Open(name) }
+
+// ReadDir lists a folder.
+func (disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
+
+// there runs the configuration in HAProxy.
+func (s *Side) there(text string) {
+	t := s.t
+	t.Helper()
+	cfg := filepath.Join(t.TempDir(), "t.cfg")
+	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(HAProxy(t), "-db", "-f", cfg)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan struct{})
+	go func() { cmd.Wait(); close(gone) }()
+	t.Cleanup(func() { cmd.Process.Kill(); <-gone })
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for key := range s.ports {
+		if !strings.Contains(text, "bind "+s.ports[key]) || key != "ready" && s.ports["ready"] != "" {
+			continue
+		}
+		for {
+			if c, err := net.Dial("tcp", s.ports[key]); err == nil {
+				c.(*net.TCPConn).SetLinger(0)
+				c.Close()
+				break
+			}
+			select {
+			case <-gone:
+				t.Fatalf("haproxy ended: %s", out.String())
+			case <-tick.C:
+			}
+		}
+	}
+}
+
+// Exchange sends bytes to a frontend and gives all that comes back until the
+// program closes the connection. The bytes should ask for that.
+func (s *Side) Exchange(frontend, request string) string {
+	s.t.Helper()
+	c, err := net.Dial("tcp", s.ports[frontend])
+	if errors.Is(err, syscall.ECONNRESET) {
+		return "" // refused as soon as it was accepted
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	c.Write([]byte(request))
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(c); err != nil && b.Len() == 0 && !strings.Contains(err.Error(), "reset") {
+		s.t.Fatalf("%s, %q: %v", s.Name, request, err)
+	}
+	return b.String()
+}
+
+// Line gives the next datagram that came to a log server, by its name in the
+// configuration.
+func (s *Side) Line(log string) string {
+	s.t.Helper()
+	c := s.logs[log]
+	c.SetReadDeadline(time.Now().Add(patience))
+	b := make([]byte, 65536)
+	n, err := c.Read(b)
+	if err != nil {
+		s.t.Fatalf("%s: no line for %s: %v", s.Name, log, err)
+	}
+	return string(b[:n])
+}
+
+// Verdict tells what a program says of a configuration: whether it loads, and
+// its messages.
+type Verdict struct {
+	OK   bool
+	Text string
+}
+
+// Check loads a configuration in both programs without running it.
+func Check(t *testing.T, text string) (ours, theirs Verdict) {
+	t.Helper()
+	snap, d := load(text)
+	ours.OK = snap != nil
+	ours.Text = messages(d)
+	cfg := filepath.Join(t.TempDir(), "t.cfg")
+	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(HAProxy(t), "-c", "-f", cfg).CombinedOutput()
+	theirs = Verdict{err == nil, string(out)}
+	return ours, theirs
+}
+
+// Origin starts a server that answers each request with its own head, as it
+// came, as the body. The field "want" of the request chooses the status, and
+// each field "give" is a field of the response.
+func Origin(t *testing.T) string {
+	t.Helper()
+	return tcptest.Serve(t, answer)
+}
+
+func answer(c net.Conn) {
+	br := bufio.NewReader(c)
+	for {
+		var head strings.Builder
+		length, status, last := 0, "200", false
+		fields := "server: origin\r\n"
+		for {
+			line, err := br.ReadString('\n')
+			if err != nil {
+				return
+			}
+			head.WriteString(line)
+			line = strings.TrimRight(line, "\r\n")
+			if line == "" {
+				break
+			}
+			key, value, _ := strings.Cut(line, ": ")
+			switch strings.ToLower(key) {
+			case "content-length":
+				length, _ = strconv.Atoi(value)
+			case "connection":
+				last = value == "close"
+			case "want":
+				status = value
+			case "give":
+				fields += value + "\r\n"
+			}
+		}
+		if _, err := br.Discard(length); err != nil {
+			return
+		}
+		body := head.String()
+		if strings.HasPrefix(body, "HEAD ") {
+			body = ""
+		}
+		fmt.Fprintf(c, "HTTP/1.1 %s Fine\r\n%scontent-length: %d\r\n\r\n%s", status, fields, len(body), body)
+		if last {
+			return
+		}
+	}
+}
+
+func messages(d *config.Diagnostics) string {
+	var b strings.Builder
+	for _, m := range d.All() {
+		b.WriteString(m.String() + "\n")
+	}
+	return b.String()
+}
