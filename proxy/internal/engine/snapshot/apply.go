@@ -196,14 +196,14 @@ func openAll(w *stream.Worker, want []wish, inherited stream.Inherited) (map[str
 	lent := make(map[string]bool)
 	var errs []error
 	for _, x := range pathsLast(want) {
+		key := x.bind.Key()
 		if a := x.bind.Addr; len(errs) > 0 && a.IsUnix() {
 			// Whose path it is now keeps it. What can be told without taking it, is.
-			if err := unix.Access(filepath.Dir(a.Path), unix.W_OK); a.Path[0] != 0 && err != nil {
+			if err := unix.Access(filepath.Dir(a.Path), unix.W_OK); a.Path[0] != 0 && len(inherited[key]) == 0 && err != nil {
 				errs = append(errs, &bindError{x, fmt.Errorf("cannot bind socket (%w) for [%s]", err, a)})
 			}
 			continue
 		}
-		key := x.bind.Key()
 		lent[key] = len(inherited[key]) > 0
 		l, err := w.OpenListener(x.bind, x.proxy, inherited)
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
 // What a configuration says anew of the balance is in force at once.
@@ -129,5 +131,43 @@ func TestPathStaysWhenAnotherAddressFails(t *testing.T) {
 	}
 	if now, err := os.Stat(path); err != nil || !os.SameFile(before, now) {
 		t.Errorf("the path is another's now: %v", err)
+	}
+}
+
+// A UNIX socket that came from another process needs no path any more: it is not
+// among what could not be had.
+func TestInheritedPathIsNotAnError(t *testing.T) {
+	b := newBed(t, 1)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	gone := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(gone, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	inherited, lost := filepath.Join(gone, "one"), filepath.Join(gone, "two")
+	theirs, err := net.Listen("unix", inherited)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	f, err := theirs.(*net.UnixListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.RemoveAll(gone); err != nil {
+		t.Fatal(err)
+	}
+	snap := b.load(head + "frontend web\n bind " + inherited + "\n bind " + lost + "\n bind " + busy.Addr().String() + "\n")
+	in := stream.Inherited{inherited: {dup(t, f)}}
+	err = Start(b.w, snap, in)
+	if err == nil || strings.Contains(err.Error(), inherited) || !strings.Contains(err.Error(), lost) || !strings.Contains(err.Error(), busy.Addr().String()) {
+		t.Error(err)
+	}
+	if len(in[inherited]) != 1 {
+		t.Error("the socket is not given back")
 	}
 }
