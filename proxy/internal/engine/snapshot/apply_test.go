@@ -320,6 +320,9 @@ func TestChangeOfMode(t *testing.T) {
 	if got := c.get(); got != "one" {
 		t.Error(got)
 	}
+	if n := b.w.Snapshot().Frontends["web"].FE.Counters.Sum(requests); n != 2 {
+		t.Errorf("%d HTTP requests: the old connection was not served in mode http", n)
+	}
 }
 
 func TestHooks(t *testing.T) {

@@ -23,6 +23,7 @@ type bed struct {
 	t    *testing.T
 	w    *stream.Worker
 	sock string // path of a Runtime socket that configurations may name
+	n    int    // maxconn of the command line, 0: the configuration says it
 }
 
 func newBed(t *testing.T, threads int) *bed {
@@ -30,21 +31,24 @@ func newBed(t *testing.T, threads int) *bed {
 	w := workertest.New(t, threads)
 	w.Init()
 	workertest.Run(t, w)
-	return &bed{t: t, w: w, sock: filepath.Join(t.TempDir(), "s")}
+	return &bed{t: t, w: w, sock: filepath.Join(t.TempDir(), "s"), n: manyConns}
 }
 
-func loadText(text string, threads int) (*stream.Snapshot, *config.Diagnostics) {
+// manyConns is more than a test opens.
+const manyConns = 2000
+
+func loadText(text string, threads, maxConn int) (*stream.Snapshot, *config.Diagnostics) {
 	return Load(Input{
 		Sources: []*config.File{config.Parse("t.cfg", []byte(text))},
 		Files:   memory{{"/e503": []byte("HTTP/1.1 503 No\n\nno\n")}},
 		Threads: threads,
-		MaxConn: 2000,
+		MaxConn: maxConn,
 	})
 }
 
 func mustLoad(t *testing.T, text string) *stream.Snapshot {
 	t.Helper()
-	s, d := loadText(text, 2)
+	s, d := loadText(text, 2, manyConns)
 	if s == nil {
 		t.Fatalf("%s\n%v", text, d.All())
 	}
@@ -53,7 +57,7 @@ func mustLoad(t *testing.T, text string) *stream.Snapshot {
 
 func (b *bed) load(text string) *stream.Snapshot {
 	b.t.Helper()
-	s, d := loadText(text, len(b.w.Reactors))
+	s, d := loadText(text, len(b.w.Reactors), b.n)
 	if s == nil {
 		b.t.Fatalf("%s\n%v", text, d.All())
 	}

@@ -15,7 +15,7 @@ func TestCommandThenConfiguration(t *testing.T) {
 	p := freePorts(t, 1)
 	for _, c := range []struct {
 		name, command, again string // again is another command of the kind
-		base, third          string // what the file says: parts of the server line, or of the frontend
+		base, third          string // what the file says: parts of the server line, of the frontend, or after "global"
 		probe                func(b *bed) string
 		byBase, byCommand    string
 		byThird, byAgain     string
@@ -28,6 +28,8 @@ func TestCommandThenConfiguration(t *testing.T) {
 			func(b *bed) string { return fmt.Sprint(b.s1().Limit.Load()) }, "10", "5", "20", "7"},
 		{"maxconn of a frontend", "set maxconn frontend web 5", "set maxconn frontend web 7", "maxconn 10", "maxconn 20",
 			func(b *bed) string { return fmt.Sprint(b.w.Snapshot().Frontends["web"].FE.Limit.Load()) }, "10", "5", "20", "7"},
+		{"maxconn of the process", "set maxconn global 50", "set maxconn global 70", "global maxconn 100", "global maxconn 200",
+			func(b *bed) string { return fmt.Sprint(b.w.MaxConn.Load()) }, "100", "50", "200", "70"},
 		{"state", "set server b/s1 state maint", "set server b/s1 state drain", "s1 192.0.2.1:1", "",
 			func(b *bed) string {
 				switch a := b.s1().State().Admin; {
@@ -41,12 +43,15 @@ func TestCommandThenConfiguration(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBed(t, 1)
+			b.n = 0
 			text := func(x string, timeout int) string {
-				fe, srv := "", x
-				if !strings.HasPrefix(x, "s1 ") {
+				global, fe, srv := "", "", x
+				if g, is := strings.CutPrefix(x, "global "); is {
+					global, srv = " "+g+"\n", "s1 192.0.2.1:1"
+				} else if !strings.HasPrefix(x, "s1 ") {
 					fe, srv = " "+x+"\n", "s1 192.0.2.1:1"
 				}
-				return "global\n stats socket " + b.sock + " level admin\n" + head + fmt.Sprintf(" timeout queue %ds\nfrontend web\n bind 127.0.0.1:%d\n%s", timeout, p[0], fe) +
+				return "global\n stats socket " + b.sock + " level admin\n" + global + head + fmt.Sprintf(" timeout queue %ds\nfrontend web\n bind 127.0.0.1:%d\n%s", timeout, p[0], fe) +
 					"backend b\n server " + srv + "\n server s2 192.0.2.2:2\n"
 			}
 			want := func(when, v string) {
