@@ -30,6 +30,11 @@ lint: ## gofmt, vet and staticcheck
 	@fmt=$$(gofmt -l $(MODULES)); if [ -n "$$fmt" ]; then echo "not gofmt'd:"; echo "$$fmt"; exit 1; fi
 	@set -e; for m in $(MODULES); do echo "vet and staticcheck $$m"; (cd $$m && $(GO) vet ./... ); (cd proxy && $(GO) tool staticcheck ../$$m/...); done
 
+.PHONY: check
+check: lint ## for every day: lint, the tests beside the code without the race detector, a short simulation
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -timeout 10m $$($(GO) list ./... | grep -v /e2e)); done
+	@$(MAKE) --no-print-directory sim SEEDS=20
+
 .PHONY: test
 test: deps build unit e2e sim ## everything that must pass
 
@@ -56,6 +61,10 @@ fuzz-smoke: ## every parser of outside bytes, FUZZ each
 .PHONY: bench
 bench: build ## beside HAProxy, in one run
 	scripts/bench.sh
+
+.PHONY: pgo
+pgo: ## measure what the proxy does in the benchmark's scenes, for the compiler (proxy/cmd/forebay/default.pgo)
+	scripts/pgo.sh
 
 .PHONY: mutants
 mutants: ## would the tests notice? small changes one at a time, for a person to run (an hour)

@@ -98,7 +98,7 @@ func requestH2(c net.Conn) error {
 
 func dialTLS(alpn string) func(*running) (net.Conn, error) {
 	return func(r *running) (net.Conn, error) {
-		c, err := tls.Dial("tcp", r.ecdsa.String(), &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{alpn}})
+		c, err := tls.Dial("tcp", r.at["ecdsa"].String(), &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{alpn}})
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +110,7 @@ func dialTLS(alpn string) func(*running) (net.Conn, error) {
 }
 
 func dialH2(r *running) (net.Conn, error) {
-	c, err := net.Dial("tcp", r.h2.String())
+	c, err := net.Dial("tcp", r.at["h2"].String())
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,11 @@ package main
 import (
 	"flag"
 	"fmt"
+	"math"
+	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,13 +21,20 @@ type bench struct {
 	length time.Duration // of one round
 	rounds int
 	detail bool
-	dir    string
-	origin *origin
-	progs  [2]*program // Forebay, HAProxy
-	missed int
+	// profile is a folder for what Forebay's processor did in each scenario; it runs
+	// alone, and was built with the tag "profile".
+	profile string
+	dir     string
+	origin  [2]netip.AddrPort // two servers, each a process of its own
+	progs   [2]*program       // Forebay, HAProxy
+	missed  int
 }
 
 func main() {
+	if os.Getenv(originVariable) != "" {
+		serveOrigin()
+		return
+	}
 	var b bench
 	only := flag.String("only", "", "run the scenarios with this in their `name` (several: separated by commas)")
 	seconds := flag.Int("seconds", 3, "length of a round in `seconds`")
@@ -32,6 +42,7 @@ func main() {
 	strict := flag.Bool("strict", false, "exit with 1 if a target is missed")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds for each program, of which the median counts")
 	flag.BoolVar(&b.detail, "detail", false, "show user and system time, and every round")
+	flag.StringVar(&b.profile, "profile", "", "do not compare: write profiles of Forebay, built with -tags profile, to a `folder`")
 	flag.Parse()
 	if *list {
 		for _, s := range scenarios {
@@ -48,12 +59,18 @@ func main() {
 		fatal("%v", err)
 	}
 	defer os.RemoveAll(b.dir)
-	b.header()
+	if b.profile == "" {
+		b.header()
+	}
 	ran := false
 	for i := range scenarios {
 		if s := &scenarios[i]; wanted(s.name, *only) {
 			ran = true
-			b.scenario(s)
+			if b.profile != "" {
+				b.profiled(s)
+			} else {
+				b.scenario(s)
+			}
 		}
 	}
 	if !ran {
@@ -102,8 +119,12 @@ func (b *bench) prepare() (err error) {
 	if err := certificates(b.dir); err != nil {
 		return err
 	}
-	b.origin, err = newOrigin()
-	return err
+	for i := range b.origin {
+		if b.origin[i], err = startOrigin(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *bench) header() {
@@ -119,8 +140,61 @@ func (b *bench) header() {
 	}
 	var u unix.Utsname
 	unix.Uname(&u)
-	fmt.Printf("%d CPUs, Linux %s; %d rounds of %v, medians\n\n", runtime.NumCPU(), unix.ByteSliceToString(u.Release[:]), b.rounds, b.length)
-	fmt.Printf("%-17s %10s %10s %7s %7s %-7s %10s %10s %7s\n", "scenario", "forebay", "haproxy", "ratio", "target", "", "req/s", "req/s", "ratio")
+	fmt.Printf("%d × %s, Linux %s, a system call %d ns; %d rounds of %v, medians, spread of the rounds' ratios\n\n",
+		runtime.NumCPU(), processor(), unix.ByteSliceToString(u.Release[:]), systemCall().Nanoseconds(), b.rounds, b.length)
+	fmt.Printf("%-17s %10s %10s %7s %-11s %7s %-7s %10s %10s %7s\n", "scenario", "forebay", "haproxy", "ratio", "spread", "target", "", "req/s", "req/s", "ratio")
+}
+
+// processor is the name that the kernel has for the machine's.
+func processor() string {
+	data, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(data)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+// systemCall is what the cheapest one takes. Ratios depend on it: both programs
+// make the same calls, so that dear ones bring them together.
+func systemCall() time.Duration {
+	const n = 20000
+	start := time.Now()
+	for range n {
+		unix.Getppid()
+	}
+	return time.Since(start) / n
+}
+
+// spread is the least and the greatest ratio of two rounds that stood side by side.
+func spread(got [2][]sample) string {
+	lo, hi := math.Inf(1), 0.0
+	for i := range got[0] {
+		r := got[0][i].value / got[1][i].value
+		lo, hi = min(lo, r), max(hi, r)
+	}
+	return fmt.Sprintf("%.2f-%.2f", lo, hi)
+}
+
+// profiled runs a scenario for the sake of Forebay's profile.
+func (b *bench) profiled(s *scenario) {
+	if s.once || s.kind != cpuPerRequest {
+		return
+	}
+	file := filepath.Join(b.profile, s.name+".pprof")
+	os.Setenv("FOREBAY_CPUPROFILE", file)
+	r, err := b.progs[0].start(b.dir, s.threads, b.origin)
+	if err == nil {
+		_, err = s.run(b, r)
+		r.cmd.Process.Signal(unix.SIGXCPU)
+		r.cmd.Wait()
+	}
+	if err != nil {
+		b.broken(s, err)
+		return
+	}
+	fmt.Println(file)
 }
 
 // scenario measures both programs in turn and prints a line.
@@ -128,7 +202,7 @@ func (b *bench) scenario(s *scenario) {
 	var run [2]*running
 	for i, p := range b.progs {
 		var err error
-		if run[i], err = p.start(b.dir, s.threads, b.origin.addr); err != nil {
+		if run[i], err = p.start(b.dir, s.threads, b.origin); err != nil {
 			b.broken(s, err)
 			return
 		}
@@ -186,16 +260,16 @@ func (b *bench) line(s *scenario, got [2][]sample) {
 		rate[i] = median(got[i], func(s sample) float64 { return s.perSecond })
 	}
 	ratio := v[0] / v[1]
-	judged, format := ratio, "%10.2f %10.2f %7.2f %7.2f %-7s"
+	judged, format := ratio, "%10.2f %10.2f %7.2f %-11s %7.2f %-7s"
 	if s.kind == bytesPerClient {
-		judged, format = v[0], "%10.0f %10.0f %7.2f %7.0f %-7s"
+		judged, format = v[0], "%10.0f %10.0f %7.2f %-11s %7.0f %-7s"
 	}
 	verdict := "ok"
 	if !(judged <= s.target) {
 		verdict = "missed"
 		b.missed++
 	}
-	fmt.Printf("%-17s "+format, s.name, v[0], v[1], ratio, s.target, verdict)
+	fmt.Printf("%-17s "+format, s.name, v[0], v[1], ratio, spread(got), s.target, verdict)
 	if rate[0] > 0 {
 		fmt.Printf(" %10.0f %10.0f %7.2f", rate[0], rate[1], rate[0]/rate[1])
 	}

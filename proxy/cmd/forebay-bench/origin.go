@@ -1,19 +1,22 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net/netip"
-	"sync/atomic"
+	"os"
+	"os/exec"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// origin is the server behind the proxies: answers made in advance, one thread.
+// origin is a server behind the proxies: answers made in advance, one thread, in
+// a process of its own (this program again).
 type origin struct {
 	addr netip.AddrPort
-	// hold is how many requests of /hold must have come before they are answered.
-	hold atomic.Int64
 
 	p       *poller[originConn]
 	lfd     int
@@ -26,6 +29,51 @@ type origin struct {
 type originConn struct {
 	out   []byte // what is still to be sent
 	waits bool   // for room to send it
+}
+
+// originVariable makes this program an origin.
+const originVariable = "FOREBAY_BENCH_ORIGIN"
+
+// serveOrigin prints its address and serves until its input ends.
+func serveOrigin() {
+	o, err := newOrigin()
+	if err != nil {
+		fatal("%v", err)
+	}
+	fmt.Println(o.addr)
+	io.Copy(io.Discard, os.Stdin)
+}
+
+// lifelines are the inputs of the origins: each serves until its own is closed, by
+// our end or the collector.
+var lifelines []io.Closer
+
+// startOrigin runs an origin that lives as long as this process.
+func startOrigin() (netip.AddrPort, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), originVariable+"=1", "GOMAXPROCS=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	lifelines = append(lifelines, in)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return netip.AddrPort{}, err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("origin: %w", err)
+	}
+	return netip.ParseAddrPort(strings.TrimSpace(line))
 }
 
 func newOrigin() (*origin, error) {
@@ -42,6 +90,9 @@ func newOrigin() (*origin, error) {
 	thread(o.run)
 	return o, o.p.add(fd, unix.EPOLLIN, &originConn{})
 }
+
+// held is how many requests of /hold must have come before they are answered.
+const held = 9000
 
 func answer(size int) []byte {
 	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nServer: origin\r\nContent-Length: %d\r\n\r\n", size)
@@ -82,7 +133,7 @@ func (o *origin) event(fd int, events uint32, c *originConn) {
 		c.out = o.big
 	case bytes.HasPrefix(req, []byte("GET /hold")):
 		o.waiting = append(o.waiting, fd)
-		if int64(len(o.waiting)) >= o.hold.Load() {
+		if len(o.waiting) >= held {
 			for _, w := range o.waiting {
 				if wc := o.p.of[w]; wc != nil {
 					wc.out = o.small

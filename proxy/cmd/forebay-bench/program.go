@@ -46,16 +46,18 @@ func find(name, env string, places ...string) (*program, error) {
 // running is a proxy that serves.
 type running struct {
 	*program
-	cmd       *exec.Cmd
-	http, tcp netip.AddrPort
-	many      netip.AddrPort // of a connection per request
-	// HTTP/2 in clear; TLS with an ECDSA and an RSA certificate.
-	h2, ecdsa, rsa netip.AddrPort
-	errors         bytes.Buffer
+	cmd    *exec.Cmd
+	at     map[string]netip.AddrPort // by the names of ports
+	errors bytes.Buffer
 }
 
+// ports are the addresses that a proxy listens on, by what they are for.
+var ports = []string{"http", "always", "edits", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
+
+// configuration is what both programs run. {name} is the address of that port,
+// {a} and {b} the two servers.
 const configuration = `global
-    nbthread %d
+    nbthread {threads}
     maxconn 9800
 
 defaults
@@ -64,35 +66,76 @@ defaults
     timeout connect 10s
     timeout client 300s
     timeout server 300s
+    option forwardfor
+    http-reuse safe
 
 frontend http
-    bind %s
+    bind {http}
     default_backend origin
 
 backend origin
-    server s1 %s
+    server s1 {a}
+    server s2 {b}
+
+frontend always
+    bind {always}
+    default_backend origin-always
+
+backend origin-always
+    http-reuse always
+    server s1 {a}
+    server s2 {b}
+
+frontend edits
+    bind {edits}
+{edit lines}    default_backend origin
 
 frontend h2
-    bind %s proto h2
-    bind %s ssl crt %s alpn h2,http/1.1
-    bind %s ssl crt %s alpn h2,http/1.1
+    bind {h2} proto h2
+    bind {ecdsa} ssl crt {dir}/ecdsa.pem alpn h2,http/1.1
+    bind {rsa} ssl crt {dir}/rsa.pem alpn h2,http/1.1
     default_backend origin
 
 frontend tcp
     mode tcp
-    bind %s
+    bind {tcp}
     default_backend origin-tcp
 
 backend origin-tcp
     mode tcp
-    server s1 %s
+    server s1 {a}
+    server s2 {b}
+
+frontend hold
+    bind {hold}
+    default_backend one
+
+backend one
+    server s1 {a}
 
 frontend close
-    bind %s
+    bind {close}
     default_backend origin-many
 
 backend origin-many
 `
+
+// editLines are 10 conditions and 20 edits of header fields, of which half apply.
+func editLines() string {
+	var b strings.Builder
+	for i := range 10 {
+		path := "/"
+		if i%2 == 1 {
+			path = "/never"
+		}
+		fmt.Fprintf(&b, "    acl a%d path_beg %s\n", i, path)
+	}
+	for i := range 10 {
+		fmt.Fprintf(&b, "    http-request set-header X-Request-%d %%[src] if a%d\n", i, i)
+		fmt.Fprintf(&b, "    http-response set-header X-Response-%d value-%d\n", i, i)
+	}
+	return b.String()
+}
 
 // manyOrigins is how many addresses of the origin there are where each request
 // takes a connection: a proxy has some 28,000 ports for each of them, and those of
@@ -101,25 +144,26 @@ backend origin-many
 const manyOrigins = 32
 
 // start runs a proxy and waits until it accepts connections.
-func (p *program) start(dir string, threads int, origin netip.AddrPort) (*running, error) {
-	r := &running{program: p}
+func (p *program) start(dir string, threads int, origin [2]netip.AddrPort) (*running, error) {
+	r := &running{program: p, at: map[string]netip.AddrPort{}}
+	fill := []string{"{threads}", strconv.Itoa(threads), "{dir}", dir, "{a}", origin[0].String(), "{b}", origin[1].String(), "{edit lines}", editLines()}
 	var held []net.Listener // until all are chosen: each port once
-	for _, a := range []*netip.AddrPort{&r.http, &r.tcp, &r.many, &r.h2, &r.ecdsa, &r.rsa} {
+	for _, name := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
 		held = append(held, l)
-		*a = l.Addr().(*net.TCPAddr).AddrPort()
+		r.at[name] = l.Addr().(*net.TCPAddr).AddrPort()
+		fill = append(fill, "{"+name+"}", l.Addr().String())
 	}
 	for _, l := range held {
 		l.Close()
 	}
 	file := filepath.Join(dir, p.name+".cfg")
-	text := fmt.Sprintf(configuration, threads, r.http, origin,
-		r.h2, r.ecdsa, filepath.Join(dir, "ecdsa.pem"), r.rsa, filepath.Join(dir, "rsa.pem"), r.tcp, origin, r.many)
+	text := strings.NewReplacer(fill...).Replace(configuration)
 	for i := range manyOrigins { // own ones for each program
-		text += fmt.Sprintf("    server m%d 127.0.%d.%d:%d\n", i, 2+p.number, i+1, origin.Port())
+		text += fmt.Sprintf("    server m%d 127.0.%d.%d:%d\n", i, 2+p.number, i+1, origin[0].Port())
 	}
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return nil, err
@@ -131,7 +175,7 @@ func (p *program) start(dir string, threads int, origin netip.AddrPort) (*runnin
 		return nil, err
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.Dial("tcp", r.http.String())
+		c, err := net.Dial("tcp", r.at["http"].String())
 		if err == nil {
 			c.Close()
 			return r, nil

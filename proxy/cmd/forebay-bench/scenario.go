@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -40,26 +39,28 @@ type sample struct {
 }
 
 var scenarios = []scenario{
-	{name: "keepalive-64", what: "keep-alive, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, httpAt, "/")},
-	{name: "keepalive-256", what: "keep-alive, 200 B, 256 connections, one thread", threads: 1, target: 0.85, run: wrk(256, httpAt, "/")},
-	{name: "keepalive-64-2t", what: "keep-alive, 200 B, 64 connections, two threads", threads: 2, target: 0.85, run: wrk(64, httpAt, "/")},
-	{name: "keepalive-256-2t", what: "keep-alive, 200 B, 256 connections, two threads", threads: 2, target: 0.85, run: wrk(256, httpAt, "/")},
+	{name: "keepalive-64", what: "keep-alive, 200 B, two servers, forwardfor, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("http"), "/")},
+	{name: "keepalive-256", what: "keep-alive, 200 B, two servers, forwardfor, 256 connections, one thread", threads: 1, target: 0.8, run: wrk(256, http("http"), "/")},
+	{name: "keepalive-64-2t", what: "keep-alive, 200 B, two servers, forwardfor, 64 connections, two threads", threads: 2, target: 0.8, run: wrk(64, http("http"), "/")},
+	{name: "keepalive-256-2t", what: "keep-alive, 200 B, two servers, forwardfor, 256 connections, two threads", threads: 2, target: 0.8, run: wrk(256, http("http"), "/")},
+	{name: "always-64", what: "the same with http-reuse always, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("always"), "/")},
+	{name: "edits", what: "keep-alive, 10 conditions and 20 edited headers, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("edits"), "/")},
 	{name: "close", what: "a connection per request, one thread", threads: 1, target: 1.0, run: perConnection},
 	{name: "close-2t", what: "a connection per request, two threads", threads: 2, target: 1.0, run: perConnection},
-	{name: "big", what: "1 MiB bodies, 16 connections, one thread", threads: 1, target: 0.7, run: wrk(16, httpAt, "/big")},
-	{name: "tcp", what: "TCP mode, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, tcpAt, "/")},
-	{name: "tcp-big", what: "TCP mode, 1 MiB, 16 connections, one thread", threads: 1, target: 0.85, run: wrk(16, tcpAt, "/big")},
+	{name: "big", what: "1 MiB bodies, 16 connections, one thread", threads: 1, target: 0.7, run: wrk(16, http("http"), "/big")},
+	{name: "tcp", what: "TCP mode, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, http("tcp"), "/")},
+	{name: "tcp-big", what: "TCP mode, 1 MiB, 16 connections, one thread", threads: 1, target: 0.85, run: wrk(16, http("tcp"), "/big")},
 	{name: "h2-1", what: "HTTP/2 in clear, 200 B, 64 connections of 1 stream, one thread", threads: 1, target: 0.8, run: h2load(64, 1, false)},
 	{name: "h2-10", what: "HTTP/2 in clear, 200 B, 16 connections of 10 streams, one thread", threads: 1, target: 0.8, run: h2load(16, 10, false)},
 	{name: "h2-100", what: "HTTP/2 in clear, 200 B, 4 connections of 100 streams, one thread", threads: 1, target: 0.8, run: h2load(4, 100, false)},
 	{name: "h2s-1", what: "HTTP/2 over TLS, 200 B, 64 connections of 1 stream, one thread", threads: 1, target: 0.8, run: h2load(64, 1, true)},
 	{name: "h2s-10", what: "HTTP/2 over TLS, 200 B, 16 connections of 10 streams, one thread", threads: 1, target: 0.8, run: h2load(16, 10, true)},
 	{name: "h2s-100", what: "HTTP/2 over TLS, 200 B, 4 connections of 100 streams, one thread", threads: 1, target: 0.8, run: h2load(4, 100, true)},
-	{name: "tls-keepalive", what: "keep-alive over TLS, 200 B, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, httpsAt, "/")},
-	{name: "tls-big", what: "1 MiB bodies over TLS, 16 connections, one thread", threads: 1, target: 1.0, run: wrk(16, httpsAt, "/big")},
-	{name: "tls-ecdsa", what: "full TLS 1.3 handshake, ECDSA P-256, one thread", threads: 1, target: 0.8, run: handshakes(ecdsaAt, false)},
-	{name: "tls-rsa", what: "full TLS 1.3 handshake, RSA 2048, one thread", threads: 1, target: 1.0, run: handshakes(rsaAt, false)},
-	{name: "tls-resumed", what: "resumed TLS 1.3 handshake, one thread", threads: 1, target: 0.8, run: handshakes(ecdsaAt, true)},
+	{name: "tls-keepalive", what: "keep-alive over TLS, 200 B, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, https("ecdsa"), "/")},
+	{name: "tls-big", what: "1 MiB bodies over TLS, 16 connections, one thread", threads: 1, target: 1.0, run: wrk(16, https("ecdsa"), "/big")},
+	{name: "tls-ecdsa", what: "full TLS 1.3 handshake, ECDSA P-256, one thread", threads: 1, target: 0.8, run: handshakes("ecdsa", false)},
+	{name: "tls-rsa", what: "full TLS 1.3 handshake, RSA 2048, one thread", threads: 1, target: 1.0, run: handshakes("rsa", false)},
+	{name: "tls-resumed", what: "resumed TLS 1.3 handshake, one thread", threads: 1, target: 0.8, run: handshakes("ecdsa", true)},
 	{name: "p99", what: "99th percentile at 15,000 requests/s, 64 connections", threads: 1, target: 1.0, kind: latency, run: percentile},
 	{name: "idle", what: "idle keep-alive connection, 5,000 of them", threads: 1, target: 600, kind: bytesPerClient, run: idle, once: true},
 	{name: "idle-h2", what: "idle HTTP/2 connection in clear, 2,000 of them", threads: 1, target: 2500, kind: bytesPerClient, run: idleConns(2000, dialH2), once: true},
@@ -75,12 +76,13 @@ var (
 
 // Where the scenarios send their requests.
 
-func httpAt(r *running) string  { return "http://" + r.http.String() }
-func tcpAt(r *running) string   { return "http://" + r.tcp.String() }
-func httpsAt(r *running) string { return "https://" + r.ecdsa.String() }
+func http(port string) func(*running) string {
+	return func(r *running) string { return "http://" + r.at[port].String() }
+}
 
-func ecdsaAt(r *running) netip.AddrPort { return r.ecdsa }
-func rsaAt(r *running) netip.AddrPort   { return r.rsa }
+func https(port string) func(*running) string {
+	return func(r *running) string { return "https://" + r.at[port].String() }
+}
 
 // wrk loads a proxy with wrk.
 func wrk(connections int, to func(*running) string, path string) func(*bench, *running) (sample, error) {
@@ -129,14 +131,14 @@ func (b *bench) timed(r *running, f func() (int64, error)) (sample, error) {
 }
 
 func perConnection(b *bench, r *running) (sample, error) {
-	return b.timed(r, func() (int64, error) { return closing(r.many, 64, b.length) })
+	return b.timed(r, func() (int64, error) { return closing(r.at["close"], 64, b.length) })
 }
 
 // fixedRate is the load of the latency scenario, in requests a second.
 const fixedRate = 15000
 
 func percentile(b *bench, r *running) (sample, error) {
-	k, err := newKeep(r.http, 64)
+	k, err := newKeep(r.at["http"], 64)
 	if err != nil {
 		return sample{}, err
 	}
@@ -174,19 +176,18 @@ func settled(r *running, limit time.Duration) (int64, error) {
 
 // base is the memory of a proxy that has worked and rests.
 func base(b *bench, r *running) (int64, error) {
-	if _, err := wrk(64, httpAt, "/")(b, r); err != nil {
+	if _, err := wrk(64, http("http"), "/")(b, r); err != nil {
 		return 0, err
 	}
 	return settled(r, 20*time.Second)
 }
 
 func idle(b *bench, r *running) (sample, error) {
-	return memory(b, r, 5000, getSmall, func() (int64, error) { return settled(r, 40*time.Second) })
+	return memory(b, r, "http", 5000, getSmall, func() (int64, error) { return settled(r, 40*time.Second) })
 }
 
 func burst(b *bench, r *running) (sample, error) {
-	b.origin.hold.Store(9000)
-	return memory(b, r, 9000, getHold, func() (int64, error) {
+	return memory(b, r, "hold", held, getHold, func() (int64, error) {
 		time.Sleep(time.Minute)
 		return r.rss()
 	})
@@ -194,12 +195,12 @@ func burst(b *bench, r *running) (sample, error) {
 
 // memory is what n connections take, long after a request on each of them at the
 // same time.
-func memory(b *bench, r *running, n int, req string, rest func() (int64, error)) (sample, error) {
+func memory(b *bench, r *running, port string, n int, req string, rest func() (int64, error)) (sample, error) {
 	before, err := base(b, r)
 	if err != nil {
 		return sample{}, err
 	}
-	k, err := newKeep(r.http, n)
+	k, err := newKeep(r.at[port], n)
 	if err != nil {
 		return sample{}, err
 	}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"math/big"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,10 +69,10 @@ func (o *oneSession) Put(_ string, s *tls.ClientSessionState) {
 
 // handshakes makes the clients of a scenario do nothing but TLS 1.3 handshakes,
 // each on a connection of its own.
-func handshakes(to func(*running) netip.AddrPort, resume bool) func(*bench, *running) (sample, error) {
+func handshakes(port string, resume bool) func(*bench, *running) (sample, error) {
 	return func(b *bench, r *running) (sample, error) {
 		cfg := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", MinVersion: tls.VersionTLS13, CurvePreferences: []tls.CurveID{tls.X25519}}
-		addr := to(r).String()
+		addr := r.at[port].String()
 		if resume {
 			cfg.ClientSessionCache = new(oneSession)
 			c, err := tls.Dial("tcp", addr, cfg)
@@ -145,9 +144,9 @@ var h2Requests = regexp.MustCompile(`requests: \d+ total, \d+ started, (\d+) don
 // h2load loads a proxy with requests over HTTP/2.
 func h2load(connections, streams int, secure bool) func(*bench, *running) (sample, error) {
 	return func(b *bench, r *running) (sample, error) {
-		to := "http://" + r.h2.String() + "/"
+		to := "http://" + r.at["h2"].String() + "/"
 		if secure {
-			to = "https://" + r.ecdsa.String() + "/"
+			to = "https://" + r.at["ecdsa"].String() + "/"
 		}
 		return b.timed(r, func() (int64, error) {
 			out, err := exec.Command("h2load", "-t1", "-c"+strconv.Itoa(connections), "-m"+strconv.Itoa(streams), "-D"+strconv.Itoa(int(b.length.Seconds())), to).CombinedOutput()
