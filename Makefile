@@ -26,9 +26,10 @@ deps: ## install what the tests drive (HAProxy, wrk, curl …) from the distribu
 	scripts/deps.sh
 
 .PHONY: lint
-lint: ## gofmt, vet and staticcheck
+lint: ## gofmt, vet, staticcheck, and whether features can be removed
 	@fmt=$$(gofmt -l $(MODULES)); if [ -n "$$fmt" ]; then echo "not gofmt'd:"; echo "$$fmt"; exit 1; fi
 	@set -e; for m in $(MODULES); do echo "vet and staticcheck $$m"; (cd $$m && $(GO) vet ./... ); (cd proxy && $(GO) tool staticcheck ../$$m/...); done
+	scripts/removable
 
 .PHONY: check
 check: lint ## for every day: lint, the tests beside the code without the race detector, a short simulation

@@ -114,6 +114,9 @@ type Worker struct {
 	Listeners map[string]*Listener
 	// Trace, if set, is shown every exchange (the command line's -d).
 	Trace io.Writer
+	// Announce, if set, shows on the console what became of a server or a backend,
+	// with syslog's number of how severe that is. Any thread may call it.
+	Announce func(severity int, text string)
 	// OnDrained, if set, is called once the last client connection has ended
 	// while Stopping.
 	OnDrained func()

@@ -29,13 +29,15 @@ var heard = struct {
 
 func TestMain(m *testing.M) {
 	heard.change = sync.NewCond(&heard.Mutex)
-	OnMessage(func(m Message) {
-		heard.Lock()
-		heard.lines = append(heard.lines, levels[m.Level]+" "+m.Console)
-		heard.change.Broadcast()
-		heard.Unlock()
-	})
 	os.Exit(m.Run())
+}
+
+// hear is the [stream.Worker.Announce] of these tests.
+func hear(severity int, text string) {
+	heard.Lock()
+	heard.lines = append(heard.lines, levels[logs.Level(severity)]+" "+text)
+	heard.change.Broadcast()
+	heard.Unlock()
 }
 
 var levels = map[logs.Level]string{logs.Emerg: "emerg", logs.Alert: "alert", logs.Notice: "notice"}
@@ -117,6 +119,7 @@ func start(t *testing.T, text string) *stream.Worker {
 func startOn(t *testing.T, threads int, text string) *stream.Worker {
 	t.Helper()
 	w := workertest.New(t, threads)
+	w.Announce = hear
 	w.Init()
 	snap := mustLoad(t, text)
 	if err := snapshot.Start(w, snap, nil); err != nil {

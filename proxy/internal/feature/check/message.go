@@ -9,28 +9,22 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logs"
 )
 
-// Message is something to tell about a server or a backend. Text is what the logs
+// notice is something to tell about a server or a backend. Text is what the logs
 // of the proxy say, Console what is said on standard error.
-type Message struct {
+type notice struct {
 	Level         logs.Level
 	Text, Console string
 }
 
-var listeners []func(m Message)
-
-// OnMessage makes f be called with each message, on any thread. Call it before
-// the worker starts.
-func OnMessage(f func(m Message)) { listeners = append(listeners, f) }
-
 // tell sends a sentence, or another one to the console, to who wants to know.
-func tell(w *stream.Worker, p *stream.Proxy, m Message) {
+func tell(w *stream.Worker, p *stream.Proxy, m notice) {
 	if m.Console == "" {
 		m.Text += "."
 		m.Console = m.Text
 	}
 	logs.Send(w, p, m.Level, m.Text)
-	for _, f := range listeners {
-		f(m)
+	if w.Announce != nil {
+		w.Announce(int(m.Level), m.Console)
 	}
 }
 
@@ -86,11 +80,11 @@ func changed(w *stream.Worker, v *voices, b *stream.BackState, s *server.Server,
 	}
 	gone := v.became(b) && usable(&old)
 	if text, level := transition(b, s, &old, &cur, reason); text != "" {
-		tell(w, p, Message{Level: level, Text: text})
+		tell(w, p, notice{Level: level, Text: text})
 	}
 	if gone {
 		k := kindOf(p)
-		tell(w, p, Message{
+		tell(w, p, notice{
 			Level: logs.Emerg, Text: fmt.Sprintf("%s %s has no server available!", k, p.Name),
 			Console: fmt.Sprintf("%s '%s' has no server available!", k, p.Name),
 		})

@@ -108,7 +108,7 @@ func conclude(w *stream.Worker, p *stream.Proxy, s *server.Server, out outcome, 
 	}
 	logged := p.Has(stream.LogHealthChecks)
 	if logged && (news || counted) {
-		tell(w, p, Message{Level: logs.Notice, Text: checkLine(s, &k, &cur, out, took)})
+		tell(w, p, notice{Level: logs.Notice, Text: checkLine(s, &k, &cur, out, took)})
 	}
 	reason := ""
 	if !logged { // or it would be said twice

@@ -6,16 +6,15 @@ import (
 	"encoding/gob"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
-// HandOver is the command that gives a master the sessions of a worker, for the
-// one that takes its place.
-const HandOver = "_getsessions"
-
 func init() {
-	runtimeapi.Register(runtimeapi.Command{Words: HandOver, Level: runtimeapi.Admin, Run: handOver})
+	const command = "_getsessions"
+	runtimeapi.Register(runtimeapi.Command{Words: command, Level: runtimeapi.Admin, Run: handOver})
+	life.Leave(life.Legacy{What: "TLS sessions", Command: command, Take: takeOver})
 }
 
 // maxHanded bounds the sessions that are handed over, in bytes; the newest ones
@@ -45,9 +44,9 @@ func handOver(c *runtimeapi.Conn, _ []string) error {
 	return err
 }
 
-// TakeOver puts the sessions of another worker among ours: the reply to
-// [HandOver], which is of no use if that worker does not know the command.
-func TakeOver(reply []byte) {
+// takeOver puts the sessions of another worker among ours: what [handOver] gave,
+// which is of no use if that worker does not know the command.
+func takeOver(reply []byte) {
 	var list []handed
 	if gob.NewDecoder(bytes.NewReader(reply)).Decode(&list) == nil {
 		sessions.take(list)

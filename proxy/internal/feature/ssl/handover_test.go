@@ -45,7 +45,7 @@ func TestTakeOverOfAnything(t *testing.T) {
 	gob.NewEncoder(&b).Encode([]handed{{State: []byte("x")}})
 	for _, reply := range [][]byte{nil, []byte("\n"), []byte("Unknown command: '_getsessions'\n\n"), b.Bytes()[:b.Len()-1]} {
 		was := sessions.size
-		TakeOver(reply)
+		takeOver(reply)
 		if sessions.size != was {
 			t.Errorf("%q is taken", reply)
 		}

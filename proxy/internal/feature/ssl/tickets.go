@@ -11,6 +11,8 @@ import (
 	"maps"
 	"sync/atomic"
 	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 )
 
 // tickets makes and takes the sessions of one bind line. A session is taken only
@@ -55,27 +57,17 @@ func (t *tickets) into(c *tls.Config, policy [sha256.Size]byte, stateful bool) {
 	}
 }
 
-// SecretSize is the length of the secret that ticket keys are made of, in bytes.
-const SecretSize = 32
-
 // own are the process's own keys.
 var own = func() *derived {
-	secret := make([]byte, SecretSize)
+	secret := make([]byte, life.SecretSize)
 	rand.Read(secret)
 	return newDerived(secret)
 }()
 
-// NewSecret gives a secret for a master to hand to its workers, so that sessions
-// outlive a worker.
-func NewSecret() []byte {
-	secret := make([]byte, SecretSize)
-	rand.Read(secret)
-	return secret
+func init() {
+	// The same keys in all workers of a master: sessions outlive a worker.
+	life.OnSecret(func(secret []byte) { own = newDerived(secret) })
 }
-
-// SetSecret makes the process's keys of tickets follow from secret. It is called
-// once, before the first configuration is loaded.
-func SetSecret(secret []byte) { own = newDerived(secret) }
 
 // derived are keys that follow from a secret and the time. A key is used for one
 // epoch; older ones open what they sealed for as long as sessions live.

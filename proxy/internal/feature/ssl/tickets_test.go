@@ -12,6 +12,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
@@ -35,12 +36,18 @@ func ticketRing(keys ...TicketKey) *TicketKeys {
 	return k
 }
 
+func newSecret() []byte {
+	secret := make([]byte, life.SecretSize)
+	rand.Read(secret)
+	return secret
+}
+
 func TestTickets(t *testing.T) {
 	policy, other := sha256.Sum256([]byte("a")), sha256.Sum256([]byte("b"))
 	now := time.Unix(1_700_000_000, 0)
-	const life = 300 * time.Second
+	const lifetime = 300 * time.Second
 	for name, k := range map[string]sealer{
-		"derived": newDerived(NewSecret()),
+		"derived": newDerived(newSecret()),
 		"AES-128": ticketRing(ticketKey(t, 48), ticketKey(t, 48), ticketKey(t, 48)),
 		"AES-256": ticketRing(ticketKey(t, 80), ticketKey(t, 80), ticketKey(t, 80)),
 	} {
@@ -48,8 +55,10 @@ func TestTickets(t *testing.T) {
 			state := make([]byte, size)
 			rand.Read(state)
 			ticket := k.seal(state, policy[:], now)
-			open := func(ticket []byte, policy [32]byte, at time.Time) []byte { return k.open(ticket, policy[:], at, life) }
-			if got := open(ticket, policy, now.Add(life-time.Second)); got == nil && size > 0 || !bytes.Equal(got, state) {
+			open := func(ticket []byte, policy [32]byte, at time.Time) []byte {
+				return k.open(ticket, policy[:], at, lifetime)
+			}
+			if got := open(ticket, policy, now.Add(lifetime-time.Second)); got == nil && size > 0 || !bytes.Equal(got, state) {
 				t.Errorf("%s: a session of %d bytes does not come back", name, size)
 			}
 			if size == 0 {
@@ -64,8 +73,8 @@ func TestTickets(t *testing.T) {
 			if open(ticket, other, now) != nil {
 				t.Errorf("%s: taken under another policy", name)
 			}
-			if open(ticket, policy, now.Add(life+time.Second)) != nil {
-				t.Errorf("%s: taken after its lifetime", name)
+			if open(ticket, policy, now.Add(lifetime+time.Second)) != nil {
+				t.Errorf("%s: taken after its lifetimetime", name)
 			}
 			if open(ticket, policy, now.Add(-time.Hour)) != nil {
 				t.Errorf("%s: taken before it was made", name)
@@ -86,7 +95,7 @@ func TestTickets(t *testing.T) {
 
 func TestTicketsOutliveTheProcess(t *testing.T) {
 	policy := sha256.Sum256(nil)
-	secret := NewSecret()
+	secret := newSecret()
 	now := time.Unix(1_700_000_000, 0)
 	ticket := newDerived(secret).seal([]byte("session"), policy[:], now)
 	// two hours later the key is another one
@@ -95,7 +104,7 @@ func TestTicketsOutliveTheProcess(t *testing.T) {
 	if got := next.open(ticket, policy[:], now.Add(2*time.Hour), 24*time.Hour); string(got) != "session" {
 		t.Errorf("the next process reads %q", got)
 	}
-	if newDerived(NewSecret()).open(ticket, policy[:], now, time.Hour) != nil {
+	if newDerived(newSecret()).open(ticket, policy[:], now, time.Hour) != nil {
 		t.Error("a process with another secret reads it")
 	}
 	for i := range 3 * maxEpochs {

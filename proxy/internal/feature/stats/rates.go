@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -53,9 +54,11 @@ type sums struct {
 	max                            [4]int64
 }
 
-// Start begins to sample w's counters, once a second. It may be called from any
+func init() { life.OnServe(start) }
+
+// start begins to sample w's counters, once a second. It may be called from any
 // thread; a second call does nothing.
-func Start(w *stream.Worker) {
+func start(w *stream.Worker) {
 	s := &sampler{w: w, r: w.Reactors[0], times: map[any]*times{}, idle: atomic.Int64{}}
 	s.idle.Store(100)
 	if _, taken := samplers.LoadOrStore(w, s); taken {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/forebay-lb/forebay/proxy/internal/process/sandbox"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 )
 
 // System gives the authorities that the system trusts, or those of the folders
@@ -27,7 +27,7 @@ var System = sync.OnceValues(func() (*CA, error) {
 
 func init() {
 	// A configuration that is applied later may want them.
-	sandbox.Before(func() { systemData() })
+	life.OnSeal(func() { systemData() })
 }
 
 // readable gives the certificates that crypto/x509 can read.

@@ -2,6 +2,7 @@ package master
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/signal"
@@ -13,7 +14,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/console"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
-	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/process/worker"
 )
 
@@ -71,7 +72,8 @@ const maxLog = 1 << 20
 // Run is the master; it returns the exit code.
 func Run(o Options) int {
 	m := newMaster(o)
-	m.started, m.secret = time.Now(), ssl.NewSecret()
+	m.started, m.secret = time.Now(), make([]byte, life.SecretSize)
+	rand.Read(m.secret)
 	m.path, m.image = o.Program, imageOf("/proc/self/exe")
 	if err := m.begin(); err != nil {
 		o.Console.Alert("%v", err)
@@ -115,7 +117,7 @@ func (m *Master) begin() error {
 	defer m.reloading.Unlock()
 	m.o.Console.Tap(m.keep)
 	defer m.o.Console.Tap(nil)
-	p, err := m.spawn(m.o.First, m.o.Descriptors, sockets, "", m.o.Old, m.o.OldSignal)
+	p, err := m.spawn(m.o.First, m.o.Descriptors, sockets, nil, m.o.Old, m.o.OldSignal)
 	if err != nil {
 		return err
 	}

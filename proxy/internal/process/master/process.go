@@ -31,10 +31,10 @@ type process struct {
 	reason  string
 }
 
-// spawn starts a worker, with the sessions of another one. The sockets are closed
+// spawn starts a worker, with what another one has left. The sockets are closed
 // here afterwards; descriptors, which the master was started with, stay open for
 // the next worker.
-func (m *Master) spawn(b *bundle.Bundle, descriptors []int, sockets []worker.Socket, sessions string, old []int, oldSignal syscall.Signal) (*process, error) {
+func (m *Master) spawn(b *bundle.Bundle, descriptors []int, sockets []worker.Socket, legacies map[string][]byte, old []int, oldSignal syscall.Signal) (*process, error) {
 	var files []*os.File
 	defer func() {
 		for _, f := range files {
@@ -43,7 +43,7 @@ func (m *Master) spawn(b *bundle.Bundle, descriptors []int, sockets []worker.Soc
 	}()
 	set := m.o.Settings
 	set.Descriptors = make(map[int]int)
-	o := worker.Order{Settings: set, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal), Secret: m.secret, Sessions: []byte(sessions)}
+	o := worker.Order{Settings: set, Bundle: *b, Quiet: m.o.Console.Quiet, Daemon: m.o.Daemon, NoSandbox: m.o.NoSandbox, Old: old, OldSignal: int(oldSignal), Secret: m.secret, Legacies: legacies}
 	for _, s := range sockets {
 		o.Sockets = append(o.Sockets, s.Key)
 	}

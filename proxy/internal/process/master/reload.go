@@ -10,8 +10,8 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
-	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/process/worker"
 )
 
@@ -144,12 +144,16 @@ func (m *Master) replace(cur *process, b *bundle.Bundle, hard bool) error {
 	if err != nil {
 		return fmt.Errorf("failed to get the sockets from worker (%d): %w", cur.pid, err)
 	}
-	sessions, err := cur.ask(ssl.HandOver, nil)
-	if err != nil {
-		m.o.Console.Warn("the TLS sessions of worker (%d) are lost: %v", cur.pid, err)
+	legacies := make(map[string][]byte)
+	for _, l := range life.Legacies() {
+		reply, err := cur.ask(l.Command, nil)
+		if err != nil {
+			m.o.Console.Warn("the %s of worker (%d) are lost: %v", l.What, cur.pid, err)
+		}
+		legacies[l.Command] = []byte(reply)
 	}
 	set, _ := cur.ask("show config runtime", nil) // an older program does not know it
-	p, err := m.spawn(b, m.o.Descriptors, sockets, sessions, nil, 0)
+	p, err := m.spawn(b, m.o.Descriptors, sockets, legacies, nil, 0)
 	if err != nil {
 		return err
 	}

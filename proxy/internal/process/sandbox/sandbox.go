@@ -22,12 +22,6 @@ type Options struct {
 	Off bool
 }
 
-var before []func()
-
-// Before makes f run before the sandbox closes: to read what a library would
-// otherwise read later (certificates of the system, tables of names).
-func Before(f func()) { before = append(before, f) }
-
 // State is how well a sandbox is closed.
 type State struct {
 	// Off tells that it was not wanted.
@@ -59,9 +53,6 @@ func (s State) String() string {
 // process has kept something that it was told to give up, and must not go on.
 func Enter(o Options) (state State, err error) {
 	_ = time.Now().Local().String() // reads the time zone
-	for _, f := range before {
-		f()
-	}
 	if o.Chroot != "" {
 		if err := unix.Chroot(o.Chroot); err != nil {
 			return state, fmt.Errorf("cannot chroot(%s): %w", o.Chroot, err)

@@ -7,8 +7,8 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/console"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
-	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 )
 
 // Variable is what tells the program that it is a worker of a master. Its
@@ -33,11 +33,10 @@ type Order struct {
 	NoSandbox bool
 	Old       []int
 	OldSignal int
-	// Secret is what keys of session tickets are made of: the same for all
-	// workers of a master, so that clients resume their sessions with the next one.
+	// Secret is the same for all workers of a master ([life.OnSecret]).
 	Secret []byte
-	// Sessions are those that the worker before has kept ([ssl.TakeOver]).
-	Sessions []byte
+	// Legacies are what the worker before has left ([life.Take]).
+	Legacies map[string][]byte
 }
 
 // Child is the worker as a child of the master: it takes everything that it
@@ -63,11 +62,11 @@ func Child() int {
 	f.Close()
 	con.Quiet = o.Quiet
 	if len(o.Secret) > 0 {
-		ssl.SetSecret(o.Secret)
+		life.SetSecret(o.Secret)
 		o.Secret = nil
 	}
-	ssl.TakeOver(o.Sessions)
-	o.Sessions = nil
+	life.Take(o.Legacies)
+	o.Legacies = nil
 	var list []Socket
 	for i, key := range o.Sockets {
 		syscall.CloseOnExec(SocketsFD + i)

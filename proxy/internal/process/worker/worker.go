@@ -12,13 +12,11 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/console"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
-	"github.com/forebay-lb/forebay/proxy/internal/feature/check"
-	"github.com/forebay-lb/forebay/proxy/internal/feature/logs"
-	"github.com/forebay-lb/forebay/proxy/internal/feature/stats"
 	"github.com/forebay-lb/forebay/proxy/internal/process/sandbox"
 	"github.com/forebay-lb/forebay/proxy/internal/version"
 )
@@ -116,7 +114,7 @@ func (p *process) start() error {
 		p.w.Trace = os.Stdout
 	}
 	p.w.MaxConn.Store(int64(g.MaxConn))
-	check.OnMessage(p.server)
+	p.w.Announce = p.announce
 	var once sync.Once
 	p.w.OnDrained = func() { once.Do(func() { close(p.drained) }) }
 	var bound sync.WaitGroup // before the sandbox closes
@@ -132,7 +130,7 @@ func (p *process) start() error {
 	if err := p.bind(); err != nil {
 		return err
 	}
-	stats.Start(p.w)
+	life.Serve(p.w)
 	if p.BeforeSandbox != nil {
 		if err := p.BeforeSandbox(); err != nil {
 			return err
@@ -142,6 +140,7 @@ func (p *process) start() error {
 	for _, pid := range p.Old {
 		syscall.Kill(pid, p.OldSignal)
 	}
+	life.Seal()
 	state, err := sandbox.Enter(sandbox.Options{Chroot: g.Chroot, UID: g.UID, GID: g.GID, Off: p.NoSandbox})
 	if err != nil {
 		return fmt.Errorf("[forebay] %w", err)
@@ -165,13 +164,13 @@ func (p *process) start() error {
 	return nil
 }
 
-// server says on standard error what became of a server.
-func (p *process) server(m check.Message) {
-	if m.Level == logs.Emerg {
-		p.Console.Alert("%s", m.Console)
+// announce says on standard error what became of a server.
+func (p *process) announce(severity int, text string) {
+	if severity == 0 {
+		p.Console.Alert("%s", text)
 		return
 	}
-	p.Console.Warn("%s", m.Console)
+	p.Console.Warn("%s", text)
 }
 
 // bindTries is how often a port that is taken is asked for again, with old
