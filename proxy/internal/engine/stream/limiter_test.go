@@ -1,6 +1,9 @@
 package stream
 
-import "testing"
+import (
+	"sync"
+	"testing"
+)
 
 func TestLimiter(t *testing.T) {
 	for _, limit := range []int{1, 3, 10, 1000} {
@@ -38,5 +41,36 @@ func TestLimiter(t *testing.T) {
 	var l limiter
 	if l.wait(1, 1) != 0 || l.wait(3*second, 1) != 0 {
 		t.Error("nothing has happened yet")
+	}
+}
+
+func TestLimiterCountsWhatAllReactorsDo(t *testing.T) {
+	var l limiter
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for range 1000 {
+				l.count(7*second + int64(i)) // clocks differ a little
+			}
+		})
+	}
+	wg.Wait()
+	if n := window(l.state.Load()).cur(); n != 4000 {
+		t.Errorf("%d events of 4000", n)
+	}
+	l.count(8 * second)
+	l.count(8*second - 1) // a clock behind does not bring the last second back
+	if w := window(l.state.Load()); w.cur() != 2 || w.last() != 4000 {
+		t.Errorf("%d events, %d in the second before", w.cur(), w.last())
+	}
+	if d := l.wait(8*second, 4000); d <= 0 {
+		t.Error("the share of the last second is forgotten")
+	}
+	if d := l.wait(10*second, 1); d != 0 {
+		t.Errorf("two seconds later: %d ns", d)
+	}
+	l.state.Store(uint64(newWindow(10, countMax, 0)))
+	if l.count(10 * second); window(l.state.Load()).cur() != countMax {
+		t.Error("counted past the end")
 	}
 }
