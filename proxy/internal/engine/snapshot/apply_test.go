@@ -32,7 +32,7 @@ func TestPlanIsStale(t *testing.T) {
 	text := head + "backend app\n server s1 127.0.0.1:1\n server s2 127.0.0.1:1\nbackend gone\n"
 	b.start(text)
 	old := b.w.Snapshot()
-	plan := prepare(b.w, old, b.load(strings.Replace(text, "backend gone\n", "", 1)))
+	plan := newPlan(transition(b.w, b.load(strings.Replace(text, "backend gone\n", "", 1))))
 	if plan.stale() {
 		t.Error("nothing has changed")
 	}
@@ -43,7 +43,7 @@ func TestPlanIsStale(t *testing.T) {
 		t.Error("a server was added")
 	}
 	old.Backends["gone"].BE.Remove(added)
-	plan = prepare(b.w, old, b.load(text))
+	plan = newPlan(transition(b.w, b.load(text)))
 	app.Remove(app.Server("s1"))
 	if !plan.stale() {
 		t.Error("a server was deleted")
@@ -322,38 +322,6 @@ func TestChangeOfMode(t *testing.T) {
 	}
 	if n := b.w.Snapshot().Frontends["web"].FE.Counters.Sum(requests); n != 2 {
 		t.Errorf("%d HTTP requests: the old connection was not served in mode http", n)
-	}
-}
-
-func TestHooks(t *testing.T) {
-	b := newBed(t, 1)
-	n := len(hooks)
-	defer func() { hooks = hooks[:n] }()
-	type call struct{ old, new *stream.Snapshot }
-	var calls []call
-	RegisterApply("test", func(w *stream.Worker, old, new *stream.Snapshot) {
-		if w.Snapshot() != new {
-			t.Error("called too early")
-		}
-		if !w.Mu.TryLock() {
-			t.Error("the worker's lock is held")
-			return
-		}
-		w.Mu.Unlock()
-		calls = append(calls, call{old, new})
-	})
-	b.start(head + "backend b\n")
-	first := b.w.Snapshot()
-	b.apply(head + "backend c\n")
-	Apply(b.w, b.load("global\n chroot /x\n"))
-	if len(calls) != 2 || calls[0] != (call{nil, first}) || calls[1] != (call{first, b.w.Snapshot()}) {
-		t.Error(calls)
-	}
-	m := len(obstacles)
-	defer func() { obstacles = obstacles[:m] }()
-	RegisterObstacle(func(*stream.Worker, *stream.Snapshot, *stream.Snapshot) []string { return []string{"log /dev/log"} })
-	if c, err := Apply(b.w, b.load(head)); !errors.Is(err, ErrNeedsReload) || !strings.Contains(lines(c), "! log /dev/log: needs a reload\n") {
-		t.Error(lines(c), err)
 	}
 }
 

@@ -8,8 +8,10 @@
 // one pointer is swapped. Either all of that happens or nothing. [Changes] tells
 // beforehand what would be done, and what cannot be done without a new process.
 //
-// Features that follow the graph (checks, log sockets) are told by
-// [RegisterApply]. The commands "prepare config" to "abort config" of the
+// What lives is carried over by its [Carrier], in two phases: Prepare gives the
+// new graph the things that live, and may refuse; then all commit. Frontends,
+// backends and listeners are carried so, and what features register (log sockets,
+// checks, certificates). The commands "prepare config" to "abort config" of the
 // Runtime socket are in runtime.go.
 //
 // The package never reads a file by itself and owns no state of its own but the

@@ -1,22 +1,132 @@
 package snapshot
 
 import (
+	"fmt"
 	"slices"
-	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
-// plan is what must be done to the state when a configuration comes into force.
-// Making it changes nothing.
+func init() {
+	RegisterCarrier(Carrier{Name: "process", Prepare: process})
+	RegisterCarrier(Carrier{Name: "frontends", Prepare: frontends})
+	RegisterCarrier(Carrier{Name: "backends", Obstacles: renumbered, Prepare: backends})
+}
+
+// process carries the limits of the process: what was set at run time stays,
+// unless the configuration says something new about it.
+func process(t *Transition) (Steps, error) {
+	return Steps{Commit: func() {
+		w, g := t.Worker, t.New.Global
+		if t.Old == nil || t.Old.Global.MaxConn != g.MaxConn {
+			w.MaxConn.Store(int64(g.MaxConn))
+		}
+		if t.Old != nil && t.Old.Global.TLS.MaxRate != g.TLS.MaxRate {
+			w.SetMaxTLSRate(-1)
+		}
+	}}, nil
+}
+
+// frontends gives frontends the state that lives under their name, or a new one.
+func frontends(t *Transition) (Steps, error) {
+	for _, p := range t.New.Proxies {
+		if !p.Frontend {
+			continue
+		}
+		if o := oldProxy(t.Old, p.Name, true); o != nil {
+			p.FE = o.FE
+		} else {
+			p.FE = stream.NewFrontState(p.Name, len(t.Worker.Reactors))
+		}
+	}
+	keepNumbers(t.Old, t.New)
+	return Steps{Commit: func() {
+		for _, p := range t.New.Proxies {
+			if !p.Frontend {
+				continue
+			}
+			o := oldProxy(t.Old, p.Name, true)
+			limit := limitOf(p, t.New.Global)
+			if o == nil || limitOf(o, t.Old.Global) != limit {
+				p.FE.Limit.Store(int64(limit))
+			}
+		}
+	}}, nil
+}
+
+// renumbered names live servers that the new configuration gives another number.
+func renumbered(t *Transition) (list []string) {
+	for _, p := range t.New.Proxies {
+		o := t.Old.Backends[p.Name]
+		if o == nil || !p.Backend {
+			continue
+		}
+		for _, l := range p.ServerLines {
+			if l.Settings.ID == 0 {
+				continue
+			}
+			if s := o.BE.Server(l.Name); s != nil && s.ID != l.Settings.ID {
+				list = append(list, fmt.Sprintf("server %s/%s: id %d -> %d", p.Name, l.Name, s.ID, l.Settings.ID))
+			}
+		}
+	}
+	return list
+}
+
+// plan is what must be done to backends and servers when a configuration comes
+// into force. Making it changes nothing.
 type plan struct {
-	old, new *stream.Snapshot
-	now      time.Time
+	*Transition
 	backends []backendPlan
 	deleted  []*server.Server // that nothing refers to afterwards
 	seen     map[*stream.BackState][]*server.Server
+}
+
+type backendPlan struct {
+	proxy *stream.Proxy
+	old   *stream.Proxy // nil: the backend is new
+	list  []*server.Server
+	set   map[*server.Server]*stream.ServerSettings // of those that live already
+}
+
+// backends gives backends and servers the state that lives under their name, or a
+// new one.
+func backends(t *Transition) (Steps, error) {
+	pl := newPlan(t)
+	return Steps{Stale: pl.stale, Commit: pl.commit, After: pl.bury}, nil
+}
+
+func newPlan(t *Transition) *plan {
+	pl := &plan{Transition: t, seen: make(map[*stream.BackState][]*server.Server)}
+	if t.Old != nil {
+		for _, p := range t.Old.Backends {
+			pl.seen[p.BE] = p.BE.Servers()
+		}
+	}
+	n := len(t.Worker.Reactors)
+	for _, p := range t.New.Proxies {
+		if !p.Backend {
+			continue
+		}
+		bp := backendPlan{proxy: p, old: oldProxy(t.Old, p.Name, false), set: make(map[*server.Server]*stream.ServerSettings)}
+		if bp.old != nil {
+			p.BE = bp.old.BE
+		} else {
+			p.BE = stream.NewBackState(p.Name, n, t.Now)
+		}
+		pl.servers(&bp, n)
+		pl.backends = append(pl.backends, bp)
+	}
+	if t.Old != nil {
+		for name, p := range t.Old.Backends {
+			if t.New.Backends[name] == nil {
+				pl.deleted = append(pl.deleted, p.BE.Servers()...)
+			}
+		}
+	}
+	return pl
 }
 
 // stale tells whether servers were added or deleted since the plan was made.
@@ -27,54 +137,6 @@ func (pl *plan) stale() bool {
 		}
 	}
 	return false
-}
-
-type backendPlan struct {
-	proxy *stream.Proxy
-	old   *stream.Proxy // nil: the backend is new
-	list  []*server.Server
-	set   map[*server.Server]*stream.ServerSettings // of those that live already
-}
-
-// prepare gives the proxies of a configuration their state: the one that lives
-// under their name, or a new one.
-func prepare(w *stream.Worker, old, new *stream.Snapshot) *plan {
-	pl := &plan{old: old, new: new, now: w.Reactors[0].Sys.Wall(), seen: make(map[*stream.BackState][]*server.Server)}
-	if old != nil {
-		for _, p := range old.Backends {
-			pl.seen[p.BE] = p.BE.Servers()
-		}
-	}
-	n := len(w.Reactors)
-	for _, p := range new.Proxies {
-		if p.Frontend {
-			if o := oldProxy(old, p.Name, true); o != nil {
-				p.FE = o.FE
-			} else {
-				p.FE = stream.NewFrontState(p.Name, n)
-			}
-		}
-		if p.Backend {
-			bp := backendPlan{proxy: p, old: oldProxy(old, p.Name, false), set: make(map[*server.Server]*stream.ServerSettings)}
-			if bp.old != nil {
-				p.BE = bp.old.BE
-			} else {
-				p.BE = stream.NewBackState(p.Name, n, pl.now)
-			}
-			pl.servers(&bp, n)
-			pl.backends = append(pl.backends, bp)
-		}
-	}
-	keepNumbers(old, new)
-	if old == nil {
-		return pl
-	}
-	for name, p := range old.Backends {
-		if new.Backends[name] == nil {
-			pl.deleted = append(pl.deleted, p.BE.Servers()...)
-		}
-	}
-	return pl
 }
 
 func oldProxy(s *stream.Snapshot, name string, frontend bool) *stream.Proxy {
@@ -117,7 +179,7 @@ func (pl *plan) servers(bp *backendPlan, reactors int) {
 				id = next
 			}
 			used[id] = true
-			s = server.New(bp.proxy.Name, l.Name, id, reactors, l.Settings, pl.now)
+			s = server.New(bp.proxy.Name, l.Name, id, reactors, l.Settings, pl.Now)
 			s.Dynamic = bp.old != nil
 		}
 		bp.list = append(bp.list, s)
@@ -162,30 +224,8 @@ func keepNumbers(old, new *stream.Snapshot) {
 	}
 }
 
-// commit does it. The caller holds the worker's lock; nothing here can fail.
-func (pl *plan) commit(w *stream.Worker) {
-	oldMax := 0
-	if pl.old != nil {
-		oldMax = pl.old.Global.MaxConn
-	}
-	// What was set at run time stays, unless the configuration says something
-	// new about it.
-	if pl.old == nil || oldMax != pl.new.Global.MaxConn {
-		w.MaxConn.Store(int64(pl.new.Global.MaxConn))
-	}
-	if pl.old != nil && pl.old.Global.TLS.MaxRate != pl.new.Global.TLS.MaxRate {
-		w.SetMaxTLSRate(-1)
-	}
-	for _, p := range pl.new.Proxies {
-		if !p.Frontend {
-			continue
-		}
-		o := oldProxy(pl.old, p.Name, true)
-		limit := limitOf(p, pl.new.Global)
-		if o == nil || limitOf(o, pl.old.Global) != limit {
-			p.FE.Limit.Store(int64(limit))
-		}
-	}
+// commit does it.
+func (pl *plan) commit() {
 	for _, s := range pl.deleted {
 		s.MarkDeleted()
 	}
@@ -197,9 +237,9 @@ func (pl *plan) commit(w *stream.Worker) {
 			p.BE.SetServers(bp.list)
 			continue
 		}
-		p.BE.Batch(pl.now, func() {
+		p.BE.Batch(pl.Now, func() {
 			for s, set := range bp.set {
-				s.Replace(pl.now, set)
+				s.Replace(pl.Now, set)
 			}
 			p.BE.SetServers(bp.list)
 			if p.Balance.Algorithm != bp.old.Balance.Algorithm || p.Balance.Draws != bp.old.Balance.Draws || all != bp.old.Has(stream.AllBackups) {
@@ -218,8 +258,8 @@ func limitOf(p *stream.Proxy, g *stream.Global) int {
 
 // bury closes the idle connections of servers that are gone. Streams that use
 // one finish.
-func (pl *plan) bury(w *stream.Worker) {
-	for _, r := range w.Reactors {
+func (pl *plan) bury() {
+	for _, r := range pl.Worker.Reactors {
 		if len(pl.deleted) > 0 {
 			r.Post(func() { purge(r, pl.deleted) })
 		}

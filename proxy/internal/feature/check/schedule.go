@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	snapshot.RegisterApply("check", func(w *stream.Worker, _, _ *stream.Snapshot) { Sync(w) })
+	snapshot.RegisterAfter("check", func(t *snapshot.Transition) { Sync(t.Worker) })
 	runtimeapi.OnServerAdded(Start)
 	runtimeapi.OnServerRemoved(func(w *stream.Worker, _ *stream.Proxy, s *server.Server) { Stop(w, s) })
 }

@@ -164,9 +164,8 @@ func init() {
 	)
 	conf.RegisterOption("log-separate-errors", conf.Defaults|conf.Frontend, stream.LogSeparateErrors)
 	conf.RegisterFinish(finish)
-	snapshot.RegisterApply("logs", apply)
+	snapshot.RegisterCarrier(snapshot.Carrier{Name: "logs", Obstacles: unreachable, Prepare: prepare})
 	snapshot.AllowGlobal("log", "log-tag", "log-send-hostname")
-	snapshot.RegisterObstacle(unreachable)
 }
 
 // inBackend tells of a line about formats in a section that logs nothing.
@@ -242,16 +241,13 @@ func logLine(c *conf.Ctx) error {
 // finish compiles the formats and decides who logs what.
 func finish(c *conf.Ctx) {
 	g := globals.MakeGlobal(c.Snap.Global)
-	g.finish(c.Threads)
+	g.finish()
 	for _, p := range c.Snap.Proxies {
 		s := slot.Make(p)
 		if s.global {
 			s.all = append(s.all, g.targets...)
 		}
 		s.all = append(s.all, s.targets...)
-		for _, t := range s.all {
-			t.reuse(c.Threads)
-		}
 		tag := g.tag
 		if s.tag != "" {
 			tag = s.tag
@@ -455,42 +451,58 @@ func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, 
 	return b
 }
 
-// apply opens what the targets of a new configuration need.
-func apply(w *stream.Worker, _, snap *stream.Snapshot) {
+// prepare gives the targets of a new configuration their sockets, so that no line
+// is lost when it comes into force: those that there are, or new ones. A target
+// that cannot be opened loses its lines, as with a server that is not there.
+func prepare(t *snapshot.Transition) (snapshot.Steps, error) {
 	var all []*settings
-	if g := globals.Global(snap.Global); g != nil && g.own != nil {
+	if g := globals.Global(t.New.Global); g != nil && g.own != nil {
 		all = append(all, g.own)
 	}
-	for _, p := range snap.Proxies {
-		all = append(all, slot.Make(p))
+	for _, p := range t.New.Proxies {
+		if s := slot.Of(p); s != nil {
+			all = append(all, s)
+		}
 	}
+	var undo []func()
 	for _, s := range all {
-		for _, t := range s.all {
-			if t.out.Load() != nil {
+		for _, x := range s.all {
+			if x.out.Load() != nil {
 				continue
 			}
-			o, err := open(w, t)
+			o, err := open(t.Worker, x, func(o, old *output) {
+				undo = append(undo, func() {
+					putBack(x.key, old)
+					o.close(t.Worker)
+				})
+			})
 			if err != nil {
 				fmt.Fprintf(os.Stderr, "[WARNING]  (%d) : %v\n", os.Getpid(), err)
 				continue
 			}
-			t.out.Store(o)
+			x.out.Store(o)
+			undo = append(undo, func() { x.out.Store(nil) })
 		}
 	}
+	return snapshot.Steps{Undo: func() {
+		for _, f := range slices.Backward(undo) {
+			f()
+		}
+	}}, nil
 }
 
 // unreachable names the UNIX sockets of a new configuration that a worker which
 // has given up the filesystem can no longer find.
-func unreachable(w *stream.Worker, _, snap *stream.Snapshot) (out []string) {
-	if !w.Confined.Load() {
+func unreachable(t *snapshot.Transition) (out []string) {
+	if !t.Worker.Confined.Load() {
 		return nil
 	}
 	outputs.Lock()
 	defer outputs.Unlock()
-	for _, p := range snap.Proxies {
-		for _, t := range slot.Make(p).all {
-			text := "log " + t.key + ": the worker cannot reach the socket's path any more"
-			if t.addr.IsUnix() && t.addr.Path[0] != 0 && outputs.m[t.key] == nil && !slices.Contains(out, text) {
+	for _, p := range t.New.Proxies {
+		for _, x := range slot.Make(p).all {
+			text := "log " + x.key + ": the worker cannot reach the socket's path any more"
+			if x.addr.IsUnix() && x.addr.Path[0] != 0 && outputs.m[x.key] == nil && !slices.Contains(out, text) {
 				out = append(out, text)
 			}
 		}

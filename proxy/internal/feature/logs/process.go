@@ -9,7 +9,7 @@ import (
 )
 
 // finish makes what messages of the process itself are sent with.
-func (g *global) finish(threads int) {
+func (g *global) finish() {
 	tag := g.tag
 	if tag == "" {
 		tag = "forebay"
@@ -17,9 +17,6 @@ func (g *global) finish(threads int) {
 	g.own = &settings{all: g.targets, tagB: []byte(tag), name: []byte(tag + "[" + strconv.Itoa(os.Getpid()) + "]: ")}
 	if g.sendHost {
 		g.own.host = g.host
-	}
-	for _, t := range g.targets {
-		t.reuse(threads)
 	}
 }
 

@@ -182,26 +182,19 @@ var outputs struct {
 	m map[string]*output
 }
 
-// reuse takes the output that an earlier configuration opened for the same
-// target, so that no line is lost while this one comes into force.
-func (t *target) reuse(reactors int) {
-	outputs.Lock()
-	defer outputs.Unlock()
-	if o := outputs.m[t.key]; o != nil && t.out.Load() == nil && o.serves(t, reactors) {
-		t.out.Store(o)
-	}
-}
-
 func (o *output) serves(t *target, reactors int) bool {
 	return t.fd >= 0 || o.addr == t.addr && len(o.socks) == reactors
 }
 
-// open gives the output of a target, opening it if need be.
-func open(w *stream.Worker, t *target) (*output, error) {
+// open gives the output of a target, opening it if need be. Of sockets opened is
+// told then, with the output that they take the place of; the writer of a
+// descriptor is the same for ever.
+func open(w *stream.Worker, t *target, opened func(new, old *output)) (*output, error) {
 	outputs.Lock()
 	defer outputs.Unlock()
-	if o := outputs.m[t.key]; o != nil && o.serves(t, len(w.Reactors)) {
-		return o, nil
+	old := outputs.m[t.key]
+	if old != nil && old.serves(t, len(w.Reactors)) {
+		return old, nil
 	}
 	o := &output{addr: t.addr}
 	if t.fd >= 0 {
@@ -218,6 +211,7 @@ func open(w *stream.Worker, t *target) (*output, error) {
 			}
 			n, e := sys.Socket(domain, syscall.SOCK_DGRAM, 0)
 			if e != 0 {
+				o.close(w)
 				return nil, fmt.Errorf("socket for log target %s: %w", t.key, e)
 			}
 			// Connected once: a socket's path cannot be found again from inside the
@@ -230,7 +224,28 @@ func open(w *stream.Worker, t *target) (*output, error) {
 		outputs.m = map[string]*output{}
 	}
 	outputs.m[t.key] = o
+	if o.w == nil {
+		opened(o, old)
+	}
 	return o, nil
+}
+
+// close closes the sockets.
+func (o *output) close(w *stream.Worker) {
+	for _, n := range o.socks {
+		w.Reactors[0].Sys.Close(n)
+	}
+}
+
+// putBack makes an output the one of a key again; nil: there was none.
+func putBack(key string, o *output) {
+	outputs.Lock()
+	defer outputs.Unlock()
+	if o == nil {
+		delete(outputs.m, key)
+	} else {
+		outputs.m[key] = o
+	}
 }
 
 // send sends one line from a reactor. It tells whether it was taken.

@@ -60,7 +60,7 @@ const (
 var renewals = stream.NewSlot[renewer]()
 
 func init() {
-	snapshot.RegisterApply("ocsp", func(w *stream.Worker, _, _ *stream.Snapshot) { renewals.InWorker(w).look(w, time.Now()) })
+	snapshot.RegisterAfter("ocsp", func(t *snapshot.Transition) { renewals.InWorker(t.Worker).look(t.Worker, time.Now()) })
 }
 
 // follow looks at all certificates in the background, after some have changed.

@@ -18,8 +18,8 @@ import (
 var sessions = newSessionCache()
 
 func init() {
-	snapshot.RegisterApply("tls sessions", func(_ *stream.Worker, _, snap *stream.Snapshot) {
-		sessions.limit(DefaultsOf(snap.Global).CacheSize * sessionBlock)
+	snapshot.RegisterAfter("tls sessions", func(t *snapshot.Transition) {
+		sessions.limit(DefaultsOf(t.New.Global).CacheSize * sessionBlock)
 	})
 }
 
