@@ -6,11 +6,9 @@ import (
 	"net"
 	"testing"
 
-	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
-	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 )
 
 // settings are of the kind that people use: conditions, edited headers, a log
@@ -72,16 +70,7 @@ func TestNoAllocationPerRequestWithFeatures(t *testing.T) {
 	port := freePort(t)
 	origin := answer(t)
 	text := fmt.Sprintf(settings, syslog.LocalAddr().(*net.UDPAddr).Port, port, origin, origin)
-	snap, d := snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Threads: 1, MaxConn: 100})
-	if snap == nil {
-		t.Fatal(d.All())
-	}
-	w := workertest.New(t, 1)
-	w.Init()
-	workertest.Run(t, w)
-	if err := snapshot.Start(w, snap, nil); err != nil {
-		t.Fatal(err)
-	}
+	bed.Start(t, 1, text)
 	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)

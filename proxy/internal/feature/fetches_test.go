@@ -7,12 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
-	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
 
 // everywhere gets a value from every fetch that there is, with each of a few
@@ -96,16 +94,7 @@ func TestEveryFetchEverywhere(t *testing.T) {
 	defer syslog.Close()
 	port := freePort(t)
 	text := fmt.Sprintf(places, syslog.LocalAddr().(*net.UDPAddr).Port, port, answer(t))
-	snap, d := snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Threads: 1, MaxConn: 100})
-	if snap == nil {
-		t.Fatal(d.All())
-	}
-	w := workertest.New(t, 1)
-	w.Init()
-	workertest.Run(t, w)
-	if err := snapshot.Start(w, snap, nil); err != nil {
-		t.Fatal(err)
-	}
+	bed.Start(t, 1, text)
 	line := make([]byte, 2048)
 	for _, request := range []string{"GET /a?b=c HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n", "bad\r\n\r\n"} {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))

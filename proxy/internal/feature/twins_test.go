@@ -5,9 +5,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
-	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
 
 // Two frontends that listen on one address both get connections, as far as the
@@ -15,16 +13,8 @@ import (
 func TestFrontendsOfOneAddress(t *testing.T) {
 	text := fmt.Sprintf("defaults\n mode http\n timeout client 10s\nfrontend f\n bind 127.0.0.1:%[1]d\n bind 127.0.0.1:%[1]d\n http-request return hdr X-By f\n"+
 		"frontend g\n bind 127.0.0.1:%[1]d\n http-request return hdr X-By g\n", freePort(t))
-	snap, d := snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Threads: 2, MaxConn: 1000})
-	if snap == nil {
-		t.Fatal(d.All())
-	}
-	w := workertest.New(t, 2)
-	w.Init()
-	if err := snapshot.Start(w, snap, nil); err != nil {
-		t.Fatal(err)
-	}
-	workertest.Run(t, w)
+	snap := bed.MustLoad(t, 2, text)
+	bed.StartSnapshot(t, snap)
 	url := "http://" + snap.Frontends["f"].Binds[0].Addr.String()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	seen := map[string]int{}

@@ -1,17 +1,11 @@
 package runtimeapi_test
 
 import (
-	"io"
-	"net"
 	"net/netip"
-	"os"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/stats"
@@ -57,55 +51,4 @@ func graph(threads int, now time.Time) *stream.Snapshot {
 		Backends:  map[string]*stream.Proxy{"app": be, "l1": li},
 		Version:   1,
 	}
-}
-
-// dial gives a connection that is served with o.
-func dial(t testing.TB, w *stream.Worker, set *runtimeapi.Set, o runtimeapi.Options) *net.UnixConn {
-	t.Helper()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := os.NewFile(uintptr(fds[1]), "client")
-	c, err := net.FileConn(f)
-	f.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	if o.Worker == nil {
-		o.Worker = w
-	}
-	r := w.Reactors[len(w.Reactors)-1]
-	r.Post(func() {
-		if err := runtimeapi.Attach(r, fds[0], set, o, nil); err != nil {
-			t.Error(err)
-		}
-	})
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	return c.(*net.UnixConn)
-}
-
-// ask sends a line as an administrator and gives all that comes back.
-func ask(t testing.TB, w *stream.Worker, line string) string {
-	t.Helper()
-	return askAs(t, w, runtimeapi.Admin, line)
-}
-
-func askAs(t testing.TB, w *stream.Worker, l runtimeapi.Level, line string) string {
-	t.Helper()
-	return talk(t, dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: l}), line+"\n")
-}
-
-func talk(t testing.TB, c *net.UnixConn, text string) string {
-	t.Helper()
-	go func() {
-		io.WriteString(c, text)
-		c.CloseWrite()
-	}()
-	b, err := io.ReadAll(c)
-	if err != nil && !strings.Contains(err.Error(), "reset") {
-		t.Fatalf("%q: %v after %q", text, err, b)
-	}
-	return string(b)
 }

@@ -19,12 +19,13 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
 
 func expect(t *testing.T, w *stream.Worker, line, want string) {
 	t.Helper()
-	if got := ask(t, w, line); got != want {
+	if got := bed.Ask(t, w, line); got != want {
 		t.Errorf("%s: got %q, want %q", line, got, want)
 	}
 }
@@ -44,7 +45,7 @@ func TestDynamicServer(t *testing.T) {
 	s.Used.Add(1)
 	expect(t, w, "disable server app/s9;del server app/s9", "\nServer still has connections attached to it, cannot remove it.\n\n")
 	expect(t, w, "wait 30ms srv-removable app/s9", "Wait delay expired.\n\n")
-	c := dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.Admin})
+	c := bed.Dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.Admin})
 	io.WriteString(c, "echo now;wait 10s srv-removable app/s9;del server app/s9\n")
 	b := make([]byte, 5)
 	if _, err := io.ReadFull(c, b); err != nil {
@@ -61,7 +62,7 @@ func TestDynamicServer(t *testing.T) {
 	expect(t, w, "wait 10s srv-removable app/s1", "Only servers in maintenance mode can be deleted.\n\n")
 	expect(t, w, "wait 2ms", "Done.\n\n")
 	expect(t, w, "wait x", "Invalid duration.\n\n")
-	if got := ask(t, w, "add server help"); !strings.HasPrefix(got, "List of keywords supported for dynamic servers:\n") || !strings.Contains(got, "  weight <arg>\n") {
+	if got := bed.Ask(t, w, "add server help"); !strings.HasPrefix(got, "List of keywords supported for dynamic servers:\n") || !strings.Contains(got, "  weight <arg>\n") {
 		t.Errorf("help: %q", got)
 	}
 }
@@ -71,7 +72,7 @@ func TestConcurrentServers(t *testing.T) {
 	w := newBed(t, 2)
 	done := make(chan string)
 	for i := range 8 {
-		c := dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.Admin})
+		c := bed.Dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.Admin})
 		go func() {
 			name := "app/n" + string(rune('0'+i))
 			var b strings.Builder
@@ -112,7 +113,7 @@ func TestHooks(t *testing.T) {
 	runtimeapi.OnServerAdded(note("added"))
 	runtimeapi.OnServerRemoved(note("removed"))
 	runtimeapi.OnServerChanged(note("changed"))
-	ask(t, w, "add server app/h 127.0.0.1:80;disable health app/s1;set server app/s1 addr 127.0.0.9;set server app/s1 check-port 5;del server app/h")
+	bed.Ask(t, w, "add server app/h 127.0.0.1:80;disable health app/s1;set server app/s1 addr 127.0.0.9;set server app/s1 check-port 5;del server app/h")
 	mu.Lock()
 	defer mu.Unlock()
 	if s := strings.Join(got, ","); s != "added app/h,changed app/s1,changed app/s1,changed app/s1,removed app/h" {
@@ -160,7 +161,7 @@ func TestRateLimit(t *testing.T) {
 			t.Errorf("%q: the limit is %d, want %d", c.args, n, c.limit)
 		}
 	}
-	if got := askAs(t, w, runtimeapi.Operator, "set rate-limit ssl-sessions global 5"); got != "Permission denied\n\n" {
+	if got := bed.AskAs(t, w, runtimeapi.Operator, "set rate-limit ssl-sessions global 5"); got != "Permission denied\n\n" {
 		t.Errorf("%q", got)
 	}
 }
@@ -198,7 +199,7 @@ func TestFrontend(t *testing.T) {
 	if reachable() {
 		t.Error("reachable while disabled")
 	}
-	if got := ask(t, w, "show stat fe1 1 -1"); !strings.Contains(got, ",PAUSED,") {
+	if got := bed.Ask(t, w, "show stat fe1 1 -1"); !strings.Contains(got, ",PAUSED,") {
 		t.Errorf("status: %s", got)
 	}
 	expect(t, w, "enable frontend fe1;enable frontend fe1", "\nAll sockets are already enabled.\n\n")
@@ -210,7 +211,7 @@ func TestFrontend(t *testing.T) {
 	if reachable() {
 		t.Error("reachable after it was shut down")
 	}
-	if got := ask(t, w, "show stat"); strings.Contains(got, "fe1") {
+	if got := bed.Ask(t, w, "show stat"); strings.Contains(got, "fe1") {
 		t.Errorf("still shown: %s", got)
 	}
 }
@@ -219,10 +220,10 @@ func TestFrontend(t *testing.T) {
 func TestGetSockets(t *testing.T) {
 	w := newBed(t, 2)
 	l := listen(t, w, &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1})
-	if got := talk(t, dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.Admin}), "_getsocks\n"); got != "" {
+	if got := bed.Talk(t, bed.Dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.Admin}), "_getsocks\n"); got != "" {
 		t.Errorf("without the right: %q", got)
 	}
-	c := dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.User, ExposeFD: true})
+	c := bed.Dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.User, ExposeFD: true})
 	io.WriteString(c, "_getsocks\n")
 	var count [4]byte
 	if _, err := io.ReadFull(c, count[:]); err != nil {
@@ -261,7 +262,7 @@ func TestGetSockets(t *testing.T) {
 
 func TestShowServersConn(t *testing.T) {
 	w := newBed(t, 2)
-	got := ask(t, w, "show servers conn app")
+	got := bed.Ask(t, w, "show servers conn app")
 	want := "# bkname/svname bkid/svid addr port - purge_delay served used_cur used_max need_est idle_sess unsafe_nb safe_nb idle_lim idle_cur idle_per_thr[2]\n" +
 		"app/s1 3/1 127.0.0.1 1 - 5000 0 0 0 0 0 0 0 -1 0 0 0\n" +
 		"app/s2 3/2 127.0.0.1 1 - 5000 0 0 0 0 0 0 0 -1 0 0 0\n" +
@@ -276,10 +277,10 @@ func TestShowServersConn(t *testing.T) {
 	}
 	s.Used.Add(-3)
 	for _, c := range []struct{ column, value string }{{" 1 4 4 0 ", "4"}, {" 1 4 4 0 ", "4"}, {" 1 4 2 0 ", "2"}, {" 1 4 1 0 ", "1"}} {
-		if got := ask(t, w, "show servers conn app"); !strings.Contains(got, "app/s2 3/2 127.0.0.1 1 - 5000 0"+c.column) {
+		if got := bed.Ask(t, w, "show servers conn app"); !strings.Contains(got, "app/s2 3/2 127.0.0.1 1 - 5000 0"+c.column) {
 			t.Errorf("want %q in %s", c.column, got)
 		}
-		rows := table(ask(t, w, "show stat app 4 2"))
+		rows := table(bed.Ask(t, w, "show stat app 4 2"))
 		if got := rows[1][slices.Index(rows[0], "need_conn_est")]; got != c.value {
 			t.Errorf("need_conn_est %s, want %s", got, c.value)
 		}
@@ -294,13 +295,13 @@ func TestPrivateIdle(t *testing.T) {
 	s.Idle.Add(5)
 	s.Private.Add(3)
 	defer func() { s.Idle.Add(-5); s.Private.Add(-3) }()
-	rows := table(ask(t, w, "show stat app 4 2"))
+	rows := table(bed.Ask(t, w, "show stat app 4 2"))
 	for name, want := range map[string]string{"srv_icur": "2", "idle_conn_cur": "0", "safe_conn_cur": "2", "priv_idle_cur": "3"} {
 		if got := rows[1][slices.Index(rows[0], name)]; got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
-	lines := strings.Split(ask(t, w, "show servers conn app"), "\n")
+	lines := strings.Split(bed.Ask(t, w, "show servers conn app"), "\n")
 	if f := strings.Fields(lines[2]); f[0] != "app/s2" || f[10] != "3" {
 		t.Errorf("idle_sess: %q", lines[2])
 	}
@@ -317,7 +318,7 @@ func TestSessions(t *testing.T) {
 	port := silent.Addr().(*net.TCPAddr).Port
 	li := w.Snapshot().Frontends["l1"]
 	li.Timeouts = stream.Timeouts{Client: time.Minute, Server: time.Minute, Connect: time.Minute}
-	ask(t, w, "set server l1/x addr 127.0.0.2;set server l1/x addr 127.0.0.1 port "+strconv.Itoa(port))
+	bed.Ask(t, w, "set server l1/x addr 127.0.0.2;set server l1/x addr 127.0.0.1 port "+strconv.Itoa(port))
 	b := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1"), Port: freePort(t)}, FD: -1}
 	l, err := w.OpenListener(b, li, nil)
 	if err != nil {
@@ -338,18 +339,18 @@ func TestSessions(t *testing.T) {
 		}
 		defer s.Close()
 	}
-	list := strings.TrimSpace(ask(t, w, "show sess"))
+	list := strings.TrimSpace(bed.Ask(t, w, "show sess"))
 	lines := strings.Split(list, "\n")
 	if len(lines) != 6 || !strings.Contains(lines[0], " fe=l1 be=l1 srv=x ts=00 ") || !strings.HasPrefix(lines[0], "0x") {
 		t.Fatalf("list:\n%s", list)
 	}
 	for line, n := range map[string]int{"show sess server l1/x": 6, "show sess frontend fe1": 0, "show sess backend l1": 6, "show sess older 100": 0} {
-		if got := strings.Count(ask(t, w, line), "proto=tcpv4"); got != n {
+		if got := strings.Count(bed.Ask(t, w, line), "proto=tcpv4"); got != n {
 			t.Errorf("%s: %d streams", line, got)
 		}
 	}
 	id, _, _ := strings.Cut(lines[2], ":")
-	if got := ask(t, w, "show sess "+id); !strings.HasPrefix(got, id+": [") || !strings.Contains(got, "  server=x (id=1) addr=127.0.0.1:"+strconv.Itoa(port)) {
+	if got := bed.Ask(t, w, "show sess "+id); !strings.HasPrefix(got, id+": [") || !strings.Contains(got, "  server=x (id=1) addr=127.0.0.1:"+strconv.Itoa(port)) {
 		t.Errorf("one: %s", got)
 	}
 	expect(t, w, "shutdown session "+id, "\n")
@@ -364,7 +365,7 @@ func TestSessions(t *testing.T) {
 	}
 	<-dead
 	expect(t, w, "shutdown session "+id, "No such session (use 'show sess').\n\n")
-	if got := strings.Count(ask(t, w, "show sess"), "proto=tcpv4"); got != left {
+	if got := strings.Count(bed.Ask(t, w, "show sess"), "proto=tcpv4"); got != left {
 		t.Errorf("%d streams are left", got)
 	}
 	expect(t, w, "shutdown sessions server l1/x", "\n")

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
 
 // diffConfig is the configuration that [graph] is the graph of. Nobody listens
@@ -294,7 +296,7 @@ func TestSameAsHAProxy(t *testing.T) {
 	sock := haproxy(t)
 	w := newBed(t, 2)
 	for _, line := range same {
-		theirs, ours := masked(askHAProxy(t, sock, line)), masked(ask(t, w, line))
+		theirs, ours := masked(askHAProxy(t, sock, line)), masked(bed.Ask(t, w, line))
 		if theirs != ours {
 			t.Errorf("%s\nhaproxy:\n%s\nforebay:\n%s", line, theirs, ours)
 		}
@@ -306,7 +308,7 @@ func TestSameAsHAProxy(t *testing.T) {
 func TestStatisticsAsHAProxy(t *testing.T) {
 	sock := haproxy(t)
 	w := newBed(t, 2)
-	theirs, ours := table(askHAProxy(t, sock, "show stat")), table(ask(t, w, "show stat"))
+	theirs, ours := table(askHAProxy(t, sock, "show stat")), table(bed.Ask(t, w, "show stat"))
 	if len(theirs) != len(ours) {
 		t.Fatalf("%d and %d lines", len(theirs), len(ours))
 	}
@@ -328,7 +330,7 @@ func TestStatisticsAsHAProxy(t *testing.T) {
 		}
 		return list
 	}
-	a, b := names(askHAProxy(t, sock, "show info typed")), names(ask(t, w, "show info typed"))
+	a, b := names(askHAProxy(t, sock, "show info typed")), names(bed.Ask(t, w, "show info typed"))
 	for i := range a {
 		if a[i] != b[i] {
 			t.Fatalf("field %d of show info: haproxy %s, forebay %s", i, a[i], b[i])

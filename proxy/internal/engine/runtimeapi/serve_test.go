@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
 
 // testSet has commands that show what reaches them.
@@ -78,8 +79,8 @@ func TestLanguage(t *testing.T) {
 		{"many words", "args" + strings.Repeat(" x", 100) + "\n", "[" + strings.TrimSpace(strings.Repeat("\"x\" ", 63)) + "]\n\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.Admin})
-			if got := talk(t, c, tc.in); got != tc.want {
+			c := bed.Dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.Admin})
+			if got := bed.Talk(t, c, tc.in); got != tc.want {
 				t.Errorf("got  %q\nwant %q", got, tc.want)
 			}
 		})
@@ -88,12 +89,12 @@ func TestLanguage(t *testing.T) {
 
 func TestTimedPrompt(t *testing.T) {
 	w := newBed(t, 1)
-	c := dial(t, w, testSet(), runtimeapi.Options{Started: func(c *runtimeapi.Conn) time.Time { return c.R.Wall().Add(-26*time.Hour - 62*time.Second) }})
-	if got := talk(t, c, "prompt timed\n"); got != "\n[1:02:01:02]> " {
+	c := bed.Dial(t, w, testSet(), runtimeapi.Options{Started: func(c *runtimeapi.Conn) time.Time { return c.R.Wall().Add(-26*time.Hour - 62*time.Second) }})
+	if got := bed.Talk(t, c, "prompt timed\n"); got != "\n[1:02:01:02]> " {
 		t.Errorf("got %q", got)
 	}
-	c = dial(t, w, testSet(), runtimeapi.Options{Mode: runtimeapi.Prompt, PromptText: func(*runtimeapi.Conn) string { return "master>" }})
-	if got := talk(t, c, "quit\n"); got != "master> " {
+	c = bed.Dial(t, w, testSet(), runtimeapi.Options{Mode: runtimeapi.Prompt, PromptText: func(*runtimeapi.Conn) string { return "master>" }})
+	if got := bed.Talk(t, c, "quit\n"); got != "master> " {
 		t.Errorf("got %q", got)
 	}
 }
@@ -107,13 +108,13 @@ func TestUnknown(t *testing.T) {
 		"rot":       "Unknown command: 'rot', but maybe one of the following ones is a better match:\n  root                                    : for administrators\n" + basics,
 		"help root": "The following commands are valid at this level:\n  root                                    : for administrators\n" + basics,
 	} {
-		c := dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User})
-		if got := talk(t, c, in+"\n"); got != want+"\n" {
+		c := bed.Dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User})
+		if got := bed.Talk(t, c, in+"\n"); got != want+"\n" {
 			t.Errorf("%s: got\n%s", in, got)
 		}
 	}
-	c := dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User})
-	got := talk(t, c, "\n")
+	c := bed.Dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User})
+	got := bed.Talk(t, c, "\n")
 	if !strings.HasPrefix(got, "Unknown command: ''. Please enter one of the following commands only:\n  args ") || !strings.HasSuffix(got, basics+"\n") {
 		t.Errorf("empty line: %q", got)
 	}
@@ -123,33 +124,33 @@ func TestUnknown(t *testing.T) {
 func TestBounds(t *testing.T) {
 	w := newBed(t, 1)
 	long := "args " + strings.Repeat("x", 20000) + "\n"
-	if got := talk(t, dial(t, w, testSet(), runtimeapi.Options{}), long); !strings.HasPrefix(got, "The command is too big for the buffer size") {
+	if got := bed.Talk(t, bed.Dial(t, w, testSet(), runtimeapi.Options{}), long); !strings.HasPrefix(got, "The command is too big for the buffer size") {
 		t.Errorf("long line: %.80q", got)
 	}
-	if got := talk(t, dial(t, w, testSet(), runtimeapi.Options{MaxLine: 32 << 10}), long); !strings.HasPrefix(got, "[\"xxx") {
+	if got := bed.Talk(t, bed.Dial(t, w, testSet(), runtimeapi.Options{MaxLine: 32 << 10}), long); !strings.HasPrefix(got, "[\"xxx") {
 		t.Errorf("long line with a larger limit: %.80q", got)
 	}
 	payload := func(cmd string, n int) string {
 		return cmd + " <<E\n" + strings.Repeat(strings.Repeat("y", 99)+"\n", n/100) + "E\n"
 	}
 	admin := runtimeapi.Options{Level: runtimeapi.Admin}
-	if got := talk(t, dial(t, w, testSet(), admin), payload("payload", 1<<19)); got != fmt.Sprintf("%d bytes\n\n", 1<<19/100*100-1) {
+	if got := bed.Talk(t, bed.Dial(t, w, testSet(), admin), payload("payload", 1<<19)); got != fmt.Sprintf("%d bytes\n\n", 1<<19/100*100-1) {
 		t.Errorf("payload: %.80q", got)
 	}
-	if got := talk(t, dial(t, w, testSet(), admin), payload("payload", 1<<21)); !strings.HasPrefix(got, "The payload is too big") {
+	if got := bed.Talk(t, bed.Dial(t, w, testSet(), admin), payload("payload", 1<<21)); !strings.HasPrefix(got, "The payload is too big") {
 		t.Errorf("large payload: %.80q", got)
 	}
-	if got := talk(t, dial(t, w, testSet(), admin), payload("args", 1<<18)); !strings.HasPrefix(got, "The payload is too big") {
+	if got := bed.Talk(t, bed.Dial(t, w, testSet(), admin), payload("args", 1<<18)); !strings.HasPrefix(got, "The payload is too big") {
 		t.Errorf("large payload of another command: %.80q", got)
 	}
 	snap, g := *w.Snapshot(), *w.Snapshot().Global
 	g.MaxPayload = 1 << 19
 	snap.Global = &g
 	w.SetSnapshot(&snap)
-	if got := talk(t, dial(t, w, testSet(), admin), payload("args", 1<<18)); got != "[]\n\n" {
+	if got := bed.Talk(t, bed.Dial(t, w, testSet(), admin), payload("args", 1<<18)); got != "[]\n\n" {
 		t.Errorf("large payload where the configuration allows it: %.80q", got)
 	}
-	if got := talk(t, dial(t, w, testSet(), admin), payload("args", 1<<20)); !strings.HasPrefix(got, "The payload is too big") {
+	if got := bed.Talk(t, bed.Dial(t, w, testSet(), admin), payload("args", 1<<20)); !strings.HasPrefix(got, "The payload is too big") {
 		t.Errorf("larger payload: %.80q", got)
 	}
 }
@@ -158,16 +159,16 @@ func TestBounds(t *testing.T) {
 // late gets everything.
 func TestFlowControl(t *testing.T) {
 	w := newBed(t, 1)
-	slow := dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User, Timeout: 20 * time.Second})
+	slow := bed.Dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User, Timeout: 20 * time.Second})
 	io.WriteString(slow, "flood\n")
-	if got := talk(t, dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User}), "args a\n"); got != "[\"a\"]\n\n" {
+	if got := bed.Talk(t, bed.Dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User}), "args a\n"); got != "[\"a\"]\n\n" {
 		t.Fatalf("beside a slow reader: %q", got)
 	}
 	b, err := io.ReadAll(slow)
 	if err != nil || len(b) != 4096*1024+1 {
 		t.Fatalf("late reader: %d bytes, %v", len(b), err)
 	}
-	dead := dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User, Timeout: time.Millisecond})
+	dead := bed.Dial(t, w, testSet(), runtimeapi.Options{Level: runtimeapi.User, Timeout: time.Millisecond})
 	io.WriteString(dead, "flood\n")
 	<-closed(dead.Write)
 }
@@ -197,7 +198,7 @@ func TestRoute(t *testing.T) {
 		},
 		Limit: func(*runtimeapi.Conn, []string) int { return 1 << 20 },
 	}
-	got := talk(t, dial(t, w, testSet(), o), "@1 show info;args x;@1 cmd <<\nabc\n\n")
+	got := bed.Talk(t, bed.Dial(t, w, testSet(), o), "@1 show info;args x;@1 cmd <<\nabc\n\n")
 	if want := "to @1: \"@1 show info\" payload \"\"\n\n[\"x\"]\n\nto @1: \"@1 cmd \" payload \"abc\"\n\n"; got != want {
 		t.Errorf("got %q", got)
 	}

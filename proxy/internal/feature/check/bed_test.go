@@ -11,13 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logs"
-	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
 
 // heard collects the messages of all workers, by the names in them.
@@ -84,19 +81,6 @@ func forget(backend string) {
 	heard.lines = slices.DeleteFunc(heard.lines, func(l string) bool { return about(l, backend) })
 }
 
-func load(text string) (*stream.Snapshot, *config.Diagnostics) {
-	return snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Files: bundle.Disk{}, Threads: 2, MaxConn: 100})
-}
-
-func mustLoad(t *testing.T, text string) *stream.Snapshot {
-	t.Helper()
-	s, d := load(text)
-	if s == nil {
-		t.Fatalf("%s\n%v", text, d.All())
-	}
-	return s
-}
-
 // Time only passes where a test is about it: the machine may be busy.
 const defaults = `
 global
@@ -118,14 +102,8 @@ func start(t *testing.T, text string) *stream.Worker {
 
 func startOn(t *testing.T, threads int, text string) *stream.Worker {
 	t.Helper()
-	w := workertest.New(t, threads)
-	w.Announce = hear
-	w.Init()
-	snap := mustLoad(t, text)
-	if err := snapshot.Start(w, snap, nil); err != nil {
-		t.Fatal(err)
-	}
-	workertest.Run(t, w)
+	snap := bed.MustLoad(t, threads, text)
+	w := bed.StartSnapshot(t, snap, func(w *stream.Worker) { w.Announce = hear })
 	t.Cleanup(func() {
 		StopAll(w)
 		w.OnAll(func(*reactor.Reactor) {}) // what was posted has run

@@ -9,6 +9,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
 
 const ok200 = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -241,7 +242,7 @@ func TestFollowsConfiguration(t *testing.T) {
 	if req := <-p.seen; !strings.HasPrefix(req, "GET /one HTTP/1.0\r\n") {
 		t.Errorf("%q", req)
 	}
-	if _, err := snapshot.Apply(w, mustLoad(t, fmt.Sprintf(conf, "two", "", " check"))); err != nil {
+	if _, err := snapshot.Apply(w, bed.MustLoad(t, 2, fmt.Sprintf(conf, "two", "", " check"))); err != nil {
 		t.Fatal(err)
 	}
 	if req := <-q.seen; !strings.HasPrefix(req, "GET /two ") {
@@ -307,7 +308,7 @@ func TestRequests(t *testing.T) {
 		{"http-check send hdr Content-Length 9 hdr Connection keep-alive ver HTTP/1.1\n option httpchk", "OPTIONS / HTTP/1.1\r\nconnection: keep-alive\r\n\r\n"},
 		{"option httpchk\n http-check send meth GET uri / ver HTTP/1.1\\r\\nHost:\\ foo", "GET / HTTP/1.1\r\nhost: foo\r\nconnection: close\r\n\r\n"},
 	} {
-		s, d := load(defaults + "backend b\n " + c.rules + "\n")
+		s, d := bed.Load(2, defaults+"backend b\n "+c.rules+"\n")
 		if s == nil {
 			t.Errorf("%s: %v", c.rules, d.All())
 			continue
@@ -325,7 +326,7 @@ func TestRequests(t *testing.T) {
 }
 
 func TestInheritance(t *testing.T) {
-	s := mustLoad(t, defaults+" option httpchk GET /d\n http-check expect status 204\nbackend a\nbackend b\n http-check expect status 205\nbackend c\n option httpchk GET /c\n")
+	s := bed.MustLoad(t, 2, defaults+" option httpchk GET /d\n http-check expect status 204\nbackend a\nbackend b\n http-check expect status 205\nbackend c\n option httpchk GET /c\n")
 	for name, want := range map[string]string{"a": "/d 204", "b": "/d 205", "c": "/c 204"} {
 		q := rules.Of(s.Backends[name]).sequence
 		if got := fmt.Sprintf("%s %d", q[1].uri, q[2].ranges[0][0]); got != want || len(q) != 3 {
@@ -374,13 +375,13 @@ func TestErrors(t *testing.T) {
 		{"http-check send ver \"HTTP/1.1\\r\\nnonsense\"", "'ver' : invalid header 'nonsense'"},
 		{"no option httpchk", "negation/default is not supported for option 'httpchk'."},
 	} {
-		s, d := load(defaults + "backend b\n " + c.line + "\n")
+		s, d := bed.Load(2, defaults+"backend b\n "+c.line+"\n")
 		text := fmt.Sprint(d.All())
 		if s != nil || !strings.Contains(text, c.want) {
 			t.Errorf("%s: %s\nwant %s", c.line, text, c.want)
 		}
 	}
-	_, d := load(defaults + "backend b\n http-check expect status 200\n")
+	_, d := bed.Load(2, defaults+"backend b\n http-check expect status 200\n")
 	if text := fmt.Sprint(d.All()); !strings.Contains(text, "backend 'b' uses http-check rules without 'option httpchk', so the rules are ignored.") {
 		t.Error(text)
 	}

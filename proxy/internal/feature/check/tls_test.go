@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
@@ -170,12 +171,12 @@ func TestTLSErrors(t *testing.T) {
 		"check-proto foo": "'check-proto' :  unknown MUX protocol 'foo'.",
 		"check-proto":     "'check-proto' : missing value",
 	} {
-		s, d := load(defaults + "backend b\n option httpchk\n server s 127.0.0.1:1 check " + options + "\n")
+		s, d := bed.Load(2, defaults+"backend b\n option httpchk\n server s 127.0.0.1:1 check "+options+"\n")
 		if text := fmt.Sprint(d.All()); s != nil || !strings.Contains(text, want) {
 			t.Errorf("%s: %s", options, text)
 		}
 	}
-	if s, d := load(defaults + "backend b\n server s 127.0.0.1:1 check check-proto h2\n"); s != nil || !strings.Contains(fmt.Sprint(d.All()), "uses an incompatible MUX protocol for the selected check type") {
+	if s, d := bed.Load(2, defaults+"backend b\n server s 127.0.0.1:1 check check-proto h2\n"); s != nil || !strings.Contains(fmt.Sprint(d.All()), "uses an incompatible MUX protocol for the selected check type") {
 		t.Error(d.All())
 	}
 }

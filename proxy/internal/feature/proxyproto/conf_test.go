@@ -5,16 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
-
-func load(text string) (*stream.Snapshot, *config.Diagnostics) {
-	return snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Files: bundle.Disk{}, Threads: 1, MaxConn: 100})
-}
 
 // TestReadme loads the manual page's example.
 func TestReadme(t *testing.T) {
@@ -28,7 +21,7 @@ func TestReadme(t *testing.T) {
 			text += l
 		}
 	}
-	s, d := load(text)
+	s, d := bed.Load(1, text)
 	if s == nil || len(d.All()) > 0 {
 		t.Fatalf("%s\n%v", text, d.All())
 	}
@@ -63,7 +56,7 @@ func TestMessages(t *testing.T) {
 		"tcp-request connection reject if { fc_pp_tlv(1) -m found }":  "will never match",
 		"tcp-request connection reject if { path / }":                 "will never match",
 	} {
-		_, d := load("listen l\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n " + line + "\n")
+		_, d := bed.Load(1, "listen l\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n "+line+"\n")
 		found := false
 		for _, x := range d.All() {
 			found = found || strings.Contains(x.Text, want)
@@ -72,7 +65,7 @@ func TestMessages(t *testing.T) {
 			t.Errorf("%s: %v", line, d.All())
 		}
 	}
-	if s, d := load("backend b\n tcp-request connection accept\n"); s != nil {
+	if s, d := bed.Load(1, "backend b\n tcp-request connection accept\n"); s != nil {
 		t.Errorf("accepted in a backend: %v", d.All())
 	}
 }

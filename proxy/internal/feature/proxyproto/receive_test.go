@@ -11,41 +11,32 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
-	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 )
 
-// bed is a worker whose frontend tells why connections failed.
-type bed struct {
+// front is a worker whose frontend tells why connections failed.
+type front struct {
 	w      *stream.Worker
 	addr   string
 	failed chan error
 }
 
-func newBed(t *testing.T, text string) *bed {
+func newFront(t *testing.T, text string) *front {
 	t.Helper()
-	w := workertest.New(t, 1)
-	w.Init()
-	b := &bed{w, tcptest.Reserve(t).String(), make(chan error, 100)}
-	s, d := load(strings.ReplaceAll(text, "{bind}", b.addr))
-	if s == nil {
-		t.Fatal(d.All())
-	}
+	b := &front{addr: tcptest.Reserve(t).String(), failed: make(chan error, 100)}
+	s := bed.MustLoad(t, 1, strings.ReplaceAll(text, "{bind}", b.addr))
 	for _, p := range s.Frontends {
 		p.LogFail = func(_ *stream.Session, err error) { b.failed <- err }
 	}
-	if err := snapshot.Start(w, s, nil); err != nil {
-		t.Fatal(err)
-	}
-	workertest.Run(t, w)
+	b.w = bed.StartSnapshot(t, s)
 	return b
 }
 
 // talk sends parts one after the other, each when the one before was taken, and
 // gives what comes back until the end.
-func (b *bed) talk(t *testing.T, half bool, parts ...string) string {
+func (b *front) talk(t *testing.T, half bool, parts ...string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", b.addr)
 	if err != nil {
@@ -116,7 +107,7 @@ func TestFailures(t *testing.T) {
 			if strings.HasSuffix(c.want, "TIMEOUT") {
 				timeout = "50ms"
 			}
-			b := newBed(t, strings.ReplaceAll(slow, "%", timeout)+"frontend f\n mode "+mode+"\n bind {bind} "+c.options+"\n")
+			b := newFront(t, strings.ReplaceAll(slow, "%", timeout)+"frontend f\n mode "+mode+"\n bind {bind} "+c.options+"\n")
 			if got := b.talk(t, c.half, c.parts...); got != "" {
 				t.Errorf("%s, %s, %s: answered %q", c.options, mode, c.what, got)
 			}
@@ -136,7 +127,7 @@ func TestFailures(t *testing.T) {
 
 // TestPieces sends headers byte by byte, and the request later.
 func TestPieces(t *testing.T) {
-	b := newBed(t, strings.ReplaceAll(slow, "%", "20s")+`
+	b := newFront(t, strings.ReplaceAll(slow, "%", "20s")+`
 frontend f
   mode http
   bind {bind} accept-proxy
@@ -156,7 +147,7 @@ frontend f
 
 // TestRules: rejected connections are counted, and are no sessions.
 func TestRules(t *testing.T) {
-	b := newBed(t, strings.ReplaceAll(slow, "%", "20s")+`
+	b := newFront(t, strings.ReplaceAll(slow, "%", "20s")+`
 frontend f
   mode http
   bind {bind}

@@ -21,8 +21,8 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
-	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 )
 
 // front is a proxy with frontends under TLS, on UNIX sockets.
@@ -38,34 +38,21 @@ func newFront(t *testing.T, files map[string][]byte, text string) *front {
 	for name, data := range files {
 		certtest.Write(t, f.dir, name, data)
 	}
-	snap := f.load(t, text)
-	f.w = workertest.New(t, 2)
-	f.w.Init()
-	if err := snapshot.Start(f.w, snap, nil); err != nil {
-		t.Fatal(err)
-	}
-	workertest.Run(t, f.w)
+	f.w = bed.Start(t, 2, f.whole(text))
 	return f
 }
 
-func (f *front) load(t *testing.T, text string) *stream.Snapshot {
-	t.Helper()
+func (f *front) whole(text string) string {
 	head := "global\n crt-base DIR\n ca-base DIR\ndefaults\n mode http\n timeout connect 20s\n timeout server 20s\n timeout client 20s\n"
 	if strings.Contains(text, "global\n") {
 		head = ""
 	}
-	snap, errs := load(strings.ReplaceAll(head+text, "DIR", f.dir))
-	if snap == nil {
-		t.Fatal(errs)
-	}
-	return snap
+	return strings.ReplaceAll(head+text, "DIR", f.dir)
 }
 
 func (f *front) apply(t *testing.T, text string) {
 	t.Helper()
-	if changes, err := snapshot.Apply(f.w, f.load(t, text)); err != nil {
-		t.Fatal(err, changes)
-	}
+	bed.Apply(t, f.w, f.whole(text))
 }
 
 func (f *front) store() *certs.Store { return ssl.StoreOf(f.w.Snapshot().Global) }

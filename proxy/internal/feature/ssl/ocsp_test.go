@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -20,13 +19,14 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
 
-// command gives the answer to a command of the Runtime socket "admin".
+// command gives the answer to a command of the Runtime socket.
 func (f *front) command(t *testing.T, line string) string {
 	t.Helper()
-	return (&bed{admin: filepath.Join(f.dir, "admin")}).command(t, line)
+	return strings.TrimSpace(bed.Ask(t, f.w, line))
 }
 
 // staple is the response that clients of a socket get.
@@ -140,7 +140,7 @@ func TestStaplesAreKept(t *testing.T) {
 	f := newFront(t, map[string][]byte{"a.pem": a.PEM(t), "a.pem.issuer": ca.CertPEM(), "a.pem.ocsp": nil}, text)
 	set := a.OCSP(t, func(r *ocsp.Response) { r.NextUpdate = time.Now().Add(80 * time.Hour) })
 	f.command(t, "set ssl ocsp-response "+base64.StdEncoding.EncodeToString(set))
-	next := f.load(t, strings.Replace(text, "mode http", "mode http\n maxconn 77", 1))
+	next := bed.MustLoad(t, 2, f.whole(strings.Replace(text, "mode http", "mode http\n maxconn 77", 1)))
 	if p := ssl.StoreOf(next.Global).Cert(f.dir + "/a.pem").Load(); !bytes.Equal(p.OCSP, set) {
 		t.Error("a configuration that is loaded has not what was set")
 	}

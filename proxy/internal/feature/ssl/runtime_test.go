@@ -15,15 +15,21 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
 
 const runtimeHead = "global\n crt-base DIR\n ca-base DIR\n stats socket DIR/admin level admin\n stats socket DIR/operator level operator\n stats socket DIR/user level user\ndefaults\n mode http\n timeout connect 20s\n timeout server 20s\n timeout client 20s\n"
 
-// at gives the answer of another Runtime socket.
+// at gives the answer of one of the Runtime sockets.
 func (f *front) at(t *testing.T, socket, line string) string {
 	t.Helper()
-	return (&bed{admin: filepath.Join(f.dir, socket)}).command(t, line)
+	c, err := net.Dial("unix", filepath.Join(f.dir, socket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return strings.TrimSpace(bed.Talk(t, c.(*net.UnixConn), line+"\n"))
 }
 
 func TestShowSNI(t *testing.T) {

@@ -17,8 +17,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
@@ -26,12 +24,12 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
-	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 )
 
 func load(text string) (*stream.Snapshot, string) {
-	s, d := snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Files: bundle.Disk{}, Threads: 2, MaxConn: 100})
+	s, d := bed.Load(2, text)
 	var lines []string
 	for _, x := range d.All() {
 		lines = append(lines, x.Text)
@@ -39,45 +37,25 @@ func load(text string) (*stream.Snapshot, string) {
 	return s, strings.Join(lines, "\n")
 }
 
-// bed is a proxy with one frontend in clear.
-type bed struct {
+// site is a proxy with one frontend in clear.
+type site struct {
 	w      *stream.Worker
 	client *http.Client
 	head   string
-	admin  string // path of the Runtime socket
 }
 
 // command gives the answer to a command of the Runtime socket.
-func (b *bed) command(t *testing.T, line string) string {
+func (b *site) command(t *testing.T, line string) string {
 	t.Helper()
-	c, err := net.Dial("unix", b.admin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	fmt.Fprintln(c, line)
-	out, err := io.ReadAll(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(bed.Ask(t, b.w, line))
 }
 
 // newBed starts one; backend is what backend b says.
-func newBed(t *testing.T, global, backend string) *bed {
+func newSite(t *testing.T, global, backend string) *site {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "front.sock")
-	b := &bed{admin: path + ".admin", head: "global\n stats socket " + path + ".admin level admin\n" + global + "\ndefaults\n mode http\n timeout connect 20s\n timeout server 20s\n timeout client 20s\n retries 0\nfrontend f\n bind " + path + "\n default_backend b\nbackend b\n"}
-	snap, errs := load(b.head + backend)
-	if snap == nil {
-		t.Fatal(errs)
-	}
-	b.w = workertest.New(t, 2)
-	b.w.Init()
-	if err := snapshot.Start(b.w, snap, nil); err != nil {
-		t.Fatal(err)
-	}
-	workertest.Run(t, b.w)
+	b := &site{head: "global\n" + global + "\ndefaults\n mode http\n timeout connect 20s\n timeout server 20s\n timeout client 20s\n retries 0\nfrontend f\n bind " + path + "\n default_backend b\nbackend b\n"}
+	b.w = bed.Start(t, 2, b.head+backend)
 	b.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}}
@@ -85,20 +63,14 @@ func newBed(t *testing.T, global, backend string) *bed {
 	return b
 }
 
-func (b *bed) apply(t *testing.T, backend string) {
+func (b *site) apply(t *testing.T, backend string) {
 	t.Helper()
-	snap, errs := load(b.head + backend)
-	if snap == nil {
-		t.Fatal(errs)
-	}
-	if changes, err := snapshot.Apply(b.w, snap); err != nil {
-		t.Fatal(err, changes)
-	}
+	bed.Apply(t, b.w, b.head+backend)
 }
 
 // get gives the status and body for a request with a Host field. Each is made
 // on a connection of its own.
-func (b *bed) get(t *testing.T, host string) (int, string) {
+func (b *site) get(t *testing.T, host string) (int, string) {
 	t.Helper()
 	req, _ := http.NewRequest("GET", "http://"+host+"/", nil)
 	req.Close = true
@@ -147,7 +119,7 @@ func TestServerNames(t *testing.T) {
 		{"sni req.hdr(host),lower,field(1,:)", "ONE.example:1", "sni=one.example"},
 		{"alpn http/1.1", "one.example", "alpn=http/1.1"},
 	} {
-		b := newBed(t, "", " server s "+addr+" ssl verify none "+c.options+"\n")
+		b := newSite(t, "", " server s "+addr+" ssl verify none "+c.options+"\n")
 		if code, body := b.get(t, c.host); code != 200 || !strings.Contains(body+" ", c.want) {
 			t.Errorf("%s, %s: %d %s", c.options, c.host, code, body)
 		}
@@ -201,7 +173,7 @@ func TestServerVerify(t *testing.T) {
 		{small, "ca-file " + caFile + " ciphers HIGH:@SECLEVEL=3", "app.example", 503},
 	} {
 		addr := origin(t, &tls.Config{Certificates: []tls.Certificate{c.pair.TLS()}})
-		b := newBed(t, "", " server s "+addr+" ssl "+c.options+"\n")
+		b := newSite(t, "", " server s "+addr+" ssl "+c.options+"\n")
 		for range 2 { // the second time with what was learned from the first
 			if code, body := b.get(t, c.host); code != c.want {
 				t.Errorf("%s, %s: %d %s", c.options, c.host, code, body)
@@ -215,7 +187,7 @@ func TestServerClientCertificate(t *testing.T) {
 	leaf, client := ca.Issue(t, "app.example"), ca.Issue(t, "me", certtest.Client())
 	crt := certtest.Write(t, t.TempDir(), "client.pem", client.PEM(t))
 	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()})
-	b := newBed(t, " crt-base "+filepath.Dir(crt), " server s "+addr+" ssl verify none crt client.pem\n")
+	b := newSite(t, " crt-base "+filepath.Dir(crt), " server s "+addr+" ssl verify none crt client.pem\n")
 	if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, "client=me") {
 		t.Errorf("%d %s", code, body)
 	}
@@ -227,7 +199,7 @@ func TestServerResumption(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		addr := origin(t, &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}, MaxVersion: version})
 		line := " server s " + addr + " ssl verify none"
-		b := newBed(t, "", line+"\n")
+		b := newSite(t, "", line+"\n")
 		want := func(resumed bool) {
 			t.Helper()
 			if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, fmt.Sprintf("resumed=%v", resumed)) {
@@ -253,7 +225,7 @@ func TestServerResumption(t *testing.T) {
 func TestServerExpressionChanges(t *testing.T) {
 	leaf := certtest.SelfSigned(t, "app.example")
 	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{leaf.TLS()}})
-	b := newBed(t, "", " server s "+addr+" ssl verify none sni str(a.example)\n")
+	b := newSite(t, "", " server s "+addr+" ssl verify none sni str(a.example)\n")
 	b.get(t, "x")
 	b.apply(t, " server s "+addr+" ssl verify none sni str(b.example)\n")
 	if _, body := b.get(t, "x"); !strings.Contains(body, "sni=b.example resumed=false") {
@@ -393,7 +365,7 @@ func TestServerAccepted(t *testing.T) {
 
 // "-dV" of the command line is "ssl-server-verify none".
 func TestNoVerify(t *testing.T) {
-	in := snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte("backend b\n server s 127.0.0.1:1 ssl\n"))}, Threads: 1, MaxConn: 100}
+	in := bed.Input(1, "backend b\n server s 127.0.0.1:1 ssl\n")
 	if snap, _ := snapshot.Load(in); snap != nil {
 		t.Error("a server without authorities is accepted")
 	}
@@ -465,7 +437,7 @@ func TestServerBesideOpenSSL(t *testing.T) {
 		leaf := certtest.Write(t, dir, fmt.Sprintf("leaf%d.pem", i), ca.Issue(t, "app.example", key).PEM(t))
 		for _, version := range []string{"-tls1_2", "-tls1_3"} {
 			addr := opensslServer(t, "-cert", leaf, "-key", leaf, "-www", version, "-Verify", "1", "-verify_return_error", "-CAfile", caFile)
-			b := newBed(t, "", " server s "+addr+" ssl ca-file "+caFile+" crt "+crt+"\n")
+			b := newSite(t, "", " server s "+addr+" ssl ca-file "+caFile+" crt "+crt+"\n")
 			for n, want := range []string{"New, ", "Reused, ", "Reused, "} {
 				if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, want) {
 					t.Errorf("key %d, %s, request %d: %d %s", i, version, n, code, body)
@@ -511,7 +483,7 @@ func TestServerFilesChange(t *testing.T) {
 	crt := certtest.Write(t, dir, "client.pem", ca.Issue(t, "first", certtest.Client()).PEM(t))
 	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "app.example").TLS()}, ClientAuth: tls.RequireAnyClientCert})
 	line := " server s " + addr + " ssl ca-file " + caFile + " crt " + crt + " no-ssl-reuse"
-	b := newBed(t, "", line+"\n")
+	b := newSite(t, "", line+"\n")
 	if code, body := b.get(t, "app.example"); code != 200 || !strings.Contains(body, "client=first") {
 		t.Fatalf("%d %s", code, body)
 	}
@@ -558,7 +530,7 @@ func TestServerSessionsFollowCertificate(t *testing.T) {
 			crt := certtest.Write(t, t.TempDir(), "client.pem", ca.Issue(t, "first", certtest.Client()).PEM(t))
 			addr := origin(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "app.example").TLS()}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: version})
 			line := " server s " + addr + " ssl verify none crt " + crt + "\n"
-			b := newBed(t, "", line)
+			b := newSite(t, "", line)
 			for _, x := range []struct {
 				what string
 				do   func()
@@ -593,7 +565,7 @@ func TestServerAtRunTime(t *testing.T) {
 	ca := certtest.NewCA(t, "ca")
 	caFile := certtest.Write(t, dir, "ca.pem", ca.CertPEM())
 	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "app.example").TLS()}})
-	b := newBed(t, "", " server s "+addr+" ssl ca-file "+caFile+" disabled\n server plain "+addr+" disabled\n")
+	b := newSite(t, "", " server s "+addr+" ssl ca-file "+caFile+" disabled\n server plain "+addr+" disabled\n")
 	command := func(line, want string) {
 		t.Helper()
 		if got := b.command(t, line); got != want {
@@ -651,7 +623,7 @@ func TestServerDiff(t *testing.T) {
 	caFile := certtest.Write(t, dir, "ca.pem", ca.CertPEM())
 	addr := origin(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "app.example").TLS()}})
 	line := " server s " + addr + " ssl ca-file " + caFile
-	b := newBed(t, "", line+"\n")
+	b := newSite(t, "", line+"\n")
 	apply := func(text string, want ...string) {
 		t.Helper()
 		snap, errs := load(b.head + text)

@@ -3,13 +3,9 @@ package stats
 import (
 	"encoding/csv"
 	"encoding/json"
-	"io"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +13,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 )
 
@@ -39,26 +36,7 @@ func newWorker(t *testing.T) *stream.Worker {
 
 func ask(t *testing.T, w *stream.Worker, l runtimeapi.Level, line string) string {
 	t.Helper()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := os.NewFile(uintptr(fds[1]), "client")
-	c, err := net.FileConn(f)
-	f.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	w.Reactors[1].Post(func() {
-		runtimeapi.Attach(w.Reactors[1], fds[0], runtimeapi.Worker, runtimeapi.Options{Worker: w, Level: l}, nil)
-	})
-	io.WriteString(c, line+"\n")
-	b, err := io.ReadAll(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSuffix(string(b), "\n")
+	return strings.TrimSuffix(bed.AskAs(t, w, l, line), "\n")
 }
 
 // cell gives a value of the CSV table by object and column.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -13,16 +12,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature" // the keywords
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
 
@@ -116,51 +112,13 @@ func (s *Side) Addr(name string) string { return s.ports[name] }
 
 // here runs the configuration in a worker of this process.
 func (s *Side) here(text string) {
-	t := s.t
-	t.Helper()
-	snap, d := load(text)
+	s.t.Helper()
+	snap, d := bed.Load(1, text)
 	if snap == nil {
-		t.Fatal(messages(d))
+		s.t.Fatal(messages(d))
 	}
-	r, err := reactor.New(0, reactor.Linux, reactor.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := stream.NewWorker([]*reactor.Reactor{r})
-	w.Init()
-	var wg sync.WaitGroup
-	wg.Go(r.Run)
-	t.Cleanup(func() {
-		r.Stop()
-		wg.Wait()
-		if n := r.Panics.Load(); n > 0 {
-			t.Errorf("%d panics", n)
-		}
-		r.Close()
-		for _, l := range w.Listeners {
-			l.Discard()
-		}
-	})
-	r.OnPanic = func(p any, stack []byte) { t.Errorf("%v\n%s", p, stack) }
-	if err := snapshot.Start(w, snap, nil); err != nil {
-		t.Fatal(err)
-	}
+	bed.StartSnapshot(s.t, snap)
 }
-
-func load(text string) (*stream.Snapshot, *config.Diagnostics) {
-	return snapshot.Load(snapshot.Input{
-		Sources: []*config.File{config.Parse("t.cfg", []byte(text))},
-		Files:   disk{}, Threads: 1, MaxConn: 2000,
-	})
-}
-
-// disk opens files by the path as written.
-type disk struct{}
-
-func (disk) Open(name string) (fs.File, error) { return os.Open(name) }
-
-// ReadDir lists a folder.
-func (disk) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) }
 
 // there runs the configuration in HAProxy.
 func (s *Side) there(text string) {
@@ -245,7 +203,7 @@ type Verdict struct {
 // Check loads a configuration in both programs without running it.
 func Check(t *testing.T, text string) (ours, theirs Verdict) {
 	t.Helper()
-	snap, d := load(text)
+	snap, d := bed.Load(1, text)
 	ours.OK = snap != nil
 	ours.Text = messages(d)
 	cfg := filepath.Join(t.TempDir(), "t.cfg")
