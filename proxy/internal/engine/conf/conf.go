@@ -55,18 +55,11 @@ type ServerOption struct {
 	Parse   func(c *Ctx, s *stream.ServerSettings, words []string) (int, error)
 }
 
-// SectionParser takes a whole section that is not global or a proxy.
-type SectionParser struct {
-	Kind     string
-	Keywords []string // for -dK and suggestions
-	Parse    func(c *Ctx, b *config.Block)
-}
-
 var (
 	keywords      = map[string][]*Keyword{} // by first word
 	bindOptions   = map[string]*BindOption{}
 	serverOptions = map[string]*ServerOption{}
-	sections      = map[string]*SectionParser{}
+	sections      = map[string]*section{}
 	finishers     []func(*Ctx)
 
 	serverFinishers []func(*Ctx, *stream.Proxy, string, *stream.ServerSettings) error
@@ -112,9 +105,6 @@ func RegisterServerFinish(f func(c *Ctx, p *stream.Proxy, name string, s *stream
 	serverFinishers = append(serverFinishers, f)
 }
 
-// RegisterSection adds a kind of section.
-func RegisterSection(p SectionParser) { sections[p.Kind] = &p }
-
 // RegisterFinish adds a step that runs when all sections were parsed: to resolve
 // names and check what goes together. Steps run in order of registration of
 // their packages; use c.Alert and c.Warn with the position kept from parsing.
@@ -149,8 +139,6 @@ type Loading struct {
 	Snap  *stream.Snapshot
 	Files fs.FS
 	Diags *config.Diagnostics
-	// Userdata of sections that features parse, by feature.
-	Values map[string]any
 	// Threads is the number of reactors that the graph is for.
 	Threads int
 	// Descriptors are those of [Input].
@@ -160,6 +148,9 @@ type Loading struct {
 	plan   plan
 	paths  pathPolicy
 	wishes map[*stream.Bind]*threadWish
+
+	values  []any           // see Value
+	private []*stream.Proxy // of sections that are no proxies, see Section.Begin
 
 	defs []*defaults
 	last *defaults

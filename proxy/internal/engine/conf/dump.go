@@ -102,8 +102,11 @@ func dumpConfig(w io.Writer) {
 		}
 	}
 	for _, kind := range sortedKeys(sections) {
+		if len(sections[kind].keywords) == 0 {
+			continue // those above
+		}
 		fmt.Fprintln(w, kind)
-		for _, n := range sections[kind].Keywords {
+		for _, n := range sections[kind].keywords {
 			fmt.Fprintf(w, "\t%s\n", n)
 		}
 	}

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"slices"
+
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -40,7 +42,7 @@ func (l *Loading) finish() {
 
 // servers runs the features' own steps for each server.
 func (l *Loading) servers() {
-	for _, p := range l.Snap.Proxies {
+	for _, p := range slices.Concat(l.Snap.Proxies, l.private) {
 		for _, s := range p.ServerLines {
 			c := &Ctx{Loading: l, Pos: s.Pos, Section: p.Kind, Proxy: p}
 			if err := c.finishServer(s.Name, s.Settings); err != nil {

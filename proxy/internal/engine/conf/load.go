@@ -59,7 +59,7 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 		Snap:   newSnapshot(),
 		Files:  in.Files,
 		Diags:  d,
-		Values: make(map[string]any),
+		values: make([]any, values),
 		seen:   make(map[string]config.Pos),
 
 		Descriptors: in.Descriptors,
@@ -169,25 +169,4 @@ func affordable(l *Loading, limit int) int {
 		}
 	}
 	return max((limit*mebibytes-program)/16*15/(each+front+back), 1)
-}
-
-// block loads one section.
-func (l *Loading) block(b *config.Block) {
-	switch b.Kind {
-	case "global":
-		for _, st := range b.Statements {
-			l.statement(st, Global, "global", nil, nil)
-		}
-	case "defaults", "frontend", "backend", "listen":
-		l.proxy(b)
-	default:
-		if s := sections[b.Kind]; s != nil {
-			l.At(b.Pos)
-			s.Parse(&Ctx{Loading: l, Pos: b.Pos, Section: b.Kind}, b)
-			return
-		}
-		if b.Kind != "program" { // refused by the language itself
-			l.Alert(b.Pos, "%s", NotYet("section", b.Kind))
-		}
-	}
 }

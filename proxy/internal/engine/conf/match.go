@@ -29,12 +29,20 @@ var hints = map[string]string{
 // find gives the keyword that args begin with, with the longest name that
 // matches, among those that accept keeps.
 func find(args []string, accept func(*Keyword) bool) (*Keyword, int) {
+	var list []*Keyword
+	for _, k := range keywords[args[0]] {
+		if accept(k) {
+			list = append(list, k)
+		}
+	}
+	return match(list, args)
+}
+
+// match is find among the keywords of a list.
+func match(list []*Keyword, args []string) (*Keyword, int) {
 	var best *Keyword
 	words := 0
-	for _, k := range keywords[args[0]] {
-		if !accept(k) {
-			continue
-		}
+	for _, k := range list {
 		name := strings.Fields(k.Name)
 		if len(name) > words && len(name) <= len(args) && slices.Equal(name, args[:len(name)]) {
 			best, words = k, len(name)
@@ -58,17 +66,7 @@ func (l *Loading) statement(st config.Statement, in Sections, kind string, p, ba
 		l.report(st.Pos, unknown(st, in, kind))
 		return
 	}
-	c := &Ctx{
-		Loading: l, Pos: st.Pos, Section: kind, Args: args[n:], Keyword: k.Name,
-		No: st.No, Default: st.Default, Proxy: p, base: base, InDefaults: kind == "defaults",
-	}
-	err := c.check(st, k)
-	if err == nil {
-		err = k.Parse(c)
-	}
-	if err != nil {
-		l.report(st.Pos, err)
-	}
+	l.run(&Ctx{Loading: l, Pos: st.Pos, Section: kind, Proxy: p, base: base, InDefaults: kind == "defaults"}, st, k, n)
 }
 
 // check looks at what a keyword's registration says of its line.

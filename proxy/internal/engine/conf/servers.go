@@ -271,6 +271,8 @@ func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) 
 			err = unknownServerOption(words[0])
 		case c.Keyword == "default-server" && slices.Contains(notByDefault, option):
 			err = say("'%s' option %s", words[0], notInDefault)
+		case !c.accepts(option):
+			err = say("'%s' : has no effect on a server of a '%s' section", option, c.Section)
 		case dynamic && !o.Dynamic:
 			err = say("'%s' option is not accepted for dynamic server", words[0])
 		default:
@@ -285,6 +287,12 @@ func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) 
 		words = words[min(max(n, 1), len(words)):]
 	}
 	return missing
+}
+
+// accepts tells whether servers of the section take an option.
+func (c *Ctx) accepts(option string) bool {
+	s := sections[c.Section]
+	return s == nil || s.options == nil || slices.Contains(s.options, option)
 }
 
 func unknownServerOption(word string) error {

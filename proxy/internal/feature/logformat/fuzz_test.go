@@ -11,7 +11,7 @@ import (
 
 func context() *conf.Ctx {
 	return &conf.Ctx{
-		Loading: &conf.Loading{Snap: &stream.Snapshot{Global: &stream.Global{}}, Diags: new(config.Diagnostics), Values: map[string]any{}},
+		Loading: &conf.Loading{Snap: &stream.Snapshot{Global: &stream.Global{}}, Diags: new(config.Diagnostics)},
 		Proxy:   &stream.Proxy{Name: "f", Frontend: true, Mode: stream.HTTP},
 	}
 }

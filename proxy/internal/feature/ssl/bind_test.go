@@ -276,7 +276,7 @@ frontend one
 		"crt-store\n load crt DIR/b.pem\n load crt DIR/b.pem":                               "'load' : 'DIR/b.pem' is already defined.",
 		"crt-store\n load crt DIR/pub/a.crt":                                                "'load' : No Private Key found in 'DIR/pub/a.crt'.",
 		"crt-store\n load crt DIR/none":                                                     "'load' : unable to stat SSL certificate from file 'DIR/none' : No such file or directory.",
-		"crt-store\n foo":                                                                   "unknown keyword 'foo' in 'crt-store' section.",
+		"crt-store\n foo":                                                                   "unknown keyword 'foo' in 'crt-store' section",
 		"crt-store x\n crt-base":                                                            "'crt-base' expects a directory path as an argument.",
 		"frontend f\n mode http\n bind DIR/z ssl crt @x/y":                                  "unable to stat SSL certificate from file '@x/y' : No such file or directory.",
 		"frontend f\n mode http\n ssl-f-use alpn h2":                                        "'ssl-f-use' : 'crt' is mandatory.",

@@ -34,7 +34,7 @@ type bindLine struct {
 // bindSource is a "crt", "default-crt" or "crt-list" of a line.
 type bindSource struct{ word, name string }
 
-const bindLines = "ssl bind lines"
+var bindLines = conf.NewValue[[]*bindLine]()
 
 // lineOfBind gives what b's line says so far.
 func lineOfBind(c *conf.Ctx, b *stream.Bind) *bindLine {
@@ -50,9 +50,8 @@ func lineOfBind(c *conf.Ctx, b *stream.Bind) *bindLine {
 		l.where = "'stats socket'"
 	}
 	b.SSL = l
-	if c.Values != nil {
-		list, _ := c.Values[bindLines].([]*bindLine)
-		c.Values[bindLines] = append(list, l)
+	if list := bindLines.Of(c.Loading); list != nil {
+		*list = append(*list, l)
 	}
 	return l
 }
@@ -138,7 +137,7 @@ func finishBinds(c *conf.Ctx) {
 	storeSlot.MakeGlobal(c.Snap.Global)
 	lists := crtLists.MakeGlobal(c.Snap.Global)
 	lists.frontends(c)
-	lines, _ := c.Values[bindLines].([]*bindLine)
+	lines := *bindLines.Of(c.Loading)
 	type key struct {
 		pos   config.Pos
 		proxy *stream.Proxy

@@ -4,49 +4,37 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
 )
 
 func init() {
-	conf.RegisterSection(conf.SectionParser{
-		Kind:     "crt-store",
-		Keywords: []string{"crt-base", "key-base", "load"},
-		Parse:    crtStore,
+	folder := func(base func(*crtStore) *string) func(*conf.Ctx, *crtStore) error {
+		return func(c *conf.Ctx, s *crtStore) error {
+			if len(c.Args) != 1 || c.Args[0] == "" {
+				return fmt.Errorf("'%s' expects a directory path as an argument.", c.Keyword)
+			}
+			*base(s) = c.Args[0]
+			return nil
+		}
+	}
+	conf.RegisterSection(conf.Section[crtStore]{
+		Kind:  "crt-store",
+		Begin: beginStore,
+		Keywords: []conf.SectionKeyword[crtStore]{
+			{Name: "crt-base", Max: -1, Parse: folder(func(s *crtStore) *string { return &s.crtBase })},
+			{Name: "key-base", Max: -1, Parse: folder(func(s *crtStore) *string { return &s.keyBase })},
+			{Name: "load", Max: -1, Parse: func(c *conf.Ctx, s *crtStore) error { return load(c, s.name, s.crtBase, s.keyBase, c.Args) }},
+		},
 	})
 }
 
-// crtStore reads a crt-store section (manual 12.7).
-func crtStore(c *conf.Ctx, b *config.Block) {
+// crtStore is a crt-store section that is being read (manual 12.7).
+type crtStore struct{ name, crtBase, keyBase string }
+
+func beginStore(c *conf.Ctx, name string) (*crtStore, error) {
 	d := DefaultsOf(c.Snap.Global)
-	crtBase, keyBase := d.CrtBase, d.KeyBase
-	if len(b.Args) > 2 {
-		c.Alert(b.Pos, "'crt-store' : takes one name at most.")
-		return
-	}
-	for _, st := range b.Statements {
-		var err error
-		switch st.Args[0] {
-		case "crt-base", "key-base":
-			if len(st.Args) != 2 || st.Args[1] == "" {
-				err = fmt.Errorf("'%s' expects a directory path as an argument.", st.Args[0])
-			} else if st.Args[0] == "crt-base" {
-				crtBase = st.Args[1]
-			} else {
-				keyBase = st.Args[1]
-			}
-		case "load":
-			at := *c
-			at.Pos = st.Pos
-			err = load(&at, b.Name, crtBase, keyBase, st.Args[1:])
-		default:
-			err = fmt.Errorf("unknown keyword '%s' in '%s' section.", st.Args[0], b.Kind)
-		}
-		if err != nil {
-			c.Alert(st.Pos, "%s", err)
-		}
-	}
+	return &crtStore{name, d.CrtBase, d.KeyBase}, nil
 }
 
 // load is a "load" line.

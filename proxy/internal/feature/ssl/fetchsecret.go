@@ -85,7 +85,7 @@ func init() {
 			"session_id":    func(_ *stream.Stream, t *transport.TLS) []byte { return sessionOf(t) },
 		} {
 			sample.RegisterFetch(sample.Fetch{Name: prefix + name, Out: sample.Bin, Where: where, Compile: func(c *conf.Ctx, _ []string) (sample.Func, error) {
-				if c.Values != nil { // not at run time
+				if !c.AtRunTime() {
 					change(c.Snap.Global).KeepSecrets = true
 				}
 				return func(st *stream.Stream, v *sample.Value, n int) bool {

@@ -260,19 +260,20 @@ func init() {
 	})
 }
 
+// warnings are the texts that were said.
+var warnings = conf.NewValue[map[string]bool]()
+
 // WarnOnce warns at the line of c, unless another line was warned of the same:
 // what the defaults say need not be told of each line that takes them.
 func WarnOnce(c *conf.Ctx, owner, text string) {
-	if c.Values != nil {
-		said, _ := c.Values["ssl warnings"].(map[string]bool)
-		if said == nil {
-			said = make(map[string]bool)
-			c.Values["ssl warnings"] = said
-		}
-		if said[text] {
+	if said := warnings.Of(c.Loading); said != nil {
+		if (*said)[text] {
 			return
 		}
-		said[text] = true
+		if *said == nil {
+			*said = make(map[string]bool)
+		}
+		(*said)[text] = true
 	}
 	c.Warn("%s : %s", owner, text)
 }

@@ -18,16 +18,20 @@ func StoreOf(g *stream.Global) *certs.Store {
 	return &certs.Store{}
 }
 
+// loaders are what reads files, of each configuration that is loaded.
+var loaders = conf.NewValue[*certs.Loader]()
+
 // loaderOf gives what reads files into the store of the configuration that is
 // being loaded. At run time there are no files: it finds what the store has.
 func loaderOf(c *conf.Ctx) *certs.Loader {
 	if c.Loading != nil {
 		c.At(c.Pos)
 	}
-	if c.Values == nil { // a server that is added at run time
+	known := loaders.Of(c.Loading)
+	if known == nil { // a server that is added at run time
 		return &certs.Loader{Files: files{c}, Store: StoreOf(c.Snap.Global)}
 	}
-	if l, ok := c.Values["ssl loader"].(*certs.Loader); ok {
+	if l := *known; l != nil {
 		l.Warn = c.Warn // of the present line
 		return l
 	}
@@ -39,7 +43,7 @@ func loaderOf(c *conf.Ctx) *certs.Loader {
 			Issuer: d.Extra&ExtraIssuer != 0, SCTL: d.Extra&ExtraSCTL != 0, ReplaceExtension: d.ExtraDelExt,
 		},
 	}
-	c.Values["ssl loader"] = l
+	*known = l
 	return l
 }
 

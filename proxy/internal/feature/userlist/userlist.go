@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 )
 
@@ -31,53 +30,58 @@ type List struct {
 	Groups map[string]bool
 }
 
-const key = "userlist"
+// lists are those of a configuration, by name.
+var lists = conf.NewValue[map[string]*List]()
 
 // Of finds a list of a configuration being loaded, nil if there is none.
 func Of(l *conf.Loading, name string) *List {
-	lists, _ := l.Values[key].(map[string]*List)
-	return lists[name]
+	if l.AtRunTime() {
+		return nil
+	}
+	return (*lists.Of(l))[name]
 }
 
 func init() {
-	conf.RegisterSection(conf.SectionParser{Kind: "userlist", Keywords: []string{"group", "user"}, Parse: parse})
+	conf.RegisterSection(conf.Section[section]{
+		Kind:  "userlist",
+		Begin: begin,
+		Keywords: []conf.SectionKeyword[section]{
+			{Name: "group", Max: -1, Parse: func(c *conf.Ctx, s *section) error { return s.group(c.Args, s.members) }},
+			{Name: "user", Max: -1, Parse: func(c *conf.Ctx, s *section) error { return s.user(c.Args) }},
+		},
+		End: end,
+	})
 }
 
-func parse(c *conf.Ctx, b *config.Block) {
-	lists, _ := c.Values[key].(map[string]*List)
-	if lists == nil {
-		lists = map[string]*List{}
-		c.Values[key] = lists
+// section is a list that is being read.
+type section struct {
+	*List
+	members map[string][]string // group → users
+}
+
+func begin(c *conf.Ctx, name string) (*section, error) {
+	all := lists.Of(c.Loading)
+	if *all == nil {
+		*all = map[string]*List{}
 	}
-	if b.Name == "" {
-		c.Alert(b.Pos, "'userlist' expects <name> as arguments.")
-		return
+	if name == "" {
+		return nil, errors.New("'userlist' expects <name> as arguments.")
 	}
-	if lists[b.Name] != nil {
-		c.Diags.Warn(b.Pos, "ignoring duplicated userlist '%s'.", b.Name)
-		return
+	if (*all)[name] != nil {
+		c.Warn("ignoring duplicated userlist '%s'.", name)
+		return nil, nil
 	}
-	l := &List{Name: b.Name, Users: map[string]*User{}, Groups: map[string]bool{}}
-	lists[b.Name] = l
-	members := map[string][]string{} // group → users
-	for _, st := range b.Statements {
-		var err error
-		switch st.Args[0] {
-		case "group":
-			err = l.group(st.Args, members)
-		case "user":
-			err = l.user(st.Args)
-		default:
-			c.Diags.UnknownKeyword(st.Pos, st.Args[0], "userlist", []string{"group", "user"})
-		}
-		if err != nil {
-			c.Alert(st.Pos, "%v.", err)
-		}
-	}
-	for g, users := range members {
+	l := &List{Name: name, Users: map[string]*User{}, Groups: map[string]bool{}}
+	(*all)[name] = l
+	return &section{l, map[string][]string{}}, nil
+}
+
+// end looks at who belongs to which group.
+func end(c *conf.Ctx, l *section) error {
+	for g, users := range l.members {
 		for _, u := range users {
 			if l.Users[u] == nil {
-				c.Alert(b.Pos, "userlist '%s': no such user '%s' specified in group '%s'.", l.Name, u, g)
+				c.Alert(c.Pos, "userlist '%s': no such user '%s' specified in group '%s'.", l.Name, u, g)
 			} else if !slices.Contains(l.Users[u].Groups, g) {
 				l.Users[u].Groups = append(l.Users[u].Groups, g)
 			}
@@ -86,47 +90,48 @@ func parse(c *conf.Ctx, b *config.Block) {
 	for _, u := range l.Users {
 		for _, g := range u.Groups {
 			if !l.Groups[g] {
-				c.Alert(b.Pos, "userlist '%s': no such group '%s' specified in user '%s'.", l.Name, g, u.Name)
+				c.Alert(c.Pos, "userlist '%s': no such group '%s' specified in user '%s'.", l.Name, g, u.Name)
 			}
 		}
 	}
+	return nil
 }
 
 func (l *List) group(args []string, members map[string][]string) error {
-	if len(args) < 2 {
-		return errors.New("'group' expects <name> as arguments")
+	if len(args) == 0 {
+		return errors.New("'group' expects <name> as arguments.")
 	}
-	name := args[1]
+	name := args[0]
 	if l.Groups[name] {
-		return fmt.Errorf("duplicated group '%s' in userlist '%s'", name, l.Name)
+		return fmt.Errorf("duplicated group '%s' in userlist '%s'.", name, l.Name)
 	}
 	l.Groups[name] = true
-	if len(args) > 2 && (args[2] != "users" || len(args) != 4) {
-		return fmt.Errorf("'group' only supports 'users' option, got '%s'", args[2])
+	if len(args) > 1 && (args[1] != "users" || len(args) != 3) {
+		return fmt.Errorf("'group' only supports 'users' option, got '%s'.", args[1])
 	}
-	if len(args) == 4 {
-		members[name] = strings.Split(args[3], ",")
+	if len(args) == 3 {
+		members[name] = strings.Split(args[2], ",")
 	}
 	return nil
 }
 
 func (l *List) user(args []string) error {
-	if len(args) < 2 {
-		return errors.New("'user' expects <name> as arguments")
+	if len(args) == 0 {
+		return errors.New("'user' expects <name> as arguments.")
 	}
-	u := &User{Name: args[1]}
+	u := &User{Name: args[0]}
 	if l.Users[u.Name] != nil {
-		return fmt.Errorf("duplicated user '%s' in userlist '%s'", u.Name, l.Name)
+		return fmt.Errorf("duplicated user '%s' in userlist '%s'.", u.Name, l.Name)
 	}
 	l.Users[u.Name] = u
-	for i := 2; i < len(args); i += 2 {
+	for i := 1; i < len(args); i += 2 {
 		if i+1 == len(args) {
-			return fmt.Errorf("'%s' expects an argument", args[i])
+			return fmt.Errorf("'%s' expects an argument.", args[i])
 		}
 		switch v := args[i+1]; args[i] {
 		case "password":
 			if len(v) < 3 || v[0] != '$' && len(v) != 13 {
-				return fmt.Errorf("the encrypted password of user '%s' is not in a form that crypt(3) has", u.Name)
+				return fmt.Errorf("the encrypted password of user '%s' is not in a form that crypt(3) has.", u.Name)
 			}
 			u.Password = v
 		case "insecure-password":
@@ -134,7 +139,7 @@ func (l *List) user(args []string) error {
 		case "groups":
 			u.Groups = strings.Split(v, ",")
 		default:
-			return fmt.Errorf("'user' only supports 'password', 'insecure-password' and 'groups' options, got '%s'", args[i])
+			return fmt.Errorf("'user' only supports 'password', 'insecure-password' and 'groups' options, got '%s'.", args[i])
 		}
 	}
 	return nil
