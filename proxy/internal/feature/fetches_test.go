@@ -46,14 +46,13 @@ func everything(c *conf.Ctx, args []string) (sample.Func, error) {
 	}
 	everywhere.expressions = len(list)
 	place := int(args[0][0] - '0')
-	return func(st *stream.Stream, v *sample.Value, n int) bool {
+	return func(sc *stream.Scope, v *sample.Value, n int) bool {
 		if n > 0 {
 			return false
 		}
 		for _, e := range list {
-			st.Req.Grow(64 << 10)
 			for i := sample.Single; i < 2; i++ {
-				e.Nth(st, v, i)
+				e.Nth(sc, v, i)
 			}
 		}
 		everywhere.ran[place].Add(1)

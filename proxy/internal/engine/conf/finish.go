@@ -173,7 +173,7 @@ func (l *Loading) route(p *stream.Proxy) {
 	}
 	for i := range p.Switching {
 		r := &p.Switching[i]
-		if r.Name == nil && r.Backend == nil {
+		if r.Find == nil && r.Backend == nil {
 			r.Backend = l.backend(p, r.Target, "use_backend", "in a 'use_backend' rule")
 		}
 	}
@@ -247,7 +247,7 @@ func (l *Loading) fullConn() {
 		to := map[*stream.Proxy]bool{p.DefaultBackend: true, p: p.Backend}
 		for _, r := range p.Switching {
 			to[r.Backend] = true
-			if r.Name != nil { // any backend of its mode
+			if r.Find != nil { // any backend of its mode
 				for _, b := range l.Snap.Backends {
 					to[b] = to[b] || b.Mode == p.Mode
 				}

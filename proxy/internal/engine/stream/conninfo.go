@@ -1,7 +1,5 @@
 package stream
 
-import "github.com/forebay-lb/forebay/proxy/internal/engine/transport"
-
 // H2 tells whether the client's connection speaks HTTP/2.
 func (s *Session) H2() bool { return s.mux != nil }
 
@@ -14,23 +12,12 @@ func (s *Session) StreamsLimit() int { return s.mux.limit() }
 // StreamsNow is how many it carries.
 func (s *Session) StreamsNow() int { return s.mux.streams() }
 
-// HasServer tells whether there was a connection to a server, if only an
-// attempt. The methods about it below go on telling of the last one after it
-// was given back.
-func (st *Stream) HasServer() bool { return st.last != nil }
+// The methods about the server's connection go on telling of the last one after
+// it was given back.
 
 // DialErr is why the last attempt to connect to a server failed, nil if it did
 // not.
 func (st *Stream) DialErr() error { return st.dialErr }
-
-// ServerTLS is the secure layer of the connection to the server, nil in clear
-// and without one.
-func (st *Stream) ServerTLS() *transport.TLS {
-	if st.last == nil {
-		return nil
-	}
-	return st.last.TLS
-}
 
 // ServerH2 tells whether the server's connection speaks HTTP/2.
 func (st *Stream) ServerH2() bool { return st.last != nil && st.last.mux != nil }

@@ -142,14 +142,14 @@ func (s *Session) late() error {
 
 // admit runs the rules on the new connection. false: it was closed.
 func (s *Session) admit() bool {
-	st := s.attach()
+	sc := s.Scope()
 	end := Continue
 	for _, r := range s.FE.ConnRules {
-		if end = r.Exec(st); end != Continue {
+		if end = r.Exec(sc); end != Continue {
 			break
 		}
 	}
-	s.detach()
+	sc.Release()
 	switch end {
 	case Continue, Stop:
 		return true

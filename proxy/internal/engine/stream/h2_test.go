@@ -423,7 +423,7 @@ func TestClientGivesUp(t *testing.T) {
 // ruleFunc is a rule of a test.
 type ruleFunc func(*stream.Stream) stream.Verdict
 
-func (f ruleFunc) Exec(st *stream.Stream) stream.Verdict { return f(st) }
+func (f ruleFunc) Exec(sc *stream.Scope) stream.Verdict { return f(sc.Stream) }
 
 // A client that gives up a request that no backend has yet: a rule of the
 // frontend is in the middle of it, or its answer waits for the client's window.
@@ -502,7 +502,7 @@ func TestLeave(t *testing.T) {
 			return stream.Drop
 		})}
 		b.fe.Log = func(st *stream.Stream) { logged <- fmt.Sprintf("%s %c", st.Req.PathQuery(), st.Term.Cause) }
-		b.fe.LogFail = func(s *stream.Session, _ error) { s.AsStream(func(*stream.Stream) { failed <- struct{}{} }) }
+		b.fe.LogFail = func(s *stream.Session, _ error) { s.Scope().Release(); failed <- struct{}{} }
 	})
 	c := b.dial()
 	var out bytes.Buffer

@@ -78,7 +78,8 @@ func (st *Stream) reset() {
 	st.Res.Reset()
 	st.Req.Shrink()
 	st.Res.Shrink()
-	st.Srv, st.Reply, st.Reused = nil, nil, false
+	st.Scope.clear()
+	st.Reply, st.Reused = nil, false
 	st.HasRequest, st.HasResponse = false, false
 	st.Time = Times{}
 	st.BytesIn, st.BytesOut = 0, 0
@@ -371,7 +372,7 @@ func (st *Stream) keepLine() {
 // run evaluates a rule set. false: it was answered or is to be dropped.
 func (st *Stream) run(rules []Rule) bool {
 	for _, rule := range rules {
-		switch rule.Exec(st) {
+		switch rule.Exec(&st.Scope) {
 		case Continue:
 		case Stop:
 			return true
@@ -394,7 +395,7 @@ func (st *Stream) frontend() bool {
 		st.quiet = true
 		st.fail(200, 'P', 'R')
 		for _, c := range fe.MonitorFail {
-			if c.Match(st) {
+			if c.Match(&st.Scope) {
 				st.Reply = st.ErrorReply(503)
 			}
 		}
@@ -472,14 +473,14 @@ func (st *Stream) route() bool {
 func (st *Stream) chooseBackend() *Proxy {
 	for i := range st.FE.Switching {
 		rule := &st.FE.Switching[i]
-		if rule.Cond != nil && !rule.Cond.Match(st) {
+		if rule.Cond != nil && !rule.Cond.Match(&st.Scope) {
 			continue
 		}
 		if rule.Backend != nil {
 			return rule.Backend
 		}
-		if rule.Name != nil {
-			if be := st.Snap.Backends[rule.Name(st)]; be != nil {
+		if rule.Find != nil {
+			if be := rule.Find(&st.Scope); be != nil {
 				return be
 			}
 		}

@@ -12,8 +12,8 @@ import (
 // probed notes whether the kernel probes the client's connection.
 type probed struct{ client chan bool }
 
-func (p probed) Exec(st *stream.Stream) stream.Verdict {
-	v, _ := st.R.Sys.GetsockoptInt(st.Sess.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
+func (p probed) Exec(sc *stream.Scope) stream.Verdict {
+	v, _ := sc.R.Sys.GetsockoptInt(sc.Sess.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
 	p.client <- v == 1
 	return stream.Continue
 }
@@ -43,4 +43,4 @@ func TestClientKeepAlive(t *testing.T) {
 // matches makes a condition of a rule.
 type matches struct{ stream.Rule }
 
-func (m matches) Match(st *stream.Stream) bool { return m.Exec(st) == stream.Continue }
+func (m matches) Match(sc *stream.Scope) bool { return m.Exec(sc) == stream.Continue }

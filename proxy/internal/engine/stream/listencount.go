@@ -44,9 +44,9 @@ func (l *Listener) counters(reactor int) *ListenCounters {
 	return nil
 }
 
-// Listening gives the counters of the listener that the exchange came by, nil if
+// Listening gives the counters of the listener that the client came by, nil if
 // nothing is counted there.
-func (st *Stream) Listening() *ListenCounters { return st.Sess.Listener.counters(st.R.Index) }
+func (sc *Scope) Listening() *ListenCounters { return sc.Sess.Listener.counters(sc.R.Index) }
 
 // listenerError counts a request that is none.
 func (st *Stream) listenerError() {

@@ -17,14 +17,14 @@ import (
 // bomb panics wherever a feature's code may run.
 type bomb struct{}
 
-func (bomb) Exec(*stream.Stream) stream.Verdict      { panic("bomb") }
-func (bomb) Match(*stream.Stream) bool               { panic("bomb") }
-func (bomb) Append(dst []byte, subject any) []byte   { panic("bomb") }
-func (bomb) log(*stream.Stream)                      { panic("bomb") }
-func (bomb) begin(*stream.Session)                   { panic("bomb") }
-func (bomb) name(*stream.Stream) string              { panic("bomb") }
-func (bomb) id(dst []byte, st *stream.Stream) []byte { panic("bomb") }
-func (b bomb) preamble(bed *bed)                     { b.settings(bed, func(s *server.Settings) { s.Preamble = b }) }
+func (bomb) Exec(*stream.Scope) stream.Verdict      { panic("bomb") }
+func (bomb) Match(*stream.Scope) bool               { panic("bomb") }
+func (bomb) Append(dst []byte, subject any) []byte  { panic("bomb") }
+func (bomb) log(*stream.Stream)                     { panic("bomb") }
+func (bomb) begin(*stream.Session)                  { panic("bomb") }
+func (bomb) find(*stream.Scope) *stream.Proxy       { panic("bomb") }
+func (bomb) id(dst []byte, sc *stream.Scope) []byte { panic("bomb") }
+func (b bomb) preamble(bed *bed)                    { b.settings(bed, func(s *server.Settings) { s.Preamble = b }) }
 func (bomb) settings(b *bed, f func(*server.Settings)) {
 	for _, s := range b.be.BE.Servers() {
 		set := *s.Settings()
@@ -38,7 +38,7 @@ var bombs = map[string]func(*bed){
 	"connection rule":      func(b *bed) { b.fe.ConnRules = []stream.Rule{bomb{}} },
 	"frontend's rule":      func(b *bed) { b.fe.RequestRules = []stream.Rule{bomb{}} },
 	"use_backend":          func(b *bed) { b.fe.Switching = []stream.SwitchRule{{Cond: bomb{}, Backend: b.be}} },
-	"use_backend's name":   func(b *bed) { b.fe.Switching = []stream.SwitchRule{{Name: bomb{}.name}} },
+	"use_backend's name":   func(b *bed) { b.fe.Switching = []stream.SwitchRule{{Find: bomb{}.find}} },
 	"backend's rule":       func(b *bed) { b.be.RequestRules = []stream.Rule{bomb{}} },
 	"redirect":             func(b *bed) { b.be.Redirects = []stream.Rule{bomb{}} },
 	"unique ID":            func(b *bed) { b.fe.UniqueID, b.fe.UniqueIDHeader = bomb{}.id, "x-id" },

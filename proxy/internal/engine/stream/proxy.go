@@ -133,7 +133,7 @@ type Proxy struct {
 
 	// UniqueID, if set, appends the exchange's unique ID; see [Stream.UniqueID].
 	// UniqueIDHeader is the field that tells it to servers, in lower case.
-	UniqueID       func(dst []byte, st *Stream) []byte
+	UniqueID       func(dst []byte, sc *Scope) []byte
 	UniqueIDHeader string
 
 	// Log, if set, is called when a stream that began at this frontend ends.
@@ -200,19 +200,19 @@ type ServerLine struct {
 	Settings *ServerSettings
 }
 
-// SwitchRule is a use_backend line. Exactly one of Backend and Name is used:
-// Name computes the backend's name.
+// SwitchRule is a use_backend line. Exactly one of Backend and Find is used:
+// Find computes which backend it is, nil for one that there is not.
 type SwitchRule struct {
 	Cond    Cond // nil: always
 	Target  string
 	Backend *Proxy
-	Name    func(*Stream) string
+	Find    func(*Scope) *Proxy
 }
 
 // Cond is a condition ("if …", "unless …").
 type Cond interface {
 	// Match must not allocate nor keep references.
-	Match(*Stream) bool
+	Match(*Scope) bool
 }
 
 // Verdict is what becomes of an exchange after a rule.
@@ -232,7 +232,7 @@ const (
 
 // Rule is one line of a rule set, with its condition.
 type Rule interface {
-	Exec(*Stream) Verdict
+	Exec(*Scope) Verdict
 }
 
 // Reply is a complete response made by the proxy itself. It is shared and never

@@ -142,18 +142,6 @@ func (s *Session) Secure(deadline int64) error {
 	return nil
 }
 
-// AsStream shows the connection to f as a stream that never began to be served,
-// for log lines.
-func (s *Session) AsStream(f func(*Stream)) {
-	st := s.attach()
-	st.number()
-	st.Term = Termination{'P', 'R'}
-	st.Time.Begin = s.Accepted + int64(s.HandshakeMs)*1e6
-	st.Time.End = st.R.Now()
-	f(st)
-	s.detach()
-}
-
 // failed ends a connection that was not established.
 func (s *Session) failed(err error) {
 	if s.FE.LogFail != nil && err != reactor.ErrKilled {
@@ -415,14 +403,22 @@ type streamList struct {
 	free  []*Stream
 	low   int
 	seq   uint64
+	// scopes and scratch are pools too, see [Session.Scope] and [Scope.Scratch].
+	scopes  []*Scope
+	scratch [][]byte
 }
 
-// number gives the stream its number in the process. Each reactor has its own
+// Number gives the exchange its number in the process. Each reactor has its own
 // sequence.
-func (st *Stream) number() {
-	l := &st.W.streams[st.R.Index]
-	st.ID = l.seq*uint64(len(st.W.streams)) + uint64(st.R.Index)
+func (sc *Scope) Number() {
+	l := &sc.W.streams[sc.R.Index]
+	sc.ID = l.seq*uint64(len(sc.W.streams)) + uint64(sc.R.Index)
 	l.seq++
+}
+
+// number gives the stream its number.
+func (st *Stream) number() {
+	st.Number()
 	st.traceBegin()
 }
 
@@ -434,7 +430,9 @@ func (l *streamList) get() *Stream {
 		l.low = min(l.low, n-1)
 		return st
 	}
-	return new(Stream)
+	st := new(Stream)
+	st.Stream = st
+	return st
 }
 
 func (l *streamList) put(st *Stream) {

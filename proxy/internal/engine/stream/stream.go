@@ -5,7 +5,6 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
 
@@ -29,13 +28,7 @@ type Termination struct{ Cause, State byte }
 // Stream is one exchange: a request and its response, or one TCP connection. It
 // is pooled: a reference is good only while the exchange lasts.
 type Stream struct {
-	W    *Worker
-	R    *reactor.Reactor
-	Snap *Snapshot
-	Sess *Session
-	FE   *Proxy
-	BE   *Proxy         // the frontend itself until a backend is chosen
-	Srv  *server.Server // nil until one is assigned
+	Scope
 
 	// Req and Res are the heads of mode http. HasRequest and HasResponse tell
 	// whether they were received.
@@ -46,7 +39,6 @@ type Stream struct {
 	// errors.
 	Reply *Reply
 
-	ID       uint64 // %rt: number of the request in the process
 	Time     Times
 	BytesIn  int64 // from the client, as it came (heads included)
 	BytesOut int64 // to the client

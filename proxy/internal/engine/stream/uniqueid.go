@@ -1,10 +1,15 @@
 package stream
 
 // UniqueID is the exchange's unique ID, made when it is first asked for. It is
-// empty if the frontend has no format for it (manual, unique-id-format).
-func (st *Stream) UniqueID() []byte {
+// empty if the frontend has no format for it (manual, unique-id-format), and
+// without an exchange.
+func (sc *Scope) UniqueID() []byte {
+	st := sc.Stream
+	if st == nil {
+		return nil
+	}
 	if len(st.uniqueID) == 0 && st.FE.UniqueID != nil {
-		st.uniqueID = st.FE.UniqueID(st.uniqueID[:0], st)
+		st.uniqueID = st.FE.UniqueID(st.uniqueID[:0], &st.Scope)
 	}
 	return st.uniqueID
 }

@@ -219,6 +219,22 @@ type Snapshot struct {
 	KeepLines atomic.Bool
 }
 
+// Backend gives a backend by its name, nil if there is none. s may be nil.
+func (s *Snapshot) Backend(name string) *Proxy {
+	if s == nil {
+		return nil
+	}
+	return s.Backends[name]
+}
+
+// Frontend gives a frontend by its name, nil if there is none. s may be nil.
+func (s *Snapshot) Frontend(name string) *Proxy {
+	if s == nil {
+		return nil
+	}
+	return s.Frontends[name]
+}
+
 // slots are features' own parts of a Proxy, Global or Snapshot, by slot number.
 type slots []any
 

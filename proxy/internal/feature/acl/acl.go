@@ -27,13 +27,13 @@ type test struct {
 	list *pattern.List
 }
 
-func (t *test) match(st *stream.Stream) bool {
-	v := sample.Borrow(st)
+func (t *test) match(sc *stream.Scope) bool {
+	v := sample.Borrow(sc)
 	matched := false
-	for n := 0; !matched && t.expr.Nth(st, v, n); n++ {
+	for n := 0; !matched && t.expr.Nth(sc, v, n); n++ {
 		matched = t.list.Match(v)
 	}
-	v.Return(st)
+	v.Return(sc)
 	return matched
 }
 
@@ -71,11 +71,11 @@ type Cond struct {
 }
 
 // Match evaluates the condition.
-func (c *Cond) Match(st *stream.Stream) bool {
+func (c *Cond) Match(sc *stream.Scope) bool {
 	for _, all := range c.any {
 		ok := true
 		for i := range all {
-			if all[i].acl.match(st) == all[i].not {
+			if all[i].acl.match(sc) == all[i].not {
 				ok = false
 				break
 			}
@@ -110,9 +110,9 @@ func (c *Cond) Restrict(where sample.Places, title string, warn func(format stri
 	}
 }
 
-func (a *named) match(st *stream.Stream) bool {
+func (a *named) match(sc *stream.Scope) bool {
 	for _, t := range a.tests {
-		if t.match(st) {
+		if t.match(sc) {
 			return true
 		}
 	}

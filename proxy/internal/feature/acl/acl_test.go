@@ -28,7 +28,8 @@ func TestConditions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	st := &stream.Stream{R: r, Sess: &stream.Session{}, HasRequest: true}
+	st := &stream.Stream{Scope: stream.Scope{R: r, Sess: &stream.Session{}}, HasRequest: true}
+	st.Stream = st
 	http1.ParseRequest([]byte("GET /api/x.gif HTTP/1.1\r\nHost: a.example.com\r\nX: 1, 2\r\n\r\n"), &st.Req, nil)
 	for cond, want := range map[string]bool{
 		"if TRUE":                 true,
@@ -62,10 +63,10 @@ func TestConditions(t *testing.T) {
 			t.Errorf("%s: %v", cond, err)
 			continue
 		}
-		if got := c.Match(st); got != want {
+		if got := c.Match(&st.Scope); got != want {
 			t.Errorf("%s: %v", cond, got)
 		}
-		if n := testing.AllocsPerRun(20, func() { c.Match(st) }); n > 0 && !strings.Contains(cond, "lower") && !(race.Enabled && strings.Contains(cond, "reg")) {
+		if n := testing.AllocsPerRun(20, func() { c.Match(&st.Scope) }); n > 0 && !strings.Contains(cond, "lower") && !(race.Enabled && strings.Contains(cond, "reg")) {
 			t.Errorf("%s: %v allocations", cond, n) // package regexp has a pool
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
 )
 
-type alias = func(dst []byte, st *stream.Stream, f flags) []byte
+type alias = func(dst []byte, sc *stream.Scope, f flags) []byte
 
 // notYet are aliases of the manual that need a feature that there is not.
 var notYet = map[string]string{
@@ -59,14 +59,14 @@ func raw(dst, b []byte, f flags) []byte {
 	return dst
 }
 
-func num(get func(*stream.Stream) int64) alias {
-	return func(dst []byte, st *stream.Stream, _ flags) []byte { return strconv.AppendInt(dst, get(st), 10) }
+func num(get func(*stream.Scope) int64) alias {
+	return func(dst []byte, sc *stream.Scope, _ flags) []byte { return strconv.AppendInt(dst, get(sc), 10) }
 }
 
 // hexNum is a number that +X makes hexadecimal, four digits at least.
-func hexNum(get func(*stream.Stream) int64) alias {
-	return func(dst []byte, st *stream.Stream, f flags) []byte {
-		n := get(st)
+func hexNum(get func(*stream.Scope) int64) alias {
+	return func(dst []byte, sc *stream.Scope, f flags) []byte {
+		n := get(sc)
 		if f&hexa == 0 {
 			return strconv.AppendInt(dst, n, 10)
 		}
@@ -81,15 +81,16 @@ func hexNum(get func(*stream.Stream) int64) alias {
 	}
 }
 
-func str(get func(*stream.Stream) string) alias {
-	return func(dst []byte, st *stream.Stream, f flags) []byte { return text(dst, get(st), f) }
+func str(get func(*stream.Scope) string) alias {
+	return func(dst []byte, sc *stream.Scope, f flags) []byte { return text(dst, get(sc), f) }
 }
 
 // part is a time between two moments in milliseconds, -1 when the later one was
 // not reached.
 func part(from, to func(*stream.Times) int64) alias {
-	return num(func(st *stream.Stream) int64 {
-		a, b := from(&st.Time), to(&st.Time)
+	return num(func(sc *stream.Scope) int64 {
+		t := times(sc)
+		a, b := from(t), to(t)
 		if b == 0 || a == 0 {
 			return -1
 		}
@@ -100,12 +101,36 @@ func part(from, to func(*stream.Times) int64) alias {
 // grows is for numbers that "option logasap" logs before they are final: a "+" says
 // so, of whatever the frontend logs.
 func grows(a alias) alias {
-	return func(dst []byte, st *stream.Stream, f flags) []byte {
-		if st.FE.Has(stream.LogASAP) {
+	return func(dst []byte, sc *stream.Scope, f flags) []byte {
+		if sc.FE.Has(stream.LogASAP) {
 			dst = append(dst, '+')
 		}
-		return a(dst, st, f)
+		return a(dst, sc, f)
 	}
+}
+
+// unserved is what there is of an exchange where a connection never had one.
+var unserved stream.Stream
+
+// exchange is the scope's stream. It must not be changed.
+func exchange(sc *stream.Scope) *stream.Stream {
+	if sc.Stream != nil {
+		return sc.Stream
+	}
+	return &unserved
+}
+
+// times are the moments of the exchange, or those of a connection that has none and
+// ends now. They must not be changed.
+func times(sc *stream.Scope) *stream.Times {
+	switch {
+	case sc.Stream != nil:
+		return &sc.Stream.Time
+	case sc.Sess == nil:
+		return &unserved.Time
+	}
+	s := sc.Sess
+	return &stream.Times{Accept: s.Accepted, Begin: s.Accepted + int64(s.HandshakeMs)*1e6, End: sc.R.Now()}
 }
 
 func accept(t *stream.Times) int64  { return t.Accept }
@@ -120,9 +145,9 @@ func connected(t *stream.Times) int64 { return t.Connected }
 func response(t *stream.Times) int64  { return t.Response }
 func ended(t *stream.Times) int64     { return t.End }
 
-func ip(get func(*stream.Stream) reactor.Addr) alias {
-	return func(dst []byte, st *stream.Stream, f flags) []byte {
-		a := get(st)
+func ip(get func(*stream.Scope) reactor.Addr) alias {
+	return func(dst []byte, sc *stream.Scope, f flags) []byte {
+		a := get(sc)
 		if f&hexa != 0 && a.IP.Is4() { // never quoted
 			b := a.IP.As4()
 			for _, c := range b {
@@ -148,11 +173,11 @@ func ip(get func(*stream.Stream) reactor.Addr) alias {
 	}
 }
 
-func port(get func(*stream.Stream) reactor.Addr) alias {
-	return func(dst []byte, st *stream.Stream, f flags) []byte {
-		a := get(st)
+func port(get func(*stream.Scope) reactor.Addr) alias {
+	return func(dst []byte, sc *stream.Scope, f flags) []byte {
+		a := get(sc)
 		if a.IsUnix() {
-			return strconv.AppendInt(dst, int64(st.Sess.Listener.Bind.Load().ID), 10)
+			return strconv.AppendInt(dst, int64(sc.Sess.Listener.Bind.Load().ID), 10)
 		}
 		if !a.IP.IsValid() {
 			return append(dst, '-')
@@ -166,49 +191,49 @@ func port(get func(*stream.Stream) reactor.Addr) alias {
 
 // source is the client's address; of UNIX sockets, most of which have no name, it
 // only matters that they are such.
-func source(st *stream.Stream) reactor.Addr {
-	if a := st.Sess.Src; a.IP.IsValid() {
+func source(sc *stream.Scope) reactor.Addr {
+	if a := sc.Sess.Src; a.IP.IsValid() {
 		return a
 	}
 	return reactor.Addr{Path: "unix"}
 }
 
-func front(st *stream.Stream) reactor.Addr {
-	if !st.Sess.IsOpen() {
-		return st.Sess.Listener.Bind.Load().Addr
+func front(sc *stream.Scope) reactor.Addr {
+	if !sc.Sess.IsOpen() {
+		return sc.Sess.Listener.Bind.Load().Addr
 	}
-	return st.Sess.Dst()
+	return sc.Sess.Dst()
 }
 
-func serverAddr(st *stream.Stream) reactor.Addr {
-	if st.Srv == nil {
+func serverAddr(sc *stream.Scope) reactor.Addr {
+	if sc.Srv == nil {
 		return reactor.Addr{}
 	}
-	return *st.Srv.Addr()
+	return *sc.Srv.Addr()
 }
 
-func backSource(st *stream.Stream) reactor.Addr { return st.ServerSide() }
+func backSource(sc *stream.Scope) reactor.Addr { return exchange(sc).ServerSide() }
 
-func backendName(st *stream.Stream) string { return st.BE.Name }
+func backendName(sc *stream.Scope) string { return sc.BE.Name }
 
-func serverName(st *stream.Stream) string {
-	if st.Srv == nil {
+func serverName(sc *stream.Scope) string {
+	if sc.Srv == nil {
 		return "<NOSRV>"
 	}
-	return st.Srv.Name
+	return sc.Srv.Name
 }
 
 // moment is the time of day of a moment of the reactor's clock.
-func moment(st *stream.Stream, at int64) time.Time {
-	return st.R.Wall().Add(-time.Duration(st.R.Now() - at))
+func moment(sc *stream.Scope, at int64) time.Time {
+	return sc.R.Wall().Add(-time.Duration(sc.R.Now() - at))
 }
 
 func when(get func(*stream.Times) int64, layout func(dst []byte, r int, t time.Time) []byte) alias {
-	return func(dst []byte, st *stream.Stream, f flags) []byte {
+	return func(dst []byte, sc *stream.Scope, f flags) []byte {
 		if f&quoted != 0 {
 			dst = append(dst, '"')
 		}
-		dst = layout(dst, st.R.Index, moment(st, get(&st.Time)))
+		dst = layout(dst, sc.R.Index, moment(sc, get(times(sc))))
 		if f&quoted != 0 {
 			dst = append(dst, '"')
 		}
@@ -292,15 +317,15 @@ func indexByte(b []byte, c byte) int {
 }
 
 // secure tells whether the client's connection is under TLS, or was to be.
-func secure(st *stream.Stream) bool { return st.Sess.Listener.Bind.Load().TLS != nil }
+func secure(sc *stream.Scope) bool { return sc.Sess.Listener.Bind.Load().TLS != nil }
 
 // handshake is how long it took to establish the connection, in milliseconds: of
 // its first exchange only, those after it did not wait for it.
-func handshake(st *stream.Stream) int64 {
-	if st.Time.Accept != st.Sess.Accepted {
+func handshake(sc *stream.Scope) int64 {
+	if times(sc).Accept != sc.Sess.Accepted {
 		return 0
 	}
-	return int64(st.Sess.HandshakeMs)
+	return int64(sc.Sess.HandshakeMs)
 }
 
 // tlsAliases are short for fetches of the client's connection; none is what
@@ -312,27 +337,28 @@ var tlsAliases = map[string]struct{ fetch, none string }{
 
 // ofTLS makes one of tlsAliases.
 func ofTLS(e *sample.Expr, none string) alias {
-	return func(dst []byte, st *stream.Stream, f flags) []byte {
-		if !secure(st) {
+	return func(dst []byte, sc *stream.Scope, f flags) []byte {
+		if !secure(sc) {
 			return appendMissing(dst, f, false)
 		}
-		v := sample.Borrow(st)
-		defer v.Return(st)
-		if !e.Eval(st, v) {
+		v := sample.Borrow(sc)
+		defer v.Return(sc)
+		if !e.Eval(sc, v) {
 			return text(dst, none, f)
 		}
 		return raw(dst, v.Bytes, f)
 	}
 }
 
-func status(st *stream.Stream) int64 {
-	if st.Status == 0 && st.FE.Mode == stream.HTTP && st.Sess.ErrID == 0 && (st.HasRequest || !st.Sess.H2()) {
+func status(sc *stream.Scope) int64 {
+	st := exchange(sc)
+	if st.Status == 0 && sc.FE.Mode == stream.HTTP && sc.Sess.ErrID == 0 && (st.HasRequest || !sc.Sess.H2()) {
 		return -1
 	}
 	return int64(st.Status)
 }
 
-func dash(dst []byte, _ *stream.Stream, f flags) []byte {
+func dash(dst []byte, _ *stream.Scope, f flags) []byte {
 	if f&quoted != 0 {
 		return append(dst, `""`...)
 	}
@@ -340,10 +366,13 @@ func dash(dst []byte, _ *stream.Stream, f flags) []byte {
 }
 
 // nothing is for captured headers, of which there are none.
-func nothing(dst []byte, _ *stream.Stream, _ flags) []byte { return dst }
+func nothing(dst []byte, _ *stream.Scope, _ flags) []byte { return dst }
 
-func termination(dst []byte, st *stream.Stream, n int) []byte {
-	t := [4]byte{st.Term.Cause, st.Term.State, '-', '-'}
+func termination(dst []byte, sc *stream.Scope, n int) []byte {
+	t := [4]byte{'P', 'R', '-', '-'} // of a connection that is no exchange
+	if st := sc.Stream; st != nil {
+		t[0], t[1] = st.Term.Cause, st.Term.State
+	}
 	for i := range t {
 		if t[i] == 0 {
 			t[i] = '-'
@@ -360,101 +389,111 @@ func init() {
 		"fi": ip(front), "fp": port(front),
 		"si": ip(serverAddr), "sp": port(serverAddr),
 		"bi": ip(backSource), "bp": port(backSource),
-		"f": str(func(st *stream.Stream) string { return st.FE.Name }),
-		"ft": func(dst []byte, st *stream.Stream, f flags) []byte {
-			if !secure(st) {
-				return text(dst, st.FE.Name, f)
+		"f": str(func(sc *stream.Scope) string { return sc.FE.Name }),
+		"ft": func(dst []byte, sc *stream.Scope, f flags) []byte {
+			if !secure(sc) {
+				return text(dst, sc.FE.Name, f)
 			}
 			if f&quoted != 0 {
 				dst = append(dst, '"')
 			}
 			at := len(dst)
-			dst = encode(append(append(dst, st.FE.Name...), '~'), at, f)
+			dst = encode(append(append(dst, sc.FE.Name...), '~'), at, f)
 			if f&quoted != 0 {
 				dst = append(dst, '"')
 			}
 			return dst
 		},
 		"b": str(backendName), "s": str(serverName),
-		"B":  grows(num(func(st *stream.Stream) int64 { return st.BytesOut })),
-		"U":  num(func(st *stream.Stream) int64 { return st.BytesIn }),
+		"B":  grows(num(func(sc *stream.Scope) int64 { return exchange(sc).BytesOut })),
+		"U":  num(func(sc *stream.Scope) int64 { return exchange(sc).BytesIn }),
 		"ST": num(status),
 		"t":  when(accept, localMillis), "tr": when(begin, localMillis),
 		"T": when(accept, utcZone), "Tl": when(accept, localZone),
 		"trg": when(begin, utcZone), "trl": when(begin, localZone),
-		"Ts": hexNum(func(st *stream.Stream) int64 { return moment(st, st.Time.Accept).Unix() }),
-		"ms": func(dst []byte, st *stream.Stream, _ flags) []byte { return millis(dst, moment(st, st.Time.Accept)) },
+		"Ts": hexNum(func(sc *stream.Scope) int64 { return moment(sc, times(sc).Accept).Unix() }),
+		"ms": func(dst []byte, sc *stream.Scope, _ flags) []byte { return millis(dst, moment(sc, times(sc).Accept)) },
 		"Th": num(handshake),
-		"Ti": num(func(st *stream.Stream) int64 {
-			if st.Time.Begin == 0 || st.Time.Accept == 0 {
+		"Ti": num(func(sc *stream.Scope) int64 {
+			t := times(sc)
+			if t.Begin == 0 || t.Accept == 0 {
 				return -1
 			}
-			return max((st.Time.Begin-st.Time.Accept)/1e6-handshake(st), 0)
+			return max((t.Begin-t.Accept)/1e6-handshake(sc), 0)
 		}),
 		"TR": part(begin, request), "Tq": part(accept, request),
 		"Tw": part(request, waited), "Tc": part(queued, connected), "Tr": part(connected, response),
 		"Ta": grows(part(begin, ended)), "Tt": grows(part(accept, ended)), "Tu": grows(part(begin, ended)),
-		"Td": num(func(st *stream.Stream) int64 {
-			if st.Time.Response == 0 {
+		"Td": num(func(sc *stream.Scope) int64 {
+			t := times(sc)
+			if t.Response == 0 {
 				return -1
 			}
-			return max(st.Time.End-st.Time.Response, 0) / 1e6
+			return max(t.End-t.Response, 0) / 1e6
 		}),
-		"ac": num(func(st *stream.Stream) int64 { return st.W.Curr.Load() }),
-		"fc": num(func(st *stream.Stream) int64 { return st.FE.FE.Cur.Load() }),
-		"bc": num(func(st *stream.Stream) int64 {
-			if st.BE.BE == nil {
+		"ac": num(func(sc *stream.Scope) int64 { return sc.W.Curr.Load() }),
+		"fc": num(func(sc *stream.Scope) int64 { return sc.FE.FE.Cur.Load() }),
+		"bc": num(func(sc *stream.Scope) int64 {
+			if sc.BE.BE == nil {
 				return 0
 			}
-			return st.BE.BE.Cur.Load()
+			return sc.BE.BE.Cur.Load()
 		}),
-		"sc": num(func(st *stream.Stream) int64 {
-			if st.Srv == nil {
+		"sc": num(func(sc *stream.Scope) int64 {
+			if sc.Srv == nil {
 				return 0
 			}
-			return st.Srv.Cur.Load()
+			return sc.Srv.Cur.Load()
 		}),
-		"rc": func(dst []byte, st *stream.Stream, _ flags) []byte {
+		"rc": func(dst []byte, sc *stream.Scope, _ flags) []byte {
+			st := exchange(sc)
 			if st.Redispatch {
 				dst = append(dst, '+')
 			}
 			return strconv.AppendInt(dst, int64(st.Retries), 10)
 		},
-		"sq": num(func(st *stream.Stream) int64 { return st.SrvQueue }),
-		"bq": num(func(st *stream.Stream) int64 { return st.BackQueue }),
-		"lc": hexNum(func(st *stream.Stream) int64 {
-			return st.FE.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.LogLines })
+		"sq": num(func(sc *stream.Scope) int64 { return exchange(sc).SrvQueue }),
+		"bq": num(func(sc *stream.Scope) int64 { return exchange(sc).BackQueue }),
+		"lc": hexNum(func(sc *stream.Scope) int64 {
+			return sc.FE.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.LogLines })
 		}),
-		"rt":  hexNum(func(st *stream.Stream) int64 { return int64(st.ID) }),
-		"pid": hexNum(func(*stream.Stream) int64 { return pid }),
-		"H":   str(func(*stream.Stream) string { return hostname }),
+		"rt":  hexNum(func(sc *stream.Scope) int64 { return int64(sc.ID) }),
+		"pid": hexNum(func(*stream.Scope) int64 { return pid }),
+		"H":   str(func(*stream.Scope) string { return hostname }),
 		"CC":  dash, "CS": dash,
 		"hr": nothing, "hs": nothing,
 		"hrl": nothing, "hsl": nothing,
-		"ts":  func(dst []byte, st *stream.Stream, _ flags) []byte { return termination(dst, st, 2) },
-		"tsc": func(dst []byte, st *stream.Stream, _ flags) []byte { return termination(dst, st, 4) },
-		"r": func(dst []byte, st *stream.Stream, f flags) []byte {
-			if len(st.ReqLine) == 0 {
-				return raw(dst, bad, f)
+		"ts":  func(dst []byte, sc *stream.Scope, _ flags) []byte { return termination(dst, sc, 2) },
+		"tsc": func(dst []byte, sc *stream.Scope, _ flags) []byte { return termination(dst, sc, 4) },
+		"r": func(dst []byte, sc *stream.Scope, f flags) []byte {
+			line := exchange(sc).ReqLine
+			if len(line) == 0 {
+				line = bad
 			}
-			return raw(dst, st.ReqLine, f)
+			return raw(dst, line, f)
 		},
 		"ID": uniqueID,
-		"HM": func(dst []byte, st *stream.Stream, f flags) []byte { return raw(dst, requestPart(st.ReqLine, 0), f) },
-		"HU": func(dst []byte, st *stream.Stream, f flags) []byte { return raw(dst, requestPart(st.ReqLine, 1), f) },
-		"HV": func(dst []byte, st *stream.Stream, f flags) []byte { return raw(dst, requestPart(st.ReqLine, 2), f) },
-		"HP": func(dst []byte, st *stream.Stream, f flags) []byte {
-			u := requestPart(st.ReqLine, 1)
+		"HM": func(dst []byte, sc *stream.Scope, f flags) []byte {
+			return raw(dst, requestPart(exchange(sc).ReqLine, 0), f)
+		},
+		"HU": func(dst []byte, sc *stream.Scope, f flags) []byte {
+			return raw(dst, requestPart(exchange(sc).ReqLine, 1), f)
+		},
+		"HV": func(dst []byte, sc *stream.Scope, f flags) []byte {
+			return raw(dst, requestPart(exchange(sc).ReqLine, 2), f)
+		},
+		"HP": func(dst []byte, sc *stream.Scope, f flags) []byte {
+			u := requestPart(exchange(sc).ReqLine, 1)
 			if i := indexByte(u, '?'); i >= 0 {
 				u = u[:i]
 			}
 			return raw(dst, u, f)
 		},
-		"HPO": func(dst []byte, st *stream.Stream, f flags) []byte {
-			return raw(dst, pathOnly(requestPart(st.ReqLine, 1)), f)
+		"HPO": func(dst []byte, sc *stream.Scope, f flags) []byte {
+			return raw(dst, pathOnly(requestPart(exchange(sc).ReqLine, 1)), f)
 		},
-		"HQ": func(dst []byte, st *stream.Stream, f flags) []byte {
-			u := requestPart(st.ReqLine, 1)
+		"HQ": func(dst []byte, sc *stream.Scope, f flags) []byte {
+			u := requestPart(exchange(sc).ReqLine, 1)
 			if string(u) == string(bad) {
 				return raw(dst, u, f)
 			}

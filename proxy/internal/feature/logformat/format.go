@@ -36,7 +36,7 @@ type Options struct {
 type node struct {
 	text  []byte
 	blank bool // separator: one space, unless one was just written
-	alias func(dst []byte, st *stream.Stream, f flags) []byte
+	alias func(dst []byte, sc *stream.Scope, f flags) []byte
 	expr  *sample.Expr
 	flags flags
 }
@@ -247,14 +247,14 @@ func parseFlags(c *conf.Ctx, s string, f flags) (flags, error) {
 }
 
 // Append appends the format's text for an exchange.
-func (f *Format) Append(dst []byte, st *stream.Stream) []byte {
+func (f *Format) Append(dst []byte, sc *stream.Scope) []byte {
 	if f.fixed {
 		return append(dst, f.constant...)
 	}
-	return f.append(dst, st)
+	return f.append(dst, sc)
 }
 
-func (f *Format) append(dst []byte, st *stream.Stream) []byte {
+func (f *Format) append(dst []byte, sc *stream.Scope) []byte {
 	start := len(dst)
 	for i := range f.nodes {
 		n := &f.nodes[i]
@@ -266,19 +266,19 @@ func (f *Format) append(dst []byte, st *stream.Stream) []byte {
 		case n.text != nil:
 			dst = append(dst, n.text...)
 		case n.alias != nil:
-			dst = n.alias(dst, st, n.flags)
+			dst = n.alias(dst, sc, n.flags)
 		default:
-			dst = f.sample(dst, st, n)
+			dst = f.sample(dst, sc, n)
 		}
 	}
 	return dst
 }
 
 // sample appends the value of an expression.
-func (f *Format) sample(dst []byte, st *stream.Stream, n *node) []byte {
-	v := sample.Borrow(st)
-	defer v.Return(st)
-	if !n.expr.Eval(st, v) {
+func (f *Format) sample(dst []byte, sc *stream.Scope, n *node) []byte {
+	v := sample.Borrow(sc)
+	defer v.Return(sc)
+	if !n.expr.Eval(sc, v) {
 		return appendMissing(dst, n.flags, f.plain)
 	}
 	at := len(dst)
@@ -298,8 +298,8 @@ func (f *Format) sample(dst []byte, st *stream.Stream, n *node) []byte {
 }
 
 // uniqueID is %ID, with no more encoding than the value of an expression.
-func uniqueID(dst []byte, st *stream.Stream, f flags) []byte {
-	id := st.UniqueID()
+func uniqueID(dst []byte, sc *stream.Scope, f flags) []byte {
+	id := sc.UniqueID()
 	at := len(dst)
 	switch {
 	case len(id) == 0:

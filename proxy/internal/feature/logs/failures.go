@@ -48,12 +48,10 @@ func (s *settings) failedAs(f *logformat.Format, ses *stream.Session, level Leve
 	if f == nil {
 		return
 	}
-	ses.AsStream(func(st *stream.Stream) {
-		half := len(st.R.Scratch) / 2
-		msg := f.Append(st.R.Scratch[:0:half], st)
-		st.FE.FE.Counters[st.R.Index].LogLines.Add(1)
-		s.send(st.R, st.W, level, msg, nil, st.R.Scratch[half:half])
-	})
+	sc := ses.Scope()
+	sc.Number()
+	s.line(sc, f, nil, level)
+	sc.Release()
 }
 
 // reason tells why a connection failed.

@@ -316,19 +316,21 @@ func (s *settings) traffic(p *stream.Proxy) func(*stream.Stream) {
 				format = s.errFmt
 			}
 		}
-		r := st.R
-		half := len(r.Scratch) / 2
-		msg := format.Append(r.Scratch[:0:half], st)
-		var sd []byte
-		if s.sdFmt != nil {
-			n := len(msg)
-			if n < half {
-				sd = s.sdFmt.Append(msg[n:n:half], st)
-			}
-		}
-		st.FE.FE.Counters[r.Index].LogLines.Add(1)
-		s.send(r, st.W, level, msg, sd, r.Scratch[half:half])
+		s.line(&st.Scope, format, s.sdFmt, level)
 	}
+}
+
+// line sends one line of the frontend: a format, and structured data if there are
+// any.
+func (s *settings) line(sc *stream.Scope, format, sd *logformat.Format, level Level) {
+	msg, data, room := format.Append(sc.Scratch(), sc), sc.Scratch(), sc.Scratch()
+	if sd != nil {
+		data = sd.Append(data, sc)
+	}
+	sc.FE.FE.Counters[sc.R.Index].LogLines.Add(1)
+	sc.Drop(s.send(sc.R, sc.W, level, msg, data, room))
+	sc.Drop(data)
+	sc.Drop(msg)
 }
 
 // connected makes the function that logs where requests come from, for frontends
@@ -360,8 +362,9 @@ func (s *settings) connected(p *stream.Proxy) func(*stream.Session) {
 	}
 }
 
-// send sends a message to the targets that want its level.
-func (s *settings) send(r *reactor.Reactor, w *stream.Worker, level Level, msg, sd, room []byte) {
+// send sends a message to the targets that want its level. It gives back the room
+// that it made the lines in, which may have grown.
+func (s *settings) send(r *reactor.Reactor, w *stream.Worker, level Level, msg, sd, room []byte) []byte {
 	for _, t := range s.all {
 		if level > t.level {
 			continue
@@ -373,10 +376,12 @@ func (s *settings) send(r *reactor.Reactor, w *stream.Worker, level Level, msg, 
 		}
 		keep := max(t.max-len(line), 0) // and the line feed, as HAProxy counts
 		line = append(append(line, msg[:min(len(msg), keep)]...), '\n')
+		room = line
 		if out := t.out.Load(); out == nil || !out.send(r, line) {
 			w.Counters[r.Index].DroppedLogs.Add(1)
 		}
 	}
+	return room
 }
 
 // stamp caches what a date looks like for one second, for each reactor.

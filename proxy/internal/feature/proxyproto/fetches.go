@@ -22,8 +22,8 @@ const tlvPlaces = ".YYYYYYYYYYYYYYYYYY..."
 
 func init() {
 	sample.RegisterFetch(
-		sample.Fetch{Name: "fc_rcvd_proxy", Out: sample.Bool, Where: sample.Connection, Compile: one(func(st *stream.Stream, v *sample.Value) bool {
-			p := st.Sess.Proxied
+		sample.Fetch{Name: "fc_rcvd_proxy", Out: sample.Bool, Where: sample.Connection, Compile: ofClient(func(s *stream.Session, v *sample.Value) bool {
+			p := s.Proxied
 			return v.SetBool(p != nil && p.Version != 0)
 		})},
 		sample.Fetch{Name: "fc_pp_authority", Out: sample.Str, Where: sample.Connection, Compile: first(typeAuthority)},
@@ -41,29 +41,30 @@ func init() {
 	)
 }
 
-func one(f func(st *stream.Stream, v *sample.Value) bool) func(*conf.Ctx, []string) (sample.Func, error) {
-	get := func(st *stream.Stream, v *sample.Value, n int) bool { return n <= 0 && f(st, v) }
+// ofClient makes a fetch of the client's connection.
+func ofClient(f func(s *stream.Session, v *sample.Value) bool) func(*conf.Ctx, []string) (sample.Func, error) {
+	get := func(sc *stream.Scope, v *sample.Value, n int) bool { return n <= 0 && sc.Sess != nil && f(sc.Sess, v) }
 	return func(*conf.Ctx, []string) (sample.Func, error) { return get, nil }
 }
 
 func address(name string, of func(*stream.Session) reactor.Addr) sample.Fetch {
-	return sample.Fetch{Name: name, Out: sample.Addr, Where: sample.Connection, Compile: one(func(st *stream.Stream, v *sample.Value) bool {
-		a := of(st.Sess)
+	return sample.Fetch{Name: name, Out: sample.Addr, Where: sample.Connection, Compile: ofClient(func(s *stream.Session, v *sample.Value) bool {
+		a := of(s)
 		return a.IP.IsValid() && v.SetAddr(a.IP)
 	})}
 }
 
 func port(name string, of func(*stream.Session) reactor.Addr) sample.Fetch {
-	return sample.Fetch{Name: name, Out: sample.Int, Where: sample.Connection, Compile: one(func(st *stream.Stream, v *sample.Value) bool {
-		a := of(st.Sess)
+	return sample.Fetch{Name: name, Out: sample.Int, Where: sample.Connection, Compile: ofClient(func(s *stream.Session, v *sample.Value) bool {
+		a := of(s)
 		return a.IP.IsValid() && v.SetInt(int64(a.Port))
 	})}
 }
 
 // ours makes a fetch that tells whether an address is one of this machine's.
 func ours(name string, of func(*stream.Session) reactor.Addr) sample.Fetch {
-	return sample.Fetch{Name: name, Out: sample.Bool, Where: sample.Connection, Compile: one(func(st *stream.Stream, v *sample.Value) bool {
-		return v.SetBool(isLocal(st.R.Sys, of(st.Sess)))
+	return sample.Fetch{Name: name, Out: sample.Bool, Where: sample.Connection, Compile: ofClient(func(s *stream.Session, v *sample.Value) bool {
+		return v.SetBool(isLocal(s.Reactor().Sys, of(s)))
 	})}
 }
 
@@ -87,7 +88,7 @@ func isLocal(sys reactor.Sys, a reactor.Addr) bool {
 
 // first makes a fetch of the first field of a type.
 func first(typ byte) func(*conf.Ctx, []string) (sample.Func, error) {
-	return one(func(st *stream.Stream, v *sample.Value) bool { return field(st, v, typ, 0) })
+	return ofClient(func(s *stream.Session, v *sample.Value) bool { return field(s, v, typ, 0) })
 }
 
 // tlv compiles fc_pp_tlv(<id>): all fields of a type, one after the other.
@@ -100,11 +101,13 @@ func tlv(_ *conf.Ctx, args []string) (sample.Func, error) {
 		}
 		typ = byte(n)
 	}
-	return func(st *stream.Stream, v *sample.Value, n int) bool { return field(st, v, typ, max(n, 0)) }, nil
+	return func(sc *stream.Scope, v *sample.Value, n int) bool {
+		return sc.Sess != nil && field(sc.Sess, v, typ, max(n, 0))
+	}, nil
 }
 
-func field(st *stream.Stream, v *sample.Value, typ byte, n int) bool {
-	p := st.Sess.Proxied
+func field(s *stream.Session, v *sample.Value, typ byte, n int) bool {
+	p := s.Proxied
 	if p == nil {
 		return false
 	}

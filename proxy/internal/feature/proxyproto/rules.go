@@ -20,8 +20,8 @@ func expect(g stream.Greeting) func(*rule.Line) (rule.Exec, error) {
 		if w := l.Next(); w != "layer4" {
 			return nil, fmt.Errorf("only supports 'layer4' (got '%s')", w)
 		}
-		return func(st *stream.Stream) stream.Verdict {
-			st.Sess.Expect(g)
+		return func(sc *stream.Scope) stream.Verdict {
+			sc.Sess.Expect(g)
 			return stream.Continue
 		}, nil
 	}

@@ -70,7 +70,7 @@ func (s *sender) Append(dst []byte, subject any) []byte {
 	w := beginV2(dst, src, to, false)
 	for _, c := range s.tlvs {
 		at := w.open(c.typ)
-		w.b = c.format.Append(w.b, st)
+		w.b = c.format.Append(w.b, &st.Scope)
 		w.close(at)
 	}
 	if s.opts&optCRC32C != 0 {
@@ -154,23 +154,23 @@ func (s *sender) ssl(w *builder, st *stream.Stream, layer *transport.TLS) {
 		}
 	}
 	if s.opts&optSigAlg != 0 {
-		w.sample(subSigAlg, s.sigAlg, st)
+		w.sample(subSigAlg, s.sigAlg, &st.Scope)
 	}
 	if s.opts&optCipher != 0 {
-		w.sample(subCipher, s.cipher, st)
+		w.sample(subCipher, s.cipher, &st.Scope)
 	}
 	w.close(at)
 }
 
 // sample appends a field with the value of an expression, none without a value.
-func (w *builder) sample(typ byte, e *sample.Expr, st *stream.Stream) {
-	v := sample.Borrow(st)
-	if e.Eval(st, v) {
+func (w *builder) sample(typ byte, e *sample.Expr, sc *stream.Scope) {
+	v := sample.Borrow(sc)
+	if e.Eval(sc, v) {
 		at := w.open(typ)
 		w.b = v.Append(w.b)
 		w.close(at)
 	}
-	v.Return(st)
+	v.Return(sc)
 }
 
 // version names a version as OpenSSL does.

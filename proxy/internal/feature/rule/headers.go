@@ -39,7 +39,7 @@ func init() {
 		Action{"set-uri", Request, setURI},
 		Action{"set-status", Response | AfterResponse, setStatus},
 		Action{"allow", all, func(*Line) (Exec, error) {
-			return func(*stream.Stream) stream.Verdict { return stream.Stop }, nil
+			return func(*stream.Scope) stream.Verdict { return stream.Stop }, nil
 		}},
 	)
 }
@@ -84,7 +84,8 @@ func setHeader(l *Line) (Exec, error) {
 	name, f, err := nameAndFormat(l)
 	phase := l.Phase
 	key := string(name)
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		v := compute(st, f) // before the old ones go: it may be made from them
 		h := header(st, phase)
 		h.Del(key)
@@ -97,7 +98,8 @@ func setHeader(l *Line) (Exec, error) {
 func addHeader(l *Line) (Exec, error) {
 	name, f, err := nameAndFormat(l)
 	phase := l.Phase
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		header(st, phase).Add(name, compute(st, f))
 		return stream.Continue
 	}, err
@@ -147,7 +149,8 @@ func delHeader(l *Line) (Exec, error) {
 	}
 	key := strings.ToLower(n)
 	if method == pattern.Str {
-		return func(st *stream.Stream) stream.Verdict {
+		return func(sc *stream.Scope) stream.Verdict {
+			st := sc.Stream
 			header(st, phase).Del(key)
 			return stream.Continue
 		}, nil
@@ -156,7 +159,8 @@ func delHeader(l *Line) (Exec, error) {
 	if err := list.Add(n); err != nil {
 		return nil, err
 	}
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		h := header(st, phase)
 		for i := range h.Fields {
 			v := sample.Value{Type: sample.Str, Bytes: h.Fields[i].Name}
@@ -211,7 +215,7 @@ func (s *substitution) apply(st *stream.Stream, v []byte) ([]byte, bool) {
 		}
 		out = append(out, t[k])
 	}
-	return st.Req.Copy(append(out, v[m[1]:]...)), true
+	return st.Copy(append(out, v[m[1]:]...)), true
 }
 
 // replaceHeader rewrites whole values.
@@ -223,7 +227,8 @@ func replaceHeader(l *Line) (Exec, error) {
 	}
 	s, err := l.substitution(expects)
 	phase, key := l.Phase, strings.ToLower(n)
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		h := header(st, phase)
 		for i := h.Next(key, 0); i >= 0; i = h.Next(key, i+1) {
 			if v, ok := s.apply(st, h.Fields[i].Value); ok {
@@ -244,7 +249,8 @@ func replaceValue(l *Line) (Exec, error) {
 	}
 	s, err := l.substitution(expects)
 	phase, key := l.Phase, strings.ToLower(n)
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		h := header(st, phase)
 		for i := h.Next(key, 0); i >= 0; i = h.Next(key, i+1) {
 			var out []byte // the new value, nil as long as it is the old one
@@ -259,7 +265,7 @@ func replaceValue(l *Line) (Exec, error) {
 				from = next
 			}
 			if out != nil {
-				v := st.Req.Copy(append(out, old[done:]...))
+				v := st.Copy(append(out, old[done:]...))
 				h.Fields[i].Value = v
 				follow(st, phase, key, v)
 			}
@@ -273,7 +279,8 @@ func replaceValue(l *Line) (Exec, error) {
 func replaceTarget(get func(*stream.Stream) []byte, put func(st *stream.Stream, v []byte) []byte) func(*Line) (Exec, error) {
 	return func(l *Line) (Exec, error) {
 		s, err := l.substitution("exactly 2 arguments")
-		return func(st *stream.Stream) stream.Verdict {
+		return func(sc *stream.Scope) stream.Verdict {
+			st := sc.Stream
 			v, ok := s.apply(st, get(st))
 			if ok {
 				if v = put(st, v); len(v) == 0 || !validToken(v) {
@@ -306,7 +313,8 @@ func one(l *Line) (*logformat.Format, error) {
 
 func setMethod(l *Line) (Exec, error) {
 	f, err := one(l)
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		if v := compute(st, f); len(v) > 0 && validToken(v) {
 			st.Req.MethodName, st.Req.Method = v, message.MethodOf(v)
 		} else {
@@ -335,7 +343,7 @@ func failedRewrite(st *stream.Stream) {
 
 var questionMark = []byte("?")
 
-func join(st *stream.Stream, a, b []byte) []byte { return st.Req.Join(a, b) }
+func join(st *stream.Stream, a, b []byte) []byte { return st.Join(a, b) }
 
 func query(pathQuery []byte) []byte {
 	for i, c := range pathQuery {
@@ -351,7 +359,8 @@ func query(pathQuery []byte) []byte {
 func setTarget(make func(st *stream.Stream, v []byte) []byte) func(*Line) (Exec, error) {
 	return func(l *Line) (Exec, error) {
 		f, err := one(l)
-		return func(st *stream.Stream) stream.Verdict {
+		return func(sc *stream.Scope) stream.Verdict {
+			st := sc.Stream
 			v := make(st, compute(st, f))
 			if !validToken(v) || len(v) == 0 {
 				failedRewrite(st)
@@ -365,7 +374,8 @@ func setTarget(make func(st *stream.Stream, v []byte) []byte) func(*Line) (Exec,
 
 func setURI(l *Line) (Exec, error) {
 	f, err := one(l)
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		if v := compute(st, f); len(v) > 0 && validToken(v) {
 			putURI(st, v)
 		} else {
@@ -410,7 +420,8 @@ func setStatus(l *Line) (Exec, error) {
 		}
 		reason = []byte(r)
 	}
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		st.Res.Status, st.Res.Reason = status, reason
 		return stream.Continue
 	}, nil

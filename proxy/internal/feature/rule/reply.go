@@ -197,13 +197,13 @@ func (a *answer) build() func(st *stream.Stream) {
 		rep.Status, rep.Reason, rep.Fields, rep.Close = a.status, reason, rep.Fields[:0], false
 		rep.Body = a.body
 		if a.lf != nil {
-			rep.Body = st.Req.Copy(a.lf.Append(st.R.Scratch[:0], st))
+			rep.Body = st.Keep(a.lf.Append(st.Scratch(), &st.Scope))
 		}
 		for i := range a.hdrs {
 			rep.Fields = append(rep.Fields, message.Field{Name: a.hdrs[i].name, Value: compute(st, a.hdrs[i].value)})
 		}
 		var buf [20]byte
-		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: st.Req.Copy(strconv.AppendInt(buf[:0], int64(len(rep.Body)), 10))})
+		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: st.Copy(strconv.AppendInt(buf[:0], int64(len(rep.Body)), 10))})
 		if a.ctype != "" && len(rep.Body) > 0 {
 			rep.Fields = append(rep.Fields, message.Field{Name: contentType, Value: ctype})
 		}
@@ -221,13 +221,15 @@ func ret(l *Line) (Exec, error) {
 	}
 	phase := l.Phase
 	if a.errors {
-		return func(st *stream.Stream) stream.Verdict {
+		return func(sc *stream.Scope) stream.Verdict {
+			st := sc.Stream
 			st.Reply = st.ErrorReply(a.status)
 			return answered(st, 'L', phase)
 		}, nil
 	}
 	make := a.build()
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		make(st)
 		return answered(st, 'L', phase)
 	}, nil
@@ -254,10 +256,11 @@ func deny(l *Line) (Exec, error) {
 // tarpit is a refusal that the client has to wait for.
 func tarpit(l *Line) (Exec, error) {
 	refuse, err := refusal(l, 500)
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		st.Tarpit()
 		st.Term = stream.Termination{Cause: 'P', State: 'T'}
-		return refuse(st)
+		return refuse(sc)
 	}, err
 }
 
@@ -283,7 +286,8 @@ func refusal(l *Line, status int) (Exec, error) {
 		status := a.status
 		make = func(st *stream.Stream) { st.Reply = st.ErrorReply(status) }
 	}
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		make(st)
 		i, l := st.R.Index, st.Listening()
 		switch {
@@ -403,7 +407,8 @@ func redirect(l *Line) (Exec, error) {
 	r.reason = message.Reason(r.code)
 	r.cacheField = r.code == 302 || r.code == 303 || r.code == 307
 	phase := l.Phase
-	return func(st *stream.Stream) stream.Verdict {
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
 		to := r.target(st)
 		if r.emptyOK && len(to) == 0 {
 			return stream.Continue

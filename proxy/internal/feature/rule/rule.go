@@ -31,7 +31,7 @@ var phaseNames = map[Phase]string{
 }
 
 // Exec runs an action.
-type Exec func(st *stream.Stream) stream.Verdict
+type Exec func(sc *stream.Scope) stream.Verdict
 
 // Line is an action's line while it is parsed.
 type Line struct {
@@ -139,11 +139,11 @@ type rule struct {
 	ends bool // nothing behind it is ever run
 }
 
-func (r *rule) Exec(st *stream.Stream) stream.Verdict {
-	if r.cond != nil && !r.cond.Match(st) {
+func (r *rule) Exec(sc *stream.Scope) stream.Verdict {
+	if r.cond != nil && !r.cond.Match(sc) {
 		return stream.Continue
 	}
-	return r.exec(st)
+	return r.exec(sc)
 }
 
 func init() {
@@ -246,7 +246,12 @@ func useBackend(c *conf.Ctx) error {
 			return fmt.Errorf("failed to parse use_backend rule '%s' : %w.", c.Args[0], err)
 		}
 		if !f.IsConstant() {
-			r.Name = func(st *stream.Stream) string { return string(f.Append(st.R.Scratch[:0], st)) }
+			r.Find = func(sc *stream.Scope) *stream.Proxy {
+				name := f.Append(sc.Scratch(), sc)
+				be := sc.Snap.Backends[string(name)]
+				sc.Drop(name)
+				return be
+			}
 		}
 	}
 	if rest := c.Args[1:]; len(rest) > 0 {
@@ -270,10 +275,10 @@ func header(st *stream.Stream, p Phase) *message.Header {
 	return &st.Res.Header
 }
 
-// compute evaluates a format into the exchange's arena, as the value of a
+// compute evaluates a format into the scope's memory, as the value of a
 // field: what would end the line is replaced by blanks.
 func compute(st *stream.Stream, f *logformat.Format) []byte {
-	b := st.Req.Copy(f.Append(st.R.Scratch[:0], st))
+	b := st.Keep(f.Append(st.Scratch(), &st.Scope))
 	for i, c := range b {
 		if c == '\r' || c == '\n' || c == 0 {
 			b[i] = ' '

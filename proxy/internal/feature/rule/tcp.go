@@ -22,17 +22,17 @@ func init() {
 }
 
 func verdict(v stream.Verdict) func(*Line) (Exec, error) {
-	exec := func(*stream.Stream) stream.Verdict { return v }
+	exec := func(*stream.Scope) stream.Verdict { return v }
 	return func(*Line) (Exec, error) { return exec, nil }
 }
 
 // reject closes the connection with a single RST: nothing of it is to linger.
-func reject(st *stream.Stream) stream.Verdict {
-	st.FE.FE.Counters[st.R.Index].DeniedConn.Add(1)
-	if l := st.Listening(); l != nil {
+func reject(sc *stream.Scope) stream.Verdict {
+	sc.FE.FE.Counters[sc.R.Index].DeniedConn.Add(1)
+	if l := sc.Listening(); l != nil {
 		l.DeniedConn.Add(1)
 	}
-	st.Sess.ResetOnClose()
+	sc.Sess.ResetOnClose()
 	return stream.Drop
 }
 
@@ -48,9 +48,9 @@ func silentDrop(l *Line) (Exec, error) {
 		ttl = n
 	}
 	phase := l.Phase
-	return func(st *stream.Stream) stream.Verdict {
-		vanish(st.Sess, ttl)
-		if phase != Connection {
+	return func(sc *stream.Scope) stream.Verdict {
+		vanish(sc.Sess, ttl)
+		if st := sc.Stream; st != nil {
 			answered(st, 'P', phase)
 			st.Leave()
 		}

@@ -46,7 +46,7 @@ func TestSilentDrop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		st := &stream.Stream{R: r, Sess: &stream.Session{}}
+		st := &stream.Scope{R: r, Sess: &stream.Session{}}
 		if err := r.Open(&st.Sess.FD, pair[0], nil); err != nil {
 			t.Fatal(err)
 		}

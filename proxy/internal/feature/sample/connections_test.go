@@ -21,9 +21,9 @@ func TestBytesOfNumbers(t *testing.T) {
 			t.Fatal(err)
 		}
 		var v Value
-		st := new(stream.Stream)
-		if ok := e.Eval(st, &v); !ok || string(v.Text(st)) != want {
-			t.Errorf("%s: %q, want %q", text, v.Text(st), want)
+		sc := new(stream.Scope)
+		if ok := e.Eval(sc, &v); !ok || string(v.Text(sc)) != want {
+			t.Errorf("%s: %q, want %q", text, v.Text(sc), want)
 		}
 	}
 }

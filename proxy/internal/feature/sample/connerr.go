@@ -88,21 +88,24 @@ var errnos = map[syscall.Errno]int{
 	syscall.EFAULT: 51, syscall.EINVAL: 52, syscall.ENOTCONN: 53, syscall.ENOTSOCK: 54, syscall.ENOBUFS: 55, syscall.EPIPE: 56,
 }
 
-func frontErr(st *stream.Stream) int {
-	if t := st.Sess.TLS; t != nil && t.Fault() != nil {
+func frontErr(sc *stream.Scope) int {
+	if t := sc.ClientTLS(); t != nil && t.Fault() != nil {
 		return tlserr.Fatal
 	}
-	return int(st.Sess.ErrID)
+	return int(sc.Sess.ErrID)
 }
 
 // backErr is the error of the last attempt to connect to a server, or what ended
 // TLS with it later.
-func backErr(st *stream.Stream) int {
-	t := st.ServerTLS()
+func backErr(sc *stream.Scope) int {
+	t := sc.ServerTLS()
 	if t != nil && t.Fault() != nil {
 		return tlserr.Fatal
 	}
-	err := st.DialErr()
+	if sc.Stream == nil {
+		return 0
+	}
+	err := sc.Stream.DialErr()
 	if err == nil {
 		return 0
 	}
@@ -123,21 +126,21 @@ func backErr(st *stream.Stream) int {
 func init() {
 	for _, side := range []struct {
 		prefix, where string
-		has           func(*stream.Stream) bool
-		id            func(*stream.Stream) int
+		has           func(*stream.Scope) bool
+		id            func(*stream.Scope) int
 	}{
-		{"fc_err", Connection, func(*stream.Stream) bool { return true }, frontErr},
-		{"bc_err", Response, (*stream.Stream).HasServer, backErr},
+		{"fc_err", Connection, func(sc *stream.Scope) bool { return sc.Sess != nil }, frontErr},
+		{"bc_err", Response, (*stream.Scope).HasServer, backErr},
 	} {
 		RegisterFetch(
-			Fetch{Name: side.prefix, Out: Int, Where: side.where, Compile: one(func(st *stream.Stream, v *Value) bool {
-				return side.has(st) && v.SetInt(int64(side.id(st)))
+			Fetch{Name: side.prefix, Out: Int, Where: side.where, Compile: one(func(sc *stream.Scope, v *Value) bool {
+				return side.has(sc) && v.SetInt(int64(side.id(sc)))
 			})},
-			Fetch{Name: side.prefix + "_name", Out: Str, Where: side.where, Compile: one(func(st *stream.Stream, v *Value) bool {
-				return side.has(st) && v.SetStr(st.Req.CopyString(connErrors[side.id(st)].name))
+			Fetch{Name: side.prefix + "_name", Out: Str, Where: side.where, Compile: one(func(sc *stream.Scope, v *Value) bool {
+				return side.has(sc) && v.SetText(sc, connErrors[side.id(sc)].name)
 			})},
-			Fetch{Name: side.prefix + "_str", Out: Str, Where: side.where, Compile: one(func(st *stream.Stream, v *Value) bool {
-				return side.has(st) && v.SetStr(st.Req.CopyString(connErrors[side.id(st)].text))
+			Fetch{Name: side.prefix + "_str", Out: Str, Where: side.where, Compile: one(func(sc *stream.Scope, v *Value) bool {
+				return side.has(sc) && v.SetText(sc, connErrors[side.id(sc)].text)
 			})},
 		)
 	}

@@ -23,28 +23,28 @@ func init() {
 	RegisterConverter(
 		Converter{Name: "lower", In: Str, Out: Str, Compile: plain(mapBytes('A', 'Z', 'a'-'A'))},
 		Converter{Name: "upper", In: Str, Out: Str, Compile: plain(mapBytes('a', 'z', 'A'-'a'))},
-		Converter{Name: "length", In: Str, Out: Int, Compile: plain(func(_ *stream.Stream, v *Value) bool { return v.SetInt(int64(len(v.Bytes))) })},
+		Converter{Name: "length", In: Str, Out: Int, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetInt(int64(len(v.Bytes))) })},
 		Converter{Name: "bytes", Args: "string[,string]", In: Bin, Out: Bin, Compile: bytesOf},
 		Converter{Name: "field", Args: "integer,string[,integer]", In: Str, Out: Str, Compile: fieldOf},
-		Converter{Name: "hex", In: Bin, Out: Str, Compile: plain(func(st *stream.Stream, v *Value) bool {
-			return v.SetStr(st.Req.Copy(AppendHex(make([]byte, 0, 2*len(v.Bytes)), v.Bytes)))
+		Converter{Name: "hex", In: Bin, Out: Str, Compile: plain(func(sc *stream.Scope, v *Value) bool {
+			return v.SetStr(sc.Copy(AppendHex(make([]byte, 0, 2*len(v.Bytes)), v.Bytes)))
 		})},
-		Converter{Name: "base64", In: Bin, Out: Str, Compile: plain(func(_ *stream.Stream, v *Value) bool {
+		Converter{Name: "base64", In: Bin, Out: Str, Compile: plain(func(_ *stream.Scope, v *Value) bool {
 			return v.SetStr(base64.StdEncoding.AppendEncode(nil, v.Bytes))
 		})},
-		Converter{Name: "b64dec", In: Str, Out: Bin, Compile: plain(func(_ *stream.Stream, v *Value) bool {
+		Converter{Name: "b64dec", In: Str, Out: Bin, Compile: plain(func(_ *stream.Scope, v *Value) bool {
 			b, err := base64.StdEncoding.AppendDecode(nil, v.Bytes)
 			v.Type, v.Bytes = Bin, b
 			return err == nil
 		})},
 		Converter{Name: "url_dec", Args: "[integer]", In: Str, Out: Str, Compile: urlDec},
 		Converter{Name: "ipmask", Args: "msk4[,msk6]", In: Addr, Out: Addr, Compile: ipMask},
-		Converter{Name: "not", In: Bool, Out: Bool, Compile: plain(func(_ *stream.Stream, v *Value) bool { return v.SetBool(v.Int == 0) })},
-		Converter{Name: "bool", In: Int, Out: Bool, Compile: plain(func(_ *stream.Stream, v *Value) bool { return v.SetBool(v.Int != 0) })},
-		Converter{Name: "odd", In: Int, Out: Bool, Compile: plain(func(_ *stream.Stream, v *Value) bool { return v.SetBool(v.Int&1 == 1) })},
-		Converter{Name: "even", In: Int, Out: Bool, Compile: plain(func(_ *stream.Stream, v *Value) bool { return v.SetBool(v.Int&1 == 0) })},
-		Converter{Name: "neg", In: Int, Out: Int, Compile: plain(func(_ *stream.Stream, v *Value) bool { return v.SetInt(-v.Int) })},
-		Converter{Name: "cpl", In: Int, Out: Int, Compile: plain(func(_ *stream.Stream, v *Value) bool { return v.SetInt(^v.Int) })},
+		Converter{Name: "not", In: Bool, Out: Bool, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetBool(v.Int == 0) })},
+		Converter{Name: "bool", In: Int, Out: Bool, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetBool(v.Int != 0) })},
+		Converter{Name: "odd", In: Int, Out: Bool, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetBool(v.Int&1 == 1) })},
+		Converter{Name: "even", In: Int, Out: Bool, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetBool(v.Int&1 == 0) })},
+		Converter{Name: "neg", In: Int, Out: Int, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetInt(-v.Int) })},
+		Converter{Name: "cpl", In: Int, Out: Int, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetInt(^v.Int) })},
 	)
 	for name, f := range map[string]func(a, b int64) int64{
 		"add": func(a, b int64) int64 { return saturate(a, b, a+b) },
@@ -76,8 +76,8 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			return func(st *stream.Stream, v *Value) bool {
-				n, ok := b(st)
+			return func(sc *stream.Scope, v *Value) bool {
+				n, ok := b(sc)
 				return ok && v.SetInt(f(v.Int, n))
 			}, nil
 		}})
@@ -85,18 +85,18 @@ func init() {
 }
 
 // operand is an argument that is a number or a variable; false: it has no value.
-type operand func(st *stream.Stream) (int64, bool)
+type operand func(sc *stream.Scope) (int64, bool)
 
 // numberOf reads such an argument.
 func numberOf(arg string) (operand, error) {
 	if n, err := strconv.ParseInt(arg, 10, 64); err == nil {
-		return func(*stream.Stream) (int64, bool) { return n, true }, nil
+		return func(*stream.Scope) (int64, bool) { return n, true }, nil
 	}
 	if !isVariable(arg) {
 		return nil, errors.New("expects an integer or a variable name")
 	}
 	// Nothing can set a variable yet: none has a value.
-	return func(*stream.Stream) (int64, bool) { return 0, false }, nil
+	return func(*stream.Scope) (int64, bool) { return 0, false }, nil
 }
 
 // isVariable tells whether a word is the name of a variable, which begins with its
@@ -135,8 +135,8 @@ func mul(a, b int64) int64 {
 }
 
 func mapBytes(from, to byte, shift int) Convert {
-	return func(st *stream.Stream, v *Value) bool {
-		b := st.Req.Copy(v.Bytes)
+	return func(sc *stream.Scope, v *Value) bool {
+		b := sc.Copy(v.Bytes)
 		for i, c := range b {
 			if from <= c && c <= to {
 				b[i] = byte(int(c) + shift)
@@ -158,8 +158,8 @@ func bytesOf(_ *conf.Ctx, args []string) (Convert, error) {
 			return nil, errors.New("offset and length must not be negative")
 		}
 	}
-	return func(st *stream.Stream, v *Value) bool {
-		from, ok := n[0](st)
+	return func(sc *stream.Scope, v *Value) bool {
+		from, ok := n[0](sc)
 		if !ok || from < 0 {
 			return false
 		}
@@ -169,7 +169,7 @@ func bytesOf(_ *conf.Ctx, args []string) (Convert, error) {
 		}
 		v.Bytes = v.Bytes[from:]
 		if n[1] != nil {
-			length, ok := n[1](st)
+			length, ok := n[1](sc)
 			if !ok || length < 0 {
 				return false
 			}
@@ -195,7 +195,7 @@ func fieldOf(_ *conf.Ctx, args []string) (Convert, error) {
 			return nil, fmt.Errorf("expected a number of fields, got '%s'", args[2])
 		}
 	}
-	return func(_ *stream.Stream, v *Value) bool {
+	return func(_ *stream.Scope, v *Value) bool {
 		b := v.Bytes
 		if index < 0 {
 			end := len(b)
@@ -247,8 +247,8 @@ func fieldOf(_ *conf.Ctx, args []string) (Convert, error) {
 
 func urlDec(_ *conf.Ctx, args []string) (Convert, error) {
 	form := len(args) > 0 && args[0] == "1"
-	return func(st *stream.Stream, v *Value) bool {
-		b := st.Req.Copy(v.Bytes)
+	return func(sc *stream.Scope, v *Value) bool {
+		b := sc.Copy(v.Bytes)
 		n := 0
 		inForm := form
 		for i := 0; i < len(b); i++ {
@@ -288,7 +288,7 @@ func ipMask(_ *conf.Ctx, args []string) (Convert, error) {
 			return nil, err
 		}
 	}
-	return func(_ *stream.Stream, v *Value) bool {
+	return func(_ *stream.Scope, v *Value) bool {
 		n := bits6
 		if v.Addr.Is4() {
 			n = bits4

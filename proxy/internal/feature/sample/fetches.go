@@ -13,15 +13,45 @@ import (
 )
 
 // one makes a fetch of a single value.
-func one(f func(st *stream.Stream, v *Value) bool) func(*conf.Ctx, []string) (Func, error) {
-	get := func(st *stream.Stream, v *Value, n int) bool { return n <= 0 && f(st, v) }
+func one(f func(sc *stream.Scope, v *Value) bool) func(*conf.Ctx, []string) (Func, error) {
+	get := func(sc *stream.Scope, v *Value, n int) bool { return n <= 0 && f(sc, v) }
 	return func(*conf.Ctx, []string) (Func, error) { return get, nil }
 }
 
-// inRequest makes a fetch that needs the request's head.
-func inRequest(f func(st *stream.Stream, v *Value) bool) func(*conf.Ctx, []string) (Func, error) {
-	return one(func(st *stream.Stream, v *Value) bool { return st.HasRequest && f(st, v) })
+// ofClient makes a fetch of the client's connection.
+func ofClient(f func(s *stream.Session, sc *stream.Scope, v *Value) bool) func(*conf.Ctx, []string) (Func, error) {
+	return one(func(sc *stream.Scope, v *Value) bool { return sc.Sess != nil && f(sc.Sess, sc, v) })
 }
+
+// inRequest makes a fetch that needs the request's head.
+func inRequest(f func(q *message.Request, sc *stream.Scope, v *Value) bool) func(*conf.Ctx, []string) (Func, error) {
+	return one(func(sc *stream.Scope, v *Value) bool {
+		q := sc.Request()
+		return q != nil && f(q, sc, v)
+	})
+}
+
+// inResponse makes a fetch that needs the response's head.
+func inResponse(f func(r *message.Response, v *Value) bool) func(*conf.Ctx, []string) (Func, error) {
+	return one(func(sc *stream.Scope, v *Value) bool {
+		r := sc.Response()
+		return r != nil && f(r, v)
+	})
+}
+
+// named makes a fetch of a proxy, by its side.
+func named(of func(*stream.Scope) *stream.Proxy, f func(p *stream.Proxy, sc *stream.Scope, v *Value) bool) func(*conf.Ctx, []string) (Func, error) {
+	return one(func(sc *stream.Scope, v *Value) bool {
+		p := of(sc)
+		return p != nil && f(p, sc, v)
+	})
+}
+
+func frontend(sc *stream.Scope) *stream.Proxy { return sc.FE }
+func backend(sc *stream.Scope) *stream.Proxy  { return sc.BE }
+
+func proxyName(p *stream.Proxy, sc *stream.Scope, v *Value) bool { return v.SetText(sc, p.Name) }
+func proxyID(p *stream.Proxy, _ *stream.Scope, v *Value) bool    { return v.SetInt(int64(p.ID)) }
 
 const (
 	hdrArgs  = "[string,integer]"
@@ -36,8 +66,8 @@ const (
 
 func init() {
 	RegisterFetch(
-		Fetch{Name: "always_true", Out: Bool, Where: Everywhere, Compile: one(func(_ *stream.Stream, v *Value) bool { return v.SetBool(true) })},
-		Fetch{Name: "always_false", Out: Bool, Where: Everywhere, Compile: one(func(_ *stream.Stream, v *Value) bool { return v.SetBool(false) })},
+		Fetch{Name: "always_true", Out: Bool, Where: Everywhere, Compile: one(func(_ *stream.Scope, v *Value) bool { return v.SetBool(true) })},
+		Fetch{Name: "always_false", Out: Bool, Where: Everywhere, Compile: one(func(_ *stream.Scope, v *Value) bool { return v.SetBool(false) })},
 		Fetch{Name: "str", Args: "string", Out: Str, Where: Everywhere, Compile: constant},
 		Fetch{Name: "int", Args: "integer", Out: Int, Where: Everywhere, Compile: constantInt},
 		Fetch{Name: "bool", Args: "string", Out: Bool, Where: Everywhere, Compile: constantBool},
@@ -45,32 +75,28 @@ func init() {
 		Fetch{Name: "rand", Args: "[integer]", Out: Int, Where: Everywhere, Compile: random},
 		Fetch{Name: "date", Args: "[integer,string]", Out: Int, Where: Everywhere, Compile: date},
 
-		Fetch{Name: "src", Out: Addr, Where: Connection, Compile: one(func(st *stream.Stream, v *Value) bool {
-			return st.Sess.Src.IP.IsValid() && v.SetAddr(st.Sess.Src.IP)
+		Fetch{Name: "src", Out: Addr, Where: Connection, Compile: ofClient(func(s *stream.Session, _ *stream.Scope, v *Value) bool {
+			return s.Src.IP.IsValid() && v.SetAddr(s.Src.IP)
 		})},
-		Fetch{Name: "src_port", Out: Int, Where: Connection, Compile: one(func(st *stream.Stream, v *Value) bool {
-			return st.Sess.Src.IP.IsValid() && v.SetInt(int64(st.Sess.Src.Port))
+		Fetch{Name: "src_port", Out: Int, Where: Connection, Compile: ofClient(func(s *stream.Session, _ *stream.Scope, v *Value) bool {
+			return s.Src.IP.IsValid() && v.SetInt(int64(s.Src.Port))
 		})},
-		Fetch{Name: "dst", Out: Addr, Where: Connection, Compile: one(func(st *stream.Stream, v *Value) bool {
-			a := st.Sess.Dst()
+		Fetch{Name: "dst", Out: Addr, Where: Connection, Compile: ofClient(func(s *stream.Session, _ *stream.Scope, v *Value) bool {
+			a := s.Dst()
 			return a.IP.IsValid() && v.SetAddr(a.IP)
 		})},
-		Fetch{Name: "dst_port", Out: Int, Where: Connection, Compile: one(func(st *stream.Stream, v *Value) bool {
-			a := st.Sess.Dst()
+		Fetch{Name: "dst_port", Out: Int, Where: Connection, Compile: ofClient(func(s *stream.Session, _ *stream.Scope, v *Value) bool {
+			a := s.Dst()
 			return a.IP.IsValid() && v.SetInt(int64(a.Port))
 		})},
-		Fetch{Name: "ssl_fc", Out: Bool, Where: SessionWide, Compile: one(func(_ *stream.Stream, v *Value) bool { return v.SetBool(false) })},
+		Fetch{Name: "ssl_fc", Out: Bool, Where: SessionWide, Compile: one(func(_ *stream.Scope, v *Value) bool { return v.SetBool(false) })},
 
-		Fetch{Name: "fe_name", Out: Str, Where: feMatrix, Compile: one(func(st *stream.Stream, v *Value) bool {
-			return v.SetStr(st.Req.CopyString(st.FE.Name))
-		})},
-		Fetch{Name: "fe_id", Out: Int, Where: feMatrix, Compile: one(func(st *stream.Stream, v *Value) bool { return v.SetInt(int64(st.FE.ID)) })},
-		Fetch{Name: "be_name", Out: Str, Where: beMatrix, Compile: one(func(st *stream.Stream, v *Value) bool {
-			return v.SetStr(st.Req.CopyString(st.BE.Name))
-		})},
-		Fetch{Name: "be_id", Out: Int, Where: beMatrix, Compile: one(func(st *stream.Stream, v *Value) bool { return v.SetInt(int64(st.BE.ID)) })},
-		Fetch{Name: "srv_name", Out: Str, Where: srvName, Compile: one(func(st *stream.Stream, v *Value) bool {
-			return st.Srv != nil && v.SetStr(st.Req.CopyString(st.Srv.Name))
+		Fetch{Name: "fe_name", Out: Str, Where: feMatrix, Compile: named(frontend, proxyName)},
+		Fetch{Name: "fe_id", Out: Int, Where: feMatrix, Compile: named(frontend, proxyID)},
+		Fetch{Name: "be_name", Out: Str, Where: beMatrix, Compile: named(backend, proxyName)},
+		Fetch{Name: "be_id", Out: Int, Where: beMatrix, Compile: named(backend, proxyID)},
+		Fetch{Name: "srv_name", Out: Str, Where: srvName, Compile: one(func(sc *stream.Scope, v *Value) bool {
+			return sc.Srv != nil && v.SetText(sc, sc.Srv.Name)
 		})},
 		Fetch{Name: "nbsrv", Args: "[backend]", Out: Int, Where: lookups, Compile: backendCount(func(be *stream.Proxy) int64 {
 			active, backup, _ := be.BE.Usable()
@@ -80,51 +106,47 @@ func init() {
 		Fetch{Name: "queue", Args: "[backend]", Out: Int, Where: lookups, Compile: backendCount(func(be *stream.Proxy) int64 { return be.BE.Queue.Len.Load() })},
 		Fetch{Name: "fe_conn", Args: "[frontend]", Out: Int, Where: lookups, Compile: frontendCount},
 
-		Fetch{Name: "method", Out: Meth, Where: httpVer, Compile: inRequest(func(st *stream.Stream, v *Value) bool {
-			v.Type, v.Int, v.Bytes = Meth, int64(st.Req.Method), st.Req.MethodName
+		Fetch{Name: "method", Out: Meth, Where: httpVer, Compile: inRequest(func(q *message.Request, sc *stream.Scope, v *Value) bool {
+			v.Type, v.Int, v.Bytes = Meth, int64(q.Method), q.MethodName
 			return true
 		})},
-		Fetch{Name: "path", Out: Str, Where: Request, Compile: inRequest(func(st *stream.Stream, v *Value) bool {
-			p := st.Req.Path()
+		Fetch{Name: "path", Out: Str, Where: Request, Compile: inRequest(func(q *message.Request, sc *stream.Scope, v *Value) bool {
+			p := q.Path()
 			return p != nil && v.SetStr(p)
 		})},
-		Fetch{Name: "pathq", Out: Str, Where: Request, Compile: inRequest(func(st *stream.Stream, v *Value) bool {
-			p := st.Req.PathQuery()
+		Fetch{Name: "pathq", Out: Str, Where: Request, Compile: inRequest(func(q *message.Request, sc *stream.Scope, v *Value) bool {
+			p := q.PathQuery()
 			return p != nil && v.SetStr(p)
 		})},
 		Fetch{Name: "query", Args: "[string]", Out: Str, Where: Request, Compile: query},
-		Fetch{Name: "url", Out: Str, Where: Request, Compile: inRequest(func(st *stream.Stream, v *Value) bool { return v.SetStr(st.Req.Target) })},
-		Fetch{Name: "base", Out: Str, Where: Request, Compile: inRequest(func(st *stream.Stream, v *Value) bool { return base(st, v, st.Req.Path()) })},
-		Fetch{Name: "baseq", Out: Str, Where: Request, Compile: inRequest(func(st *stream.Stream, v *Value) bool { return base(st, v, st.Req.PathQuery()) })},
-		Fetch{Name: "status", Out: Int, Where: Response, Compile: one(func(st *stream.Stream, v *Value) bool {
-			return st.HasResponse && v.SetInt(int64(st.Res.Status))
-		})},
+		Fetch{Name: "url", Out: Str, Where: Request, Compile: inRequest(func(q *message.Request, sc *stream.Scope, v *Value) bool { return v.SetStr(q.Target) })},
+		Fetch{Name: "base", Out: Str, Where: Request, Compile: inRequest(func(q *message.Request, sc *stream.Scope, v *Value) bool { return base(q, sc, v, q.Path()) })},
+		Fetch{Name: "baseq", Out: Str, Where: Request, Compile: inRequest(func(q *message.Request, sc *stream.Scope, v *Value) bool { return base(q, sc, v, q.PathQuery()) })},
+		Fetch{Name: "status", Out: Int, Where: Response, Compile: inResponse(func(r *message.Response, v *Value) bool { return v.SetInt(int64(r.Status)) })},
 	)
 	for _, n := range []string{"req.ver", "req_ver"} {
-		RegisterFetch(Fetch{Name: n, Out: Str, Where: httpVer, Compile: inRequest(func(st *stream.Stream, v *Value) bool { return version(v, st.Req.Version) })})
+		RegisterFetch(Fetch{Name: n, Out: Str, Where: httpVer, Compile: inRequest(func(q *message.Request, sc *stream.Scope, v *Value) bool { return version(v, q.Version) })})
 	}
 	for _, n := range []string{"res.ver", "resp_ver"} {
-		RegisterFetch(Fetch{Name: n, Out: Str, Where: Response, Compile: one(func(st *stream.Stream, v *Value) bool {
-			return st.HasResponse && version(v, st.Res.Version)
-		})})
+		RegisterFetch(Fetch{Name: n, Out: Str, Where: Response, Compile: inResponse(func(r *message.Response, v *Value) bool { return version(v, r.Version) })})
 	}
-	headers("req", "hdr", Request, func(st *stream.Stream) *message.Header {
-		if !st.HasRequest {
-			return nil
+	headers("req", "hdr", Request, func(sc *stream.Scope) *message.Header {
+		if q := sc.Request(); q != nil {
+			return &q.Header
 		}
-		return &st.Req.Header
+		return nil
 	})
-	response := func(st *stream.Stream) *message.Header {
-		if !st.HasResponse {
-			return nil
+	response := func(sc *stream.Scope) *message.Header {
+		if r := sc.Response(); r != nil {
+			return &r.Header
 		}
-		return &st.Res.Header
+		return nil
 	}
 	headers("res", "shdr", resHdr, response)
 }
 
 // headers registers the fetches of one side's fields.
-func headers(side, short, where string, head func(*stream.Stream) *message.Header) {
+func headers(side, short, where string, head func(*stream.Scope) *message.Header) {
 	reg := func(full bool, where string, names ...string) {
 		for _, n := range names {
 			RegisterFetch(Fetch{Name: n, Args: hdrArgs, Out: Str, Where: where, Compile: func(_ *conf.Ctx, args []string) (Func, error) {
@@ -153,7 +175,7 @@ func headers(side, short, where string, head func(*stream.Stream) *message.Heade
 
 func constant(_ *conf.Ctx, args []string) (Func, error) {
 	b := []byte(args[0])
-	return func(_ *stream.Stream, v *Value, n int) bool { return n <= 0 && v.SetStr(b) }, nil
+	return func(_ *stream.Scope, v *Value, n int) bool { return n <= 0 && v.SetStr(b) }, nil
 }
 
 func constantInt(_ *conf.Ctx, args []string) (Func, error) {
@@ -161,7 +183,7 @@ func constantInt(_ *conf.Ctx, args []string) (Func, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expected an integer, got '%s'", args[0])
 	}
-	return func(_ *stream.Stream, v *Value, n int) bool { return n <= 0 && v.SetInt(i) }, nil
+	return func(_ *stream.Scope, v *Value, n int) bool { return n <= 0 && v.SetInt(i) }, nil
 }
 
 func constantBool(_ *conf.Ctx, args []string) (Func, error) {
@@ -169,13 +191,13 @@ func constantBool(_ *conf.Ctx, args []string) (Func, error) {
 	if !b && args[0] != "false" && args[0] != "0" {
 		return nil, errors.New("Expects 'true', 'false', '0' or '1'")
 	}
-	return func(_ *stream.Stream, v *Value, n int) bool { return n <= 0 && v.SetBool(b) }, nil
+	return func(_ *stream.Scope, v *Value, n int) bool { return n <= 0 && v.SetBool(b) }, nil
 }
 
 func hostname(*conf.Ctx, []string) (Func, error) {
 	h, _ := os.Hostname() // read while loading: the worker has no files
 	b := []byte(h)
-	return func(_ *stream.Stream, v *Value, n int) bool { return n <= 0 && v.SetStr(b) }, nil
+	return func(_ *stream.Scope, v *Value, n int) bool { return n <= 0 && v.SetStr(b) }, nil
 }
 
 func random(_ *conf.Ctx, args []string) (Func, error) {
@@ -187,7 +209,7 @@ func random(_ *conf.Ctx, args []string) (Func, error) {
 		}
 		limit = n
 	}
-	return func(st *stream.Stream, v *Value, n int) bool { return n <= 0 && v.SetInt(st.R.Rand.Int64N(limit)) }, nil
+	return func(sc *stream.Scope, v *Value, n int) bool { return n <= 0 && v.SetInt(sc.Random(limit)) }, nil
 }
 
 func date(_ *conf.Ctx, args []string) (Func, error) {
@@ -206,8 +228,8 @@ func date(_ *conf.Ctx, args []string) (Func, error) {
 	if unit != "s" && unit != "ms" && unit != "us" {
 		return nil, fmt.Errorf("expects 's', 'ms' or 'us', got '%s'", unit)
 	}
-	return func(st *stream.Stream, v *Value, n int) bool {
-		t := st.R.Wall()
+	return func(sc *stream.Scope, v *Value, n int) bool {
+		t := sc.Wall()
 		switch unit {
 		case "ms":
 			return n <= 0 && v.SetInt(t.UnixMilli()+offset)
@@ -225,10 +247,10 @@ func backendCount(f func(*stream.Proxy) int64) func(*conf.Ctx, []string) (Func, 
 			name = args[0]
 		}
 		resolve(c, name, "backend")
-		return func(st *stream.Stream, v *Value, n int) bool {
-			be := st.BE
+		return func(sc *stream.Scope, v *Value, n int) bool {
+			be := sc.BE
 			if name != "" {
-				be = st.Snap.Backends[name]
+				be = sc.Snap.Backend(name)
 			}
 			return n <= 0 && be != nil && be.BE != nil && v.SetInt(f(be))
 		}, nil
@@ -267,10 +289,10 @@ func frontendCount(c *conf.Ctx, args []string) (Func, error) {
 		name = args[0]
 	}
 	resolve(c, name, "frontend")
-	return func(st *stream.Stream, v *Value, n int) bool {
-		fe := st.FE
+	return func(sc *stream.Scope, v *Value, n int) bool {
+		fe := sc.FE
 		if name != "" {
-			fe = st.Snap.Frontends[name]
+			fe = sc.Snap.Frontend(name)
 		}
 		return n <= 0 && fe != nil && fe.FE != nil && v.SetInt(fe.FE.Cur.Load())
 	}, nil
@@ -298,11 +320,12 @@ func query(_ *conf.Ctx, args []string) (Func, error) {
 		}
 		question = question || a == "with_qm"
 	}
-	return func(st *stream.Stream, v *Value, n int) bool {
-		if n > 0 || !st.HasRequest {
+	return func(sc *stream.Scope, v *Value, n int) bool {
+		q := sc.Request()
+		if n > 0 || q == nil {
 			return false
 		}
-		p := st.Req.PathQuery()
+		p := q.PathQuery()
 		for i, b := range p {
 			if b == '?' {
 				if !question {
@@ -315,22 +338,20 @@ func query(_ *conf.Ctx, args []string) (Func, error) {
 	}, nil
 }
 
-func base(st *stream.Stream, v *Value, path []byte) bool {
-	host := st.Req.Get("host")
+func base(q *message.Request, sc *stream.Scope, v *Value, path []byte) bool {
+	host := q.Get("host")
 	if len(path) == 0 || path[0] != '/' {
 		return host != nil && v.SetStr(host)
 	}
 	if len(host) == 0 {
 		return v.SetStr(path)
 	}
-	st.Req.Grow(len(host) + len(path))
-	b := st.Req.Copy(host)
-	return v.SetStr(append(b[:len(b):len(b)], path...))
+	return v.SetStr(sc.Join(host, path))
 }
 
 // field is the value of a field: comma-separated elements, or (full) whole
 // lines.
-func field(head func(*stream.Stream) *message.Header, full bool, args []string) (Func, error) {
+func field(head func(*stream.Scope) *message.Header, full bool, args []string) (Func, error) {
 	name, occ := "", 0
 	if len(args) > 0 {
 		name = strings.ToLower(args[0])
@@ -342,8 +363,8 @@ func field(head func(*stream.Stream) *message.Header, full bool, args []string) 
 		}
 		occ = n
 	}
-	return func(st *stream.Stream, v *Value, n int) bool {
-		h := head(st)
+	return func(sc *stream.Scope, v *Value, n int) bool {
+		h := head(sc)
 		if h == nil {
 			return false
 		}
@@ -373,13 +394,13 @@ func field(head func(*stream.Stream) *message.Header, full bool, args []string) 
 	}, nil
 }
 
-func fieldCount(head func(*stream.Stream) *message.Header, full bool, args []string) (Func, error) {
+func fieldCount(head func(*stream.Scope) *message.Header, full bool, args []string) (Func, error) {
 	name := ""
 	if len(args) > 0 {
 		name = strings.ToLower(args[0])
 	}
-	return func(st *stream.Stream, v *Value, n int) bool {
-		h := head(st)
+	return func(sc *stream.Scope, v *Value, n int) bool {
+		h := head(sc)
 		return n <= 0 && h != nil && v.SetInt(int64(countFields(h, name, full)))
 	}, nil
 }

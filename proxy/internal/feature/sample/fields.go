@@ -11,7 +11,7 @@ import (
 
 // typedFields registers the fetches that read the elements of a field as numbers
 // and as addresses: "hdr_val", "hdr_ip".
-func typedFields(side, short, where string, head func(*stream.Stream) *message.Header) {
+func typedFields(side, short, where string, head func(*stream.Scope) *message.Header) {
 	for _, k := range []struct {
 		suffix string
 		out    Type
@@ -32,7 +32,7 @@ func typedFields(side, short, where string, head func(*stream.Stream) *message.H
 				if err != nil {
 					return nil, err
 				}
-				return func(st *stream.Stream, v *Value, n int) bool { return get(st, v, n) && k.read(v) }, nil
+				return func(sc *stream.Scope, v *Value, n int) bool { return get(sc, v, n) && k.read(v) }, nil
 			}})
 		}
 	}

@@ -34,7 +34,7 @@ var typeNames = [...]string{"any", "bool", "sint", "addr", "str", "bin", "meth"}
 func (t Type) String() string { return typeNames[t] }
 
 // Value is what a sample is. The field that Type tells holds it; Bytes are good
-// as long as the exchange.
+// as long as the scope they were made in.
 type Value struct {
 	Type  Type
 	Bool  bool
@@ -51,10 +51,13 @@ var spares [64]struct {
 	_    [40]byte
 }
 
-// Borrow gives a value to evaluate into, on the stream's reactor. [Value.Return]
+// Borrow gives a value to evaluate into, on the scope's reactor. [Value.Return]
 // gives it back.
-func Borrow(st *stream.Stream) *Value {
-	s := &spares[st.R.Index&63]
+func Borrow(sc *stream.Scope) *Value {
+	if sc.R == nil {
+		return new(Value)
+	}
+	s := &spares[sc.R.Index&63]
 	if n := len(s.list); n > 0 {
 		v := s.list[n-1]
 		s.list = s.list[:n-1]
@@ -64,8 +67,11 @@ func Borrow(st *stream.Stream) *Value {
 }
 
 // Return gives a value of [Borrow] back.
-func (v *Value) Return(st *stream.Stream) {
-	s := &spares[st.R.Index&63]
+func (v *Value) Return(sc *stream.Scope) {
+	if sc.R == nil {
+		return
+	}
+	s := &spares[sc.R.Index&63]
 	v.Bytes = nil
 	s.list = append(s.list, v)
 }
@@ -97,6 +103,9 @@ func (v *Value) SetInt(n int64) bool { v.Type, v.Int = Int, n; return true }
 
 // SetStr makes v a string.
 func (v *Value) SetStr(b []byte) bool { v.Type, v.Bytes = Str, b; return true }
+
+// SetText makes v a string, in the scope's memory.
+func (v *Value) SetText(sc *stream.Scope, s string) bool { return v.SetStr(sc.CopyString(s)) }
 
 // SetAddr makes v an address.
 func (v *Value) SetAddr(a netip.Addr) bool { v.Type, v.Addr = Addr, a; return true }
@@ -131,8 +140,8 @@ func AppendHex(dst, b []byte) []byte {
 	return dst
 }
 
-// Text gives v as text, in the exchange's memory where it is not text already.
-func (v *Value) Text(st *stream.Stream) []byte {
+// Text gives v as text, in the scope's memory where it is not text already.
+func (v *Value) Text(sc *stream.Scope) []byte {
 	switch v.Type {
 	case Str, Meth:
 		return v.Bytes
@@ -140,7 +149,7 @@ func (v *Value) Text(st *stream.Stream) []byte {
 		return untilNUL(v.Bytes)
 	}
 	var buf [64]byte
-	return st.Req.Copy(v.Append(buf[:0]))
+	return sc.Copy(v.Append(buf[:0]))
 }
 
 // Number gives v as a number.
@@ -165,7 +174,7 @@ const Single = -1
 
 // Func gets the value number n, or [Single]; conditions ask for 0, 1, 2 … until
 // it returns false.
-type Func func(st *stream.Stream, v *Value, n int) bool
+type Func func(sc *stream.Scope, v *Value, n int) bool
 
 // Fetch is a sample fetch function.
 type Fetch struct {
@@ -208,7 +217,7 @@ const (
 )
 
 // Convert changes a value in place; false: there is no value any more.
-type Convert func(st *stream.Stream, v *Value) bool
+type Convert func(sc *stream.Scope, v *Value) bool
 
 // Converter is a sample converter.
 type Converter struct {
@@ -262,15 +271,15 @@ type Expr struct {
 func (e *Expr) Type() Type { return e.out }
 
 // Eval gets the expression's value. false: there is none.
-func (e *Expr) Eval(st *stream.Stream, v *Value) bool { return e.Nth(st, v, Single) }
+func (e *Expr) Eval(sc *stream.Scope, v *Value) bool { return e.Nth(sc, v, Single) }
 
 // Nth gets value number n, see [Func].
-func (e *Expr) Nth(st *stream.Stream, v *Value, n int) bool {
-	if !e.get(st, v, n) {
+func (e *Expr) Nth(sc *stream.Scope, v *Value, n int) bool {
+	if !e.get(sc, v, n) {
 		return false
 	}
 	for _, c := range e.convs {
-		if !c(st, v) {
+		if !c(sc, v) {
 			return false
 		}
 	}
@@ -424,29 +433,29 @@ var argTypes = map[string]struct {
 func cast(in Type, conv Convert) Convert {
 	switch in {
 	case Bin:
-		return func(st *stream.Stream, v *Value) bool {
-			v.binary(st)
-			return conv(st, v)
+		return func(sc *stream.Scope, v *Value) bool {
+			v.binary(sc)
+			return conv(sc, v)
 		}
 	case Str:
-		return func(st *stream.Stream, v *Value) bool {
+		return func(sc *stream.Scope, v *Value) bool {
 			if v.Type != Str {
-				v.Bytes = v.Text(st)
+				v.Bytes = v.Text(sc)
 				v.Type = Str
 			}
-			return conv(st, v)
+			return conv(sc, v)
 		}
 	case Int, Bool:
-		return func(st *stream.Stream, v *Value) bool {
+		return func(sc *stream.Scope, v *Value) bool {
 			n, ok := v.Number()
 			if !ok {
 				return false
 			}
 			v.SetInt(n)
-			return conv(st, v)
+			return conv(sc, v)
 		}
 	case Addr:
-		return func(st *stream.Stream, v *Value) bool {
+		return func(sc *stream.Scope, v *Value) bool {
 			if v.Type == Str {
 				a, err := netip.ParseAddr(string(v.Bytes))
 				if err != nil {
@@ -454,7 +463,7 @@ func cast(in Type, conv Convert) Convert {
 				}
 				v.SetAddr(a)
 			}
-			return v.Type == Addr && conv(st, v)
+			return v.Type == Addr && conv(sc, v)
 		}
 	}
 	return conv
@@ -462,13 +471,13 @@ func cast(in Type, conv Convert) Convert {
 
 // binary makes v bytes: a number or a boolean is eight of them, the highest
 // first, an address those on the wire.
-func (v *Value) binary(st *stream.Stream) {
+func (v *Value) binary(sc *stream.Scope) {
 	switch v.Type {
 	case Int, Bool:
 		n, _ := v.Number()
-		v.Bytes = st.Req.Copy(binary.BigEndian.AppendUint64(v.text[:0], uint64(n)))
+		v.Bytes = sc.Copy(binary.BigEndian.AppendUint64(v.text[:0], uint64(n)))
 	case Addr:
-		v.Bytes = st.Req.Copy(v.Addr.AsSlice())
+		v.Bytes = sc.Copy(v.Addr.AsSlice())
 	default:
 		return // text is its bytes, and stays text
 	}

@@ -15,20 +15,22 @@ import (
 )
 
 // exchange is a stream with a request, as fetches see it.
-func exchange(t testing.TB, head string) *stream.Stream {
+func exchange(t testing.TB, head string) *stream.Scope {
 	r, err := reactor.New(0, reactor.Linux, reactor.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	st := &stream.Stream{R: r, Sess: &stream.Session{}, Snap: &stream.Snapshot{}}
-	st.FE = &stream.Proxy{Name: "web", ID: 2}
-	st.BE = &stream.Proxy{Name: "app", ID: 3}
+	st := &stream.Stream{Scope: stream.Scope{R: r, Sess: &stream.Session{}, Snap: &stream.Snapshot{}}}
+	st.Stream = st
+	sc := &st.Scope
+	sc.FE = &stream.Proxy{Name: "web", ID: 2}
+	sc.BE = &stream.Proxy{Name: "app", ID: 3}
 	if n, err := http1.ParseRequest([]byte(head), &st.Req, nil); n == 0 || err != nil {
 		t.Fatal(n, err)
 	}
 	st.HasRequest = true
-	return st
+	return sc
 }
 
 func parse(expr string) (*sample.Expr, error) {
@@ -39,7 +41,7 @@ func parse(expr string) (*sample.Expr, error) {
 const head = "GET /Path/File.html?a=1&b=2 HTTP/1.1\r\nHost: www.Example.com:8080\r\nX-List: a, b,\"c,d\"\r\nX-List: e\r\nX-Num: 42\r\n\r\n"
 
 func TestExpressions(t *testing.T) {
-	st := exchange(t, head)
+	sc := exchange(t, head)
 	for expr, want := range map[string]string{
 		"path":                                "/Path/File.html",
 		"pathq":                               "/Path/File.html?a=1&b=2",
@@ -90,8 +92,8 @@ func TestExpressions(t *testing.T) {
 			t.Errorf("%s: %v", expr, err)
 			continue
 		}
-		v := sample.Borrow(st)
-		if !e.Eval(st, v) {
+		v := sample.Borrow(sc)
+		if !e.Eval(sc, v) {
 			t.Errorf("%s: no value", expr)
 			continue
 		}
@@ -99,12 +101,12 @@ func TestExpressions(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %q, want %q", expr, got, want)
 		}
-		v.Return(st)
+		v.Return(sc)
 	}
 }
 
 func TestMissingValues(t *testing.T) {
-	st := exchange(t, head)
+	sc := exchange(t, head)
 	for _, expr := range []string{"req.hdr(nope)", "req.hdr(x-list,9)", "status", "res.hdr(x)", "srv_name", "src", "str(%4),url_dec"} {
 		e, err := parse(expr)
 		if err != nil {
@@ -112,21 +114,21 @@ func TestMissingValues(t *testing.T) {
 			continue
 		}
 		var v sample.Value
-		if e.Eval(st, &v) {
+		if e.Eval(sc, &v) {
 			t.Errorf("%s: %q, want nothing", expr, v.Append(nil))
 		}
 	}
 }
 
 func TestAllValuesOfAField(t *testing.T) {
-	st := exchange(t, head)
+	sc := exchange(t, head)
 	e, err := parse("req.hdr(x-list)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
 	var v sample.Value
-	for n := 0; e.Nth(st, &v, n); n++ {
+	for n := 0; e.Nth(sc, &v, n); n++ {
 		got = append(got, string(v.Bytes))
 	}
 	if want := `[a b "c,d" e]`; fmt.Sprint(got) != want {
@@ -163,16 +165,15 @@ func TestMistakes(t *testing.T) {
 }
 
 func TestEvaluationDoesNotAllocate(t *testing.T) {
-	st := exchange(t, head)
-	st.Req.Grow(1 << 20)
+	sc := exchange(t, head)
 	e, err := parse("req.hdr(host),field(1,:),lower")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := testing.AllocsPerRun(1000, func() {
-		v := sample.Borrow(st)
-		e.Eval(st, v)
-		v.Return(st)
+		v := sample.Borrow(sc)
+		e.Eval(sc, v)
+		v.Return(sc)
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -182,12 +183,12 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{"path,lower", "req.hdr(a,1),field(1,:)", "str('x)y'),bytes(1,2)", "query(with_qm),url_dec(1)"} {
 		f.Add(s)
 	}
-	st := exchange(f, head)
+	sc := exchange(f, head)
 	f.Fuzz(func(t *testing.T, s string) {
 		if e, err := parse(s); err == nil {
 			var v sample.Value
 			for n := sample.Single; n < 3; n++ {
-				e.Nth(st, &v, n)
+				e.Nth(sc, &v, n)
 			}
 		}
 	})
@@ -195,7 +196,7 @@ func FuzzParse(f *testing.F) {
 
 // Variables stand for numbers; none has a value yet.
 func TestVariablesAsArguments(t *testing.T) {
-	st := exchange(t, head)
+	sc := exchange(t, head)
 	for _, expr := range []string{"int(1),add(txn.a)", "int(1),mul(proc.b_1)", "path,bytes(req.from)", "path,bytes(1,sess.n)"} {
 		e, err := parse(expr)
 		if err != nil {
@@ -203,7 +204,7 @@ func TestVariablesAsArguments(t *testing.T) {
 			continue
 		}
 		var v sample.Value
-		if e.Eval(st, &v) {
+		if e.Eval(sc, &v) {
 			t.Errorf("%s: %s", expr, v.Line())
 		}
 	}

@@ -14,30 +14,28 @@ import (
 type side struct {
 	prefix string // of the fetches
 	where  string
-	of     func(*stream.Stream) *transport.TLS // nil: in clear, or none
+	of     func(*stream.Scope) *transport.TLS // nil: in clear, or none
 }
 
-func clientTLS(st *stream.Stream) *transport.TLS { return st.Sess.TLS }
-
 var (
-	front = side{"ssl_fc", sample.SessionWide, clientTLS}
-	back  = side{"ssl_bc", sample.Response, (*stream.Stream).ServerTLS}
+	front = side{"ssl_fc", sample.SessionWide, (*stream.Scope).ClientTLS}
+	back  = side{"ssl_bc", sample.Response, (*stream.Scope).ServerTLS}
 )
 
 // fetch is one of a connection under TLS.
 type fetch struct {
 	name string // after the prefix
 	out  sample.Type
-	get  func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool
+	get  func(sc *stream.Scope, t *transport.TLS, v *sample.Value) bool
 }
 
 // add registers fetches of a side.
 func (s side) add(list ...fetch) {
 	for _, f := range list {
 		sample.RegisterFetch(sample.Fetch{Name: s.prefix + f.name, Out: f.out, Where: s.where, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
-			return func(st *stream.Stream, v *sample.Value, n int) bool {
-				t := s.of(st)
-				return n <= 0 && t != nil && f.get(st, t, v)
+			return func(sc *stream.Scope, v *sample.Value, n int) bool {
+				t := s.of(sc)
+				return n <= 0 && t != nil && f.get(sc, t, v)
 			}, nil
 		}})
 	}
@@ -46,7 +44,7 @@ func (s side) add(list ...fetch) {
 // is registers a fetch that is false in clear.
 func (s side) is(name string, get func(t *transport.TLS) bool) {
 	sample.RegisterFetch(sample.Fetch{Name: s.prefix + name, Out: sample.Bool, Where: s.where, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
-		return func(st *stream.Stream, v *sample.Value, n int) bool { return n <= 0 && v.SetBool(get(s.of(st))) }, nil
+		return func(sc *stream.Scope, v *sample.Value, n int) bool { return n <= 0 && v.SetBool(get(s.of(sc))) }, nil
 	}})
 }
 
@@ -56,23 +54,23 @@ func bin(v *sample.Value, b []byte) bool {
 }
 
 // done makes a fetch of what was agreed on.
-func done(f func(st *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool) func(*stream.Stream, *transport.TLS, *sample.Value) bool {
-	return func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool {
+func done(f func(sc *stream.Scope, s *tls.ConnectionState, v *sample.Value) bool) func(*stream.Scope, *transport.TLS, *sample.Value) bool {
+	return func(sc *stream.Scope, t *transport.TLS, v *sample.Value) bool {
 		s := t.State()
-		return s != nil && f(st, s, v)
+		return s != nil && f(sc, s, v)
 	}
 }
 
 // never is a fetch of what crypto/tls never does: NPN.
-func never(*stream.Stream, *transport.TLS, *sample.Value) bool { return false }
+func never(*stream.Scope, *transport.TLS, *sample.Value) bool { return false }
 
 func init() {
 	for _, s := range []side{front, back} {
 		s.is("", func(t *transport.TLS) bool { return t != nil })
 		sample.RegisterFetch(sample.Fetch{Name: s.prefix + "_err", Out: sample.Int, Where: s.where, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
-			return func(st *stream.Stream, v *sample.Value, n int) bool {
-				t := s.of(st)
-				if n > 0 || t == nil && !s.silent(st) {
+			return func(sc *stream.Scope, v *sample.Value, n int) bool {
+				t := s.of(sc)
+				if n > 0 || t == nil && !s.silent(sc) {
 					return false
 				}
 				return v.SetInt(int64(failure(t).Code))
@@ -82,49 +80,49 @@ func init() {
 		s.add(
 			fetch{"_alg_keysize", sample.Int, done(keySize)},
 			fetch{"_use_keysize", sample.Int, done(keySize)},
-			fetch{"_cipher", sample.Str, done(func(_ *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool {
+			fetch{"_cipher", sample.Str, done(func(_ *stream.Scope, s *tls.ConnectionState, v *sample.Value) bool {
 				name := cipherNames[s.CipherSuite]
 				return name != nil && v.SetStr(name)
 			})},
-			fetch{"_protocol", sample.Str, done(func(_ *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool {
+			fetch{"_protocol", sample.Str, done(func(_ *stream.Scope, s *tls.ConnectionState, v *sample.Value) bool {
 				name := protocolNames[s.Version]
 				return name != nil && v.SetStr(name)
 			})},
-			fetch{"_curve", sample.Str, done(func(_ *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool {
+			fetch{"_curve", sample.Str, done(func(_ *stream.Scope, s *tls.ConnectionState, v *sample.Value) bool {
 				name := groupNames[s.CurveID]
 				return name != nil && v.SetStr(name)
 			})},
-			fetch{"_alpn", sample.Str, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool { return str(st, v, t.Protocol()) }},
+			fetch{"_alpn", sample.Str, func(sc *stream.Scope, t *transport.TLS, v *sample.Value) bool { return str(sc, v, t.Protocol()) }},
 			fetch{"_npn", sample.Str, never},
-			fetch{"_unique_id", sample.Bin, done(func(st *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool {
+			fetch{"_unique_id", sample.Bin, done(func(sc *stream.Scope, s *tls.ConnectionState, v *sample.Value) bool {
 				return len(s.TLSUnique) > 0 && bin(v, s.TLSUnique)
 			})},
-			fetch{"_err_str", sample.Str, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool {
+			fetch{"_err_str", sample.Str, func(sc *stream.Scope, t *transport.TLS, v *sample.Value) bool {
 				code := failure(t).Code
 				if code == 0 {
 					return false
 				}
 				var buf [96]byte
-				return v.SetStr(st.Req.Copy(code.Append(buf[:0])))
+				return v.SetStr(sc.Copy(code.Append(buf[:0])))
 			}},
 		)
 	}
 	front.is("_has_sni", func(t *transport.TLS) bool { return sni(t) != "" })
 	front.add(
-		fetch{"_sni", sample.Str, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool { return str(st, v, sni(t)) }},
-		fetch{"_has_crt", sample.Bool, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool {
+		fetch{"_sni", sample.Str, func(sc *stream.Scope, t *transport.TLS, v *sample.Value) bool { return str(sc, v, sni(t)) }},
+		fetch{"_has_crt", sample.Bool, func(sc *stream.Scope, t *transport.TLS, v *sample.Value) bool {
 			s := t.State()
 			return v.SetBool(s != nil && !s.DidResume && len(s.PeerCertificates) > 0)
 		}},
 		// crypto/tls accepts no early data.
-		fetch{"_has_early", sample.Bool, func(_ *stream.Stream, _ *transport.TLS, v *sample.Value) bool { return v.SetBool(false) }},
-		fetch{"_early_rcvd", sample.Bool, func(_ *stream.Stream, _ *transport.TLS, v *sample.Value) bool { return v.SetBool(false) }},
-		fetch{"_crtname", sample.Str, func(st *stream.Stream, t *transport.TLS, v *sample.Value) bool {
+		fetch{"_has_early", sample.Bool, func(_ *stream.Scope, _ *transport.TLS, v *sample.Value) bool { return v.SetBool(false) }},
+		fetch{"_early_rcvd", sample.Bool, func(_ *stream.Scope, _ *transport.TLS, v *sample.Value) bool { return v.SetBool(false) }},
+		fetch{"_crtname", sample.Str, func(sc *stream.Scope, t *transport.TLS, v *sample.Value) bool {
 			i := InfoOf(t)
-			return i != nil && str(st, v, i.Name)
+			return i != nil && str(sc, v, i.Name)
 		}},
 	)
-	back.add(fetch{"_sni", sample.Str, done(func(st *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool { return str(st, v, s.ServerName) })})
+	back.add(fetch{"_sni", sample.Str, done(func(sc *stream.Scope, s *tls.ConnectionState, v *sample.Value) bool { return str(sc, v, s.ServerName) })})
 }
 
 func sni(t *transport.TLS) string {
@@ -135,8 +133,8 @@ func sni(t *transport.TLS) string {
 }
 
 // str makes v a string, none if s is empty.
-func str(st *stream.Stream, v *sample.Value, s string) bool {
-	return s != "" && v.SetStr(st.Req.CopyString(s))
+func str(sc *stream.Scope, v *sample.Value, s string) bool {
+	return s != "" && v.SetText(sc, s)
 }
 
 // failure is why the handshake failed, or what ended the connection later.
@@ -154,11 +152,11 @@ func failure(t *transport.TLS) tlserr.Reason {
 
 // silent tells whether the client of a connection that is to be secure has not
 // said anything yet: its handshake begins with its first byte.
-func (s side) silent(st *stream.Stream) bool {
-	return s.prefix == front.prefix && st.Sess.Listener.Bind.Load().TLS != nil
+func (s side) silent(sc *stream.Scope) bool {
+	return s.prefix == front.prefix && sc.Sess != nil && sc.Sess.Listener.Bind.Load().TLS != nil
 }
 
-func keySize(_ *stream.Stream, s *tls.ConnectionState, v *sample.Value) bool {
+func keySize(_ *stream.Scope, s *tls.ConnectionState, v *sample.Value) bool {
 	n := cipherBits[s.CipherSuite]
 	return n > 0 && v.SetInt(n)
 }

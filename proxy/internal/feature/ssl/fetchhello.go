@@ -9,15 +9,15 @@ import (
 )
 
 // helloOf gives what was kept of the client's hello, nil if nothing was.
-func helloOf(st *stream.Stream) *hello {
-	if i := InfoOf(st.Sess.TLS); i != nil {
+func helloOf(sc *stream.Scope) *hello {
+	if i := InfoOf(sc.ClientTLS()); i != nil {
 		return i.hello
 	}
 	return nil
 }
 
 // ofHello makes a fetch of one part, whose argument leaves GREASE out.
-func ofHello(part int, make func(st *stream.Stream, v *sample.Value, list []byte) bool) func(*conf.Ctx, []string) (sample.Func, error) {
+func ofHello(part int, make func(sc *stream.Scope, v *sample.Value, list []byte) bool) func(*conf.Ctx, []string) (sample.Func, error) {
 	return func(_ *conf.Ctx, args []string) (sample.Func, error) {
 		without := false
 		if len(args) > 0 {
@@ -29,16 +29,16 @@ func ofHello(part int, make func(st *stream.Stream, v *sample.Value, list []byte
 				return nil, fmt.Errorf("'%s' is not a valid filter option, expected 0 or 1", args[0])
 			}
 		}
-		return func(st *stream.Stream, v *sample.Value, n int) bool {
-			h := helloOf(st)
+		return func(sc *stream.Scope, v *sample.Value, n int) bool {
+			h := helloOf(sc)
 			if h == nil || n > 0 {
 				return false
 			}
 			list := h.part(part)
 			if without {
-				list = withoutGrease(st.Req.Copy(list))
+				list = withoutGrease(sc.Copy(list))
 			}
-			return make(st, v, list)
+			return make(sc, v, list)
 		}, nil
 	}
 }
@@ -54,10 +54,10 @@ func withoutGrease(list []byte) []byte {
 	return list[:n]
 }
 
-func asBin(_ *stream.Stream, v *sample.Value, list []byte) bool { return bin(v, list) }
+func asBin(_ *stream.Scope, v *sample.Value, list []byte) bool { return bin(v, list) }
 
 // asNames gives the names of ciphers.
-func asNames(st *stream.Stream, v *sample.Value, list []byte) bool {
+func asNames(sc *stream.Scope, v *sample.Value, list []byte) bool {
 	const digits = "0123456789abcdef"
 	var buf [2048]byte
 	b := buf[:0]
@@ -73,12 +73,12 @@ func asNames(st *stream.Stream, v *sample.Value, list []byte) bool {
 			b = append(b, digits[hi>>4], digits[hi&15], digits[lo>>4], digits[lo&15], ')')
 		}
 	}
-	return len(b) > 0 && v.SetStr(st.Req.Copy(b))
+	return len(b) > 0 && v.SetStr(sc.Copy(b))
 }
 
-func asHex(st *stream.Stream, v *sample.Value, list []byte) bool {
+func asHex(sc *stream.Scope, v *sample.Value, list []byte) bool {
 	var buf [1024]byte
-	return v.SetStr(st.Req.Copy(sample.AppendHex(buf[:0], list)))
+	return v.SetStr(sc.Copy(sample.AppendHex(buf[:0], list)))
 }
 
 func init() {
@@ -86,7 +86,7 @@ func init() {
 		name string
 		part int
 		out  sample.Type
-		make func(*stream.Stream, *sample.Value, []byte) bool
+		make func(*stream.Scope, *sample.Value, []byte) bool
 	}{
 		{"cipherlist_bin", helloCiphers, sample.Bin, asBin},
 		{"cipherlist_hex", helloCiphers, sample.Str, asHex},
@@ -108,8 +108,8 @@ func init() {
 		"protocol_hello_id": func(h *hello) int64 { return int64(h.version) },
 	} {
 		sample.RegisterFetch(sample.Fetch{Name: "ssl_fc_" + name, Out: sample.Int, Where: sample.SessionWide, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
-			return func(st *stream.Stream, v *sample.Value, n int) bool {
-				h := helloOf(st)
+			return func(sc *stream.Scope, v *sample.Value, n int) bool {
+				h := helloOf(sc)
 				return h != nil && n <= 0 && v.SetInt(get(h))
 			}, nil
 		}})

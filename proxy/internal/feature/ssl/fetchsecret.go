@@ -42,7 +42,7 @@ const (
 )
 
 func init() {
-	for prefix, of := range map[string]func(*stream.Stream) *transport.TLS{"ssl_fc_": clientTLS, "ssl_bc_": (*stream.Stream).ServerTLS} {
+	for prefix, of := range map[string]func(*stream.Scope) *transport.TLS{"ssl_fc_": (*stream.Scope).ClientTLS, "ssl_bc_": (*stream.Scope).ServerTLS} {
 		for name, label := range map[string]string{
 			"client_early_traffic_secret":     "CLIENT_EARLY_TRAFFIC_SECRET",
 			"client_handshake_traffic_secret": "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
@@ -57,11 +57,11 @@ func init() {
 				if on && label == exporterLabel {
 					WarnOnce(c, "'"+prefix+name+"'", "Go's crypto/tls does not tell this secret.")
 				}
-				return func(st *stream.Stream, v *sample.Value, n int) bool {
+				return func(sc *stream.Scope, v *sample.Value, n int) bool {
 					if !on || n > 0 {
 						return false
 					}
-					b, _ := secret(secrets(of(st)), label)
+					b, _ := secret(secrets(of(sc)), label)
 					return b != nil && v.SetStr(b)
 				}, nil
 			}})
@@ -72,28 +72,28 @@ func init() {
 		}
 		// These are there without "tune.ssl.keylog"; connections keep what they need
 		// if anything asks for it.
-		for name, get := range map[string]func(st *stream.Stream, t *transport.TLS) []byte{
-			"client_random": func(st *stream.Stream, t *transport.TLS) []byte {
+		for name, get := range map[string]func(sc *stream.Scope, t *transport.TLS) []byte{
+			"client_random": func(sc *stream.Scope, t *transport.TLS) []byte {
 				_, r := secret(secrets(t), "")
-				return unhex(st, r)
+				return unhex(sc, r)
 			},
-			"session_key": func(st *stream.Stream, t *transport.TLS) []byte {
+			"session_key": func(sc *stream.Scope, t *transport.TLS) []byte {
 				k, _ := secret(secrets(t), masterLabel)
-				return unhex(st, k)
+				return unhex(sc, k)
 			},
-			"server_random": func(_ *stream.Stream, t *transport.TLS) []byte { return t.ServerRandom() },
-			"session_id":    func(_ *stream.Stream, t *transport.TLS) []byte { return sessionOf(t) },
+			"server_random": func(_ *stream.Scope, t *transport.TLS) []byte { return t.ServerRandom() },
+			"session_id":    func(_ *stream.Scope, t *transport.TLS) []byte { return sessionOf(t) },
 		} {
 			sample.RegisterFetch(sample.Fetch{Name: prefix + name, Out: sample.Bin, Where: where, Compile: func(c *conf.Ctx, _ []string) (sample.Func, error) {
 				if !c.AtRunTime() {
 					change(c.Snap.Global).KeepSecrets = true
 				}
-				return func(st *stream.Stream, v *sample.Value, n int) bool {
-					t := of(st)
+				return func(sc *stream.Scope, v *sample.Value, n int) bool {
+					t := of(sc)
 					if t == nil || n > 0 {
 						return false
 					}
-					b := get(st, t)
+					b := get(sc, t)
 					return len(b) > 0 && bin(v, b)
 				}, nil
 			}})
@@ -110,8 +110,8 @@ func sessionOf(t *transport.TLS) []byte {
 	return t.SessionID()
 }
 
-func unhex(st *stream.Stream, text []byte) []byte {
-	b := st.Req.Copy(text)
+func unhex(sc *stream.Scope, text []byte) []byte {
+	b := sc.Copy(text)
 	n, err := hex.Decode(b, b)
 	if err != nil {
 		return nil

@@ -162,11 +162,12 @@ func (u *Upstream) Name(subject any) string {
 	case n.host:
 		name = hostOf(st)
 	default:
-		var v sample.Value
-		if !n.expr.Eval(st, &v) {
+		v := sample.Borrow(&st.Scope)
+		defer v.Return(&st.Scope)
+		if !n.expr.Eval(&st.Scope, v) {
 			return ""
 		}
-		name = v.Text(st)
+		name = v.Text(&st.Scope)
 	}
 	if len(name) == 0 || len(name) > maxName {
 		return ""

@@ -433,7 +433,7 @@ func FullConn(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy) int {
 	for _, fe := range snap.Proxies {
 		uses := fe == p && fe.Frontend || fe.Frontend && fe.DefaultBackend == p
 		for i := range fe.Switching {
-			uses = uses || fe.Frontend && (fe.Switching[i].Backend == p || fe.Switching[i].Name != nil)
+			uses = uses || fe.Frontend && (fe.Switching[i].Backend == p || fe.Switching[i].Find != nil)
 		}
 		if uses {
 			n := int(fe.FE.Limit.Load())

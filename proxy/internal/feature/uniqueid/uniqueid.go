@@ -21,8 +21,8 @@ func init() {
 		conf.Keyword{Name: "unique-id-header", In: conf.Defaults | conf.Frontend, Max: -1, Parse: header},
 	)
 	sample.RegisterFetch(sample.Fetch{Name: "unique-id", Out: sample.Str, Where: sample.Everywhere, Compile: func(*conf.Ctx, []string) (sample.Func, error) {
-		return func(st *stream.Stream, v *sample.Value, n int) bool {
-			id := st.UniqueID()
+		return func(sc *stream.Scope, v *sample.Value, n int) bool {
+			id := sc.UniqueID()
 			return n <= 0 && len(id) > 0 && v.SetStr(id)
 		}, nil
 	}})

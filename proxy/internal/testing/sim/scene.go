@@ -307,9 +307,9 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 			p.DefaultBackend = snap.Backends["tcp"]
 		} else {
 			p.DefaultBackend = web[0]
-			p.Switching = []stream.SwitchRule{{Name: func(st *stream.Stream) string {
-				word, _, _ := strings.Cut(strings.TrimPrefix(string(st.Req.PathQuery()), "/"), "/")
-				return word
+			p.Switching = []stream.SwitchRule{{Find: func(sc *stream.Scope) *stream.Proxy {
+				word, _, _ := strings.Cut(strings.TrimPrefix(string(sc.Request().PathQuery()), "/"), "/")
+				return sc.Snap.Backends[word]
 			}}}
 			if !w.calm && rnd.IntN(3) == 0 {
 				p.RequestRules = []stream.Rule{moody{w}}
@@ -326,7 +326,8 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 type moody struct{ w *World }
 
 // Exec is the rule.
-func (m moody) Exec(st *stream.Stream) stream.Verdict {
+func (m moody) Exec(sc *stream.Scope) stream.Verdict {
+	st := sc.Stream
 	rnd := m.w.rnd
 	if rnd.IntN(8) == 0 && st.R.Sleep(rnd.Int64N(1e9)) != nil {
 		return stream.Drop
