@@ -1,6 +1,7 @@
 package config
 
 import (
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 // the environment of the process is never touched. The zero value is empty and ready to use.
 type Environment struct {
 	vars map[string]string
+	sum  uint64 // of vars, 0: not known
 }
 
 // NewEnvironment takes over variables in the form of os.Environ.
@@ -35,10 +37,14 @@ func (e *Environment) Set(name, value string) {
 		e.vars = make(map[string]string)
 	}
 	e.vars[name] = value
+	e.sum = 0
 }
 
 // Unset removes a variable.
-func (e *Environment) Unset(name string) { delete(e.vars, name) }
+func (e *Environment) Unset(name string) {
+	delete(e.vars, name)
+	e.sum = 0
+}
 
 // Expand replaces variables in an address that was not quoted: $NAME and ${NAME}, as the addresses of HAProxy do by
 // themselves (manual 2.9). A variable that does not exist stands for nothing.
@@ -79,7 +85,24 @@ func (e *Environment) Environ() []string {
 	return list
 }
 
+var sumSeed = maphash.MakeSeed()
+
+// Sum tells environments apart within one process: the same variables have the same sum.
+func (e *Environment) Sum() uint64 {
+	if e.sum == 0 {
+		var h maphash.Hash
+		h.SetSeed(sumSeed)
+		for _, kv := range e.Environ() {
+			h.WriteString(kv)
+			h.WriteByte(0)
+		}
+		e.sum = max(h.Sum64(), 1)
+	}
+	return e.sum
+}
+
 // retain removes all variables but those named.
 func (e *Environment) retain(names []string) {
 	maps.DeleteFunc(e.vars, func(k, _ string) bool { return !slices.Contains(names, k) })
+	e.sum = 0
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +43,17 @@ type Block struct {
 	Pos              Pos
 	Args             []string // all words of the header, the kind included
 	Statements       []Statement
+
+	// Text is the section as it stands in the file, with what follows up to the next one, and Env the sum of the
+	// environment that it was evaluated in, if they are all that it depends on; else Text is nil. It is part of the file's
+	// own text.
+	Text []byte
+	Env  uint64
 }
+
+// Known finds a section that was evaluated before by its text, the environment's sum and the file that it stands in, nil
+// if there is none. What it returns is a copy with the new place, which may lack the statements.
+type Known func(text []byte, env uint64, pos Pos) *Block
 
 // Statement is one line of a section: Args[0] is the keyword. No and Default tell of a prefix "no" or "default", which is
 // not part of Args.
@@ -57,10 +68,17 @@ type Statement struct {
 // keywords (which leave no statement), and returns the sections in order, those of several files one behind the other.
 // Everything wrong is reported to d; with errors the result is good for finding more of them only.
 func Evaluate(files []*File, opt Options, d *Diagnostics) []*Block {
+	return EvaluateKnown(files, opt, d, nil)
+}
+
+// EvaluateKnown is [Evaluate] for who has seen some of the sections before: those that known finds are not looked at.
+// known is never asked for a section that changes the environment or depends on where it stands, but must not find those
+// that diagnostics were reported for.
+func EvaluateKnown(files []*File, opt Options, d *Diagnostics, known Known) []*Block {
 	if opt.Env == nil {
 		opt.Env = &Environment{}
 	}
-	e := &evaluator{opt: &opt, d: d}
+	e := &evaluator{opt: &opt, d: d, known: known}
 	e.predefine()
 	for _, f := range files {
 		e.file(f)
@@ -78,6 +96,7 @@ func Evaluate(files []*File, opt Options, d *Diagnostics) []*Block {
 
 type evaluator struct {
 	opt    *Options
+	known  Known
 	d      *Diagnostics
 	blocks []*Block
 	cur    *Block // nil outside of sections
@@ -100,18 +119,46 @@ func (e *evaluator) alert(format string, args ...any) { e.d.lexical(Alert, e.pos
 func (e *evaluator) file(f *File) {
 	e.cur, e.conds = nil, nil
 	e.pos = Pos{File: f.Name}
-	for i, l := range f.Lines {
-		e.line = l
-		e.pos.Line = i + 1
-		if args, ok := e.words(l); ok && len(args) > 0 {
-			e.statement(args)
-		}
-		if i == len(f.Lines)-1 && !strings.HasSuffix(string(l.Raw), "\n") {
-			e.alert("Missing LF on last line, file might have been truncated at position %d.", len(l.Raw)+1)
-		}
+	text := f.Bytes()
+	for _, c := range chunks(text) {
+		e.chunk(f, &c)
+	}
+	if n := len(text); n > 0 && text[n-1] != '\n' {
+		e.pos.Line = bytes.Count(text, []byte("\n")) + 1
+		e.alert("Missing LF on last line, file might have been truncated at position %d.", n-bytes.LastIndexByte(text, '\n'))
 	}
 	if len(e.conds) > 0 {
 		e.alert("non-terminated '.if' block.")
+	}
+}
+
+// chunk evaluates the lines of a part of a file.
+func (e *evaluator) chunk(f *File, c *chunk) {
+	e.pos.Line = c.line
+	env := e.opt.Env.Sum()
+	alone := c.plain && len(e.conds) == 0
+	if alone && e.known != nil {
+		if b := e.known(c.text, env, e.pos); b != nil {
+			b.Text, b.Env = c.text, env
+			e.blocks, e.cur = append(e.blocks, b), b
+			return
+		}
+	}
+	n := len(e.blocks)
+	for raw := range bytes.Lines(c.text) {
+		if f.Lines != nil {
+			e.line = f.Lines[e.pos.Line-1]
+		} else {
+			e.line = parseLine(raw, e.pos.Line)
+		}
+		if args, ok := e.words(e.line); ok && len(args) > 0 {
+			e.statement(args)
+		}
+		e.pos.Line++
+	}
+	e.pos.Line--
+	if alone && len(e.blocks) == n+1 && e.opt.Env.Sum() == env {
+		e.blocks[n].Text, e.blocks[n].Env = c.text, env
 	}
 }
 

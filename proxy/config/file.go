@@ -7,8 +7,11 @@ import (
 
 // File is one configuration file, kept to the byte.
 type File struct {
-	Name  string
+	Name string
+	// Lines are the lines, nil for a file of [Text].
 	Lines []*Line
+
+	text []byte // of a file without lines
 }
 
 // Line is one line of a file. The language has no line continuation: a backslash at the end of a line is a character.
@@ -42,6 +45,10 @@ func Parse(name string, data []byte) *File {
 	return f
 }
 
+// Text is a file for who only evaluates it: its lines are not taken apart before they are needed. The text must not be
+// changed afterwards.
+func Text(name string, data []byte) *File { return &File{Name: name, text: data} }
+
 func parseLine(raw []byte, no int) *Line {
 	l := &Line{Raw: raw, No: no}
 	l.spans, l.comment, l.err = split(raw, nil)
@@ -57,8 +64,11 @@ func parseLine(raw []byte, no int) *Line {
 	return l
 }
 
-// Bytes returns the text of the file. Without edits it is what Parse was given.
+// Bytes returns the text of the file. Without edits it is what Parse or Text was given.
 func (f *File) Bytes() []byte {
+	if f.Lines == nil {
+		return f.text
+	}
 	n := 0
 	for _, l := range f.Lines {
 		n += len(l.Raw)

@@ -8,7 +8,7 @@ import (
 )
 
 // FuzzParse holds what every text must hold: it survives a round trip, evaluation ends without a panic and with bounded
-// results, a line that is rewritten with its own words means the same, and an inserted line leaves the rest alone.
+// results, whether or not its sections are known, a line that is rewritten with its own words means the same, and an inserted line leaves the rest alone.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		sample,
@@ -34,6 +34,7 @@ func FuzzParse(f *testing.F) {
 		if len(d.All()) > MaxDiagnostics+1 {
 			t.Fatal("too many diagnostics")
 		}
+		checkKnown(t, data)
 		if len(file.Lines) > 200 {
 			return // edits are slower than reading
 		}

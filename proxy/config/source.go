@@ -40,7 +40,7 @@ func (OS) ReadDir(name string) ([]fs.DirEntry, error) { return os.ReadDir(name) 
 
 // ReadSources reads what the -f arguments name, in their order. A folder stands for its files (only files) that end in
 // ".cfg" and do not begin with a dot, in the order of their bytes (management manual chapter 3). An error names the
-// path; every path is tried, so the error may join several.
+// path; every path is tried, so the error may join several. The files are those of [Text].
 func ReadSources(fsys FS, paths []string) ([]*File, error) {
 	var names []string
 	var errs []error
@@ -66,7 +66,7 @@ func ReadSources(fsys FS, paths []string) ([]*File, error) {
 			errs = append(errs, fmt.Errorf("configuration files are too large together (maximum is %d bytes)", MaxTotalSize))
 			break
 		}
-		files = append(files, Parse(n, data))
+		files = append(files, Text(n, data))
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
