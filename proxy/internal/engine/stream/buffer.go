@@ -14,31 +14,32 @@ type arrival struct {
 	seen   int
 }
 
-// enough tells whether there is nothing to wait for any more: the body has come as
-// a whole, or as much of it as a buffer of that size holds.
-func (b *body) enough(a *arrival, size int) (bool, error) {
-	if b.done {
+// buffered tells whether there is nothing to wait for any more: the request's body
+// has come as a whole, or as much of it as a buffer holds.
+func (st *Stream) bodyBuffered(a *arrival) (bool, error) {
+	size := st.R.BufSize()
+	if st.requestTaken() {
 		return true, nil
 	}
-	if b.leg != nil {
-		s := b.leg.s
+	if st.client.on() {
+		s := st.client.s
 		return s.EndReceived() || s.Queued() >= size || s.WindowUsed(), s.Err()
 	}
-	switch b.framing {
+	switch b := st.in.bytes(); st.Req.Framing {
 	case message.Length:
-		if int64(len(b.in.bytes())) >= b.left {
+		if int64(len(b)) >= st.fromClient.left {
 			return true, nil
 		}
 	case message.Chunked:
 		for n := 1; n > 0; a.seen += n {
 			var done bool
 			var err error
-			if _, n, done, err = a.chunks.Next(b.in.bytes()[a.seen:], nil); done || err != nil {
+			if _, n, done, err = a.chunks.Next(b[a.seen:], nil); done || err != nil {
 				return done, err
 			}
 		}
 	}
-	return b.in.w >= size, nil
+	return st.in.w >= size, nil
 }
 
 // bufferBody is "option http-buffer-request" of p: rules and server choice wait for
@@ -49,11 +50,10 @@ func (st *Stream) bufferBody(p *Proxy) bool {
 	}
 	st.buffered = true
 	st.Time.Request = 0 // the request is complete with its body
-	b := &st.reqBody
-	a := arrival{chunks: b.chunks}
+	a := arrival{chunks: st.fromClient.chunks}
 	deadline := deadlineIn(st.R, int64(p.Timeouts.HTTPRequest))
 	for {
-		ok, err := b.enough(&a, st.R.BufSize())
+		ok, err := st.bodyBuffered(&a)
 		if err == nil && ok {
 			st.Time.Request = st.R.Now()
 			return true
@@ -61,17 +61,21 @@ func (st *Stream) bufferBody(p *Proxy) bool {
 		if err == nil && st.Req.Expect100 {
 			st.Req.Expect100 = false
 			st.Req.Del("expect") // it is met
-			err = st.sendContinue()
+			res := &st.Res
+			res.Reset()
+			res.Version, res.Status, res.Framing = message.HTTP11, 100, message.NoBody
+			err = st.sendInterim(res)
+			res.Reset()
 		}
 		if err == nil {
-			if b.leg == nil {
+			if !st.client.on() {
 				err = st.moreOfRequest(deadline)
 			} else {
 				d := deadline
 				if d == 0 {
 					d = st.R.After(st.FE.Timeouts.Client)
 				}
-				err = b.leg.read.Wait(st.R, d)
+				err = st.client.read.Wait(st.R, d)
 			}
 		}
 		if err != nil {
@@ -98,18 +102,4 @@ func (st *Stream) notBuffered(err error) {
 	default:
 		st.clientBroke('R')
 	}
-}
-
-// sendContinue makes a client send the body that it holds back.
-func (st *Stream) sendContinue() error {
-	res := &st.Res
-	res.Reset()
-	res.Version, res.Status, res.Framing = message.HTTP11, 100, message.NoBody
-	defer res.Reset()
-	if st.client.on() {
-		return st.sendHead(res, false)
-	}
-	head := http1.AppendResponse(st.R.Scratch[:0], res, http1.WriteOptions{})
-	st.BytesOut += int64(len(head))
-	return st.write(&st.Sess.Conn, head, nil, 0, int64(st.FE.Timeouts.Client))
 }

@@ -85,14 +85,15 @@ func (st *Stream) log() {
 
 // logSoon is "option logasap": all but the transfer is known, since the time at.
 // What "dontlog-normal" leaves out now may still be logged for how it ends. It
-// uses the reactor's scratch.
-func (st *Stream) logSoon(at int64) {
+// uses the reactor's scratch. sent is how many bytes the client was sent by then.
+func (st *Stream) logSoon(at, sent int64) {
 	if !st.FE.Has(LogASAP) {
 		return
 	}
-	st.Time.End = at
+	now := st.BytesOut
+	st.Time.End, st.BytesOut = at, sent
 	st.log()
-	st.Time.End = 0
+	st.Time.End, st.BytesOut = 0, now
 }
 
 // Abnormal tells whether an exchange that has ended, or is being logged, is one that administrators

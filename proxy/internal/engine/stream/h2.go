@@ -140,8 +140,7 @@ func (st *Stream) received() {
 	st.BytesIn += int64(q.Size() + len(q.MethodName) + len(q.Target))
 	st.keepLine()
 	if q.Framing != message.NoBody {
-		st.bodies = true
-		st.reqBody.startH2(&q.Header, l)
+		st.reqBody = st.clientSource(&q.Header)
 	}
 }
 
@@ -197,56 +196,13 @@ func (st *Stream) clientReset() {
 
 // sendHead sends a response's head to a client that speaks HTTP/2.
 func (st *Stream) sendHead(res *message.Response, end bool) error {
-	if err := st.client.room(int64(st.FE.Timeouts.Client)); err != nil {
+	if err := st.client.awaitRoom(); err != nil {
 		return err
 	}
 	st.client.s.SendHead(res, end)
 	st.client.m.touch()
 	st.BytesOut += int64(res.Size() + len("HTTP/2.0 200 \r\n\r\n"))
 	return nil
-}
-
-// replyH2 sends a reply of our own to a client that speaks HTTP/2.
-func (st *Stream) replyH2(res *message.Response, body []byte) bool {
-	err := st.sendHead(res, len(body) == 0)
-	if err == nil && len(body) > 0 {
-		err = st.client.send(body, true, int64(st.FE.Timeouts.Client))
-	}
-	if err != nil {
-		st.end('C', 'D')
-		return false
-	}
-	st.BytesOut += int64(len(body))
-	return true
-}
-
-// pumpH2 is [Stream.pump] to a side that speaks HTTP/2.
-func (st *Stream) pumpH2(b *body, k *sink, rto int64) (rerr, werr error) {
-	for {
-		for !b.done {
-			data, err := b.take()
-			if err != nil {
-				return err, nil
-			}
-			if len(data) == 0 {
-				break
-			}
-			last := b.done && len(b.trailers) == 0
-			if err := k.leg.send(data, last, k.timeout); err != nil {
-				return nil, err
-			}
-			k.sent += int64(len(data))
-			if last {
-				return nil, nil
-			}
-		}
-		if b.done {
-			return nil, k.leg.finish(b.trailers)
-		}
-		if err := b.more(deadlineIn(st.R, rto)); err != nil {
-			return err, nil
-		}
-	}
 }
 
 // sendRequestH2 is the phase "send" to a server that speaks HTTP/2.
@@ -274,14 +230,14 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 	if err != nil {
 		return st.elsewhere()
 	}
-	st.server = leg{st: st, m: up.mux, s: hs}
+	st.server = h2Side{st: st, m: up.mux, s: hs}
 	up.mux.touch()
-	st.owed = st.R.Now()
+	st.asked = st.R.Now()
 	if whole || st.Req.Framing == message.Tunnel || st.Req.Upgrade != nil {
 		return false, true
 	}
 	st.bodyStarted = true
-	st.upload.start(st)
+	st.upload.start(st, st.reqBody, &st.server)
 	return false, true
 }
 
@@ -333,7 +289,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 		}
 		err := l.s.Err()
 		if err == nil {
-			if st.upload.failed() {
+			if st.upload.broke() {
 				st.uploadFailed()
 				return false, false
 			}
@@ -395,36 +351,4 @@ func (st *Stream) awaitServerH2() error {
 			return err
 		}
 	}
-}
-
-// forwardH2 is the phase "forward" to a client that speaks HTTP/2.
-func (st *Stream) forwardH2(b *body) (complete bool) {
-	up, be, res := st.up, st.BE, &st.Res
-	out := sink{leg: &st.client, timeout: int64(st.FE.Timeouts.Client)}
-	st.Status = res.Status
-	unread := st.headOnly && !b.done // "set-method" made the server send a body
-	b.done = b.done || unread
-	var rerr error
-	werr := st.sendHead(res, b.done && len(b.trailers) == 0)
-	if werr == nil {
-		st.logSoon(st.Time.Response)
-	}
-	if werr == nil && !b.done {
-		rerr, werr = st.pumpH2(b, &out, int64(be.Timeouts.Server))
-		st.BytesOut += out.sent
-	} else if werr == nil && len(b.trailers) > 0 {
-		st.client.finish(b.trailers)
-	}
-	if rerr != nil || werr != nil {
-		st.breakOff(rerr, werr)
-		return false
-	}
-	up.in.base = 0
-	rest := st.restOfUpload()
-	if !st.finishUpload() || !rest {
-		st.dropServerConn()
-		return true // the response is whole, whatever became of the request
-	}
-	st.releaseConn(res.KeepAlive && b.framing != message.Close && !unread)
-	return true
 }

@@ -75,7 +75,7 @@ func (st *Stream) awaitSettings(c *ServerConn) {
 	m.waiting++
 	for !m.PeerSettings() && !m.Draining() {
 		m.flush()
-		m.unsettled = append(m.unsettled, &st.server)
+		m.awaitSettings = append(m.awaitSettings, &st.server)
 		if st.server.read.Wait(st.R, deadline) != nil {
 			break
 		}

@@ -11,17 +11,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
-
-const msgMore = reactor.More
-
-func moreIf(more bool) int {
-	if more {
-		return msgMore
-	}
-	return 0
-}
 
 // private is what of a stream concerns nobody else.
 type private struct {
@@ -30,14 +20,18 @@ type private struct {
 	OwnReply Reply
 
 	exchangeState
-	in         input // of the client's connection
-	client     leg   // of a client that speaks HTTP/2
-	server     leg   // of a server that speaks HTTP/2
-	reqBody    body
-	resBody    body
-	upload     upload
+	in         input  // of the client's connection
+	client     h2Side // of a client that speaks HTTP/2
+	server     h2Side // of a server that speaks HTTP/2
 	uniqueID   []byte // empty: not made
-	bodies     bool   // one of the three was used
+	bodies     bool   // one of the following was used
+	fromClient h1Source
+	fromServer h1Source
+	own        bytesSource // what is there as a whole
+	toClient   h1Sink
+	toServer   h1Sink
+	upload     upload   // what the client sends
+	download   transfer // what it is sent
 	limits     http1.Limits
 	prev, next *Stream
 }
@@ -45,13 +39,14 @@ type private struct {
 // exchangeState is what begins anew with every exchange.
 type exchangeState struct {
 	co          *reactor.Coro
-	side        *reactor.Coro // second coroutine of a tunnel
+	reqBody     Source // of the request as it was received, nil: none
 	up          *ServerConn
 	last        *ServerConn // what up was last: it goes back to the pool before the log line is made
 	dialing     *ServerConn // the connection that is being made
 	dialErr     error       // why the last attempt to make up failed
-	activity    int64       // when bytes last went through a tunnel
-	owed        int64       // since when the server owes the head of a response
+	activity    int64       // when data was last sent on
+	asked       int64       // since when the server has to answer
+	tunnelling  bool        // bytes go both ways
 	slot        bool        // a slot of Srv is held
 	routed      bool        // counted at the backend
 	bodyStarted bool
@@ -91,16 +86,18 @@ func (st *Stream) reset() {
 	st.ErrText = ""
 	st.exchangeState = exchangeState{}
 	if st.client.st != nil {
-		st.client = leg{}
+		st.client = h2Side{}
 	}
 	if st.server.st != nil {
-		st.server = leg{}
+		st.server = h2Side{}
 	}
 	if st.bodies {
 		st.bodies = false
-		st.reqBody = body{trailers: st.reqBody.trailers[:0]}
-		st.resBody = body{trailers: st.resBody.trailers[:0]}
-		st.upload = upload{}
+		st.fromClient = h1Source{trailers: st.fromClient.trailers[:0]}
+		st.fromServer = h1Source{trailers: st.fromServer.trailers[:0]}
+		st.own = bytesSource{}
+		st.toClient, st.toServer = h1Sink{}, h1Sink{}
+		st.upload, st.download = upload{}, transfer{}
 	}
 	if st.OwnReply.Status != 0 {
 		st.OwnReply = Reply{Fields: st.OwnReply.Fields[:0]}
@@ -278,8 +275,7 @@ func (st *Stream) readRequest() bool {
 				st.BytesIn += int64(n)
 				st.keepLine()
 				if st.Req.Framing != message.NoBody {
-					st.bodies = true
-					st.reqBody.start(&st.Req.Header, &s.Conn, &st.in)
+					st.reqBody = st.clientSource(&st.Req.Header)
 				}
 				return true
 			}
@@ -574,20 +570,20 @@ func (st *Stream) sendRequest() (again, ok bool) {
 		st.webSocketKey()
 	}
 	up.Prompt(st.FE.Has(HTTPNoDelay) || st.BE.Has(HTTPNoDelay))
-	head := http1.AppendRequest(st.R.Scratch[:0], &st.Req, http1.WriteOptions{Close: st.closesServer() && !st.BE.Has(HTTPPretendKeepalive)})
-	var first []byte
-	whole := st.Req.Framing == message.NoBody
-	if st.Req.Framing == message.Length {
-		b := st.in.bytes()
-		if st.client.on() {
-			b = st.client.s.Data()
-		}
-		if int64(len(b)) >= st.Req.ContentLength {
-			first, whole = b[:st.Req.ContentLength], true
-		}
+	st.bodies = true
+	k := &st.toServer
+	*k = h1Sink{st: st, conn: &up.Conn, framing: st.Req.Framing, uncount: true}
+	k.request(&st.Req, http1.WriteOptions{Close: st.closesServer() && !st.BE.Has(HTTPPretendKeepalive)})
+	body, whole := st.wholeBody()
+	var err error
+	if whole {
+		st.own.p = body
+		t := transfer{st: st, src: &st.own, dst: k}
+		t.first()
+		err = t.werr
+	} else {
+		err = k.Flush(st.reqBody.Ready() && st.Req.Framing != message.Tunnel)
 	}
-	more := !whole && st.Req.Framing != message.Tunnel && st.reqBody.ready()
-	err := st.write(&up.Conn, head, first, moreIf(more), int64(st.BE.Timeouts.Server))
 	if err != nil {
 		if err == reactor.ErrKilled {
 			return false, false
@@ -601,11 +597,11 @@ func (st *Stream) sendRequest() (again, ok bool) {
 		}
 		// The server may have answered before it closed.
 	}
-	st.owed = st.R.Now()
+	st.asked = st.R.Now()
 	if whole {
 		if !st.sentFirst { // an attempt that is made again tells nothing new of the client
 			st.sentFirst = true
-			st.BytesIn += int64(len(first))
+			st.BytesIn += int64(len(body))
 		}
 		return false, true
 	}
@@ -613,10 +609,27 @@ func (st *Stream) sendRequest() (again, ok bool) {
 		return false, true
 	}
 	st.bodyStarted = true
-	if st.Req.Framing != message.Tunnel {
-		st.upload.start(st)
+	if k.uncount = false; st.Req.Framing != message.Tunnel {
+		st.upload.start(st, st.reqBody, k)
 	}
 	return false, true
+}
+
+// wholeBody gives the request's body if it is there as a whole. It is not taken:
+// the request may be sent again.
+func (st *Stream) wholeBody() (body []byte, whole bool) {
+	switch st.Req.Framing {
+	case message.NoBody:
+		return nil, true
+	case message.Length:
+		if body = st.in.bytes(); st.client.on() {
+			body = st.client.s.Data()
+		}
+		if n := st.Req.ContentLength; int64(len(body)) >= n {
+			return body[:n], true
+		}
+	}
+	return nil, false
 }
 
 // closesServer tells whether the server's connection ends with the exchange: either
@@ -692,7 +705,7 @@ func (st *Stream) readResponse() (ok, again bool) {
 			continue
 		}
 		if err == nil {
-			if st.upload.failed() {
+			if st.upload.broke() {
 				st.uploadFailed()
 				return false, false
 			}
@@ -798,7 +811,7 @@ func (st *Stream) headDeadline() int64 {
 	if t <= 0 || st.upload.running {
 		return 0
 	}
-	return st.owed + t
+	return st.asked + t
 }
 
 // awaitServer parks until the server says something. It watches the client
@@ -856,20 +869,11 @@ func (st *Stream) clientGone() bool {
 
 // interim passes a 1xx on to the client, unless it speaks HTTP/1.0.
 func (st *Stream) interim() bool {
-	st.owed = st.R.Now()
+	st.asked = st.R.Now()
 	if st.Req.Version < message.HTTP11 {
 		return true
 	}
-	if st.client.on() {
-		if st.sendHead(&st.Res, false) != nil {
-			st.clientLeft('H')
-			return false
-		}
-		return true
-	}
-	head := http1.AppendResponse(st.R.Scratch[:0], &st.Res, http1.WriteOptions{})
-	st.BytesOut += int64(len(head))
-	if err := st.write(&st.Sess.Conn, head, nil, 0, int64(st.FE.Timeouts.Client)); err != nil {
+	if st.sendInterim(&st.Res) != nil {
 		st.clientLeft('H')
 		return false
 	}
@@ -879,8 +883,7 @@ func (st *Stream) interim() bool {
 // forward is the phase of that name: head and body go to the client. It tells
 // whether the client's connection may be used again.
 func (st *Stream) forward() (keep bool) {
-	r, s, up, be := st.R, st.Sess, st.up, st.BE
-	res := &st.Res
+	be, res := st.BE, &st.Res
 	if len(be.ResponseRules) > 0 && !st.run(be.ResponseRules) || be != st.FE && len(st.FE.ResponseRules) > 0 && !st.run(st.FE.ResponseRules) {
 		uploaded := st.finishUpload()
 		st.dropServerConn()
@@ -894,109 +897,30 @@ func (st *Stream) forward() (keep bool) {
 	if res.Framing == message.Tunnel {
 		return st.tunnelHTTP()
 	}
-	st.bodies = true
-	b := &st.resBody
-	if st.server.on() {
-		b.startH2(&res.Header, &st.server)
-	} else {
-		b.start(&res.Header, &up.Conn, &up.in)
+	reusable := res.KeepAlive && res.Framing != message.Close
+	body := st.responseBody()
+	if body != nil && st.headOnly {
+		body, reusable = nil, false // "set-method" made the server send it
 	}
-	if st.client.on() {
-		return st.forwardH2(b)
-	}
-	out := sink{fd: &s.Conn, timeout: int64(st.FE.Timeouts.Client)}
-	v10 := st.Req.Version == message.HTTP10
-	if res.Framing == message.Chunked && v10 {
-		res.Framing = message.Close // HTTP/1.0 knows no chunks
-		out.chunked = false
-	} else {
-		out.chunked = res.Framing == message.Chunked
-	}
-	keep = st.mayKeep() && res.Framing != message.Close && (st.upload.running || st.bodyRead())
 	st.Status = res.Status
-	head := http1.AppendResponse(r.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: v10, Head: st.headOnly})
-	unread := st.headOnly && !b.done // "set-method" made the server send a body
-	b.done = b.done || unread
-	var first []byte
-	if b.leg == nil && (b.framing == message.Length && !b.done || b.framing == message.Close) {
-		first, _ = b.take() // these framings cannot be wrong
+	keep = st.beginResponse(body, st.upload.running || st.bodyRead())
+	t := &st.download
+	if t.werr == nil {
+		st.logSoon(st.Time.Response, t.head)
+		st.up.in.base = 0 // the head has gone: the whole buffer is free for the body
+		t.run()
 	}
-	if b.leg != nil && !b.done && !out.chunked {
-		var err error
-		if first, err = b.take(); err != nil {
-			first = nil // the pump will meet it again
-		}
-	}
-	more := !b.done && b.ready()
-	if b.done {
-		more = !keep && !st.unheard() // the FIN of the close goes along
-	}
-	n := len(head)
-	if err := st.write(&s.Conn, head, first, moreIf(more), out.timeout); err != nil {
-		st.breakOff(nil, err)
+	if t.failed() {
+		st.breakOff(t.rerr, t.werr)
 		return false
-	}
-	st.BytesOut += int64(n)
-	st.logSoon(st.Time.Response)
-	st.BytesOut += int64(len(first))
-	up.in.base = 0 // the head has gone: the whole buffer is free for the body
-	// A body over HTTP/2 may have ended already; its end in chunks is still to be said.
-	if !b.done || out.chunked && !st.headOnly {
-		rerr, werr := st.pump(b, &out, int64(be.Timeouts.Server))
-		st.BytesOut += out.sent
-		if rerr != nil || werr != nil {
-			st.breakOff(rerr, werr)
-			return false
-		}
 	}
 	keep = keep && st.restOfUpload()
 	if !st.finishUpload() {
 		st.dropServerConn()
-		return keep
+	} else {
+		st.releaseConn(reusable)
 	}
-	st.releaseConn(res.KeepAlive && b.framing != message.Close && !unread)
-	return keep
-}
-
-// restOfUpload awaits the rest of a request that the server has answered already.
-// What the server does not take any more is thrown away, so that the client's
-// connection can be used again. It tells whether the client has sent it all.
-func (st *Stream) restOfUpload() bool {
-	u := &st.upload
-	if u.st == nil {
-		return true
-	}
-	st.early = u.running || !st.reqBody.done
-	for u.running {
-		if u.wait.Wait(st.R, 0) == reactor.ErrKilled {
-			return false
-		}
-	}
-	b, err := &st.reqBody, u.rerr
-	for err == nil && !b.done {
-		var p []byte
-		if p, err = b.take(); err != nil {
-			break
-		}
-		st.BytesIn += int64(len(p))
-		if len(p) == 0 && !b.done {
-			err = b.more(deadlineIn(st.R, int64(st.FE.Timeouts.Client)))
-		}
-	}
-	var he *http1.Error
-	switch {
-	case err == nil:
-		return true
-	case errors.As(err, &he):
-		st.ErrText = he.Reason
-		st.end('P', 'L')
-	case err == reactor.ErrTimeout:
-		st.end('c', 'L')
-		st.clientLeft('L')
-	case err != reactor.ErrKilled:
-		st.clientLeft('L')
-	}
-	return false
+	return keep || st.client.on() // whatever became of the request
 }
 
 // breakOff ends an exchange in the middle of a response.
@@ -1052,156 +976,4 @@ func (st *Stream) failForward(rerr, werr error) {
 		st.serverCounters().RespErrors.Add(1)
 		st.BE.BE.Counters[st.R.Index].RespErrors.Add(1)
 	}
-}
-
-// write sends a, which may be the reactor's scratch, then b, waiting as needed.
-// timeout is the longest time without progress in nanoseconds.
-func (st *Stream) write(fd *transport.Conn, a, b []byte, flags int, timeout int64) error {
-	if fd.TLS != nil {
-		return st.writeTLS(fd, a, b, flags, timeout)
-	}
-	var n int
-	var err error
-	switch {
-	case len(b) == 0:
-		n, err = fd.TryWrite(a, flags)
-	case len(a) == 0:
-		n, err = fd.TryWrite(b, flags)
-	case len(a)+len(b) <= cap(a):
-		a = append(a, b...)
-		b = nil
-		n, err = fd.TryWrite(a, flags)
-	default:
-		n, err = fd.TryWritev(a, b, flags)
-	}
-	if err != nil || n == len(a)+len(b) {
-		return err
-	}
-	return st.writeRest(fd, a, b, n, flags, timeout)
-}
-
-// writeTLS is write for a connection under TLS: head and body share a record
-// where they fit in one.
-func (st *Stream) writeTLS(fd *transport.Conn, a, b []byte, flags int, timeout int64) error {
-	if len(a) > 0 && len(b) > 0 && len(a)+len(b) <= cap(a) && len(a)+len(b) <= maxRecord {
-		a, b = append(a, b...), nil
-	}
-	n, err := fd.TryWritev(a, b, flags)
-	if err != nil {
-		return err
-	}
-	if n < len(a)+len(b) {
-		if err := st.writeRest(fd, a, b, n, flags, timeout); err != nil {
-			return err
-		}
-	}
-	return fd.Flush(timeout)
-}
-
-// maxRecord is the most that one TLS record carries.
-const maxRecord = 16 << 10
-
-// writeRest sends what [Stream.write] could not send at once, from a copy of the
-// scratch.
-func (st *Stream) writeRest(fd *transport.Conn, a, b []byte, n, flags int, timeout int64) error {
-	if n < len(a) {
-		rest := append([]byte(nil), a[n:]...) // a slow receiver pays for it
-		if _, err := fd.Write(rest, flags|moreIf(len(b) > 0), timeout); err != nil {
-			return err
-		}
-		n = len(a)
-	}
-	if b = b[n-len(a):]; len(b) == 0 {
-		return nil
-	}
-	_, err := fd.Write(b, flags, timeout)
-	return err
-}
-
-// upload is the coroutine that pumps a request's body to the server while the
-// stream waits for the response.
-type upload struct {
-	st      *Stream
-	co      *reactor.Coro
-	running bool
-	rerr    error
-	werr    error
-	wait    reactor.Waiter
-	out     sink
-}
-
-func (u *upload) start(st *Stream) {
-	*u = upload{st: st, running: true}
-	u.out = sink{fd: &st.up.Conn, leg: st.server.orNil(), chunked: st.Req.Framing == message.Chunked, timeout: int64(st.BE.Timeouts.Server)}
-	st.R.Start(u)
-}
-
-// Run pumps the body.
-func (u *upload) Run() {
-	st := u.st
-	u.co = st.R.Current()
-	u.rerr, u.werr = st.pump(&st.reqBody, &u.out, int64(st.FE.Timeouts.Client))
-	st.BytesIn += u.out.sent
-	st.owed = st.R.Now()
-	u.over()
-}
-
-// Panicked is told by the reactor: without its body, the exchange comes to nothing.
-func (u *upload) Panicked() {
-	u.st.internal()
-	u.rerr = reactor.ErrKilled
-	u.st.Kill('I')
-	u.over()
-}
-
-func (u *upload) over() {
-	u.running = false
-	u.co = nil
-	if !u.st.HasResponse {
-		u.st.co.Wake() // the server's time begins, or the exchange is over
-	}
-	u.wait.Notify()
-}
-
-// failed tells whether the client did not deliver the body, or the server did not
-// take it for too long. A server that ended the connection is no failure: it may
-// have answered.
-func (u *upload) failed() bool {
-	return !u.running && (u.rerr != nil && u.rerr != reactor.ErrKilled || u.werr == reactor.ErrTimeout)
-}
-
-// uploadFailed ends an exchange whose request body did not come.
-func (st *Stream) uploadFailed() {
-	u := &st.upload
-	var he *http1.Error
-	switch {
-	case errors.As(u.rerr, &he):
-		st.ErrText = he.Reason
-		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
-		st.listenerError()
-		st.fail(400, 'P', 'H')
-	case u.rerr == nil:
-		st.badAnswer(504, 's')
-	case u.rerr == reactor.ErrTimeout:
-		st.fail(400, 'c', 'H')
-		st.clientLeft('H')
-	case u.rerr == io.EOF:
-		st.clientBroke('H')
-	default:
-		st.clientBroke('D')
-	}
-}
-
-// finishUpload ends the upload coroutine, if it still runs, and tells whether
-// the whole body was sent.
-func (st *Stream) finishUpload() bool {
-	u := &st.upload
-	if u.running {
-		if u.co != nil {
-			u.co.Kill()
-		}
-		u.wait.Until(st.R, func() bool { return !u.running })
-		return false
-	}
-	return u.rerr == nil && u.werr == nil
 }

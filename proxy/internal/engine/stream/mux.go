@@ -19,17 +19,17 @@ type mux struct {
 	sess  *Session    // of a client's connection
 	up    *ServerConn // of a server's
 	timer reactor.Timer
-	// unsettled wait for the peer's settings, crowd for room for a head.
-	unsettled  []*leg
-	crowd      []*leg
-	waiting    int   // streams that will be opened once the peer's settings have come
-	connecting bool  // the connection is being made: nothing is sent yet
-	dirty      bool  // in the list of those to be flushed
-	dying      bool  // nothing but the end is awaited
-	until      int64 // for how long, on the reactor's clock
-	pinger     *pinger
-	gone       bool         // the connection is closed
-	local      reactor.Addr // of a connection that is closed before its streams have ended
+	// Those who wait for the peer's settings, and for room for a head.
+	awaitSettings []*h2Side
+	awaitRoom     []*h2Side
+	waiting       int   // streams that will be opened once the peer's settings have come
+	connecting    bool  // the connection is being made: nothing is sent yet
+	dirty         bool  // in the list of those to be flushed
+	dying         bool  // nothing but the end is awaited
+	until         int64 // for how long, on the reactor's clock
+	pinger        *pinger
+	gone          bool         // the connection is closed
+	local         reactor.Addr // of a connection that is closed before its streams have ended
 }
 
 // muxes is one reactor's connections that have something to send.
@@ -111,7 +111,7 @@ func (m *mux) NewStream(s *http2.Stream) *message.Request {
 	}
 	st := m.w.streams[m.r.Index].get()
 	st.W, st.R, st.Sess = m.w, m.r, m.sess
-	st.client = leg{st: st, m: m, s: s}
+	st.client = h2Side{st: st, m: m, s: s}
 	s.User = &st.client
 	m.AcceptInvalid = m.sess.Listener.Front.Load().Has(AcceptInvalidRequest)
 	return &st.Req
@@ -119,7 +119,7 @@ func (m *mux) NewStream(s *http2.Stream) *message.Request {
 
 // Request starts the exchange of a request whose head is complete.
 func (m *mux) Request(s *http2.Stream) {
-	l := s.User.(*leg)
+	l := s.User.(*h2Side)
 	m.sess.timer.Unset()
 	if m.w.Stopping.Load() {
 		m.drain()
@@ -132,7 +132,7 @@ func (m *mux) Response(s *http2.Stream) { m.Changed(s) }
 
 // Changed tells the stream that something is new.
 func (m *mux) Changed(s *http2.Stream) {
-	if l, ok := s.User.(*leg); ok {
+	if l, ok := s.User.(*h2Side); ok {
 		l.changed()
 	}
 }
@@ -198,7 +198,7 @@ func (m *mux) readable() {
 			if err = m.Feed(r.Scratch[:n]); err != nil {
 				m.die(err)
 			}
-			m.settle()
+			m.settingsCame()
 			if m.Crowded() {
 				r.Set(&m.timer, r.Now()+1e6) // others first
 				break
@@ -219,14 +219,14 @@ func (m *mux) readable() {
 	m.touch()
 }
 
-// settle tells those who wait for it that the peer's settings have come, or never
+// settingsCame tells those who wait for it that the peer's settings have come, or never
 // will.
-func (m *mux) settle() {
-	if len(m.unsettled) > 0 && (m.PeerSettings() || m.Draining()) {
-		for _, l := range m.unsettled {
+func (m *mux) settingsCame() {
+	if len(m.awaitSettings) > 0 && (m.PeerSettings() || m.Draining()) {
+		for _, l := range m.awaitSettings {
 			l.read.Notify()
 		}
-		m.unsettled = nil
+		m.awaitSettings = nil
 	}
 }
 
@@ -300,14 +300,14 @@ func (m *mux) flush() {
 
 // admit tells those who wait for it that there is room for heads again.
 func (m *mux) admit() {
-	if len(m.crowd) == 0 || m.Full() {
+	if len(m.awaitRoom) == 0 || m.Full() {
 		return
 	}
-	for _, l := range m.crowd {
+	for _, l := range m.awaitRoom {
 		l.write.Notify()
 	}
-	clear(m.crowd)
-	m.crowd = m.crowd[:0]
+	clear(m.awaitRoom)
+	m.awaitRoom = m.awaitRoom[:0]
 }
 
 // die ends the connection after a violation of the protocol: a GOAWAY says why.
@@ -383,7 +383,7 @@ func (m *mux) closed() {
 	}
 	was := m.r.Hold(true)
 	m.Abort(reactor.ErrClosed)
-	m.settle()
+	m.settingsCame()
 	m.r.Hold(was)
 	if m.Streams() == 0 {
 		m.Free()

@@ -3,7 +3,6 @@ package stream
 import (
 	"strconv"
 
-	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 )
 
@@ -125,23 +124,17 @@ func (st *Stream) sendReply() (keep bool) {
 	if rep.For != 0 && res.Status == rep.Status {
 		st.Status = rep.For
 	}
-	if st.client.on() {
-		return st.replyH2(res, body)
+	var src Source
+	if len(body) > 0 {
+		st.own.p = body
+		src = &st.own
 	}
-	keep = st.HasRequest && !rep.Close && st.mayKeep() && st.bodyRead()
-	head := http1.AppendResponse(st.R.Scratch[:0], res, http1.WriteOptions{Close: !keep, Peer10: st.Req.Version == message.HTTP10 && st.HasRequest, Head: st.headOnly})
-	flags := 0
-	if !keep && !st.unheard() {
-		flags = msgMore // the FIN goes along
-	}
-	if err := st.write(&st.Sess.Conn, head, body, flags, int64(st.FE.Timeouts.Client)); err != nil {
+	keep = st.beginResponse(src, st.HasRequest && !rep.Close && st.bodyRead())
+	if st.download.run(); st.download.failed() {
 		st.end('C', 'D')
 		return false
 	}
-	if st.HasRequest { // what answers no request is logged as nothing, as in HAProxy
-		st.BytesOut += int64(len(head) + len(body))
-	}
-	return keep
+	return keep || st.client.on()
 }
 
 // bodyRead tells whether nothing of the request's body is left to be read: only
@@ -156,14 +149,14 @@ func (st *Stream) bodyRead() bool {
 	case message.Length:
 		left := st.Req.ContentLength
 		if st.bodyStarted {
-			left = st.reqBody.left
+			left = st.fromClient.left
 		}
 		if left > int64(len(st.in.bytes())) {
 			return false
 		}
 		st.in.r += int(left)
-		st.bodyStarted, st.reqBody.left, st.reqBody.done = true, 0, true
+		st.bodyStarted, st.fromClient.left, st.fromClient.done = true, 0, true
 		return true
 	}
-	return st.bodyStarted && st.reqBody.done
+	return st.bodyStarted && st.fromClient.ended()
 }

@@ -210,12 +210,7 @@ func (s *Session) Panicked() {
 // abandon gives back what an exchange holds, after a panic in the middle of it.
 func (st *Stream) abandon() {
 	st.internal()
-	if u := &st.upload; u.running && u.co != nil {
-		u.co.Kill()
-	}
-	if st.side != nil {
-		st.side.Kill()
-	}
+	st.upload.kill()
 	if c := st.dialing; c != nil {
 		st.dialing = nil
 		c.abandon()

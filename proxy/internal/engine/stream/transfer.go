@@ -1,0 +1,303 @@
+package stream
+
+import (
+	"errors"
+	"io"
+	"syscall"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+)
+
+// transfer is the way of one direction's data: from its source to its sink,
+// whatever the protocols, the framing and the direction.
+type transfer struct {
+	st   *Stream
+	src  Source // nil: there is nothing
+	dst  sink
+	head int64 // bytes that the client was sent up to the end of the head
+	done bool  // all was sent
+	rerr error // of the source
+	werr error // of the sink
+}
+
+// failed tells whether the transfer came to nothing.
+func (t *transfer) failed() bool { return t.rerr != nil || t.werr != nil }
+
+// first sends the head that the sink holds, with what is at hand of the data.
+func (t *transfer) first() {
+	var p []byte
+	last := true
+	if t.src != nil {
+		p, last, t.rerr = t.src.Next(everything)
+	}
+	if t.send(p, last); t.werr == nil && !last {
+		t.werr = t.dst.Flush(t.rerr == nil && t.src.Ready())
+	}
+}
+
+// send passes data on.
+func (t *transfer) send(p []byte, last bool) {
+	if len(p) == 0 && !last {
+		return
+	}
+	var trailers []message.Field
+	if last && t.src != nil {
+		trailers = t.src.Trailers()
+	}
+	t.werr = t.dst.Send(p, last, trailers)
+	t.done = last && t.werr == nil
+}
+
+// run moves all that there is until the end, or until an error.
+func (t *transfer) run() {
+	splice := t.maySplice()
+	for !t.done && !t.failed() {
+		if splice {
+			if n := t.src.(*h1Source).spliceable(); n != 0 {
+				splice = t.splice(n)
+				continue
+			}
+		}
+		p, last, err := t.src.Next(everything)
+		if t.send(p, last); t.werr != nil || t.done || len(p) > 0 && err == nil {
+			continue // more may be at hand: small pieces go together
+		}
+		if t.werr = t.dst.Flush(false); t.werr == nil {
+			if t.rerr = err; err == nil {
+				t.rerr = t.src.Wait()
+			}
+		}
+	}
+}
+
+// maySplice tells whether the data may bypass user space: if nothing stands in
+// between, and the options do not say otherwise. As in HAProxy either proxy can
+// ask for it, but nobody has to: only "no option splice-auto", or that of the
+// direction, is against it.
+func (t *transfer) maySplice() bool {
+	src, from := t.src.(*h1Source)
+	dst, to := t.dst.(*h1Sink)
+	if !from || !to || dst.framing == message.Chunked || src.conn.TLS != nil || dst.conn.TLS != nil {
+		return false
+	}
+	st := t.st
+	on, off := st.FE.Options|st.BE.Options, st.FE.NoOptions|st.BE.NoOptions
+	if src.client {
+		return !st.Snap.Global.NoSplice && (on&(SpliceAuto|SpliceRequest) != 0 || off&(SpliceAuto|SpliceRequest) == 0)
+	}
+	return !st.Snap.Global.NoSplice && (on&(SpliceAuto|SpliceResponse) != 0 || off&(SpliceAuto|SpliceResponse) == 0)
+}
+
+// splice moves n bytes (-1: until the end) past user space, and waits for more. It
+// tells whether that can be done at all.
+func (t *transfer) splice(n int64) bool {
+	st, src, dst := t.st, t.src.(*h1Source), t.dst.(*h1Sink)
+	if t.werr = dst.Flush(false); t.werr != nil {
+		return true
+	}
+	moved, lost, rerr, werr := reactor.Splice(&dst.conn.FD, &src.conn.FD, n, -1, st.writeTimeout(dst.client))
+	if moved > 0 {
+		st.moved(dst.client, moved)
+		st.W.Counters[st.R.Index].SplicedBytes.Add(moved)
+	}
+	src.spliced(moved + lost)
+	switch {
+	case outOfPipes(rerr):
+		return false // copying works as well
+	case rerr == io.EOF && n < 0:
+		src.done = true
+	default:
+		t.rerr, t.werr = rerr, werr
+	}
+	if !t.failed() && !src.done {
+		t.rerr = src.Wait()
+	}
+	return true
+}
+
+// outOfPipes tells whether splicing failed for want of a pipe.
+func outOfPipes(err error) bool {
+	return err == syscall.EMFILE || err == syscall.ENFILE || err == syscall.ENOMEM
+}
+
+// readTimeout is how long, in nanoseconds, data of one side may fail to come.
+func (st *Stream) readTimeout(client bool) int64 {
+	switch {
+	case st.tunnelling:
+		return st.tunnelTimeout(client)
+	case client:
+		return int64(st.FE.Timeouts.Client)
+	}
+	return int64(st.BE.Timeouts.Server)
+}
+
+// writeTimeout is how long, in nanoseconds, one side may take nothing of what is
+// sent to it.
+func (st *Stream) writeTimeout(client bool) int64 {
+	if st.tunnelling {
+		return st.tunnelTimeout(!client)
+	}
+	return st.readTimeout(client)
+}
+
+// readDeadline is until when data of one side has to come; 0: there is no hurry.
+func (st *Stream) readDeadline(client bool) int64 {
+	t, now := st.readTimeout(client), st.R.Now()
+	switch {
+	case t <= 0:
+		return 0
+	case st.tunnelling:
+		return max(st.activity+t, now+1)
+	}
+	return now + t
+}
+
+func deadlineIn(r *reactor.Reactor, ns int64) int64 {
+	if ns <= 0 {
+		return 0
+	}
+	return r.Now() + ns
+}
+
+// upload is the coroutine that moves what the client sends while the stream's own
+// awaits the response, or moves what the server sends.
+type upload struct {
+	transfer
+	co      *reactor.Coro
+	running bool
+	wait    reactor.Waiter
+}
+
+func (u *upload) start(st *Stream, src Source, dst sink) {
+	*u = upload{transfer: transfer{st: st, src: src, dst: dst}, running: true}
+	st.R.Start(u)
+}
+
+// Run is the coroutine.
+func (u *upload) Run() {
+	st := u.st
+	u.co = st.R.Current()
+	u.run()
+	if st.tunnelling {
+		st.directionEnded(&u.transfer, true)
+	} else {
+		st.asked = st.R.Now()
+	}
+	u.over()
+}
+
+// Panicked is told by the reactor: without this direction, the exchange comes to
+// nothing.
+func (u *upload) Panicked() {
+	u.st.internal()
+	u.rerr = reactor.ErrKilled
+	u.st.Kill('I')
+	u.over()
+}
+
+func (u *upload) over() {
+	u.running = false
+	u.co = nil
+	if !u.st.HasResponse {
+		u.st.co.Wake() // the server's time begins, or the exchange is over
+	}
+	u.wait.Notify()
+}
+
+// broke tells whether the client did not deliver the body, or the server did not
+// take it for too long. A server that ended the connection is no failure: it may
+// have answered.
+func (u *upload) broke() bool {
+	return !u.running && (u.rerr != nil && u.rerr != reactor.ErrKilled || u.werr == reactor.ErrTimeout)
+}
+
+// kill makes the coroutine end, if it has begun.
+func (u *upload) kill() {
+	if u.running && u.co != nil {
+		u.co.Kill()
+	}
+}
+
+// uploadFailed ends an exchange whose request body did not come.
+func (st *Stream) uploadFailed() {
+	u := &st.upload
+	var he *http1.Error
+	switch {
+	case errors.As(u.rerr, &he):
+		st.ErrText = he.Reason
+		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
+		st.listenerError()
+		st.fail(400, 'P', 'H')
+	case u.rerr == nil:
+		st.badAnswer(504, 's')
+	case u.rerr == reactor.ErrTimeout:
+		st.fail(400, 'c', 'H')
+		st.clientLeft('H')
+	case u.rerr == io.EOF:
+		st.clientBroke('H')
+	default:
+		st.clientBroke('D')
+	}
+}
+
+// finishUpload ends the upload coroutine, if it still runs, and tells whether
+// the whole body was sent.
+func (st *Stream) finishUpload() bool {
+	u := &st.upload
+	if u.running {
+		u.kill()
+		u.wait.Until(st.R, func() bool { return !u.running })
+		return false
+	}
+	return !u.failed()
+}
+
+// restOfUpload awaits the rest of a request that the server has answered already.
+// What the server does not take any more is thrown away, so that the client's
+// connection can be used again. It tells whether the client has sent it all.
+func (st *Stream) restOfUpload() bool {
+	u := &st.upload
+	if u.st == nil {
+		return true
+	}
+	st.early = u.running || !st.requestTaken()
+	for u.running {
+		if u.wait.Wait(st.R, 0) == reactor.ErrKilled {
+			return false
+		}
+	}
+	err := u.rerr
+	for err == nil && !st.requestTaken() {
+		var p []byte
+		var last bool
+		p, last, err = st.reqBody.Next(everything)
+		st.BytesIn += int64(len(p))
+		if err == nil && !last && len(p) == 0 {
+			err = st.reqBody.Wait()
+		}
+	}
+	var he *http1.Error
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &he):
+		st.ErrText = he.Reason
+		st.end('P', 'L')
+	case err == reactor.ErrTimeout:
+		st.end('c', 'L')
+		st.clientLeft('L')
+	case err != reactor.ErrKilled:
+		st.clientLeft('L')
+	}
+	return false
+}
+
+// requestTaken tells whether all of the request's body was taken from the client.
+func (st *Stream) requestTaken() bool {
+	if st.client.on() {
+		return st.client.done
+	}
+	return st.fromClient.ended()
+}
