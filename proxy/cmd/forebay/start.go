@@ -87,7 +87,7 @@ func start(a *args, con *console.Console, daemon bool) int {
 	if g.MasterWorker {
 		a.master, set.Master = true, true
 	}
-	if p := conf.ProcessSettings.Global(g); p != nil && a.pidfile == "" {
+	if p := conf.ProcessSettings.Of(g); p != nil && a.pidfile == "" {
 		a.pidfile = p.PidFile
 	}
 	if a.daemon && !daemon {

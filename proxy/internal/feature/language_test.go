@@ -182,7 +182,7 @@ func listeners(s *stream.Snapshot) (n int) {
 			n += len(p.Binds)
 		}
 	}
-	if r := conf.Runtime.Global(s.Global); r != nil {
+	if r := conf.Runtime.Of(s.Global); r != nil {
 		n += len(r.Binds)
 	}
 	return n

@@ -31,7 +31,7 @@ func (l *Loading) finish() {
 	}
 	l.fullConn()
 	l.servers()
-	if r := Runtime.Global(g); r != nil {
+	if r := Runtime.Of(g); r != nil {
 		for i, b := range r.Binds {
 			if b.ID == 0 {
 				b.ID = i + 1
@@ -114,7 +114,7 @@ func (l *Loading) binds() {
 			}
 		}
 	}
-	if r := Runtime.Global(l.Snap.Global); r != nil {
+	if r := Runtime.Of(l.Snap.Global); r != nil {
 		for _, b := range r.Binds {
 			check(b)
 		}

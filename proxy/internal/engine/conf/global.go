@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -27,7 +28,7 @@ const (
 )
 
 // Runtime gives the Runtime socket's settings; nil if there is nothing about it.
-var Runtime = stream.NewSlot[RuntimeSocket]()
+var Runtime = slot.New[*stream.Global, RuntimeSocket]()
 
 // Process is what the global section says of the process and only its starter
 // needs.
@@ -37,7 +38,7 @@ type Process struct {
 }
 
 // ProcessSettings gives them; nil if there are none.
-var ProcessSettings = stream.NewSlot[Process]()
+var ProcessSettings = slot.New[*stream.Global, Process]()
 
 func init() {
 	for _, k := range []struct {
@@ -145,7 +146,7 @@ func statsSocket(c *Ctx) error {
 			b.Level = LevelOperator
 		}
 	}
-	s := Runtime.MakeGlobal(c.Snap.Global)
+	s := Runtime.Make(c.Snap.Global)
 	s.Binds = append(s.Binds, binds...)
 	return nil
 }
@@ -164,7 +165,7 @@ func statsTimeout(c *Ctx) error {
 	if d == 0 {
 		return say("'stats timeout' expects a positive value")
 	}
-	Runtime.MakeGlobal(c.Snap.Global).Timeout = d
+	Runtime.Make(c.Snap.Global).Timeout = d
 	return nil
 }
 
@@ -173,7 +174,7 @@ func statsMaxconn(c *Ctx) error {
 	if err != nil || n <= 0 || n > maxInt {
 		return say("'stats maxconn' expects a positive value")
 	}
-	Runtime.MakeGlobal(c.Snap.Global).MaxConn = n
+	Runtime.Make(c.Snap.Global).MaxConn = n
 	return nil
 }
 
@@ -195,7 +196,7 @@ func pidfile(c *Ctx) error {
 	if c.arg(0) == "" {
 		return say("'pidfile' expects a file name as an argument.")
 	}
-	ProcessSettings.MakeGlobal(c.Snap.Global).PidFile = c.arg(0)
+	ProcessSettings.Make(c.Snap.Global).PidFile = c.arg(0)
 	return nil
 }
 
@@ -203,7 +204,7 @@ func localpeer(c *Ctx) error {
 	if c.arg(0) == "" {
 		return say("'localpeer' expects a name as an argument.")
 	}
-	ProcessSettings.MakeGlobal(c.Snap.Global).LocalPeer = c.arg(0)
+	ProcessSettings.Make(c.Snap.Global).LocalPeer = c.arg(0)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -27,8 +28,8 @@ const (
 var h2Numbers = []h2Number{
 	{"tune.h2.header-table-size", 4096, 65536, "a numeric value between 4096 and 65536.", func(g *stream.Global, n int) { g.H2HeaderTable = n }},
 	{"tune.h2.max-frame-size", 16384, 16777215, "a numeric value between 16384 and 16777215.", func(g *stream.Global, n int) { g.H2MaxFrame = n }},
-	{"tune.h2.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { h2Common.MakeGlobal(g).InitialWindow = n }},
-	{"tune.h2.max-concurrent-streams", 0, maxWin, positive, func(g *stream.Global, n int) { h2Common.MakeGlobal(g).MaxStreams = unlimited(n) }},
+	{"tune.h2.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { h2Common.Make(g).InitialWindow = n }},
+	{"tune.h2.max-concurrent-streams", 0, maxWin, positive, func(g *stream.Global, n int) { h2Common.Make(g).MaxStreams = unlimited(n) }},
 	{"tune.h2.fe.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.InitialWindow = n }},
 	{"tune.h2.be.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.InitialWindow = n }},
 	{"tune.h2.be.max-concurrent-streams", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.MaxStreams = unlimited(n) }},
@@ -42,7 +43,7 @@ var h2Numbers = []h2Number{
 }
 
 // h2Common is what is said of both sides.
-var h2Common = stream.NewSlot[stream.H2]()
+var h2Common = slot.New[*stream.Global, stream.H2]()
 
 // unlimited is what 0 means for a number of streams.
 func unlimited(n int) int {
@@ -192,7 +193,7 @@ func (l *Loading) finishH2() {
 	g := l.Snap.Global
 	common := stream.H2{InitialWindow: 16384, MaxStreams: 100}
 	common.InitialWindow = max(common.InitialWindow, g.BufSize)
-	if c := h2Common.Global(g); c != nil {
+	if c := h2Common.Of(g); c != nil {
 		if c.InitialWindow > 0 {
 			common.InitialWindow = c.InitialWindow
 		}

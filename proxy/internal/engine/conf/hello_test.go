@@ -6,6 +6,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -17,14 +18,14 @@ type hello struct {
 	px             *stream.Proxy
 }
 
-var hellos = stream.NewSlot[map[string]*hello]()
+var hellos = slot.New[*stream.Global, map[string]*hello]()
 
 func init() {
 	conf.RegisterSection(conf.Section[hello]{
 		Kind: "mailers",
 		Begin: func(c *conf.Ctx, name string) (*hello, error) {
 			c.Proxy = &stream.Proxy{Name: name, Kind: c.Section}
-			all := hellos.MakeGlobal(c.Snap.Global)
+			all := hellos.Make(c.Snap.Global)
 			if *all == nil {
 				*all = make(map[string]*hello)
 			}
@@ -55,7 +56,7 @@ func TestHelloSection(t *testing.T) {
 	if snap == nil {
 		t.Fatal(d.All())
 	}
-	h := (*hellos.Global(snap.Global))["m"]
+	h := (*hellos.Of(snap.Global))["m"]
 	if h.greeting != "hello" || h.px.ServerLines[0].Settings.ID != 7 || h.px.Timeouts.Connect.Seconds() != 3 || len(snap.Proxies) > 0 {
 		t.Errorf("%+v %+v", h, h.px)
 	}

@@ -113,7 +113,7 @@ listen both
 	if g.MaxConn != 1000 || g.BufSize != 32768 || g.MaxPayload != 256<<10 || g.MaxRewrite != 16384 || g.UID != 33 || g.GID != 44 || g.HardStopAfter != 30*time.Second || g.Node != "n1" || g.Descr != "one two" {
 		t.Errorf("%+v", g)
 	}
-	rt := Runtime.Global(g)
+	rt := Runtime.Of(g)
 	if len(rt.Binds) != 2 || rt.Timeout != 2*time.Minute || rt.MaxConn != 3 {
 		t.Fatalf("%+v", rt)
 	}
@@ -123,7 +123,7 @@ listen both
 	if b := rt.Binds[1]; b.Addr.String() != "127.0.0.1:9999" || b.Level != LevelOperator {
 		t.Errorf("%+v", b)
 	}
-	if p := ProcessSettings.Global(g); p.PidFile != "/run/x.pid" || p.LocalPeer != "me" {
+	if p := ProcessSettings.Of(g); p.PidFile != "/run/x.pid" || p.LocalPeer != "me" {
 		t.Errorf("%+v", p)
 	}
 	web, app, both := s.Frontends["web"], s.Backends["app"], s.Backends["both"]

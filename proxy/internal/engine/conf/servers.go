@@ -11,6 +11,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -18,7 +19,7 @@ import (
 const maxServers = 65536
 
 // defaultServer holds what "default-server" lines say.
-var defaultServer = stream.NewSlot[stream.ServerSettings]()
+var defaultServer = slot.New[*stream.Proxy, stream.ServerSettings]()
 
 func init() {
 	Register(

@@ -574,7 +574,7 @@ func (l *Loading) assignAll() {
 	for _, p := range l.Snap.Proxies {
 		all = append(all, p.Binds...)
 	}
-	if s := Runtime.Global(l.Snap.Global); s != nil {
+	if s := Runtime.Of(l.Snap.Global); s != nil {
 		all = append(all, s.Binds...)
 	}
 	for _, b := range all {

@@ -42,7 +42,7 @@ backend b
 	for _, l := range s.Backends["b"].ServerLines {
 		got = append(got, l.Settings.Addr.String())
 	}
-	for _, b := range Runtime.Global(s.Global).Binds {
+	for _, b := range Runtime.Of(s.Global).Binds {
 		got = append(got, b.Addr.String())
 	}
 	want := "[192.0.2.1:8001 192.0.2.1:9001 192.0.2.2:81 0.0.0.0:8001 192.0.2.1:8001 192.0.2.1:0 192.0.2.1:8001 192.0.2.7:9000 192.0.2.7:9000 unix@/run/x.sock]"

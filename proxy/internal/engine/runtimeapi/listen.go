@@ -23,7 +23,7 @@ const maxWaiting = 256
 
 func init() {
 	conf.RegisterFinish(func(c *conf.Ctx) {
-		s := conf.Runtime.Global(c.Snap.Global)
+		s := conf.Runtime.Of(c.Snap.Global)
 		if s == nil {
 			return
 		}

@@ -171,7 +171,7 @@ func (b *bundle) add(source bool, path, text string) error {
 func (b *bundle) load(w *stream.Worker) (*stream.Snapshot, *config.Diagnostics) {
 	var in Input
 	system := map[string][]byte{}
-	if src := sources.Global(w.Snapshot().Global); src != nil {
+	if src := sources.Of(w.Snapshot().Global); src != nil {
 		in, system = src.in, src.system
 	}
 	in.Sources = b.sources

@@ -48,7 +48,7 @@ func AllowGlobal(keywords ...string) {
 // Diff tells in what two configurations differ, in the order of the new one. It
 // is empty if they say the same.
 func Diff(old, new *stream.Snapshot) []Change {
-	a, b := sources.Global(old.Global), sources.Global(new.Global)
+	a, b := sources.Of(old.Global), sources.Of(new.Global)
 	if a == nil || b == nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -26,7 +27,7 @@ type source struct {
 	system map[string][]byte
 }
 
-var sources = stream.NewSlot[source]()
+var sources = slot.New[*stream.Global, source]()
 
 // systemFiles are read by every load, needed or not, and kept: a configuration
 // that is applied later may need them when the process cannot read them any
@@ -60,7 +61,7 @@ func Load(in Input) (*stream.Snapshot, *config.Diagnostics) {
 		return nil, d
 	}
 	src.in.Sources, src.in.Files = nil, nil
-	*sources.MakeGlobal(snap.Global) = src
+	*sources.Make(snap.Global) = src
 	return snap, d
 }
 
@@ -75,7 +76,7 @@ func Listens(s *stream.Snapshot) error {
 			return nil
 		}
 	}
-	if rt := conf.Runtime.Global(s.Global); rt != nil && len(rt.Binds) > 0 {
+	if rt := conf.Runtime.Of(s.Global); rt != nil && len(rt.Binds) > 0 {
 		return nil
 	}
 	return errNoListener

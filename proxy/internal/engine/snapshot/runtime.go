@@ -137,7 +137,7 @@ func showConfig(c *runtimeapi.Conn, args []string) error {
 func listConfigs(c *runtimeapi.Conn) error {
 	run := c.Worker.Snapshot()
 	files := 0
-	if src := sources.Global(run.Global); src != nil {
+	if src := sources.Of(run.Global); src != nil {
 		files = src.files
 	}
 	c.Printf("# id state files\n%d (running) %d\n", run.Version, files)

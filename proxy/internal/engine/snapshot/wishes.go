@@ -28,7 +28,7 @@ func wanted(w *stream.Worker, s *stream.Snapshot) []wish {
 			out = append(out, wish{b, p})
 		}
 	}
-	if rt := conf.Runtime.Global(s.Global); rt != nil && len(rt.Binds) > 0 {
+	if rt := conf.Runtime.Of(s.Global); rt != nil && len(rt.Binds) > 0 {
 		p := runtimeProxy(w)
 		for _, b := range rt.Binds {
 			out = append(out, wish{b, p})

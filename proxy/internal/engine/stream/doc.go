@@ -25,6 +25,6 @@
 // whose a server connection is.
 //
 // Features hang in by registering keywords (package conf) that set fields of a
-// Proxy, rules and conditions ([Rule], [Cond]), or slots ([NewSlot]). The
+// Proxy, rules and conditions ([Rule], [Cond]), or slots (package slot). The
 // package never reads a file and knows no keyword.
 package stream

@@ -2,13 +2,13 @@ package stream
 
 import (
 	"net/netip"
-	"reflect"
 	"slices"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
 
 // Mode of a proxy.
@@ -148,8 +148,11 @@ type Proxy struct {
 	FE *FrontState
 	BE *BackState
 
-	slots slots
+	slots slot.Values
 }
+
+// Slots are what features know of the section.
+func (p *Proxy) Slots() *slot.Values { return &p.slots }
 
 // Has tells whether an option is on.
 func (p *Proxy) Has(o Option) bool { return p.Options&o != 0 }
@@ -169,14 +172,8 @@ func (p *Proxy) Clone() *Proxy {
 			q.ErrorFiles[k] = v
 		}
 	}
-	q.slots = p.slots.clone()
+	q.slots = p.slots.Clone()
 	return &q
-}
-
-func shallow(v any) any {
-	p := reflect.New(reflect.TypeOf(v).Elem())
-	p.Elem().Set(reflect.ValueOf(v).Elem())
-	return p.Interface()
 }
 
 // Balance names the algorithm and its arguments.

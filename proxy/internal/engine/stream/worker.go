@@ -10,6 +10,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
 
 // Global is the process part of a configuration.
@@ -53,8 +54,11 @@ type Global struct {
 	// below which a connection's glitches do not end it.
 	GlitchUsage int
 	TLS         TLSLimits
-	slots       slots
+	slots       slot.Values
 }
+
+// Slots are what features know of the process.
+func (g *Global) Slots() *slot.Values { return &g.slots }
 
 // TLSLimits are the process's settings of TLS; 0 is no limit, or off.
 type TLSLimits struct {
@@ -130,9 +134,11 @@ type Worker struct {
 	streams []streamList // one a reactor
 	muxes   []muxes      // one a reactor
 
-	slotMu sync.Mutex
-	slots  slots
+	slots slot.Live
 }
+
+// LiveSlots are what features keep for the life of the process.
+func (w *Worker) LiveSlots() *slot.Live { return &w.slots }
 
 // NewWorker makes a worker of reactors that do not run yet.
 func NewWorker(rs []*reactor.Reactor) *Worker {
@@ -233,69 +239,4 @@ func (s *Snapshot) Frontend(name string) *Proxy {
 		return nil
 	}
 	return s.Frontends[name]
-}
-
-// slots are features' own parts of a Proxy, Global or Snapshot, by slot number.
-type slots []any
-
-// Slot is a place for a feature's own settings of type *T in each Proxy. Copying
-// a Proxy from its defaults copies *T by value: a T that holds slices must only
-// ever append to a fresh copy, or have a Clone method.
-type Slot[T any] struct{ n int }
-
-var slotCount int
-
-// NewSlot reserves a slot, once, in a package variable.
-func NewSlot[T any]() Slot[T] { slotCount++; return Slot[T]{slotCount - 1} }
-
-// Of gives p's value, nil if it was never set.
-func (s Slot[T]) Of(p *Proxy) *T { return slotGet[T](p.slots, s.n) }
-
-// Make gives p's value, making it if need be.
-func (s Slot[T]) Make(p *Proxy) *T { return slotMake[T](&p.slots, s.n) }
-
-// Global gives the value in g, nil if it was never set.
-func (s Slot[T]) Global(g *Global) *T { return slotGet[T](g.slots, s.n) }
-
-// MakeGlobal gives the value in g, making it if need be.
-func (s Slot[T]) MakeGlobal(g *Global) *T { return slotMake[T](&g.slots, s.n) }
-
-// InWorker gives what a feature keeps for the life of w, making it if need be. Any
-// thread may call it.
-func (s Slot[T]) InWorker(w *Worker) *T {
-	w.slotMu.Lock()
-	defer w.slotMu.Unlock()
-	return slotMake[T](&w.slots, s.n)
-}
-
-func slotGet[T any](l slots, n int) *T {
-	if n < len(l) && l[n] != nil {
-		return l[n].(*T)
-	}
-	return nil
-}
-
-func slotMake[T any](l *slots, n int) *T {
-	for len(*l) <= n {
-		*l = append(*l, nil)
-	}
-	if (*l)[n] == nil {
-		(*l)[n] = new(T)
-	}
-	return (*l)[n].(*T)
-}
-
-func (l slots) clone() slots {
-	out := make(slots, len(l))
-	for i, v := range l {
-		if v == nil {
-			continue
-		}
-		if c, ok := v.(interface{ CloneSlot() any }); ok {
-			out[i] = c.CloneSlot()
-		} else {
-			out[i] = shallow(v)
-		}
-	}
-	return out
 }

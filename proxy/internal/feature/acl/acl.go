@@ -16,6 +16,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/pattern"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
@@ -47,8 +48,8 @@ type named struct {
 // Set is the ACLs of a section.
 type Set struct{ byName map[string]*named }
 
-// CloneSlot gives a section made from defaults its own list.
-func (s *Set) CloneSlot() any {
+// Clone gives a section made from defaults its own list.
+func (s *Set) Clone() *Set {
 	c := &Set{byName: make(map[string]*named, len(s.byName))}
 	for k, v := range s.byName {
 		c.byName[k] = &named{k, slices.Clone(v.tests)}
@@ -56,7 +57,7 @@ func (s *Set) CloneSlot() any {
 	return c
 }
 
-var slot = stream.NewSlot[Set]()
+var sets = slot.New[*stream.Proxy, Set]()
 
 // term is an ACL in a condition.
 type term struct {
@@ -155,7 +156,7 @@ func aclLine(c *conf.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("error detected while parsing ACL '%s' : %w.", name, err)
 	}
-	set := slot.Make(c.Proxy)
+	set := sets.Make(c.Proxy)
 	if set.byName == nil {
 		set.byName = map[string]*named{}
 	}
@@ -453,7 +454,7 @@ func ParseCond(c *conf.Ctx, words []string) (stream.Cond, error) {
 }
 
 func find(c *conf.Ctx, name string) (*named, error) {
-	if set := slot.Of(c.Proxy); set != nil {
+	if set := sets.Of(c.Proxy); set != nil {
 		if a := set.byName[name]; a != nil {
 			return a, nil
 		}

@@ -248,7 +248,7 @@ func TestFollowsConfiguration(t *testing.T) {
 	if req := <-q.seen; !strings.HasPrefix(req, "GET /two ") {
 		t.Errorf("%q", req)
 	}
-	c := slot.InWorker(w)
+	c := running.In(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.of) != 1 || len(p.seen) > 0 && strings.HasPrefix(<-p.seen, "GET /two") {

@@ -10,6 +10,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 )
@@ -28,10 +29,10 @@ type settings struct {
 	sequence   []step
 }
 
-var rules = stream.NewSlot[settings]()
+var rules = slot.New[*stream.Proxy, settings]()
 
-// CloneSlot copies what a section takes from its defaults.
-func (s *settings) CloneSlot() any {
+// Clone copies what a section takes from its defaults.
+func (s *settings) Clone() *settings {
 	c := *s
 	c.steps = slices.Clone(s.steps)
 	c.line.fields = slices.Clone(s.line.fields)

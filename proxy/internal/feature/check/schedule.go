@@ -11,6 +11,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
@@ -29,7 +30,7 @@ type checks struct {
 	said voices
 }
 
-var slot = stream.NewSlot[checks]()
+var running = slot.NewLive[*stream.Worker, checks]()
 
 // checker makes the checks of one server, on one reactor.
 type checker struct {
@@ -53,7 +54,7 @@ func Sync(w *stream.Worker) {
 	if snap == nil {
 		return
 	}
-	c := slot.InWorker(w)
+	c := running.In(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wanted := make(map[*server.Server]bool)
@@ -103,7 +104,7 @@ func first(s *server.Server) time.Duration {
 // Start begins to check a server that was added at run time, if it is to be
 // checked. Nothing is sent before "enable health".
 func Start(w *stream.Worker, p *stream.Proxy, s *server.Server) {
-	c := slot.InWorker(w)
+	c := running.In(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.listen(w, p.BE)
@@ -114,7 +115,7 @@ func Start(w *stream.Worker, p *stream.Proxy, s *server.Server) {
 
 // Stop ends the checks of a server.
 func Stop(w *stream.Worker, s *server.Server) {
-	c := slot.InWorker(w)
+	c := running.In(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if x := c.of[s]; x != nil {
@@ -124,7 +125,7 @@ func Stop(w *stream.Worker, s *server.Server) {
 
 // StopAll ends all checks of a worker.
 func StopAll(w *stream.Worker) {
-	c := slot.InWorker(w)
+	c := running.In(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.servers() {

@@ -12,6 +12,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
@@ -73,16 +74,16 @@ type settings struct {
 	host   string
 }
 
-// CloneSlot gives a section made from defaults its own lists.
-func (s *settings) CloneSlot() any {
+// Clone gives a section made from defaults its own lists.
+func (s *settings) Clone() *settings {
 	c := *s
 	c.targets = slices.Clone(s.targets)
 	return &c
 }
 
 var (
-	globals = stream.NewSlot[global]()
-	slot    = stream.NewSlot[settings]()
+	globals  = slot.New[*stream.Global, global]()
+	sections = slot.New[*stream.Proxy, settings]()
 )
 
 // The standard formats (chapters 8.2.2 to 8.2.4).
@@ -101,14 +102,14 @@ func init() {
 				return errors.New("'log-tag' expects a tag for use in syslog.")
 			}
 			if c.Proxy == nil {
-				globals.MakeGlobal(c.Snap.Global).tag = c.Args[0]
+				globals.Make(c.Snap.Global).tag = c.Args[0]
 			} else {
-				slot.Make(c.Proxy).tag = c.Args[0]
+				sections.Make(c.Proxy).tag = c.Args[0]
 			}
 			return nil
 		}},
 		conf.Keyword{Name: "log-send-hostname", In: conf.Global, Max: 1, Parse: func(c *conf.Ctx) error {
-			g := globals.MakeGlobal(c.Snap.Global)
+			g := globals.Make(c.Snap.Global)
 			g.sendHost = true
 			g.host, _ = os.Hostname()
 			if len(c.Args) > 0 {
@@ -132,7 +133,7 @@ func init() {
 			if inBackend(c) {
 				return nil
 			}
-			s := slot.Make(c.Proxy)
+			s := sections.Make(c.Proxy)
 			s.choose(c.Pos)
 			s.httplog, s.clf = true, len(c.Args) > 0
 			return nil
@@ -147,7 +148,7 @@ func init() {
 			if inBackend(c) {
 				return nil
 			}
-			s := slot.Make(c.Proxy)
+			s := sections.Make(c.Proxy)
 			s.choose(c.Pos)
 			s.tcplog = true
 			return nil
@@ -156,7 +157,7 @@ func init() {
 			if inBackend(c) {
 				return nil
 			}
-			s := slot.Make(c.Proxy)
+			s := sections.Make(c.Proxy)
 			s.choose(c.Pos)
 			s.httplog, s.https = true, true
 			return nil
@@ -186,7 +187,7 @@ func formatLine(name string, set func(*settings, written)) conf.Keyword {
 		case len(c.Args) > 1:
 			return fmt.Errorf("%s expects only one argument, don't forget to escape spaces!", name)
 		case !inBackend(c):
-			set(slot.Make(c.Proxy), written{c.Args[0], c.Pos})
+			set(sections.Make(c.Proxy), written{c.Args[0], c.Pos})
 		}
 		return nil
 	}}
@@ -204,10 +205,10 @@ func logLine(c *conf.Ctx) error {
 			return errors.New("log : 'no log' does not expect arguments")
 		}
 		if c.Proxy == nil {
-			globals.MakeGlobal(c.Snap.Global).targets = nil
+			globals.Make(c.Snap.Global).targets = nil
 			return nil
 		}
-		s := slot.Make(c.Proxy)
+		s := sections.Make(c.Proxy)
 		s.targets, s.global = nil, false
 		return nil
 	}
@@ -221,7 +222,7 @@ func logLine(c *conf.Ctx) error {
 		if len(c.Args) > 1 {
 			return fmt.Errorf("log : unknown log facility '%s'", c.Args[1])
 		}
-		slot.Make(c.Proxy).global = true
+		sections.Make(c.Proxy).global = true
 		return nil
 	}
 	t, err := parseTarget(c)
@@ -229,10 +230,10 @@ func logLine(c *conf.Ctx) error {
 		return fmt.Errorf("log : %w", err)
 	}
 	if c.Proxy == nil {
-		g := globals.MakeGlobal(c.Snap.Global)
+		g := globals.Make(c.Snap.Global)
 		g.targets = append(g.targets, t)
 	} else {
-		s := slot.Make(c.Proxy)
+		s := sections.Make(c.Proxy)
 		s.targets = append(s.targets, t)
 	}
 	return nil
@@ -240,10 +241,10 @@ func logLine(c *conf.Ctx) error {
 
 // finish compiles the formats and decides who logs what.
 func finish(c *conf.Ctx) {
-	g := globals.MakeGlobal(c.Snap.Global)
+	g := globals.Make(c.Snap.Global)
 	g.finish()
 	for _, p := range c.Snap.Proxies {
-		s := slot.Make(p)
+		s := sections.Make(p)
 		if s.global {
 			s.all = append(s.all, g.targets...)
 		}
@@ -461,11 +462,11 @@ func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, 
 // that cannot be opened loses its lines, as with a server that is not there.
 func prepare(t *snapshot.Transition) (snapshot.Steps, error) {
 	var all []*settings
-	if g := globals.Global(t.New.Global); g != nil && g.own != nil {
+	if g := globals.Of(t.New.Global); g != nil && g.own != nil {
 		all = append(all, g.own)
 	}
 	for _, p := range t.New.Proxies {
-		if s := slot.Of(p); s != nil {
+		if s := sections.Of(p); s != nil {
 			all = append(all, s)
 		}
 	}
@@ -505,7 +506,7 @@ func unreachable(t *snapshot.Transition) (out []string) {
 	outputs.Lock()
 	defer outputs.Unlock()
 	for _, p := range t.New.Proxies {
-		for _, x := range slot.Make(p).all {
+		for _, x := range sections.Make(p).all {
 			text := "log " + x.key + ": the worker cannot reach the socket's path any more"
 			if x.addr.IsUnix() && x.addr.Path[0] != 0 && outputs.m[x.key] == nil && !slices.Contains(out, text) {
 				out = append(out, text)
@@ -518,7 +519,7 @@ func unreachable(t *snapshot.Transition) (out []string) {
 // Send sends a message about a proxy to its log servers. It may be called from
 // any thread.
 func Send(w *stream.Worker, p *stream.Proxy, level Level, text string) {
-	s := slot.Of(p)
+	s := sections.Of(p)
 	if s == nil || len(s.all) == 0 {
 		return
 	}

@@ -23,7 +23,7 @@ func (g *global) finish() {
 // SendGlobal sends a message that belongs to no proxy to the log servers of the
 // global section. It may be called from any thread.
 func SendGlobal(w *stream.Worker, level Level, text string) {
-	g := globals.Global(w.Snapshot().Global)
+	g := globals.Of(w.Snapshot().Global)
 	if g == nil || g.own == nil || len(g.own.all) == 0 {
 		return
 	}

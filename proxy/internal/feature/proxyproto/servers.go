@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
@@ -13,7 +14,7 @@ import (
 )
 
 // neverLocal is the global pp2-never-send-local.
-var neverLocal = stream.NewSlot[bool]()
+var neverLocal = slot.New[*stream.Global, bool]()
 
 func init() {
 	conf.RegisterServer(
@@ -28,7 +29,7 @@ func init() {
 	)
 	conf.RegisterServerFinish(finish)
 	conf.Register(conf.Keyword{Name: "pp2-never-send-local", In: conf.Global, Max: 0, Parse: func(c *conf.Ctx) error {
-		*neverLocal.MakeGlobal(c.Snap.Global) = true
+		*neverLocal.Make(c.Snap.Global) = true
 		return nil
 	}})
 	snapshot.AllowGlobal("pp2-never-send-local")
@@ -144,7 +145,7 @@ func finish(c *conf.Ctx, _ *stream.Proxy, name string, set *stream.ServerSetting
 
 // compile makes ready what the options need.
 func (s *sender) compile(c *conf.Ctx) (err error) {
-	if p := neverLocal.Global(c.Snap.Global); p != nil {
+	if p := neverLocal.Of(c.Snap.Global); p != nil {
 		s.neverLocal = *p
 	}
 	for _, e := range []struct {

@@ -183,7 +183,7 @@ func (b *Bind) load(c *conf.Ctx, l *bindLine) error {
 		return err
 	}
 	d := DefaultsOf(c.Snap.Global)
-	lists := crtLists.MakeGlobal(c.Snap.Global)
+	lists := crtLists.Make(c.Snap.Global)
 	for _, s := range l.sources {
 		var list *CrtList
 		var err error

@@ -134,8 +134,8 @@ func init() {
 
 // finishBinds makes what bind lines serve, once all sections were read.
 func finishBinds(c *conf.Ctx) {
-	storeSlot.MakeGlobal(c.Snap.Global)
-	lists := crtLists.MakeGlobal(c.Snap.Global)
+	storeSlot.Make(c.Snap.Global)
+	lists := crtLists.Make(c.Snap.Global)
 	lists.frontends(c)
 	lines := *bindLines.Of(c.Loading)
 	type key struct {

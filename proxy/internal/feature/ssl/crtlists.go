@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
 )
@@ -19,11 +20,11 @@ type CrtLists struct {
 	uses   map[*stream.Proxy][]*Line // "ssl-f-use" lines, while the configuration is read
 }
 
-var crtLists = stream.NewSlot[CrtLists]()
+var crtLists = slot.New[*stream.Global, CrtLists]()
 
 // CrtListsOf gives the crt-lists of a configuration.
 func CrtListsOf(g *stream.Global) *CrtLists {
-	if l := crtLists.Global(g); l != nil {
+	if l := crtLists.Of(g); l != nil {
 		return l
 	}
 	return &CrtLists{}
@@ -157,7 +158,7 @@ func sslFUse(c *conf.Ctx) error {
 	}
 	i := slices.Index(l.Words, "crt")
 	l.Words = slices.Delete(l.Words, i, i+2)
-	s := crtLists.MakeGlobal(c.Snap.Global)
+	s := crtLists.Make(c.Snap.Global)
 	if s.uses == nil {
 		s.uses = make(map[*stream.Proxy][]*Line)
 	}

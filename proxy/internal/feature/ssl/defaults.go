@@ -11,6 +11,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
@@ -63,11 +64,11 @@ const (
 	ExtraAll = ExtraBundle | ExtraSCTL | ExtraOCSP | ExtraIssuer | ExtraKey
 )
 
-var defaultsSlot = stream.NewSlot[Defaults]()
+var defaultsSlot = slot.New[*stream.Global, Defaults]()
 
 // DefaultsOf gives what the global section says.
 func DefaultsOf(g *stream.Global) *Defaults {
-	if d := defaultsSlot.Global(g); d != nil {
+	if d := defaultsSlot.Of(g); d != nil {
 		return d
 	}
 	return &Defaults{
@@ -78,11 +79,11 @@ func DefaultsOf(g *stream.Global) *Defaults {
 
 // change gives the same while the global section is parsed, to be changed.
 func change(g *stream.Global) *Defaults {
-	if defaultsSlot.Global(g) == nil {
+	if defaultsSlot.Of(g) == nil {
 		d := DefaultsOf(g)
-		*defaultsSlot.MakeGlobal(g) = *d
+		*defaultsSlot.Make(g) = *d
 	}
-	return defaultsSlot.Global(g)
+	return defaultsSlot.Of(g)
 }
 
 // Path gives the name of a file that the configuration gives relative to a base,

@@ -7,4 +7,4 @@ import (
 )
 
 // LookAt does what is due at a moment for the OCSP responses of a worker.
-func LookAt(w *stream.Worker, now time.Time) { renewals.InWorker(w).look(w, now) }
+func LookAt(w *stream.Worker, now time.Time) { renewals.In(w).look(w, now) }

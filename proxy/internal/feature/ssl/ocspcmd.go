@@ -125,7 +125,7 @@ func setResponse(c *runtimeapi.Conn, args []string) error {
 	case failed != nil:
 		return runtimeapi.Errorf("Failed to update OCSP response. (%s)\n", failed)
 	}
-	renewals.InWorker(c.Worker).follow(c.Worker)
+	renewals.In(c.Worker).follow(c.Worker)
 	return c.Printf("OCSP Response updated!\n")
 }
 
@@ -145,7 +145,7 @@ func updateResponse(c *runtimeapi.Conn, args []string) error {
 	if len(s.pair.Leaf.OCSPServer) == 0 {
 		return runtimeapi.Errorf("No ocsp uri stored in cert %s!\n", args[0])
 	}
-	k := renewals.InWorker(c.Worker)
+	k := renewals.In(c.Worker)
 	var response []byte
 	var err error
 	stream.Await(c.R, func() { response, err = k.renew(c.Worker, s) })
@@ -164,7 +164,7 @@ func dated(t time.Time) string {
 }
 
 func showUpdates(c *runtimeapi.Conn, _ []string) error {
-	k := renewals.InWorker(c.Worker)
+	k := renewals.In(c.Worker)
 	type row struct {
 		status *status
 		renewal

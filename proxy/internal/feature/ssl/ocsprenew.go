@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logs"
@@ -57,10 +58,10 @@ const (
 	retry      = time.Minute // after the first failure
 )
 
-var renewals = stream.NewSlot[renewer]()
+var renewals = slot.NewLive[*stream.Worker, renewer]()
 
 func init() {
-	snapshot.RegisterAfter("ocsp", func(t *snapshot.Transition) { renewals.InWorker(t.Worker).look(t.Worker, time.Now()) })
+	snapshot.RegisterAfter("ocsp", func(t *snapshot.Transition) { renewals.In(t.Worker).look(t.Worker, time.Now()) })
 }
 
 // follow looks at all certificates in the background, after some have changed.
@@ -75,7 +76,7 @@ func (k *renewer) look(w *stream.Worker, now time.Time) {
 	k.scan.Lock()
 	defer k.scan.Unlock()
 	g := w.Snapshot().Global
-	u := updates.Global(g)
+	u := updates.Of(g)
 	if u == nil {
 		return // the graph was not made of a configuration
 	}

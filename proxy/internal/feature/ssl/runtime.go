@@ -145,7 +145,7 @@ func (k *kind[T]) commit(c *runtimeapi.Conn, args []string) error {
 		return fmt.Sprintf("Committing %s%s\n%sSuccess!\n", name, strings.Repeat(".", dots), warning), nil
 	})
 	if err == nil {
-		renewals.InWorker(c.Worker).follow(c.Worker)
+		renewals.In(c.Worker).follow(c.Worker)
 	}
 	return err
 }

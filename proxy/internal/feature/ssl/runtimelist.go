@@ -93,7 +93,7 @@ func addToList(c *runtimeapi.Conn, args []string) error {
 		return fmt.Sprintf("Inserting certificate '%s' in crt-list '%s'%s\nSuccess!\n", cert.Name, l.Name, strings.Repeat(".", n)), nil
 	})
 	if err == nil {
-		renewals.InWorker(c.Worker).follow(c.Worker)
+		renewals.In(c.Worker).follow(c.Worker)
 	}
 	return err
 }

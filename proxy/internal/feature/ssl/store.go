@@ -4,15 +4,16 @@ import (
 	"io/fs"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
 )
 
-var storeSlot = stream.NewSlot[certs.Store]()
+var storeSlot = slot.New[*stream.Global, certs.Store]()
 
 // StoreOf gives the certificates of a configuration.
 func StoreOf(g *stream.Global) *certs.Store {
-	if s := storeSlot.Global(g); s != nil {
+	if s := storeSlot.Of(g); s != nil {
 		return s
 	}
 	return &certs.Store{}
@@ -37,7 +38,7 @@ func loaderOf(c *conf.Ctx) *certs.Loader {
 	}
 	d := DefaultsOf(c.Snap.Global)
 	l := &certs.Loader{
-		Files: files{c}, Store: storeSlot.MakeGlobal(c.Snap.Global), Warn: c.Warn, Chains: d.Chains,
+		Files: files{c}, Store: storeSlot.Make(c.Snap.Global), Warn: c.Warn, Chains: d.Chains,
 		Extra: certs.Extra{
 			Bundle: d.Extra&ExtraBundle != 0, Key: d.Extra&ExtraKey != 0, OCSP: d.Extra&ExtraOCSP != 0,
 			Issuer: d.Extra&ExtraIssuer != 0, SCTL: d.Extra&ExtraSCTL != 0, ReplaceExtension: d.ExtraDelExt,

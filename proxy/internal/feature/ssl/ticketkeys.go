@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -81,11 +82,11 @@ func parseTicketKey(text string) (TicketKey, error) {
 // TicketKeyFiles are the files of a configuration, by number.
 type TicketKeyFiles struct{ List []*TicketKeys }
 
-var ticketFiles = stream.NewSlot[TicketKeyFiles]()
+var ticketFiles = slot.New[*stream.Global, TicketKeyFiles]()
 
 // TicketKeysOf gives the files of ticket keys of a configuration, by number.
 func TicketKeysOf(g *stream.Global) []*TicketKeys {
-	if f := ticketFiles.Global(g); f != nil {
+	if f := ticketFiles.Of(g); f != nil {
 		return f.List
 	}
 	return nil
@@ -93,7 +94,7 @@ func TicketKeysOf(g *stream.Global) []*TicketKeys {
 
 // loadTicketKeys reads a file of keys, once.
 func loadTicketKeys(c *conf.Ctx, name string) (*TicketKeys, error) {
-	files := ticketFiles.MakeGlobal(c.Snap.Global)
+	files := ticketFiles.Make(c.Snap.Global)
 	for _, k := range files.List {
 		if k.Name == name {
 			return k, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
@@ -28,7 +29,7 @@ type ocspUpdates struct {
 	quiet map[string]bool // what is said by saying nothing
 }
 
-var updates = stream.NewSlot[ocspUpdates]()
+var updates = slot.New[*stream.Global, ocspUpdates]()
 
 // Delays between two renewals of a response.
 const (
@@ -37,9 +38,9 @@ const (
 )
 
 func updatesOf(g *stream.Global) *ocspUpdates {
-	u := updates.Global(g)
+	u := updates.Of(g)
 	if u == nil {
-		u = updates.MakeGlobal(g)
+		u = updates.Make(g)
 		u.shortest, u.longest = shortestDelay, longestDelay
 	}
 	return u
@@ -48,7 +49,7 @@ func updatesOf(g *stream.Global) *ocspUpdates {
 // OCSPUpdate tells whether the responses for a certificate are to be renewed; said
 // is false if no line says anything.
 func OCSPUpdate(g *stream.Global, cert string) (on, said bool) {
-	u := updates.Global(g)
+	u := updates.Of(g)
 	if u == nil || u.disabled {
 		return false, false
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -15,7 +16,7 @@ const defaultMaxReloads = 50
 
 type settings struct{ maxReloads int }
 
-var slot = stream.NewSlot[settings]()
+var reloads = slot.New[*stream.Global, settings]()
 
 func init() {
 	conf.Register(conf.Keyword{Name: "mworker-max-reloads", In: conf.Global, Max: 1, Parse: func(c *conf.Ctx) error {
@@ -26,14 +27,14 @@ func init() {
 		if err != nil || n < 0 {
 			return c.Errorf("'mworker-max-reloads' expects a positive value or zero.")
 		}
-		slot.MakeGlobal(c.Snap.Global).maxReloads = n
+		reloads.Make(c.Snap.Global).maxReloads = n
 		return nil
 	}})
 }
 
 // MaxReloads gives mworker-max-reloads.
 func MaxReloads(snap *stream.Snapshot) int {
-	if s := slot.Global(snap.Global); s != nil {
+	if s := reloads.Of(snap.Global); s != nil {
 		return s.maxReloads
 	}
 	return defaultMaxReloads
