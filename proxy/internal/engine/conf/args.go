@@ -57,7 +57,7 @@ func (l *Loading) expand(words []string, i int) error {
 // extra is the error for arguments after the first n, if there are any.
 func (c *Ctx) extra(n int) error {
 	if len(c.Args) > n {
-		return c.unexpected(c.Args[n])
+		return unexpected(c.Args[n])
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (c *Ctx) extra(n int) error {
 func (c *Ctx) integer(low, high int, want string) (int, error) {
 	n, err := strconv.Atoi(c.arg(0))
 	if err != nil || n < low || n > high {
-		return 0, say("'%s' expects %s", c.Keyword, want)
+		return 0, Predicatef("expects %s", want)
 	}
 	return n, c.extra(1)
 }
@@ -91,28 +91,15 @@ func Time(text, name string, unit time.Duration) (time.Duration, error) {
 // value gives the argument of an option of a bind or server line.
 func value(words []string) (string, error) {
 	if len(words) < 2 {
-		return "", say("'%s' : missing value", words[0])
+		return "", Causef("missing value")
 	}
 	return words[1], nil
 }
 
 // intValue gives the argument of an option as a number in a range.
 func intValue(words []string, low, high int) (int, error) {
-	v, err := value(words)
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil {
-		return 0, say("'%s' : expects an integer argument, found '%s'", words[0], v)
-	}
-	switch {
-	case n < low && high == maxInt:
-		return 0, say("'%s' : invalid value %d, must be >= %d", words[0], n, low)
-	case n < low || n > high:
-		return 0, say("'%s' : invalid value %d, allowed range is %d..%d", words[0], n, low, high)
-	}
-	return n, nil
+	w := ReadWords(words[1:])
+	return w.Int(low, high)
 }
 
 const maxInt = 1<<31 - 1

@@ -43,7 +43,7 @@ func init() {
 
 func bind(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return say("'bind' expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.")
+		return Predicatef("expects {<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments.")
 	}
 	binds, err := c.binds("bind", c.Args)
 	c.Proxy.Binds = append(c.Proxy.Binds, binds...)
@@ -89,6 +89,7 @@ func (c *Ctx) binds(keyword string, args []string) ([]*stream.Bind, error) {
 		taken := 1
 		for _, b := range list {
 			n, err := o.Parse(c, b, words)
+			err = About(words[0], err)
 			if err != nil && !IsNotYet(err) {
 				return nil, Join(missing, say("%s : %w", where, err))
 			}
@@ -196,7 +197,7 @@ func bindInt(low, high int, field func(*stream.Bind) *int) func(*Ctx, *stream.Bi
 
 func bindName(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, say("'name' : missing name")
+		return 0, Causef("missing name")
 	}
 	b.Name = words[1]
 	return 2, nil
@@ -208,7 +209,7 @@ func bindID(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 		return 0, err
 	}
 	if n <= 0 {
-		return 0, say("'id' : custom id has to be > 0")
+		return 0, Causef("custom id has to be > 0")
 	}
 	b.ID = n
 	return 2, nil
@@ -218,7 +219,7 @@ const minInt = -1 << 31
 
 func bindInterface(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, say("'interface' : missing interface name")
+		return 0, Causef("missing interface name")
 	}
 	b.Interface = words[1]
 	return 2, nil
@@ -227,11 +228,11 @@ func bindInterface(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 func bindMSS(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	v, err := value(words)
 	if err != nil {
-		return 0, say("'mss' : missing MSS value")
+		return 0, Causef("missing MSS value")
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n == 0 || n < -65535 || n > 65535 {
-		return 0, say("'mss' : expects an MSS with and absolute value between 1 and 65535")
+		return 0, Causef("expects an MSS with and absolute value between 1 and 65535")
 	}
 	b.MSS = n
 	return 2, nil
@@ -240,11 +241,11 @@ func bindMSS(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 func bindUserTimeout(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	v, err := value(words)
 	if err != nil {
-		return 0, say("'tcp-ut' : missing TCP User Timeout value")
+		return 0, Causef("missing TCP User Timeout value")
 	}
 	d, err := Time(v, "tcp-ut", 1e6)
 	if err != nil {
-		return 0, say("'tcp-ut' : expects a positive delay in milliseconds")
+		return 0, Causef("expects a positive delay in milliseconds")
 	}
 	b.TCPUserTimeout = int(d / 1e6)
 	return 2, nil
@@ -252,7 +253,7 @@ func bindUserTimeout(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 
 func bindLevel(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, say("'level' : missing level")
+		return 0, Causef("missing level")
 	}
 	switch words[1] {
 	case "user":
@@ -262,17 +263,17 @@ func bindLevel(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	case "admin":
 		b.Level = LevelAdmin
 	default:
-		return 0, say("'level' only supports 'user', 'operator', and 'admin' (got '%s')", words[1])
+		return 0, Predicatef("only supports 'user', 'operator', and 'admin' (got '%s')", words[1])
 	}
 	return 2, nil
 }
 
 func bindExposeFD(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, say("'expose-fd' : missing fd type")
+		return 0, Causef("missing fd type")
 	}
 	if words[1] != "listeners" {
-		return 0, say("'expose-fd' only supports 'listeners' (got '%s')", words[1])
+		return 0, Predicatef("only supports 'listeners' (got '%s')", words[1])
 	}
 	b.ExposeFD = true
 	return 2, nil
@@ -280,11 +281,11 @@ func bindExposeFD(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 
 func bindMode(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, say("'mode' : missing mode (octal integer expected)")
+		return 0, Causef("missing mode (octal integer expected)")
 	}
 	n, err := strconv.ParseUint(words[1], 8, 12)
 	if err != nil {
-		return 0, say("'mode' : missing or invalid mode '%s' (octal integer expected)", words[1])
+		return 0, Causef("missing or invalid mode '%s' (octal integer expected)", words[1])
 	}
 	b.Mode = os.FileMode(n)
 	return 2, nil
@@ -292,11 +293,11 @@ func bindMode(_ *Ctx, b *stream.Bind, words []string) (int, error) {
 
 func bindUser(c *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, say("'user' : missing user name")
+		return 0, Causef("missing user name")
 	}
 	n, err := c.lookup("/etc/passwd", words[1])
 	if err != nil {
-		return 0, say("'user' : unknown user name '%s'", words[1])
+		return 0, Causef("unknown user name '%s'", words[1])
 	}
 	b.UID = n
 	return 2, nil
@@ -304,11 +305,11 @@ func bindUser(c *Ctx, b *stream.Bind, words []string) (int, error) {
 
 func bindGroup(c *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, say("'group' : missing group name")
+		return 0, Causef("missing group name")
 	}
 	n, err := c.lookup("/etc/group", words[1])
 	if err != nil {
-		return 0, say("'group' : unknown group name '%s'", words[1])
+		return 0, Causef("unknown group name '%s'", words[1])
 	}
 	b.GID = n
 	return 2, nil

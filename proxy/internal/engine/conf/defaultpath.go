@@ -19,7 +19,7 @@ func defaultPath(c *Ctx) error {
 	switch mode {
 	case "current", "config", "parent":
 		if len(c.Args) > 1 {
-			return c.unexpected(c.Args[1])
+			return unexpected(c.Args[1])
 		}
 		c.paths = pathPolicy{mode: mode}
 	case "origin":

@@ -9,6 +9,10 @@
 // collects every error and warning with its file and line, and returns a
 // [stream.Snapshot] that has no state yet.
 //
+// One reader of arguments ([Words]) serves keywords, options, rules and checks.
+// Parsers return the bare cause of what is wrong; who has read the name makes the
+// sentence ([About]), and the engine adds the line.
+//
 // A keyword that HAProxy 3.4 has and nobody registered is refused with words
 // that say so; one that is unknown altogether gets a suggestion. The package
 // opens no file: it reads through the fs.FS of [Input].

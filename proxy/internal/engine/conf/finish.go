@@ -222,12 +222,9 @@ func (l *Loading) judge(p *stream.Proxy) {
 	if p.ForwardFor != nil {
 		warn("'option %s' ignored for %s '%s' as it requires HTTP mode.", "forwardfor", kind, p.Name)
 	}
-	for _, r := range []struct {
-		name  string
-		rules []stream.Rule
-	}{{"http-request", p.RequestRules}, {"http-response", p.ResponseRules}, {"http-after-response", p.AfterRules}} {
-		if len(r.rules) > 0 {
-			warn("'%s' rules ignored for %s '%s' as they require HTTP mode.", r.name, kind, p.Name)
+	for _, r := range ruleSetsOf(p) {
+		if r.HTTP {
+			warn("'%s' rules ignored for %s '%s' as they require HTTP mode.", r.Name, kind, p.Name)
 		}
 	}
 }

@@ -135,7 +135,7 @@ func globalMaxconn(c *Ctx) error {
 
 func statsSocket(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return say("'stats socket' in global section expects an address or a path to a UNIX socket")
+		return Predicatef("in global section expects an address or a path to a UNIX socket")
 	}
 	binds, err := c.binds("stats socket", c.Args)
 	if err != nil {
@@ -156,14 +156,14 @@ func statsTimeout(c *Ctx) error {
 	var bad *config.CharError
 	switch {
 	case errors.As(err, &bad):
-		return say("'stats timeout' : unexpected character '%c'", bad.Char)
+		return Causef("unexpected character '%c'", bad.Char)
 	case errors.Is(err, config.ErrTimeOverflow):
 		return say("timer overflow in argument '%s' to 'stats timeout' (maximum value is 2147483647 ms or ~24.8 days)", c.arg(0))
 	case err != nil:
-		return say("'stats timeout' expects a positive value")
+		return Predicatef("expects a positive value")
 	}
 	if d == 0 {
-		return say("'stats timeout' expects a positive value")
+		return Predicatef("expects a positive value")
 	}
 	Runtime.Make(c.Snap.Global).Timeout = d
 	return nil
@@ -172,7 +172,7 @@ func statsTimeout(c *Ctx) error {
 func statsMaxconn(c *Ctx) error {
 	n, err := strconv.Atoi(c.arg(0))
 	if err != nil || n <= 0 || n > maxInt {
-		return say("'stats maxconn' expects a positive value")
+		return Predicatef("expects a positive value")
 	}
 	Runtime.Make(c.Snap.Global).MaxConn = n
 	return nil
@@ -180,7 +180,7 @@ func statsMaxconn(c *Ctx) error {
 
 func masterWorker(c *Ctx) error {
 	if a := c.arg(0); a != "" && a != "no-exit-on-failure" {
-		return say("'master-worker' only supports 'no-exit-on-failure' option.")
+		return Predicatef("only supports 'no-exit-on-failure' option.")
 	} else if a != "" {
 		return NotYet("option", "master-worker no-exit-on-failure")
 	}
@@ -194,7 +194,7 @@ func pidfile(c *Ctx) error {
 		return err
 	}
 	if c.arg(0) == "" {
-		return say("'pidfile' expects a file name as an argument.")
+		return Predicatef("expects a file name as an argument.")
 	}
 	ProcessSettings.Make(c.Snap.Global).PidFile = c.arg(0)
 	return nil
@@ -202,7 +202,7 @@ func pidfile(c *Ctx) error {
 
 func localpeer(c *Ctx) error {
 	if c.arg(0) == "" {
-		return say("'localpeer' expects a name as an argument.")
+		return Predicatef("expects a name as an argument.")
 	}
 	ProcessSettings.Make(c.Snap.Global).LocalPeer = c.arg(0)
 	return nil
@@ -263,7 +263,7 @@ func chroot(c *Ctx) error {
 		return err
 	}
 	if c.arg(0) == "" {
-		return say("'chroot' expects a directory as an argument.")
+		return Predicatef("expects a directory as an argument.")
 	}
 	c.Snap.Global.Chroot = c.arg(0)
 	return nil
@@ -273,7 +273,7 @@ func chroot(c *Ctx) error {
 func delay(field func(*stream.Global) *time.Duration) func(*Ctx) error {
 	return func(c *Ctx) error {
 		if c.arg(0) == "" {
-			return say("'%s' expects <time> as argument.", c.Keyword)
+			return Predicatef("expects <time> as argument.")
 		}
 		d, err := config.ParseTime(c.arg(0), time.Millisecond)
 		var bad *config.CharError
@@ -294,7 +294,7 @@ var nodeName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 func node(c *Ctx) error {
 	if !nodeName.MatchString(c.arg(0)) {
-		return say("'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or underscode(_).")
+		return Predicatef("requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or underscode(_).")
 	}
 	c.Snap.Global.Node = c.arg(0)
 	return nil
@@ -302,7 +302,7 @@ func node(c *Ctx) error {
 
 func globalDescription(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return say("'description' expects a string argument.")
+		return Predicatef("expects a string argument.")
 	}
 	c.Snap.Global.Descr = c.text()
 	return nil
@@ -314,7 +314,7 @@ func spreadChecks(c *Ctx) error {
 	}
 	n, err := strconv.Atoi(c.arg(0))
 	if err != nil || n < 0 || n > 50 {
-		return say("'spread-checks' needs a positive value in range 0..50.")
+		return Predicatef("needs a positive value in range 0..50.")
 	}
 	c.Snap.Global.SpreadChecks = n
 	return nil

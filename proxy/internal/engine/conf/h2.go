@@ -58,7 +58,7 @@ func init() {
 		Register(Keyword{Name: k.name, In: Global, Max: -1, Parse: func(c *Ctx) error {
 			n, err := strconv.Atoi(c.arg(0))
 			if err != nil || n < k.low || n > k.high {
-				return say("'%s' expects %s", c.Keyword, k.want)
+				return Predicatef("expects %s", k.want)
 			}
 			k.set(c.Snap.Global, n)
 			return c.extra(1)
@@ -68,7 +68,7 @@ func init() {
 		return func(c *Ctx) error {
 			n, err := config.ParseSize(c.arg(0))
 			if err != nil || n < 0 || n > 1<<30 {
-				return say("'%s' expects a size of at most 1 GiB.", c.Keyword)
+				return Predicatef("expects a size of at most 1 GiB.")
 			}
 			*set(c.Snap.Global) = int(n)
 			return c.extra(1)
@@ -81,14 +81,14 @@ func init() {
 		Keyword{Name: "tune.h2.zero-copy-fwd-send", In: Global, Max: -1, Parse: func(c *Ctx) error {
 			// There is nothing to switch: frames are always gathered into one send.
 			if v := c.arg(0); v != "on" && v != "off" {
-				return say("'%s' expects 'on' or 'off'.", c.Keyword)
+				return Predicatef("expects 'on' or 'off'.")
 			}
 			return c.extra(1)
 		}},
 		Keyword{Name: "tune.h2.log-errors", In: Global, Max: -1, Parse: func(c *Ctx) error {
 			i := slices.Index(stream.H2LogLevels[:], c.arg(0))
 			if i < 0 {
-				return say("'%s' expects 'none', 'connection' or 'stream'.", c.Keyword)
+				return Predicatef("expects 'none', 'connection' or 'stream'.")
 			}
 			c.Snap.Global.H2LogErrors = stream.H2LogLevels[i]
 			return c.extra(1)
@@ -114,7 +114,7 @@ func init() {
 		}},
 		ServerOption{Name: "ws", Args: 1, Dynamic: true, Parse: func(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 			if len(words) < 2 || !slices.Contains([]string{"auto", "h1", "h2"}, words[1]) {
-				return 0, say("'ws' has to be 'auto', 'h1' or 'h2'.")
+				return 0, Predicatef("has to be 'auto', 'h1' or 'h2'.")
 			}
 			s.WS = strings.TrimPrefix(words[1], "auto")
 			return 2, nil
@@ -126,20 +126,20 @@ func init() {
 func maxConcurrent(c *Ctx) error {
 	n, err := strconv.Atoi(c.arg(0))
 	if err != nil || n < 0 {
-		return say("'%s' expects %s", c.Keyword, positive)
+		return Predicatef("expects %s", positive)
 	}
 	c.Snap.Global.H2Front.MaxStreams = unlimited(n)
 	for i := 1; i < len(c.Args); i += 2 {
 		switch word := c.Args[i]; {
 		case word == "rq-load" && c.arg(i+1) == "ignore":
 		case word == "rq-load":
-			return say("'%s' : 'rq-load %s' is not supported: there is no run queue whose length would say what to announce.", c.Keyword, c.arg(i+1))
+			return Causef("'rq-load %s' is not supported: there is no run queue whose length would say what to announce.", c.arg(i+1))
 		case word == "min" && c.arg(i+1) != "":
 			if m, err := strconv.Atoi(c.Args[i+1]); err != nil || m < 1 {
-				return say("'%s' : 'min' expects a number of at least 1.", c.Keyword)
+				return Causef("'min' expects a number of at least 1.")
 			}
 		default:
-			return c.unexpected(word)
+			return unexpected(word)
 		}
 	}
 	return nil

@@ -14,12 +14,12 @@ func firstWord(name string) string {
 }
 
 // onlyNamed are keywords that a defaults section may have only if it has a name
-// (manual 4.1, marked with "(!)").
-var onlyNamed = []string{"acl", "http-after-response", "http-request", "http-response", "quic-initial", "tcp-request", "tcp-response"}
+// (manual 4.1, marked with "(!)"): these and the rule sets.
+var onlyNamed = []string{"acl"}
 
 // fatal are keywords that are an error where they do not belong; others are
 // ignored there with a warning.
-var fatal = []string{"server", "server-template", "default-server", "tcp-request connection"}
+var fatal = []string{"server", "server-template", "default-server"}
 
 var hints = map[string]string{
 	"maxconn":  " Maybe you want 'fullconn' instead ?",
@@ -85,19 +85,19 @@ func (c *Ctx) check(st config.Statement, k *Keyword) error {
 	}
 	if len(c.Args) < k.Min {
 		if k.Min == 1 {
-			return say("'%s' expects an argument.", k.Name)
+			return Predicatef("expects an argument.")
 		}
-		return say("'%s' expects %d arguments.", k.Name, k.Min)
+		return Predicatef("expects %d arguments.", k.Min)
 	}
 	if k.Max >= 0 && len(c.Args) > k.Max {
-		return c.unexpected(c.Args[k.Max])
+		return unexpected(c.Args[k.Max])
 	}
 	return nil
 }
 
 // unexpected is the error for one word too many.
-func (c *Ctx) unexpected(word string) error {
-	return say("'%s' cannot handle unexpected argument '%s'.", c.Keyword, word)
+func unexpected(word string) error {
+	return Predicatef("cannot handle unexpected argument '%s'.", word)
 }
 
 // misplaced reports a keyword that the section has no use for.
@@ -124,7 +124,7 @@ func (l *Loading) incapable(pos config.Pos, k *Keyword, kind string, p *stream.P
 		name = rest
 	}
 	switch {
-	case name == "tcp-request connection":
+	case slices.ContainsFunc(ruleSets, func(s *RuleSet) bool { return s.Name == name }):
 		l.Alert(pos, "%s is not allowed because %s %s is not a frontend", name, kind, p.Name)
 	case slices.Contains(fatal, name):
 		l.Alert(pos, "'%s' not allowed because %s '%s' has no %s capability.", name, kind, p.Name, side)

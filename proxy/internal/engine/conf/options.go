@@ -117,7 +117,7 @@ func redispatch(c *Ctx) error {
 	}
 	n, err := strconv.Atoi(c.Args[0])
 	if err != nil {
-		return say("'option redispatch' expects an integer argument, found '%s'.", c.Args[0])
+		return Predicatef("expects an integer argument, found '%s'.", c.Args[0])
 	}
 	c.Proxy.Redispatch = n
 	return nil
@@ -146,7 +146,7 @@ func forwardFor(c *Ctx) error {
 		case "if-none":
 			f.IfNone = true
 		default:
-			return say("'option forwardfor' only supports optional values: 'except', 'header' and 'if-none'.")
+			return Predicatef("only supports optional values: 'except', 'header' and 'if-none'.")
 		}
 	}
 	c.Proxy.ForwardFor = &f

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"slices"
+
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
@@ -92,7 +94,8 @@ func (l *Loading) inherit(b *config.Block) *defaults {
 // twice for a request that passes a frontend and a backend made from it, or could
 // not run at all.
 func (d *defaults) rules(b *config.Block) error {
-	if len(d.ConnRules)+len(d.RequestRules)+len(d.ResponseRules)+len(d.AfterRules) == 0 {
+	sets := ruleSetsOf(d.Proxy)
+	if len(sets) == 0 {
 		return nil
 	}
 	at := "(defaults section at " + d.Pos.String() + ")."
@@ -108,7 +111,7 @@ func (d *defaults) rules(b *config.Block) error {
 	if d.ruled != 0 && d.ruled != side {
 		return say("frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules %s", at)
 	}
-	if side == Backend && len(d.ConnRules) > 0 {
+	if side == Backend && slices.ContainsFunc(sets, func(s *RuleSet) bool { return s.In&Backend == 0 }) {
 		return say("a backend section cannot inherit from a defaults section defining 'tcp-request connection' or 'tcp-request session' rules %s", at)
 	}
 	d.ruled = side

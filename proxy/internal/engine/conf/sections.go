@@ -127,7 +127,7 @@ func (l *Loading) run(c *Ctx, st config.Statement, k *Keyword, n int) {
 		err = k.Parse(c)
 	}
 	if err != nil {
-		l.report(st.Pos, err)
+		l.report(st.Pos, About(k.Name, err))
 	}
 }
 

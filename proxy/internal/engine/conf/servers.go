@@ -38,8 +38,8 @@ func init() {
 		ServerOption{Name: "backup", Dynamic: true, Parse: serverFlag(func(s *stream.ServerSettings) { s.Backup = true })},
 		ServerOption{Name: "no-backup", Dynamic: true, Parse: serverFlag(func(s *stream.ServerSettings) { s.Backup = false })},
 		ServerOption{Name: "disabled", Dynamic: true, Parse: serverFlag(func(s *stream.ServerSettings) { s.Disabled = true })},
-		ServerOption{Name: "on-marked-down", Args: 1, Dynamic: true, Parse: marked("on-marked-down", "shutdown-sessions", func(s *stream.ServerSettings) { s.EndSessions = true })},
-		ServerOption{Name: "on-marked-up", Args: 1, Dynamic: true, Parse: marked("on-marked-up", "shutdown-backup-sessions", func(s *stream.ServerSettings) { s.EndBackups = true })},
+		ServerOption{Name: "on-marked-down", Args: 1, Dynamic: true, Parse: marked("shutdown-sessions", func(s *stream.ServerSettings) { s.EndSessions = true })},
+		ServerOption{Name: "on-marked-up", Args: 1, Dynamic: true, Parse: marked("shutdown-backup-sessions", func(s *stream.ServerSettings) { s.EndBackups = true })},
 		ServerOption{Name: "enabled", Dynamic: true, Parse: serverFlag(func(s *stream.ServerSettings) { s.Disabled = false })},
 	)
 }
@@ -62,7 +62,7 @@ func defaultsOf(p *stream.Proxy) *stream.ServerSettings {
 
 func serverLine(c *Ctx) error {
 	if len(c.Args) < 2 {
-		return say("'server' expects <name> and <addr>[:<port>] as arguments.")
+		return Predicatef("expects <name> and <addr>[:<port>] as arguments.")
 	}
 	name := c.Args[0]
 	if bad, ok := config.ValidName(name); !ok {
@@ -77,7 +77,7 @@ func serverLine(c *Ctx) error {
 
 func serverTemplate(c *Ctx) error {
 	if len(c.Args) < 3 {
-		return say("'server-template' expects <prefix> <nb | range> <addr>[:<port>] as arguments.")
+		return Predicatef("expects <prefix> <nb | range> <addr>[:<port>] as arguments.")
 	}
 	prefix, count := c.Args[0], c.Args[1]
 	if bad, ok := config.ValidName(prefix); !ok {
@@ -134,7 +134,7 @@ func (c *Ctx) addServer(name string, set *stream.ServerSettings) error {
 
 func defaultServerLine(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return say("'default-server' expects at least one argument.")
+		return Predicatef("expects at least one argument.")
 	}
 	set := defaultsOf(c.Proxy)
 	if err := c.options(set, c.Args, false); err != nil {
@@ -267,17 +267,18 @@ func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) 
 		var err error
 		switch {
 		case o != nil && o.Paren && !paren:
-			err = say("'%s' : expects an argument in parentheses", words[0])
+			err = About(words[0], Causef("expects an argument in parentheses"))
 		case o == nil || paren && !o.Paren:
 			err = unknownServerOption(words[0])
 		case c.Keyword == "default-server" && slices.Contains(notByDefault, option):
 			err = say("'%s' option %s", words[0], notInDefault)
 		case !c.accepts(option):
-			err = say("'%s' : has no effect on a server of a '%s' section", option, c.Section)
+			err = About(option, Causef("has no effect on a server of a '%s' section", c.Section))
 		case dynamic && !o.Dynamic:
 			err = say("'%s' option is not accepted for dynamic server", words[0])
 		default:
 			n, err = o.Parse(c, set, words)
+			err = About(words[0], err)
 		}
 		if err != nil {
 			if missing = Join(missing, err); !IsNotYet(err) {
@@ -316,14 +317,14 @@ func serverFlag(set func(*stream.ServerSettings)) func(*Ctx, *stream.ServerSetti
 }
 
 // marked is an option that switches the only action on that there is.
-func marked(option, action string, set func(*stream.ServerSettings)) func(*Ctx, *stream.ServerSettings, []string) (int, error) {
+func marked(action string, set func(*stream.ServerSettings)) func(*Ctx, *stream.ServerSettings, []string) (int, error) {
 	return func(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 		got := ""
 		if len(words) > 1 {
 			got = words[1]
 		}
 		if got != action {
-			return 0, say("'%s' expects '%s' but got '%s'.", option, action, got)
+			return 0, Predicatef("expects '%s' but got '%s'.", action, got)
 		}
 		set(s)
 		return 2, nil
@@ -360,7 +361,7 @@ func serverID(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 	}
 	n, err := strconv.ParseUint(v, 10, 32)
 	if err != nil || n == 0 {
-		return 0, say("'id' : custom id has to be between 1 and 4294967295.")
+		return 0, Causef("custom id has to be between 1 and 4294967295.")
 	}
 	s.ID = int(n)
 	return 2, nil
@@ -377,7 +378,7 @@ func maxReuse(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 func fromMinusOne(field *int, words []string) error {
 	n, err := intValue(words, minInt, maxInt)
 	if err == nil && n < -1 {
-		err = say("'%s' must be >= -1.", words[0])
+		err = Predicatef("must be >= -1.")
 	}
 	if err == nil {
 		*field = n
@@ -396,7 +397,7 @@ func poolPurgeDelay(_ *Ctx, s *stream.ServerSettings, words []string) (int, erro
 	case errors.As(err, &bad):
 		return 0, say("unexpected character '%c' in argument to <pool-purge-delay>.", bad.Char)
 	case err != nil:
-		return 0, say("'pool-purge-delay' : %w", err)
+		return 0, Causef("%v", err)
 	}
 	s.PoolPurgeDelay = d
 	return 2, nil
@@ -409,7 +410,7 @@ func initAddr(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 	}
 	for _, m := range strings.Split(v, ",") {
 		if _, err := netip.ParseAddr(m); err != nil && m != "last" && m != "libc" && m != "none" {
-			return 0, say("'init-addr' : unknown init-addr method '%s', supported methods are 'libc', 'last', 'none'.", m)
+			return 0, Causef("unknown init-addr method '%s', supported methods are 'libc', 'last', 'none'.", m)
 		}
 	}
 	s.InitAddr = v

@@ -76,7 +76,7 @@ func init() {
 				c.plan.shards = c.arg(0)
 				return nil
 			}
-			return say("'tune.listener.default-shards' expects either 'by-process', 'by-group', or 'by-thread' but got '%s'.", c.arg(0))
+			return Predicatef("expects either 'by-process', 'by-group', or 'by-thread' but got '%s'.", c.arg(0))
 		}},
 	)
 	RegisterBind(
@@ -131,9 +131,9 @@ func nbthread(c *Ctx) error {
 	n, err := strconv.Atoi(c.arg(0))
 	switch {
 	case err != nil:
-		return say("'nbthread' passed a missing or unparsable integer value in '%s'", c.arg(0))
+		return Predicatef("passed a missing or unparsable integer value in '%s'", c.arg(0))
 	case n < 1 || n > maxThreads:
-		return say("'nbthread' value must be between 1 and %d (was %d)", maxThreads, n)
+		return Predicatef("value must be between 1 and %d (was %d)", maxThreads, n)
 	}
 	return nil // configuredThreads has it
 }
@@ -142,9 +142,9 @@ func threadGroups(c *Ctx) error {
 	n, err := strconv.Atoi(c.arg(0))
 	switch {
 	case err != nil:
-		return say("'thread-groups' passed a missing or unparsable integer value in '%s'", c.arg(0))
+		return Predicatef("passed a missing or unparsable integer value in '%s'", c.arg(0))
 	case n < 1 || n > maxGroups:
-		return say("'thread-groups' value must be between 1 and %d (was %d)", maxGroups, n)
+		return Predicatef("value must be between 1 and %d (was %d)", maxGroups, n)
 	}
 	c.plan.groups = n
 	return nil
@@ -153,7 +153,7 @@ func threadGroups(c *Ctx) error {
 func threadGroup(c *Ctx) error {
 	g, err := strconv.Atoi(c.arg(0))
 	if err != nil || g < 1 || g > maxGroups {
-		return say("'thread-group' : group number must be between 1 and %d (was '%s')", maxGroups, c.arg(0))
+		return Causef("group number must be between 1 and %d (was '%s')", maxGroups, c.arg(0))
 	}
 	var list []span
 	for _, word := range c.Args[1:] {
@@ -164,7 +164,7 @@ func threadGroup(c *Ctx) error {
 		a, e1 := strconv.Atoi(low)
 		b, e2 := strconv.Atoi(high)
 		if e1 != nil || e2 != nil || a < 1 || b < a || b > maxThreads {
-			return say("'thread-group' : '%s' is not a range of threads from 1 to %d", word, maxThreads)
+			return Causef("'%s' is not a range of threads from 1 to %d", word, maxThreads)
 		}
 		list = append(list, span{a, b})
 	}
@@ -299,7 +299,7 @@ func (p *plan) cpuSet(args []string) error {
 		}
 		verb, what, _ := strings.Cut(word, "-")
 		if verb != "only" && verb != "drop" || !slices.Contains([]string{"cpu", "node", "cluster", "core", "thread"}, what) {
-			return say("'cpu-set' passed an unknown directive '%s'.", word)
+			return Predicatef("passed an unknown directive '%s'.", word)
 		}
 		if what != "cpu" {
 			return NotYet("option", "cpu-set "+word)
@@ -365,7 +365,7 @@ func cpuPolicy(c *Ctx) error {
 	case name != "" && strings.Contains(policies, "'"+name+"' ("):
 		return NotYet("option", "cpu-policy "+name)
 	}
-	return say("'cpu-policy' passed an unknown CPU policy '%s'. Supported values are: and %s", name, policies)
+	return Predicatef("passed an unknown CPU policy '%s'. Supported values are: and %s", name, policies)
 }
 
 // arrange gives each thread its group and its CPUs.
@@ -500,7 +500,7 @@ func bindThread(c *Ctx, b *stream.Bind, words []string) (int, error) {
 			return 0, say("invalid first thread number '%s', permitted range is 1..%d, or 'all', 'odd', 'even'.", first, most)
 		}
 		if len(w.sets) > 0 && (w.sets[0].group == 0) != (set.group == 0) {
-			return 0, say("'thread' : numbers of threads in groups cannot be mixed with absolute ones in '%s'.", v)
+			return 0, Causef("numbers of threads in groups cannot be mixed with absolute ones in '%s'.", v)
 		}
 		w.sets = append(w.sets, set)
 	}
@@ -513,7 +513,7 @@ func bindShards(c *Ctx, b *stream.Bind, words []string) (int, error) {
 		return 0, err
 	}
 	if n, err := strconv.Atoi(v); v != "by-thread" && v != "by-group" && (err != nil || n < 1 || n > maxThreads) {
-		return 0, say("'shards' : invalid value %d, allowed range is 1..%d or 'by-thread'", n, maxThreads)
+		return 0, Causef("invalid value %d, allowed range is 1..%d or 'by-thread'", n, maxThreads)
 	}
 	c.wish(b).shards = v
 	return 2, nil

@@ -34,7 +34,7 @@ func init() {
 				return err
 			}
 			if len(c.Args) > 1 {
-				return say("'%s' : unexpected extra argument '%s' after value '%s'.", c.Keyword, c.Args[1], c.Args[0])
+				return Causef("unexpected extra argument '%s' after value '%s'.", c.Args[1], c.Args[0])
 			}
 			cur := t.field(&c.Proxy.Timeouts)
 			if *cur != *t.field(&c.base.Timeouts) {

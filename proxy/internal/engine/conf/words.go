@@ -82,7 +82,7 @@ var reuseModes = map[string]stream.Reuse{
 func httpReuse(c *Ctx) error {
 	m, ok := reuseModes[c.arg(0)]
 	if !ok {
-		return say("'http-reuse' only supports 'never', 'safe', 'aggressive', 'always'.")
+		return Predicatef("only supports 'never', 'safe', 'aggressive', 'always'.")
 	}
 	c.Proxy.Reuse = m
 	return nil
@@ -130,7 +130,7 @@ func balanceLine(c *Ctx) error {
 
 func defaultBackend(c *Ctx) error {
 	if c.arg(0) == "" {
-		return say("'default_backend' expects a backend name.")
+		return Predicatef("expects a backend name.")
 	}
 	c.Proxy.DefaultName = c.arg(0)
 	return nil
@@ -138,7 +138,7 @@ func defaultBackend(c *Ctx) error {
 
 func monitorURI(c *Ctx) error {
 	if c.arg(0) == "" {
-		return say("'monitor-uri' expects an URI.")
+		return Predicatef("expects an URI.")
 	}
 	c.Proxy.MonitorURI = []byte(c.arg(0))
 	return nil
@@ -147,7 +147,7 @@ func monitorURI(c *Ctx) error {
 func rateLimit(c *Ctx) error {
 	v := c.arg(0)
 	if v == "" {
-		return say("'rate-limit sessions' expects expects an integer value (in sessions/second)")
+		return Predicatef("expects expects an integer value (in sessions/second)")
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 0 || n > maxInt {
@@ -155,7 +155,7 @@ func rateLimit(c *Ctx) error {
 		if bad == "" {
 			bad = v
 		}
-		return say("'rate-limit sessions' : unexpected character '%c' in integer value '%s'", bad[0], v)
+		return Causef("unexpected character '%c' in integer value '%s'", bad[0], v)
 	}
 	c.Proxy.RateLimit = n
 	return nil
@@ -163,7 +163,7 @@ func rateLimit(c *Ctx) error {
 
 func proxyID(c *Ctx) error {
 	if c.arg(0) == "" {
-		return say("'id' expects an integer argument.")
+		return Predicatef("expects an integer argument.")
 	}
 	n, err := strconv.Atoi(c.arg(0))
 	if err != nil || n <= 0 || n > maxInt {
@@ -180,7 +180,7 @@ func proxyID(c *Ctx) error {
 
 func description(c *Ctx) error {
 	if len(c.Args) == 0 {
-		return say("'description' expects a string argument.")
+		return Predicatef("expects a string argument.")
 	}
 	c.Proxy.Descr = c.text()
 	return nil
@@ -192,7 +192,7 @@ var ParseCondition func(c *Ctx, words []string) (stream.Cond, error)
 
 func monitorFail(c *Ctx) error {
 	if a := c.arg(0); a != "if" && a != "unless" {
-		return say("'monitor fail' requires either 'if' or 'unless' followed by a condition.")
+		return Predicatef("requires either 'if' or 'unless' followed by a condition.")
 	}
 	if ParseCondition == nil {
 		return NotYet("keyword", "monitor fail")

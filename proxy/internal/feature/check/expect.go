@@ -76,7 +76,7 @@ func expectRule(c *conf.Ctx) error {
 	st := step{kind: expects, expect: expect{minRecv: -1}}
 	args := c.Args
 	if len(args) == 0 {
-		return say("'http-check expect' : expects at least a matching pattern as arguments.")
+		return conf.Causef("expects at least a matching pattern as arguments.")
 	}
 	i, found := 0, false
 	for i < len(args) {
@@ -86,32 +86,32 @@ func expectRule(c *conf.Ctx) error {
 		switch a {
 		case "comment":
 			if value == "" {
-				return say("'http-check expect' : 'comment' expects a string as argument.")
+				return conf.Causef("'comment' expects a string as argument.")
 			}
 			st.comment = value
 			continue
 		case "min-recv":
 			n, err := strconv.Atoi(value)
 			if err != nil || n < -1 {
-				return say("'http-check expect' : 'min-recv' expects -1 or a positive integer as argument.")
+				return conf.Causef("'min-recv' expects -1 or a positive integer as argument.")
 			}
 			st.minRecv = n
 			continue
 		case "ok-status":
 			if !slices.Contains(okStatuses, value) {
-				return say("'http-check expect' : 'ok-status' only supports 'L4OK', 'L6OK', 'L7OK' or 'L7OKC' status (got '%s').", value)
+				return conf.Causef("'ok-status' only supports 'L4OK', 'L6OK', 'L7OK' or 'L7OKC' status (got '%s').", value)
 			}
 			st.ok = value
 			continue
 		case "error-status":
 			if !slices.Contains(badStatuses, value) {
-				return say("'http-check expect' : 'error-status' only supports 'L4CON', 'L6RSP', 'L7RSP', 'L7OKC' or 'L7STS' status (got '%s').", value)
+				return conf.Causef("'error-status' only supports 'L4CON', 'L6RSP', 'L7RSP', 'L7OKC' or 'L7STS' status (got '%s').", value)
 			}
 			st.bad = value
 			continue
 		case "tout-status":
 			if !slices.Contains(lateStatuses, value) {
-				return say("'http-check expect' : 'tout-status' only supports 'L4TOUT', 'L6TOUT' or 'L7TOUT' status (got '%s').", value)
+				return conf.Causef("'tout-status' only supports 'L4TOUT', 'L6TOUT' or 'L7TOUT' status (got '%s').", value)
 			}
 			st.late = value
 			continue
@@ -129,7 +129,7 @@ func expectRule(c *conf.Ctx) error {
 		}
 		w, known := whats[name]
 		if !known || found {
-			return say("'http-check expect' : 'only supports min-recv, [!]string', '[!]rstring', '[!]string-lf', '[!]status', '[!]rstatus', [!]hdr, [!]fhdr or comment but got '%s' as argument.", a)
+			return conf.Causef("'only supports min-recv, [!]string', '[!]rstring', '[!]string-lf', '[!]status', '[!]rstatus', [!]hdr, [!]fhdr or comment but got '%s' as argument.", a)
 		}
 		st.what, found = w, true
 		n, err := st.expect.pattern(name, args[i:])
@@ -139,7 +139,7 @@ func expectRule(c *conf.Ctx) error {
 		i += n
 	}
 	if !found {
-		return say("'http-check expect' : expects at least a matching pattern as arguments.")
+		return conf.Causef("expects at least a matching pattern as arguments.")
 	}
 	add(c, st)
 	return nil
@@ -151,7 +151,7 @@ func (e *expect) pattern(name string, args []string) (int, error) {
 		return e.header(name, args)
 	}
 	if len(args) == 0 || args[0] == "" {
-		return 0, say("'http-check expect' : '%s' expects a <pattern> as argument.", name)
+		return 0, conf.Causef("'%s' expects a <pattern> as argument.", name)
 	}
 	var err error
 	switch e.what {
@@ -168,7 +168,7 @@ func (e *expect) pattern(name string, args []string) (int, error) {
 func compile(text string) (*regexp.Regexp, error) {
 	re, err := regexp.Compile(text)
 	if err != nil {
-		return nil, say("'http-check expect' : regex '%s' is invalid: %w.", text, err)
+		return nil, conf.Causef("regex '%s' is invalid: %w.", text, err)
 	}
 	return re, nil
 }
@@ -186,15 +186,15 @@ func (e *expect) codes(text string) error {
 			high, err = strconv.Atoi(b)
 		}
 		if bad := strings.TrimLeft(text, "0123456789-,"); bad != "" {
-			return say("'http-check expect' : invalid character '%c' in the list of status codes.", bad[0])
+			return conf.Causef("invalid character '%c' in the list of status codes.", bad[0])
 		}
 		if err != nil || low < 0 || high < low || high > 999 {
-			return say("'http-check expect' : invalid list of status codes '%s'.", text)
+			return conf.Causef("invalid list of status codes '%s'.", text)
 		}
 		e.ranges = append(e.ranges, [2]int{low, high})
 	}
 	if len(e.ranges) == 0 {
-		return say("'http-check expect' : invalid list of status codes '%s'.", text)
+		return conf.Causef("invalid list of status codes '%s'.", text)
 	}
 	return nil
 }
@@ -207,13 +207,13 @@ func (e *expect) header(kind string, args []string) (int, error) {
 		if word(args, i) == "-m" {
 			m.how = word(args, i+1)
 			if !slices.Contains([]string{"str", "beg", "end", "sub", "reg"}, m.how) {
-				return say("'http-check expect' : '-m' : unsupported matching method '%s'.", m.how)
+				return conf.Causef("'-m' : unsupported matching method '%s'.", m.how)
 			}
 			i += 2
 		}
 		text := word(args, i)
 		if text == "" {
-			return say("'http-check expect' : '%s' expects a pattern.", kind)
+			return conf.Causef("'%s' expects a pattern.", kind)
 		}
 		i++
 		m.text = []byte(text)
@@ -227,7 +227,7 @@ func (e *expect) header(kind string, args []string) (int, error) {
 		return 0, conf.NotYet("option", "http-check expect "+kind+" "+args[0])
 	}
 	if word(args, 0) != "name" || len(args) < 2 {
-		return 0, say("'http-check expect' : '%s' expects at the name keyword as first argument followed by a pattern.", kind)
+		return 0, conf.Causef("'%s' expects at the name keyword as first argument followed by a pattern.", kind)
 	}
 	i = 1
 	if err := one(&e.name); err != nil {

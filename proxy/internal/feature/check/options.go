@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,14 +20,14 @@ func init() {
 	conf.RegisterServer(
 		conf.ServerOption{Name: "check", Dynamic: true, Parse: flag(true)},
 		conf.ServerOption{Name: "no-check", Parse: flag(false)},
-		conf.ServerOption{Name: "inter", Args: 1, Dynamic: true, Parse: delay(func(k *server.Check) *time.Duration { return &k.Inter })},
-		conf.ServerOption{Name: "fastinter", Args: 1, Dynamic: true, Parse: delay(func(k *server.Check) *time.Duration { return &k.FastInter })},
-		conf.ServerOption{Name: "downinter", Args: 1, Dynamic: true, Parse: delay(func(k *server.Check) *time.Duration { return &k.DnInter })},
-		conf.ServerOption{Name: "rise", Args: 1, Dynamic: true, Parse: count(func(k *server.Check) *int { return &k.Rise })},
-		conf.ServerOption{Name: "fall", Args: 1, Dynamic: true, Parse: count(func(k *server.Check) *int { return &k.Fall })},
-		conf.ServerOption{Name: "port", Args: 1, Dynamic: true, Parse: port},
-		conf.ServerOption{Name: "check-proto", Args: 1, Dynamic: true, Parse: protocol},
-		conf.ServerOption{Name: "addr", Args: 1, Dynamic: true, Parse: addr},
+		delay("inter", func(k *server.Check) *time.Duration { return &k.Inter }),
+		delay("fastinter", func(k *server.Check) *time.Duration { return &k.FastInter }),
+		delay("downinter", func(k *server.Check) *time.Duration { return &k.DnInter }),
+		count("rise", func(k *server.Check) *int { return &k.Rise }),
+		count("fall", func(k *server.Check) *int { return &k.Fall }),
+		option("port", port),
+		option("check-proto", protocol),
+		option("addr", addr),
 	)
 	conf.RegisterFinish(finish)
 	conf.RegisterServerFinish(func(c *conf.Ctx, p *stream.Proxy, name string, s *stream.ServerSettings) error {
@@ -47,68 +48,77 @@ func flag(on bool) func(*conf.Ctx, *stream.ServerSettings, []string) (int, error
 	}
 }
 
-func delay(field func(*server.Check) *time.Duration) func(*conf.Ctx, *stream.ServerSettings, []string) (int, error) {
-	return func(c *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
-		if len(words) < 2 {
-			return 0, say("'%s' expects a delay as argument.", words[0])
+// option is an option with an argument.
+func option(name string, read func(*conf.Ctx, *stream.ServerSettings, *conf.Words) error) conf.ServerOption {
+	return conf.ServerOption{Name: name, Args: 1, Dynamic: true, Parse: conf.Option(read)}
+}
+
+func delay(name string, field func(*server.Check) *time.Duration) conf.ServerOption {
+	return option(name, func(c *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
+		text, err := w.Value("a delay as argument.")
+		if err != nil {
+			return err
 		}
-		d, err := config.ParseTime(words[1], time.Millisecond)
+		d, err := config.ParseTime(text, time.Millisecond)
 		var bad *config.CharError
 		switch {
 		case errors.Is(err, config.ErrTimeOverflow):
-			return 0, say("timer overflow in argument <%s> to <%s> of server, maximum value is 2147483647 ms (~24.8 days).", words[1], words[0])
+			return say("timer overflow in argument <%s> to <%s> of server, maximum value is 2147483647 ms (~24.8 days).", text, name)
 		case errors.As(err, &bad):
-			return 0, say("unexpected character '%c' in '%s' argument of server %s.", bad.Char, words[0], c.Server)
+			return say("unexpected character '%c' in '%s' argument of server %s.", bad.Char, name, c.Server)
 		case err != nil:
-			return 0, say("'%s' : %w", words[0], err)
+			return conf.Causef("%w", err)
 		case d <= 0:
-			return 0, say("invalid value %s for argument '%s' of server %s.", words[1], words[0], c.Server)
+			return say("invalid value %s for argument '%s' of server %s.", text, name, c.Server)
 		}
 		*field(&s.Check) = max(d, time.Millisecond)
-		return 2, nil
-	}
+		return nil
+	})
 }
 
 // maxCount bounds rise and fall: more makes no sense, and their sum must not
 // overflow.
 const maxCount = 1 << 30
 
-func count(field func(*server.Check) *int) func(*conf.Ctx, *stream.ServerSettings, []string) (int, error) {
-	return func(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
-		if len(words) < 2 {
-			return 0, say("'%s' expects an integer argument.", words[0])
+func count(name string, field func(*server.Check) *int) conf.ServerOption {
+	return option(name, func(_ *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
+		text, err := w.Value("an integer argument.")
+		if err != nil {
+			return err
 		}
-		n, err := strconv.Atoi(words[1])
+		n, err := strconv.Atoi(text)
 		if err != nil || n <= 0 || n > maxCount {
-			return 0, say("'%s' has to be > 0.", words[0])
+			return conf.Predicatef("has to be > 0.")
 		}
 		*field(&s.Check) = n
-		return 2, nil
-	}
+		return nil
+	})
 }
 
-func port(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
-	if len(words) < 2 {
-		return 0, say("'port' expects a port number as argument.")
+func port(_ *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
+	text, err := w.Value("a port number as argument.")
+	if err != nil {
+		return err
 	}
-	n, err := strconv.Atoi(words[1])
+	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 65535 {
-		return 0, say("'port' expects a number from 1 to 65535, found '%s'.", words[1])
+		return conf.Predicatef("expects a number from 1 to 65535, found '%s'.", text)
 	}
 	s.Check.Port = n
-	return 2, nil
+	return nil
 }
 
-func addr(c *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
-	if len(words) < 2 {
-		return 0, say("'addr' expects <ipv4|ipv6> as argument.")
-	}
-	a, err := address(c, words, 1)
+func addr(c *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
+	text, err := w.Value("<ipv4|ipv6> as argument.")
 	if err != nil {
-		return 0, say("'addr' : %w", err)
+		return err
+	}
+	a, err := address(c, []string{text}, 0)
+	if err != nil {
+		return conf.Causef("%w", err)
 	}
 	s.Check.Addr = a
-	return 2, nil
+	return nil
 }
 
 // address reads where a check connects to: an address or a name, with a port or
@@ -118,21 +128,21 @@ func address(c *conf.Ctx, words []string, i int) (reactor.Addr, error) {
 }
 
 // protocol is "check-proto".
-func protocol(_ *conf.Ctx, s *stream.ServerSettings, words []string) (int, error) {
-	if len(words) < 2 {
-		return 0, say("'check-proto' : missing value")
-	}
-	switch words[1] {
-	case "h1", "h2":
-		s.Check.Proto = words[1]
-	case "none":
+func protocol(_ *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
+	proto, err := w.Value("")
+	switch {
+	case err != nil:
+		return err
+	case proto == "h1", proto == "h2":
+		s.Check.Proto = proto
+	case proto == "none":
 		s.Check.Proto = ""
-	case "fcgi", "quic", "qmux", "spop":
-		return 0, conf.NotYet("option", "check-proto "+words[1])
+	case slices.Contains([]string{"fcgi", "quic", "qmux", "spop"}, proto):
+		return conf.NotYet("option", "check-proto "+proto)
 	default:
-		return 0, say("'check-proto' :  unknown MUX protocol '%s'.", words[1])
+		return conf.Causef(" unknown MUX protocol '%s'.", proto)
 	}
-	return 2, nil
+	return nil
 }
 
 // secure prepares TLS for the connections that the rules of a server's checks

@@ -134,18 +134,18 @@ func httpchk(c *conf.Ctx) error {
 	}
 	if len(a) > 2 {
 		if strings.Contains(a[2], "\r\n") {
-			return say("'option httpchk' : hiding headers or body at the end of the version string is not supported anymore. Please use 'http-check send' directive instead.")
+			return conf.Causef("hiding headers or body at the end of the version string is not supported anymore. Please use 'http-check send' directive instead.")
 		}
 		s.line.version = a[2]
 	}
 	if len(a) > 3 {
 		host, err := literal(a[3])
 		if err != nil {
-			return say("'option httpchk' : %w", err)
+			return conf.Causef("%w", err)
 		}
 		s.line.fields = append(s.line.fields, message.Field{Name: []byte("host"), Value: []byte(host)})
 	}
-	return s.line.valid("option httpchk")
+	return s.line.valid()
 }
 
 // hidden takes fields and body that were written behind the version, an old
@@ -187,14 +187,14 @@ func (r *request) add(name, value string) error {
 }
 
 // valid refuses what would break the request line.
-func (r *request) valid(keyword string) error {
+func (r *request) valid() error {
 	for _, v := range []string{r.method, r.uri, r.version} {
 		if strings.ContainsAny(v, " \t\r\n\x00") {
-			return say("'%s' : invalid character in '%s'.", keyword, v)
+			return conf.Causef("invalid character in '%s'.", v)
 		}
 	}
 	if r.version != "" && r.version != "HTTP/1.0" && r.version != "HTTP/1.1" {
-		return say("'%s' : version '%s' is not supported, only HTTP/1.0 and HTTP/1.1 are.", keyword, r.version)
+		return conf.Causef("version '%s' is not supported, only HTTP/1.0 and HTTP/1.1 are.", r.version)
 	}
 	return nil
 }
@@ -228,7 +228,7 @@ func add(c *conf.Ctx, st step) *settings {
 
 func commentRule(c *conf.Ctx) error {
 	if len(c.Args) == 0 {
-		return say("'http-check comment' : expects a string as argument.")
+		return conf.Causef("expects a string as argument.")
 	}
 	rules.Make(c.Proxy).comment = strings.Join(c.Args, " ")
 	return nil
@@ -238,135 +238,132 @@ func connectRule(c *conf.Ctx) error {
 	st := step{kind: connect}
 	if own := rules.Of(c.Proxy); own != nil && !own.inherited && len(own.steps) > 0 {
 		if own.steps[0].kind != connect {
-			return say("'http-check connect' : first step MUST also be a 'connect', optionally preceded by a 'set-var', an 'unset-var' or a 'comment', when there is a 'connect' step in the tcp-check ruleset.")
+			return conf.Causef("first step MUST also be a 'connect', optionally preceded by a 'set-var', an 'unset-var' or a 'comment', when there is a 'connect' step in the tcp-check ruleset.")
 		}
 		if own.steps[len(own.steps)-1].kind == send {
-			return say("'http-check connect' : unable to add http-check connect rule at step %d (missing expect rule).", len(own.steps)+1)
+			return conf.Causef("unable to add http-check connect rule at step %d (missing expect rule).", len(own.steps)+1)
 		}
 	}
-	for i := 0; i < len(c.Args); i++ {
-		a := c.Args[i]
-		value := word(c.Args, i+1)
-		switch a {
-		case "default":
-			st.defaults = true
-		case "ssl":
-			st.secure = true
-		case "sni":
-			if value == "" {
-				return say("'http-check connect' : 'sni' expects a string as argument.")
-			}
-			st.sni = value
-			i++
-		case "alpn":
-			if value == "" {
-				return say("'http-check connect' : 'alpn' expects a string as argument.")
-			}
-			list, err := ssl.Protocols("alpn", value)
-			if err != nil {
-				return say("'http-check connect' : %w", err)
-			}
-			st.alpn = list
-			i++
-		case "linger":
-			st.linger = true
-		case "comment":
-			if value == "" {
-				return say("'http-check connect' : 'comment' expects a string as argument.")
-			}
-			st.comment = value
-			i++
-		case "port":
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 1 || n > 65535 {
-				return say("'http-check connect' : expects a valid TCP port (from range 1 to 65535) or a sample expression, got %s.", value)
-			}
-			st.port = n
-			i++
-		case "addr":
-			if value == "" {
-				return say("'http-check connect' : 'addr' expects <ipv4|ipv6> as argument.")
-			}
-			i++
-			to, err := address(c, c.Args, i)
-			if err != nil {
-				return say("'http-check connect' : 'addr' : %w.", err)
-			}
-			st.addr = to
-		case "send-proxy":
-			st.proxy = true
-		case "via-socks4", "proto":
-			return conf.NotYet("option", "http-check connect "+a)
-		default:
-			return say("'http-check connect' : expects 'comment', 'port', 'addr', 'send-proxy', 'ssl', 'sni', 'alpn' or 'via-socks4', 'linger', 'default' but got '%s' as argument.", a)
+	for w := c.Words(); len(w.Rest()) > 0; {
+		name := w.Next()
+		if err := st.connects(c, name, &w); err != nil {
+			return conf.Causef("%w", conf.About(name, err))
 		}
 	}
 	add(c, st)
 	return nil
 }
 
+// aString is what most arguments of rules have to be.
+const aString = "a string as argument."
+
+// connects reads one word of "http-check connect" and its argument.
+func (st *step) connects(c *conf.Ctx, name string, w *conf.Words) (err error) {
+	switch name {
+	case "default":
+		st.defaults = true
+	case "ssl":
+		st.secure = true
+	case "linger":
+		st.linger = true
+	case "send-proxy":
+		st.proxy = true
+	case "sni":
+		st.sni, err = w.Value(aString)
+	case "comment":
+		st.comment, err = w.Value(aString)
+	case "alpn":
+		var list string
+		if list, err = w.Value(aString); err == nil {
+			st.alpn, err = ssl.Protocols("alpn", list)
+		}
+	case "port":
+		text := w.Next()
+		if st.port, err = strconv.Atoi(text); err != nil || st.port < 1 || st.port > 65535 {
+			err = say("expects a valid TCP port (from range 1 to 65535) or a sample expression, got %s.", text)
+		}
+	case "addr":
+		var text string
+		if text, err = w.Value("<ipv4|ipv6> as argument."); err == nil {
+			if st.addr, err = address(c, []string{text}, 0); err != nil {
+				err = conf.Causef("%w.", err)
+			}
+		}
+	case "via-socks4", "proto":
+		err = conf.NotYet("option", "http-check connect "+name)
+	default:
+		err = say("expects 'comment', 'port', 'addr', 'send-proxy', 'ssl', 'sni', 'alpn' or 'via-socks4', 'linger', 'default' but got '%s' as argument.", name)
+	}
+	return err
+}
+
 func sendRule(c *conf.Ctx) error {
 	st := step{kind: send}
-	for i := 0; i < len(c.Args); i++ {
-		a := c.Args[i]
-		value := word(c.Args, i+1)
-		if value == "" && slices.Contains([]string{"meth", "uri", "uri-lf", "ver", "body", "body-lf", "comment"}, a) {
-			return say("'http-check send' : '%s' expects a string as argument.", a)
+	for w := c.Words(); len(w.Rest()) > 0; {
+		name := w.Next()
+		if err := st.sends(name, &w); err != nil {
+			return conf.Causef("%w", conf.About(name, err))
 		}
-		switch a {
-		case "meth":
-			st.method = value
-		case "uri":
-			st.uri = value
-		case "ver":
-			version, hidden, _ := strings.Cut(value, "\r\n")
-			st.version = version
-			if err := st.request.hidden(hidden); err != nil {
-				return say("'http-check send' : 'ver' : %w", err)
-			}
-		case "body":
-			st.body = []byte(value)
-		case "comment":
-			st.comment = value
-		case "hdr":
-			if i+2 >= len(c.Args) {
-				return say("'http-check send' : 'hdr' expects <name> and <value> as arguments.")
-			}
-			text, err := literal(c.Args[i+2])
-			if err == nil {
-				err = st.request.add(value, text)
-			}
-			if err != nil {
-				return say("'http-check send' : %w", err)
-			}
-			i++
-		case "uri-lf", "body-lf":
-			text, err := literal(value)
-			if err != nil {
-				return say("'http-check send' : %w", err)
-			}
-			if a == "uri-lf" {
-				st.uri = text
-			} else {
-				st.body = []byte(text)
-			}
-		default:
-			return say("'http-check send' : expects 'comment', 'meth', 'uri', 'uri-lf', 'ver', 'hdr', 'body' or 'body-lf' but got '%s' as argument.", a)
-		}
-		i++
 	}
-	if err := st.request.valid("http-check send"); err != nil {
+	if err := st.request.valid(); err != nil {
 		return err
 	}
 	if own := rules.Of(c.Proxy); own != nil && !own.inherited {
 		for i := len(own.steps) - 1; i >= 0 && own.steps[i].kind != connect; i-- {
 			if own.steps[i].kind == send {
-				return say("'http-check send' : unable to add http-check send rule at step %d (missing connect rule).", len(own.steps)+1)
+				return conf.Causef("unable to add http-check send rule at step %d (missing connect rule).", len(own.steps)+1)
 			}
 		}
 	}
 	add(c, st)
 	return nil
+}
+
+// sends reads one word of "http-check send" and its arguments.
+func (st *step) sends(name string, w *conf.Words) (err error) {
+	var text string
+	switch name {
+	case "meth":
+		st.method, err = w.Value(aString)
+	case "uri":
+		st.uri, err = w.Value(aString)
+	case "comment":
+		st.comment, err = w.Value(aString)
+	case "body":
+		text, err = w.Value(aString)
+		st.body = []byte(text)
+	case "ver":
+		if text, err = w.Value(aString); err == nil {
+			version, hidden, _ := strings.Cut(text, "\r\n")
+			st.version = version
+			if err = st.request.hidden(hidden); err != nil {
+				err = conf.Causef("%w", err)
+			}
+		}
+	case "hdr":
+		const both = "<name> and <value> as arguments."
+		var value string
+		if text, err = w.Take(both); err == nil {
+			value, err = w.Take(both)
+		}
+		if err == nil {
+			if value, err = literal(value); err == nil {
+				err = st.request.add(text, value)
+			}
+		}
+	case "uri-lf":
+		if text, err = w.Value(aString); err == nil {
+			st.uri, err = literal(text)
+		}
+	case "body-lf":
+		if text, err = w.Value(aString); err == nil {
+			text, err = literal(text)
+			st.body = []byte(text)
+		}
+	default:
+		err = say("expects 'comment', 'meth', 'uri', 'uri-lf', 'ver', 'hdr', 'body' or 'body-lf' but got '%s' as argument.", name)
+	}
+	return err
 }
 
 // finish makes the sequence that a check goes through: what the rules leave out

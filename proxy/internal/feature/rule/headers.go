@@ -17,28 +17,28 @@ import (
 func init() {
 	all := Request | Response | AfterResponse
 	RegisterAction(
-		Action{"set-header", all, setHeader},
-		Action{"add-header", all, addHeader},
-		Action{"del-header", all, delHeader},
-		Action{"replace-header", all, replaceHeader},
-		Action{"replace-value", all, replaceValue},
-		Action{"replace-path", Request, replaceTarget(func(st *stream.Stream) []byte { return st.Req.Path() }, func(st *stream.Stream, v []byte) []byte {
+		Action{Name: "set-header", In: all, Parse: setHeader},
+		Action{Name: "add-header", In: all, Parse: addHeader},
+		Action{Name: "del-header", In: all, Parse: delHeader},
+		Action{Name: "replace-header", In: all, Parse: replaceHeader},
+		Action{Name: "replace-value", In: all, Parse: replaceValue},
+		Action{Name: "replace-path", In: Request, Parse: replaceTarget(func(st *stream.Stream) []byte { return st.Req.Path() }, func(st *stream.Stream, v []byte) []byte {
 			return keepOrigin(st, join(st, v, query(st.Req.PathQuery())))
 		})},
-		Action{"replace-pathq", Request, replaceTarget(func(st *stream.Stream) []byte { return st.Req.PathQuery() }, keepOrigin)},
-		Action{"replace-uri", Request, replaceTarget(func(st *stream.Stream) []byte { return st.Req.Target }, func(_ *stream.Stream, v []byte) []byte { return v })},
-		Action{"set-method", Request, setMethod},
-		Action{"set-path", Request, setTarget(func(st *stream.Stream, v []byte) []byte { return join(st, v, query(st.Req.PathQuery())) })},
-		Action{"set-pathq", Request, setTarget(func(_ *stream.Stream, v []byte) []byte { return v })},
-		Action{"set-query", Request, setTarget(func(st *stream.Stream, v []byte) []byte {
+		Action{Name: "replace-pathq", In: Request, Parse: replaceTarget(func(st *stream.Stream) []byte { return st.Req.PathQuery() }, keepOrigin)},
+		Action{Name: "replace-uri", In: Request, Parse: replaceTarget(func(st *stream.Stream) []byte { return st.Req.Target }, func(_ *stream.Stream, v []byte) []byte { return v })},
+		Action{Name: "set-method", In: Request, Parse: setMethod},
+		Action{Name: "set-path", In: Request, Parse: setTarget(func(st *stream.Stream, v []byte) []byte { return join(st, v, query(st.Req.PathQuery())) })},
+		Action{Name: "set-pathq", In: Request, Parse: setTarget(func(_ *stream.Stream, v []byte) []byte { return v })},
+		Action{Name: "set-query", In: Request, Parse: setTarget(func(st *stream.Stream, v []byte) []byte {
 			if len(v) == 0 && st.Req.Query() == nil {
 				return st.Req.Path()
 			}
 			return join(st, join(st, st.Req.Path(), questionMark), v)
 		})},
-		Action{"set-uri", Request, setURI},
-		Action{"set-status", Response | AfterResponse, setStatus},
-		Action{"allow", all, func(*Line) (Exec, error) {
+		Action{Name: "set-uri", In: Request, Parse: setURI},
+		Action{Name: "set-status", In: Response | AfterResponse, Parse: setStatus},
+		Action{Name: "allow", In: all, Final: true, Parse: func(*Line) (Exec, error) {
 			return func(*stream.Scope) stream.Verdict { return stream.Stop }, nil
 		}},
 	)
@@ -46,11 +46,11 @@ func init() {
 
 // nameAndFormat reads "<name> <fmt>".
 func nameAndFormat(l *Line) (name []byte, f *logformat.Format, err error) {
-	n, err := l.take("exactly 2 arguments")
+	n, err := l.Take("exactly 2 arguments")
 	if err != nil {
 		return nil, nil, err
 	}
-	v, err := l.take("exactly 2 arguments")
+	v, err := l.Take("exactly 2 arguments")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,7 +132,7 @@ func authority(target []byte) (start, end int) {
 }
 
 func delHeader(l *Line) (Exec, error) {
-	n, err := l.take("at least 1 argument")
+	n, err := l.Take("at least 1 argument")
 	if err != nil {
 		return nil, err
 	}
@@ -179,11 +179,11 @@ type substitution struct {
 }
 
 func (l *Line) substitution(expects string) (s substitution, err error) {
-	rx, err := l.take(expects)
+	rx, err := l.Take(expects)
 	if err != nil {
 		return s, err
 	}
-	to, err := l.take(expects)
+	to, err := l.Take(expects)
 	if err != nil {
 		return s, err
 	}
@@ -221,7 +221,7 @@ func (s *substitution) apply(st *stream.Stream, v []byte) ([]byte, bool) {
 // replaceHeader rewrites whole values.
 func replaceHeader(l *Line) (Exec, error) {
 	const expects = "exactly 3 arguments"
-	n, err := l.take(expects)
+	n, err := l.Take(expects)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ func replaceHeader(l *Line) (Exec, error) {
 // replaceValue rewrites each element of comma-separated lists.
 func replaceValue(l *Line) (Exec, error) {
 	const expects = "exactly 3 arguments"
-	n, err := l.take(expects)
+	n, err := l.Take(expects)
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +304,7 @@ func keepOrigin(st *stream.Stream, v []byte) []byte {
 }
 
 func one(l *Line) (*logformat.Format, error) {
-	v, err := l.take("exactly 1 argument <format>")
+	v, err := l.Take("exactly 1 argument <format>")
 	if err != nil {
 		return nil, err
 	}
@@ -400,7 +400,7 @@ func putURI(st *stream.Stream, v []byte) {
 }
 
 func setStatus(l *Line) (Exec, error) {
-	w, err := l.take("1 argument: <status>; or 3 arguments: <status> reason <fmt>")
+	w, err := l.Take("1 argument: <status>; or 3 arguments: <status> reason <fmt>")
 	if err != nil {
 		return nil, err
 	}
@@ -409,9 +409,9 @@ func setStatus(l *Line) (Exec, error) {
 		return nil, fmt.Errorf("expects an integer status code between 100 and 999")
 	}
 	reason := []byte(message.Reason(status))
-	if l.Peek() == "reason" && len(l.words) > 1 {
+	if l.Peek() == "reason" && len(l.Rest()) > 1 {
 		l.Next()
-		r, err := l.take("a text after \"reason\"")
+		r, err := l.Take("a text after \"reason\"")
 		if err != nil {
 			return nil, err
 		}

@@ -14,11 +14,11 @@ import (
 
 func init() {
 	RegisterAction(
-		Action{"deny", Request | Response, deny},
-		Action{"tarpit", Request, tarpit},
-		Action{"silent-drop", Request | Response | Connection, silentDrop},
-		Action{"return", Request | Response, ret},
-		Action{"redirect", Request | Response, redirect},
+		Action{Name: "deny", In: Request | Response, Parse: deny, Final: true},
+		Action{Name: "tarpit", In: Request, Parse: tarpit},
+		Action{Name: "silent-drop", In: Request | Response | Connection, Parse: silentDrop, Final: true},
+		Action{Name: "return", In: Request | Response, Parse: ret, Final: true},
+		Action{Name: "redirect", In: Request | Response, Parse: redirect, Final: true},
 	)
 }
 
@@ -61,7 +61,7 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 		switch {
 		case isStatus:
 			l.Next()
-			v, err := l.take("")
+			v, err := l.Take("")
 			if err != nil {
 				return fmt.Errorf("'%s' expects <status_code> as argument", w)
 			}
@@ -73,7 +73,7 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 			continue
 		case w == "content-type":
 			l.Next()
-			v, err := l.take("a content type")
+			v, err := l.Take("a content type")
 			if err != nil {
 				return err
 			}
@@ -83,7 +83,7 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 			a.ctype = v
 		case w == "string" || w == "lf-string" || w == "file" || w == "lf-file":
 			l.Next()
-			v, err := l.take("an argument after '" + w + "'")
+			v, err := l.Take("an argument after '" + w + "'")
 			if err != nil {
 				return err
 			}
@@ -110,7 +110,7 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 			}
 		case w == "hdr":
 			l.Next()
-			if len(l.words) < 2 {
+			if len(l.Rest()) < 2 {
 				return fmt.Errorf("'hdr' expects <name> and <value> as arguments")
 			}
 			name, f, err := nameAndFormat(l)
@@ -120,7 +120,7 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 			a.hdrs = append(a.hdrs, hdr{name, f})
 		case w == "errorfile":
 			l.Next()
-			v, err := l.take("a file after 'errorfile'")
+			v, err := l.Take("a file after 'errorfile'")
 			if err != nil {
 				return err
 			}
@@ -269,7 +269,7 @@ func tarpit(l *Line) (Exec, error) {
 func refusal(l *Line, status int) (Exec, error) {
 	a := &answer{status: status}
 	// Nothing but the old form of a status: the usual page of that status.
-	bare := l.Peek() == "" || l.Peek() == "deny_status" && (len(l.words) < 3 || l.words[2] == "if" || l.words[2] == "unless")
+	bare := l.Peek() == "" || l.Peek() == "deny_status" && (len(l.Rest()) < 3 || l.Rest()[2] == "if" || l.Rest()[2] == "unless")
 	if err := parseAnswer(l, a, "deny_status", "status"); err != nil {
 		return nil, err
 	}
@@ -345,7 +345,7 @@ func redirect(l *Line) (Exec, error) {
 		l.Next()
 		switch w {
 		case "location", "prefix", "scheme":
-			v, err := l.take("")
+			v, err := l.Take("")
 			if err != nil {
 				return nil, fmt.Errorf("missing argument for '%s'", w)
 			}
@@ -354,7 +354,7 @@ func redirect(l *Line) (Exec, error) {
 			}
 			r.kind = w[0]
 		case "code":
-			v, _ := l.take("a code")
+			v, _ := l.Take("a code")
 			n, err := strconv.Atoi(v)
 			switch n {
 			case 301, 302, 303, 307, 308:
@@ -374,7 +374,7 @@ func redirect(l *Line) (Exec, error) {
 		case "keep-query":
 			r.keepQuery = true
 		case "set-cookie-fmt":
-			v, err := l.take("")
+			v, err := l.Take("")
 			if err != nil {
 				return nil, fmt.Errorf("missing argument for '%s'", w)
 			}
@@ -382,7 +382,7 @@ func redirect(l *Line) (Exec, error) {
 				return nil, err
 			}
 		case "set-cookie", "clear-cookie":
-			v, err := l.take("")
+			v, err := l.Take("")
 			if err != nil {
 				return nil, fmt.Errorf("missing argument for '%s'", w)
 			}

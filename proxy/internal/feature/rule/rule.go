@@ -25,73 +25,71 @@ const (
 	Connection
 )
 
-var phaseNames = map[Phase]string{
-	Request: "http-request", Response: "http-response", AfterResponse: "http-after-response",
-	Connection: "tcp-request connection",
+// ruleSet is a row of the table of rule sets.
+type ruleSet struct {
+	phase Phase
+	name  string
+	in    conf.Sections
+	http  bool
+	of    func(*stream.Proxy) *[]stream.Rule
+	// front and back are where in an exchange the rules run, see package sample, for
+	// the frontend's and the backend's; title is how messages about that call them,
+	// behind the side.
+	front, back sample.Places
+	title       string
+}
+
+// ruleSets are all that there are. In each of them an unconditional final action
+// ends the set: what stands behind it never runs.
+var ruleSets = []*ruleSet{
+	{
+		Connection, "tcp-request connection", conf.Defaults | conf.Frontend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ConnRules },
+		sample.FrontConnection, 0, "tcp-request connection rule",
+	},
+	{
+		Request, "http-request", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.RequestRules },
+		sample.FrontRequest, sample.BackRequest, "http-request header rule",
+	},
+	{
+		Response, "http-response", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.ResponseRules },
+		sample.FrontResponse, sample.BackResponse, "http-response header rule",
+	},
+	{
+		AfterResponse, "http-after-response", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.AfterRules },
+		sample.FrontResponse, sample.BackResponse, "http-response header rule",
+	},
+}
+
+// set gives the row of a phase.
+func (p Phase) set() *ruleSet {
+	return ruleSets[slices.IndexFunc(ruleSets, func(s *ruleSet) bool { return s.phase == p })]
 }
 
 // Exec runs an action.
 type Exec func(sc *stream.Scope) stream.Verdict
 
-// Line is an action's line while it is parsed.
+// Line is an action's line while it is parsed: its words up to the condition.
 type Line struct {
 	*conf.Ctx
+	conf.Words
 	Phase Phase
-	words []string
 }
 
-// Next takes the next word, "" at the end or before the condition.
-func (l *Line) Next() string {
-	if len(l.words) == 0 || l.words[0] == "if" || l.words[0] == "unless" {
-		return ""
-	}
-	w := l.words[0]
-	l.words = l.words[1:]
-	return w
-}
-
-// Peek gives the next word without taking it.
-func (l *Line) Peek() string {
-	if len(l.words) == 0 || l.words[0] == "if" || l.words[0] == "unless" {
-		return ""
-	}
-	return l.words[0]
-}
-
-// take takes the next word even when it is empty or looks like a condition: an
-// argument that must be there.
-func (l *Line) take(what string) (string, error) {
-	if len(l.words) == 0 {
-		return "", fmt.Errorf("expects %s", what)
-	}
-	w := l.words[0]
-	l.words = l.words[1:]
-	return w, nil
-}
-
-// place is where in an exchange the rule set runs, see package sample, and how
-// messages call it. The rules of a section that is both a frontend and a backend,
-// or of defaults that either may use, may be made of what one of them has.
+// place is where in an exchange the rule set runs, and how messages call it. The
+// rules of a section that is both a frontend and a backend, or of defaults that
+// either may use, may be made of what one of them has.
 func place(p *stream.Proxy, phase Phase) (where sample.Places, title string) {
 	front, back := p == nil || p.Frontend || !p.Backend, p != nil && (p.Backend || !p.Frontend)
-	if phase == Connection {
-		return sample.FrontConnection, "frontend tcp-request connection rule"
-	}
-	name := "response"
-	at := [2]sample.Places{sample.FrontResponse, sample.BackResponse}
-	if phase == Request {
-		name = "request"
-		at = [2]sample.Places{sample.FrontRequest, sample.BackRequest}
-	}
+	s := phase.set()
 	side := "backend"
-	if back {
-		where |= at[1]
+	if back || s.back == 0 {
+		where |= s.back
 	}
-	if front {
-		where |= at[0]
+	if front || s.back == 0 {
+		where |= s.front
 		side = "frontend"
 	}
-	return where, side + " http-" + name + " header rule"
+	return where, side + " " + s.title
 }
 
 // condition compiles what follows "if" or "unless".
@@ -116,6 +114,8 @@ type Action struct {
 	Name  string
 	In    Phase
 	Parse func(l *Line) (Exec, error)
+	// Final tells that no rule runs behind the action if it has no condition.
+	Final bool
 }
 
 var actions = map[string]*Action{}
@@ -124,9 +124,9 @@ var actions = map[string]*Action{}
 func RegisterAction(list ...Action) {
 	for i := range list {
 		actions[list[i].Name] = &list[i]
-		for p, n := range phaseNames {
-			if list[i].In&p != 0 {
-				conf.RegisterAction(n + " " + list[i].Name)
+		for _, s := range ruleSets {
+			if list[i].In&s.phase != 0 {
+				conf.RegisterAction(s.name + " " + list[i].Name)
 			}
 		}
 	}
@@ -147,10 +147,12 @@ func (r *rule) Exec(sc *stream.Scope) stream.Verdict {
 }
 
 func init() {
+	for _, s := range ruleSets {
+		conf.RegisterRuleSet(conf.RuleSet{Name: s.name, In: s.in, HTTP: s.http, Of: s.of, Parse: func(c *conf.Ctx, rules *[]stream.Rule) error {
+			return set(c, s.phase, rules)
+		}})
+	}
 	conf.Register(
-		conf.Keyword{Name: "http-request", In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error { return set(c, Request, &c.Proxy.RequestRules) }},
-		conf.Keyword{Name: "http-response", In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error { return set(c, Response, &c.Proxy.ResponseRules) }},
-		conf.Keyword{Name: "http-after-response", In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error { return set(c, AfterResponse, &c.Proxy.AfterRules) }},
 		conf.Keyword{Name: "redirect", In: conf.Frontend | conf.Backend, Max: -1, Parse: redirectLine},
 		conf.Keyword{Name: "use_backend", In: conf.Frontend, Max: -1, Parse: useBackend},
 	)
@@ -159,7 +161,7 @@ func init() {
 func set(c *conf.Ctx, phase Phase, rules *[]stream.Rule) error {
 	if n := len(*rules); n > 0 {
 		if last, ok := (*rules)[n-1].(*rule); ok && last.ends {
-			c.Warn("previous '%s' action is final and has no condition attached, further entries are NOOP.", phaseNames[phase])
+			c.Warn("previous '%s' action is final and has no condition attached, further entries are NOOP.", phase.set().name)
 		}
 	}
 	r, err := parse(c, phase, c.Args)
@@ -171,7 +173,7 @@ func set(c *conf.Ctx, phase Phase, rules *[]stream.Rule) error {
 }
 
 func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
-	name := phaseNames[phase]
+	name := phase.set().name
 	word, paren := "", ""
 	if len(words) > 0 {
 		word = words[0]
@@ -204,7 +206,7 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		}
 		return nil, errors.New(msg)
 	}
-	l := &Line{Ctx: c, Phase: phase, words: words[1:]}
+	l := &Line{Ctx: c, Phase: phase, Words: conf.ReadWords(words[1:], "if", "unless")}
 	exec, err := a.Parse(l)
 	if err != nil && phase == Connection {
 		return nil, fmt.Errorf("'%s %s' %w in %s", name, word, err, where(c))
@@ -217,21 +219,18 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		return nil, fmt.Errorf("error detected in %s while parsing %s rule : %w.", where(c), title, err)
 	}
 	r := &rule{exec: exec}
-	if len(l.words) > 0 {
-		if l.words[0] != "if" && l.words[0] != "unless" {
-			return nil, fmt.Errorf("'%s %s' expects either 'if' or 'unless' followed by a condition but found '%s'.", name, word, l.words[0])
+	if rest := l.Rest(); len(rest) > 0 {
+		if l.Peek() != "" || rest[0] == "" {
+			return nil, fmt.Errorf("'%s %s' expects either 'if' or 'unless' followed by a condition but found '%s'.", name, word, rest[0])
 		}
 		at, title := place(c.Proxy, phase)
-		if r.cond, err = condition(c, l.words, at, title); err != nil {
+		if r.cond, err = condition(c, rest, at, title); err != nil {
 			return nil, fmt.Errorf("error detected while parsing an '%s %s' condition : %w.", name, word, err)
 		}
 	}
-	r.ends = r.cond == nil && slices.Contains(final, word)
+	r.ends = r.cond == nil && a.Final
 	return r, nil
 }
-
-// final are the actions that no other follows.
-var final = []string{"accept", "allow", "deny", "redirect", "reject", "return", "silent-drop"}
 
 func where(c *conf.Ctx) string { return fmt.Sprintf("%s '%s'", c.Section, c.Proxy.Name) }
 

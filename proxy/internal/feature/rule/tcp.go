@@ -7,17 +7,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
 func init() {
-	conf.Register(conf.Keyword{Name: "tcp-request connection", In: conf.Defaults | conf.Frontend, Max: -1, Parse: func(c *conf.Ctx) error {
-		return set(c, Connection, &c.Proxy.ConnRules)
-	}})
 	RegisterAction(
-		Action{Name: "accept", In: Connection, Parse: verdict(stream.Stop)},
-		Action{Name: "reject", In: Connection, Parse: func(*Line) (Exec, error) { return reject, nil }},
+		Action{Name: "accept", In: Connection, Parse: verdict(stream.Stop), Final: true},
+		Action{Name: "reject", In: Connection, Parse: func(*Line) (Exec, error) { return reject, nil }, Final: true},
 	)
 }
 

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
@@ -50,7 +51,7 @@ func TestSilentDrop(t *testing.T) {
 		if err := r.Open(&st.Sess.FD, pair[0], nil); err != nil {
 			t.Fatal(err)
 		}
-		exec, err := silentDrop(&Line{Phase: Connection, words: c.words})
+		exec, err := silentDrop(&Line{Phase: Connection, Words: conf.ReadWords(c.words, "if", "unless")})
 		if err != nil {
 			t.Fatal(err)
 		}
