@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -31,6 +33,7 @@ defaults
     timeout connect 2s
     timeout client 5s
     timeout server 5s
+    option socket-stats
 
 frontend web
     bind %[1]s
@@ -43,6 +46,7 @@ frontend web
     use_backend none if { path /none }
     use_backend bedeny if { path /bedenied }
     use_backend slow if { path /slow } || { path /pause }
+    use_backend two if { path_beg /two }
     default_backend app
 
 backend app
@@ -66,14 +70,17 @@ backend slow
     timeout server 200ms
     server s1 %[3]s pool-purge-delay 10m
 
+backend two
+    server s1 %[6]s proto h2 pool-purge-delay 10m
+
 listen raw
     mode tcp
     bind %[5]s
     server s1 %[3]s pool-purge-delay 10m
 `
 
-// counted are the columns that are compared. Bytes are held against the wire:
-// HAProxy counts a head by its internal form.
+// counted are the columns that are compared. Bytes are held against what client and
+// server saw: HAProxy counts messages by its internal form.
 var counted = []string{"stot", "dreq", "dresp", "ereq", "econ", "eresp", "wretr", "wredis", "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other",
 	"req_tot", "cli_abrt", "srv_abrt", "lbtot", "conn_tot", "intercepted", "dcon", "dses", "connect", "reuse", "eint", "qcur", "scur"}
 
@@ -83,7 +90,7 @@ type counting struct {
 	t                  *testing.T
 	clear, secure, raw string
 	tls                *tls.Config
-	in, out            atomic.Int64 // what the servers received and sent
+	in, out            atomic.Int64 // what the servers received and sent, over HTTP/2 as HTTP/1 would have it
 	step, seen         chan bool    // has the server go on; a server has a request
 }
 
@@ -94,7 +101,7 @@ func newCounting(t *testing.T, program string) *counting {
 	dir := scratch(t)
 	certtest.Write(t, dir, "site.pem", ca.Issue(t, "site", certtest.Names("localhost")).PEM(t))
 	origin := tcptest.Serve(t, func(conn net.Conn) { c.serve(&meter{Conn: conn, in: &c.in, out: &c.out}) })
-	c.proxy = serveIn(t, program, dir, fmt.Sprintf(countersText, c.clear, c.secure, origin, address(t), c.raw))
+	c.proxy = serveIn(t, program, dir, fmt.Sprintf(countersText, c.clear, c.secure, origin, address(t), c.raw, c.origin2()))
 	return c
 }
 
@@ -187,6 +194,69 @@ func (c *counting) serve(conn *meter) {
 	}
 }
 
+// origin2 starts a server that speaks HTTP/2.
+func (c *counting) origin2() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	srv := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := textSize(fmt.Sprintf("%s %s HTTP/2.0", r.Method, r.URL.RequestURI()), r.Header) + len("host: \r\n") + len(r.Host)
+		n, err := io.Copy(io.Discard, r.Body)
+		c.in.Add(int64(head) + n + trailerSize(r.Trailer))
+		if err != nil {
+			return
+		}
+		body := "ok"
+		if r.URL.Path == "/two/big" {
+			body = strings.Repeat("x", 300000)
+		}
+		w.Header().Set("Date", "then")
+		w.Header().Set("Content-Type", "text/plain")
+		if r.URL.Path == "/two/hint" {
+			w.Header().Set("Link", "x")
+			w.WriteHeader(103)
+			c.out.Add(int64(textSize("HTTP/2.0 103 ", w.Header())))
+		}
+		if r.URL.Path == "/two/trailer" {
+			w.Header().Set("Trailer", "sum")
+			w.WriteHeader(200)
+			w.(http.Flusher).Flush() // or it finds out the length
+			c.out.Add(int64(textSize("HTTP/2.0 200 ", w.Header()) + len("sum: 12\r\n")))
+			io.WriteString(w, body)
+			w.Header().Set("Sum", "12")
+			c.out.Add(int64(len(body)))
+			return
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		c.out.Add(int64(textSize("HTTP/2.0 200 ", w.Header()) + len(body)))
+		io.WriteString(w, body)
+	})}
+	srv.Protocols.SetUnencryptedHTTP2(true)
+	go srv.Serve(l)
+	c.t.Cleanup(func() { srv.Close() })
+	return l.Addr().String()
+}
+
+// textSize is the size of a head as HTTP/1 has it.
+func textSize(first string, h http.Header) int {
+	n := len(first) + 4
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + 4
+		}
+	}
+	return n
+}
+
+// trailerSize is the size of trailers as lines.
+func trailerSize(h http.Header) int64 {
+	if len(h) == 0 {
+		return 0
+	}
+	return int64(textSize("", h) - 4)
+}
+
 // rows are the numbers of "show stat", by proxy/server and column.
 func (c *counting) rows() map[string]map[string]string {
 	all, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(c.ask("show stat"), "# "))).ReadAll()
@@ -253,8 +323,8 @@ type countCase struct {
 	// differ are the cells in which HAProxy differs, with the reason.
 	differ map[string]string
 	// h2 is done over HTTP/2 instead.
-	h2 func(c *http.ClientConn)
-	// wire tells that bytes on the wire are known: heads and bodies of HTTP/1.
+	h2 func(v *visit, c *http.ClientConn)
+	// wire tells that client and server saw all bytes.
 	wire bool
 }
 
@@ -280,22 +350,22 @@ func countCases() []countCase {
 	reset := func(v *visit) { v.c.Conn.(*net.TCPConn).SetLinger(0); v.c.Close() }
 	return []countCase{
 		{name: "two requests", do: asks("GET", get1("/a"), get1("/b")), wire: true},
-		{name: "closed", do: asks("GET", "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")},
-		{name: "until close", do: asks("GET", get1("/close"))},
+		{name: "closed", do: asks("GET", "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), wire: true},
+		{name: "until close", do: asks("GET", get1("/close")), wire: true},
 		{name: "head", do: asks("HEAD", "HEAD /304 HTTP/1.1\r\nHost: x\r\n\r\n")},
 		{name: "length", do: asks("POST", post), wire: true},
 		{name: "large", do: asks("POST", large), wire: true},
 		{name: "large answer", do: asks("GET", get1("/big")), wire: true},
 		{name: "chunks", do: asks("POST", chunks), wire: true},
-		{name: "interim", do: asks("GET", get1("/100"), get1("/a"))},
+		{name: "interim", do: asks("GET", get1("/100"), get1("/a")), wire: true},
 		{name: "error of the server", do: asks("GET", get1("/500")), wire: true},
 		{name: "not modified", do: asks("GET", get1("/304")), wire: true},
-		{name: "denied", do: asks("GET", get1("/denied"))},
-		{name: "denied by the backend", do: asks("GET", get1("/bedenied"))},
+		{name: "denied", do: asks("GET", get1("/denied")), wire: true},
+		{name: "denied by the backend", do: asks("GET", get1("/bedenied")), wire: true},
 		{name: "answer denied", do: asks("GET", get1("/resdenied"))},
-		{name: "made", do: asks("GET", get1("/made"))},
+		{name: "made", do: asks("GET", get1("/made")), wire: true},
 		{name: "bad request", do: asks("GET", "GET / HTTP/1.1\r\nHost : x\r\n\r\n")},
-		{name: "no server", do: asks("GET", get1("/none"))},
+		{name: "no server", do: asks("GET", get1("/none")), wire: true},
 		{name: "dead server", do: asks("GET", get1("/dead"))},
 		{name: "one of two is dead", do: asks("GET", get1("/half"), get1("/half"))},
 		{name: "slow server", do: asks("GET", get1("/slow"))},
@@ -329,14 +399,25 @@ func countCases() []countCase {
 			io.WriteString(v.c.Conn.(*tls.Conn).NetConn(), get1("/"))
 			io.ReadAll(v.c.Conn.(*tls.Conn).NetConn())
 		}},
-		{name: "h2 requests", h2: asks2("GET", "", "/a", "/b", "/big")},
-		{name: "h2 uploads", h2: asks2("POST", strings.Repeat("y", 100000), "/x", "/chunks")},
+		{name: "h2 requests", h2: asks2("GET", "", "/a", "/b", "/big"), wire: true},
+		{name: "h2 uploads", h2: asks2("POST", strings.Repeat("y", 100000), "/x"), wire: true},
+		{name: "h2 chunks", h2: asks2("POST", strings.Repeat("y", 100000), "/chunks"), wire: true},
+		{name: "h2 interim", h2: asks2("GET", "", "/100"), wire: true},
 		{name: "h2 denied", h2: asks2("GET", "", "/denied", "/bedenied", "/resdenied", "/made")},
+		{name: "h2 made", h2: asks2("GET", "", "/made"), wire: true},
+		{name: "h2 on both sides", h2: asks2("GET", "", "/two", "/two/big", "/two?x=y"), wire: true},
+		{name: "h2 on both sides, uploads", h2: asks2("POST", strings.Repeat("y", 100000), "/two", "/two/big"), wire: true},
+		{name: "h2 on both sides, trailers", h2: asks2("GET", "", "/two/trailer"), wire: true},
+		{name: "h2 on both sides, interim", h2: asks2("GET", "", "/two/hint"), wire: true},
+		{name: "h2 server", do: asks("GET", get1("/two"), get1("/two/big")), wire: true},
+		{name: "h2 server, upload", do: asks("POST", strings.Replace(large, "/x", "/two/big", 1)), wire: true},
+		{name: "h2 server, chunks", do: asks("POST", strings.Replace(chunks, "/chunks", "/two", 1)), wire: true},
+		{name: "h2 server, trailers", do: asks("GET", get1("/two/trailer")), wire: true},
 		{name: "h2 no server", h2: asks2("GET", "", "/none")},
 		{name: "h2 server leaves in the body", h2: asks2("GET", "", "/cut")},
 		{name: "h2 server pauses in the body", h2: asks2("GET", "", "/pause")},
 		{name: "h2 garbage of the server", h2: asks2("GET", "", "/garbage")},
-		{name: "h2 client resets in the body", h2: func(c *http.ClientConn) {
+		{name: "h2 client resets in the body", h2: func(_ *visit, c *http.ClientConn) {
 			req, _ := http.NewRequest("GET", "https://localhost/endless", nil)
 			if res, err := c.RoundTrip(req); err == nil {
 				io.ReadFull(res.Body, make([]byte, 100000))
@@ -344,8 +425,8 @@ func countCases() []countCase {
 			}
 		}},
 		{name: "tcp", addr: onRaw, do: func(v *visit) { asks("GET", get1("/a"))(v); v.c.Close() }, wire: true},
-		{name: "tcp large answer", addr: onRaw, do: func(v *visit) { asks("GET", get1("/big"))(v); v.c.Close() }},
-		{name: "tcp server ends", addr: onRaw, do: func(v *visit) { asks("GET", get1("/close"))(v) }},
+		{name: "tcp large answer", addr: onRaw, do: func(v *visit) { asks("GET", get1("/big"))(v); v.c.Close() }, wire: true},
+		{name: "tcp server ends", addr: onRaw, do: func(v *visit) { asks("GET", get1("/close"))(v) }, wire: true},
 		{name: "tcp client resets", addr: onRaw, do: func(v *visit) { v.say(get1("/endless")); wait(v); reset(v) }},
 	}
 }
@@ -359,6 +440,8 @@ func TestCounters(t *testing.T) {
 			var got [2]map[string]map[string]string
 			for i, c := range []*counting{ours, theirs} {
 				c.ask("clear counters all")
+				c.in.Store(0)
+				c.out.Store(0)
 				addr := c.clear
 				if x.h2 != nil {
 					addr = c.secure
@@ -380,10 +463,12 @@ func TestCounters(t *testing.T) {
 				v.c.Close()
 				c.quiet(t)
 				if i == 0 && x.wire {
-					in, out := fmt.Sprint(v.out.Load()), fmt.Sprint(v.in.Load())
-					for name, r := range got[i] {
-						if r["stot"] != "0" && (r["bin"] != in || r["bout"] != out) {
-							t.Errorf("%s: %s bytes in, %s out; the client sent %s and received %s", name, r["bin"], r["bout"], in, out)
+					want := map[string]int64{"bin": v.out.Load(), "bout": c.out.Load(), "reqbin": v.out.Load(), "reqbout": c.in.Load(), "resbin": c.out.Load(), "resbout": v.in.Load()}
+					for _, name := range sorted(got[i]) {
+						for _, col := range []string{"bin", "bout", "reqbin", "reqbout", "resbin", "resbout"} {
+							if r := got[i][name]; r["stot"] != "0" && r[col] != fmt.Sprint(want[col]) {
+								t.Errorf("%s %s: %s; client and server saw %d", name, col, r[col], want[col])
+							}
 						}
 					}
 				}
@@ -422,20 +507,40 @@ func (x *countCase) over2(c *counting, v *visit) {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	x.h2(cc)
+	v.in.Store(0)
+	v.out.Store(0)
+	v.c.in, v.c.out = new(atomic.Int64), new(atomic.Int64) // frames are not counted
+	x.h2(v, cc)
 }
 
-// asks2 sends requests over HTTP/2, one after the other.
-func asks2(method string, body string, paths ...string) func(*http.ClientConn) {
-	return func(c *http.ClientConn) {
+// asks2 sends requests over HTTP/2, one after the other, and counts heads as HTTP/1
+// would have them.
+func asks2(method string, body string, paths ...string) func(*visit, *http.ClientConn) {
+	return func(v *visit, c *http.ClientConn) {
 		for _, p := range paths {
 			var r io.Reader
 			if body != "" {
 				r = strings.NewReader(body)
 			}
 			req, _ := http.NewRequest(method, "https://localhost"+p, r)
-			if res, err := c.RoundTrip(req); err == nil {
-				io.Copy(io.Discard, res.Body)
+			req.Header.Set("User-Agent", "x")
+			req.Header.Set("Accept-Encoding", "identity")
+			size := textSize(method+" "+p+" HTTP/2.0", req.Header) + len("host: localhost\r\n") + len(body)
+			if body != "" {
+				size += len("content-length: \r\n") + len(fmt.Sprint(len(body)))
+			}
+			v.out.Add(int64(size))
+			hints := &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+				v.in.Add(int64(textSize(fmt.Sprintf("HTTP/2.0 %d ", code), http.Header(h))))
+				return nil
+			}}
+			if res, err := c.RoundTrip(req.WithContext(httptrace.WithClientTrace(context.Background(), hints))); err == nil {
+				head := textSize(fmt.Sprintf("HTTP/2.0 %d ", res.StatusCode), res.Header)
+				for name := range res.Trailer {
+					head += len("trailer: \r\n") + len(name)
+				}
+				n, _ := io.Copy(io.Discard, res.Body)
+				v.in.Add(int64(head) + n + trailerSize(res.Trailer))
 				res.Body.Close()
 			}
 		}

@@ -24,6 +24,9 @@ type Stream struct {
 	// and Authority are the :scheme and the :authority of a request, nil when there
 	// is none. They are memory of Req (server role).
 	Protocol, Scheme, Authority []byte
+	// HeadOut is the size of the head that was sent as HTTP/1 would have it (client
+	// role).
+	HeadOut int
 
 	c    *Conn
 	next *Stream // in its bucket

@@ -77,8 +77,8 @@ func lengthOf(h *message.Header) length {
 }
 
 // appendFields appends the fields that HTTP/2 has, and the content-length that
-// fits the framing.
-func appendFields(dst []byte, h *message.Header, l length, upgrade bool) []byte {
+// fits the framing. size is what they are as lines of HTTP/1.
+func appendFields(dst []byte, h *message.Header, l length, upgrade bool) (out []byte, size int) {
 	for i := range h.Fields {
 		f := &h.Fields[i]
 		switch len(f.Name) {
@@ -104,6 +104,7 @@ func appendFields(dst []byte, h *message.Header, l length, upgrade bool) []byte 
 			if string(f.Name) == "content-length" && !l.asFields {
 				if l.n >= 0 {
 					dst = appendLength(dst, l.n)
+					size += lengthSize(l.n)
 				}
 				l.n = -1
 				continue
@@ -121,11 +122,22 @@ func appendFields(dst []byte, h *message.Header, l length, upgrade bool) []byte 
 			continue // it would be taken for what the protocol says
 		}
 		dst = appendField(dst, f.Name, f.Value)
+		size += len(f.Name) + len(f.Value) + 4
 	}
 	if l.must && l.n >= 0 {
 		dst = appendLength(dst, l.n)
+		size += lengthSize(l.n)
 	}
-	return dst
+	return dst, size
+}
+
+// lengthSize is the size of the line "content-length: n".
+func lengthSize(n int64) int {
+	size := len("content-length: 0\r\n")
+	for ; n >= 10; n /= 10 {
+		size++
+	}
+	return size
 }
 
 // blockSize is enough for the fields of h as literals, plus n bytes.
@@ -173,11 +185,11 @@ func (c *Conn) endBlock(ch *chunk, b []byte, id uint32, end bool) {
 // SendHead queues a response's head (server role). end says that nothing
 // follows. Interim responses may come before the final one. Fields that HTTP/2
 // has not are left out (RFC 9113 8.2.2); content-length is written as res.Framing
-// has it.
-func (s *Stream) SendHead(res *message.Response, end bool) {
+// has it. size is what it is as lines of HTTP/1.
+func (s *Stream) SendHead(res *message.Response, end bool) (size int) {
 	c := s.c
 	if s.err != nil || c.err != nil || s.sentEnd || s.headSent {
-		return
+		return 0
 	}
 	interim := res.Status < 200
 	end = end && !interim
@@ -209,7 +221,7 @@ func (s *Stream) SendHead(res *message.Response, end bool) {
 	case res.Framing == message.NoBody:
 		l.n = 0
 	}
-	b = appendFields(b, &res.Header, l, false)
+	b, n := appendFields(b, &res.Header, l, false)
 	c.endBlock(ch, b, s.ID, end)
 	if !interim {
 		s.headSent = true
@@ -217,14 +229,15 @@ func (s *Stream) SendHead(res *message.Response, end bool) {
 	if end {
 		s.endSent()
 	}
+	return n + len("HTTP/2.0 200 \r\n\r\n")
 }
 
 // SendTrailers ends our message with trailers. Fields that have no business
-// there are left out.
-func (s *Stream) SendTrailers(fields []message.Field) {
+// there are left out. size is what it is as lines of HTTP/1.
+func (s *Stream) SendTrailers(fields []message.Field) (size int) {
 	c := s.c
 	if s.err != nil || c.err != nil || s.sentEnd {
-		return
+		return 0
 	}
 	h := message.Header{Fields: fields}
 	ch, b := c.beginBlock(blockSize(&h, 0))
@@ -232,14 +245,16 @@ func (s *Stream) SendTrailers(fields []message.Field) {
 	for _, f := range fields {
 		if len(f.Name) > 0 && f.Name[0] != ':' && !http1.FramingField(f.Name) {
 			b = appendField(b, f.Name, f.Value)
+			size += len(f.Name) + len(f.Value) + 4
 		}
 	}
 	if len(b) == at {
 		s.SendData(nil, true)
-		return
+		return 0
 	}
 	c.endBlock(ch, b, s.ID, true)
 	s.endSent()
+	return size
 }
 
 // Open opens a stream (client role) and queues the head of a request. end says
@@ -291,7 +306,11 @@ func (c *Conn) Open(req *message.Request, res *message.Response, user any, end b
 	if req.Framing == message.NoBody && l.n != 0 {
 		l.n = -1
 	}
-	b = appendFields(b, &req.Header, l, upgrade)
+	b, n := appendFields(b, &req.Header, l, upgrade)
+	s.HeadOut = n + len(req.MethodName) + targetSize(req) + len("  HTTP/2.0\r\n\r\n")
+	if len(auth) > 0 {
+		s.HeadOut += len("host: \r\n") + len(auth)
+	}
 	c.endBlock(ch, b, s.ID, end)
 	if end {
 		s.endSent()
@@ -334,6 +353,19 @@ func (c *Conn) appendTarget(b []byte, req *message.Request) []byte {
 		return append(b, 0x04, 1, '*')
 	}
 	return append(b, 0x84)
+}
+
+// targetSize is the size of what appendTarget writes of the path, or of the target
+// of a CONNECT.
+func targetSize(req *message.Request) int {
+	if req.Method == message.Connect {
+		return len(req.Target)
+	}
+	p := req.PathQuery()
+	if len(p) == 0 || p[0] == '?' {
+		return len(p) + 1
+	}
+	return len(p)
 }
 
 var colonSlashes = []byte("://")

@@ -173,7 +173,7 @@ func (f *sessFilter) describe(b []byte, st *stream.Stream) []byte {
 	} else {
 		b = fmt.Appendf(b, "  server=%s (id=%d) addr=%s reused=%t\n", srv, st.Srv.ID, srvAddr, st.Reused)
 	}
-	b = fmt.Appendf(b, "  bytes_in=%d bytes_out=%d status=%d queue_ahead=%d/%d\n", st.BytesIn, st.BytesOut, st.Status, st.SrvQueue, st.BackQueue)
+	b = fmt.Appendf(b, "  bytes_in=%d bytes_out=%d status=%d queue_ahead=%d/%d\n", st.ReqIn, st.ResOut, st.Status, st.SrvQueue, st.BackQueue)
 	if len(st.ReqLine) > 0 {
 		b = fmt.Appendf(b, "  uri=\"%s\"\n", st.ReqLine)
 	}

@@ -191,9 +191,9 @@ type State struct {
 
 // Counters is one reactor's share of a server's statistics.
 type Counters struct {
-	Sessions, Requests, Connects, Reuses    counter.Int // Sessions: attempts to have it serve a stream
-	Chosen                                  counter.Int
-	BytesIn, BytesOut                       counter.Int
+	Sessions, Requests, Connects, Reuses counter.Int // Sessions: attempts to have it serve a stream
+	Chosen                               counter.Int
+	counter.Traffic
 	ConnErrors, RespErrors, Retries, Redisp counter.Int
 	ClientAborts, ServerAborts, DeniedResp  counter.Int
 	Internal                                counter.Int

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -21,10 +22,14 @@ func TestLogAsSoonAsPossible(t *testing.T) {
 				p.v.Send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nso")
 			}
 			p.s.Pass(time.Second)
-			size := "+38" // of the head alone
-			if p.hc != nil {
-				size = "+36"
+			n := len("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n")
+			if p.hv != nil {
+				n = len("HTTP/2.0 200 \r\ncontent-length: 4\r\n\r\n")
 			}
+			if p.hc == nil {
+				n += len("so") // it goes in one packet with the head
+			}
+			size := fmt.Sprintf("+%d", n)
 			wantLines(t, p.s, "x/s1 0/0/0/1000/+1000/+1000/+1000 200 ---- "+size)
 			switch {
 			case how == "breaks off":

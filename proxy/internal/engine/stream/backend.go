@@ -17,9 +17,9 @@ type ServerSettings = server.Settings
 
 // BackCounters is one reactor's share of a backend's statistics.
 type BackCounters struct {
-	Sessions, Requests, Connects, Reuses    counter.Int
-	Chosen                                  counter.Int // how often a server was chosen
-	BytesIn, BytesOut                       counter.Int
+	Sessions, Requests, Connects, Reuses counter.Int
+	Chosen                               counter.Int // how often a server was chosen
+	counter.Traffic
 	DeniedReq, DeniedResp                   counter.Int
 	ConnErrors, RespErrors, Retries, Redisp counter.Int
 	ClientAborts, ServerAborts              counter.Int

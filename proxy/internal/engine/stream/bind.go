@@ -80,8 +80,8 @@ func (b *Bind) Key() string {
 
 // FrontCounters is one reactor's share of a frontend's statistics.
 type FrontCounters struct {
-	Conns, Sessions, Requests        counter.Int
-	BytesIn, BytesOut                counter.Int
+	Conns, Sessions, Requests counter.Int
+	counter.Traffic
 	DeniedReq, DeniedResp, ReqErrors counter.Int
 	DeniedConn, DeniedSess           counter.Int
 	Intercepted, LogLines            counter.Int

@@ -15,30 +15,26 @@ func (st *Stream) finish() {
 	i := st.R.Index
 	fe, be := st.FE, st.BE
 	fc := &fe.FE.Counters[i]
-	fc.BytesIn.Add(st.BytesIn)
-	fc.BytesOut.Add(st.BytesOut)
+	st.Traffic.count(&fc.Traffic)
 	if l := st.Listening(); l != nil {
-		l.BytesIn.Add(st.BytesIn)
-		l.BytesOut.Add(st.BytesOut)
+		st.Traffic.count(&l.Traffic)
 	}
 	if fe.Mode == HTTP && !st.quietStatus() {
 		countStatus(&fc.Status, st.Status)
 	}
-	st.W.Counters[i].BytesOut.Add(st.BytesOut)
+	st.W.Counters[i].BytesOut.Add(st.ResOut)
 	if st.routed {
 		st.routed = false
 		b := be.BE
 		b.Cur.Add(-1)
 		bc := &b.Counters[i]
-		bc.BytesIn.Add(st.BytesIn)
-		bc.BytesOut.Add(st.BytesOut)
+		st.Traffic.count(&bc.Traffic)
 		if be.Mode == HTTP {
 			countStatus(&bc.Status, st.Status)
 		}
 		if st.Srv != nil {
 			sc := &st.Srv.Counters[i]
-			sc.BytesIn.Add(st.BytesIn)
-			sc.BytesOut.Add(st.BytesOut)
+			st.Traffic.count(&sc.Traffic)
 			if st.Time.Connected != 0 {
 				t := &st.Time
 				q, c, total := ms(t.Queued-t.Request), ms(t.Connected-t.Queued), ms(t.End-t.Begin)
@@ -73,6 +69,8 @@ func (st *Stream) finish() {
 	st.log()
 }
 
+func (t *Traffic) count(c *counter.Traffic) { c.Add(t.ReqIn, t.ReqOut, t.ResIn, t.ResOut) }
+
 // log writes the log line, unless there was one already or it is not wanted.
 func (st *Stream) log() {
 	fe := st.FE
@@ -85,15 +83,14 @@ func (st *Stream) log() {
 
 // logSoon is "option logasap": all but the transfer is known, since the time at.
 // What "dontlog-normal" leaves out now may still be logged for how it ends. It
-// uses the reactor's scratch. sent is how many bytes the client was sent by then.
-func (st *Stream) logSoon(at, sent int64) {
+// uses the reactor's scratch.
+func (st *Stream) logSoon(at int64) {
 	if !st.FE.Has(LogASAP) {
 		return
 	}
-	now := st.BytesOut
-	st.Time.End, st.BytesOut = at, sent
+	st.Time.End = at
 	st.log()
-	st.Time.End, st.BytesOut = 0, now
+	st.Time.End = 0
 }
 
 // Abnormal tells whether an exchange that has ended, or is being logged, is one that administrators

@@ -109,6 +109,7 @@ func (st *Stream) received() {
 	q, l := &st.Req, &st.client
 	st.HasRequest = true
 	st.headOnly = q.Method == message.Head
+	st.ReqIn += int64(q.Size() + len(q.MethodName) + len(q.Target) + len("  HTTP/2.0\r\n\r\n"))
 	if p := l.s.Protocol; p != nil {
 		// An extended CONNECT is what an upgrade is in HTTP/1 (RFC 8441).
 		q.Method, q.MethodName = message.Get, q.CopyString("GET")
@@ -137,7 +138,6 @@ func (st *Stream) received() {
 		b = append(append(b, q.Host...), q.Target...)
 		q.Target = q.Copy(b)
 	}
-	st.BytesIn += int64(q.Size() + len(q.MethodName) + len(q.Target))
 	st.keepLine()
 	if q.Framing != message.NoBody {
 		st.reqBody = st.clientSource(&q.Header)
@@ -199,9 +199,8 @@ func (st *Stream) sendHead(res *message.Response, end bool) error {
 	if err := st.client.awaitRoom(); err != nil {
 		return err
 	}
-	st.client.s.SendHead(res, end)
+	st.ResOut += int64(st.client.s.SendHead(res, end))
 	st.client.m.touch()
-	st.BytesOut += int64(res.Size() + len("HTTP/2.0 200 \r\n\r\n"))
 	return nil
 }
 
@@ -231,6 +230,7 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 		return st.elsewhere()
 	}
 	st.server = h2Side{st: st, m: up.mux, s: hs}
+	st.ReqOut += int64(hs.HeadOut)
 	up.mux.touch()
 	st.asked = st.R.Now()
 	if whole || st.Req.Framing == message.Tunnel || st.Req.Upgrade != nil {
@@ -272,6 +272,7 @@ func (st *Stream) readResponseH2() (ok, again bool) {
 	l, be := &st.server, st.BE
 	for {
 		if l.s.HasHead() {
+			st.ResIn += int64(st.Res.Size() + len("HTTP/2.0 200 \r\n\r\n"))
 			if st.Res.Status < 200 {
 				st.answered()
 				if !st.interim() {

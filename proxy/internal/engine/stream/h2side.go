@@ -20,6 +20,7 @@ type h2Side struct {
 	write reactor.Waiter
 	given int  // bytes given by Next, not yet consumed
 	done  bool // the last of them were given
+	told  bool // the trailers behind them are counted
 }
 
 func (l *h2Side) on() bool { return l.s != nil }
@@ -75,7 +76,12 @@ func (l *h2Side) Next(max int) (p []byte, last bool, err error) {
 	p = l.s.Data()
 	p = p[:min(max, len(p))]
 	l.given = len(p)
-	l.done = l.s.EndReceived() && l.s.Queued() == len(p)
+	l.st.came(l.isClient(), int64(len(p)))
+	if l.done = l.s.EndReceived() && l.s.Queued() == len(p); l.done && !l.told {
+		l.told = true
+		h := message.Header{Fields: l.s.Trailers}
+		l.st.came(l.isClient(), int64(h.Size()))
+	}
 	if len(p) == 0 && !l.done {
 		err = l.s.Err()
 	}
@@ -147,7 +153,7 @@ func (l *h2Side) Send(p []byte, last bool, trailers []message.Field) error {
 		if err := l.s.Err(); err != nil {
 			return err
 		}
-		l.s.SendTrailers(trailers)
+		l.st.moved(l.isClient(), int64(l.s.SendTrailers(trailers)))
 		l.m.touch()
 	}
 	return nil

@@ -77,7 +77,7 @@ func (st *Stream) reset() {
 	st.Reply, st.Reused = nil, false
 	st.HasRequest, st.HasResponse = false, false
 	st.Time = Times{}
-	st.BytesIn, st.BytesOut = 0, 0
+	st.Traffic = Traffic{}
 	st.Status, st.Term = 0, Termination{}
 	st.Retries, st.Redispatch = 0, false
 	st.SrvQueue, st.BackQueue = 0, 0
@@ -272,7 +272,7 @@ func (st *Stream) readRequest() bool {
 				st.HasRequest = true
 				st.headOnly = st.Req.Method == message.Head
 				st.Time.Request = st.R.Now()
-				st.BytesIn += int64(n)
+				st.ReqIn += int64(n)
 				st.keepLine()
 				if st.Req.Framing != message.NoBody {
 					st.reqBody = st.clientSource(&st.Req.Header)
@@ -572,7 +572,7 @@ func (st *Stream) sendRequest() (again, ok bool) {
 	up.Prompt(st.FE.Has(HTTPNoDelay) || st.BE.Has(HTTPNoDelay))
 	st.bodies = true
 	k := &st.toServer
-	*k = h1Sink{st: st, conn: &up.Conn, framing: st.Req.Framing, uncount: true}
+	*k = h1Sink{st: st, conn: &up.Conn, framing: st.Req.Framing}
 	k.request(&st.Req, http1.WriteOptions{Close: st.closesServer() && !st.BE.Has(HTTPPretendKeepalive)})
 	body, whole := st.wholeBody()
 	var err error
@@ -601,7 +601,7 @@ func (st *Stream) sendRequest() (again, ok bool) {
 	if whole {
 		if !st.sentFirst { // an attempt that is made again tells nothing new of the client
 			st.sentFirst = true
-			st.BytesIn += int64(len(body))
+			st.ReqIn += int64(len(body))
 		}
 		return false, true
 	}
@@ -609,7 +609,7 @@ func (st *Stream) sendRequest() (again, ok bool) {
 		return false, true
 	}
 	st.bodyStarted = true
-	if k.uncount = false; st.Req.Framing != message.Tunnel {
+	if st.Req.Framing != message.Tunnel {
 		st.upload.start(st, st.reqBody, k)
 	}
 	return false, true
@@ -685,6 +685,7 @@ func (st *Stream) readResponse() (ok, again bool) {
 			}
 			if n > 0 {
 				up.in.r += n
+				st.ResIn += int64(n)
 				st.answered()
 				if st.Res.Status < 200 && st.Res.Status != 101 {
 					if !st.interim() {
@@ -906,7 +907,7 @@ func (st *Stream) forward() (keep bool) {
 	keep = st.beginResponse(body, st.upload.running || st.bodyRead())
 	t := &st.download
 	if t.werr == nil {
-		st.logSoon(st.Time.Response, t.head)
+		st.logSoon(st.Time.Response)
 		st.up.in.base = 0 // the head has gone: the whole buffer is free for the body
 		t.run()
 	}

@@ -9,7 +9,8 @@ import (
 // ListenCounters is one reactor's share of a listener's statistics ("option
 // socket-stats").
 type ListenCounters struct {
-	Conns, BytesIn, BytesOut         counter.Int
+	counter.Traffic
+	Conns                            counter.Int
 	DeniedReq, DeniedResp, ReqErrors counter.Int
 	DeniedConn                       counter.Int
 	FailedRewrites, Internal         counter.Int

@@ -74,7 +74,6 @@ func (st *Stream) beginResponse(body Source, read bool) (keep bool) {
 	if st.client.on() {
 		*t = transfer{st: st, src: body, dst: &st.client, done: body == nil}
 		t.werr = st.sendHead(res, body == nil)
-		t.head = st.BytesOut
 		return true
 	}
 	v10 := st.Req.Version == message.HTTP10
@@ -84,12 +83,11 @@ func (st *Stream) beginResponse(body Source, read bool) (keep bool) {
 	keep = read && st.mayKeep() && res.Framing != message.Close
 	k := st.clientSink(res.Framing).(*h1Sink)
 	k.fin = !keep
-	k.uncount = !st.HasRequest // what answers no request is logged as nothing, as in HAProxy
 	if st.headOnly {
 		k.framing = message.NoBody
 	}
 	k.response(res, http1.WriteOptions{Close: !keep, Peer10: v10 && st.HasRequest, Head: st.headOnly})
-	*t = transfer{st: st, src: body, dst: k, head: st.BytesOut + int64(len(k.out))}
+	*t = transfer{st: st, src: body, dst: k}
 	t.first()
 	return keep
 }

@@ -24,11 +24,9 @@ type h1Sink struct {
 	st      *Stream
 	conn    *transport.Conn
 	out     []byte          // kept, in the reactor's scratch
-	skip    int             // bytes of out that are not counted
 	framing message.Framing // of what is sent
 	client  bool            // it is the client's connection
 	fin     bool            // the connection ends after the message
-	uncount bool            // what is sent is not counted
 }
 
 // gatherBelow is the size of pieces from which on they are not copied to be sent
@@ -38,7 +36,6 @@ const gatherBelow = 4096
 // request keeps the head of a request.
 func (k *h1Sink) request(req *message.Request, opt http1.WriteOptions) {
 	k.out = http1.AppendRequest(k.st.R.Scratch[:0], req, opt)
-	k.skip = len(k.out)
 }
 
 // response keeps the head of a response.
@@ -121,19 +118,25 @@ func (k *h1Sink) write(p []byte, more bool) error {
 	if err := st.write(k.conn, out, p, moreIf(more), st.writeTimeout(k.client)); err != nil {
 		return err
 	}
-	n, k.skip = n-k.skip, 0
-	if !k.uncount {
-		st.moved(k.client, int64(n))
-	}
+	st.moved(k.client, int64(n))
 	return nil
+}
+
+// came counts bytes that were received.
+func (st *Stream) came(fromClient bool, n int64) {
+	if fromClient {
+		st.ReqIn += n
+	} else {
+		st.ResIn += n
+	}
 }
 
 // moved counts bytes that were sent.
 func (st *Stream) moved(toClient bool, n int64) {
 	if toClient {
-		st.BytesOut += n
+		st.ResOut += n
 	} else {
-		st.BytesIn += n
+		st.ReqOut += n
 	}
 	st.activity = st.R.Now()
 }

@@ -101,16 +101,19 @@ func (s *h1Source) take() ([]byte, error) {
 				s.left -= int64(len(buf))
 				s.done = s.left == 0
 				s.in.r += len(buf)
+				s.st.came(s.client, int64(len(buf)))
 				return buf, nil
 			case message.Chunked:
 				data, n, done, err := s.chunks.Next(buf, &s.trailers)
 				s.in.r += n
+				s.st.came(s.client, int64(n))
 				s.done = done
 				if done || err != nil || len(data) > 0 {
 					return data, err
 				}
 			default:
 				s.in.r = s.in.w
+				s.st.came(s.client, int64(len(buf)))
 				return buf, nil
 			}
 		}

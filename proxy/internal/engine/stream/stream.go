@@ -39,9 +39,8 @@ type Stream struct {
 	// errors.
 	Reply *Reply
 
-	Time     Times
-	BytesIn  int64 // from the client, as it came (heads included)
-	BytesOut int64 // to the client
+	Time Times
+	Traffic
 	// SentUp is what reached the server, GotUp what came from it.
 	Status     int // sent to the client; 0: none
 	Term       Termination
@@ -60,6 +59,17 @@ type Stream struct {
 	ErrText string
 
 	private
+}
+
+// Traffic counts the bytes of an exchange: those of HTTP/1 and of mode tcp as they
+// were on the wire, below TLS's records. Over HTTP/2 a head counts as the lines that
+// HTTP/1 would have for it, and a body as its data, without the frames around it.
+// What the proxy answers by itself did not come from a server: it is in ResOut alone.
+type Traffic struct {
+	ReqIn  int64 // from the client
+	ReqOut int64 // to servers, each attempt
+	ResIn  int64 // from the server
+	ResOut int64 // to the client
 }
 
 // Session is a client's connection.

@@ -22,13 +22,13 @@ func (s *Session) serveTCP() {
 	} else {
 		st.setBackend(be)
 		if st.connectServer() {
-			st.logSoon(st.Time.Connected, st.BytesOut)
+			st.logSoon(st.Time.Connected)
 			st.tunnel()
 		}
 		st.releaseServer()
 	}
 	st.dropServerConn()
-	st.quiet = fe.Has(DontLogNull) && st.BytesIn == 0 && !s.spoke()
+	st.quiet = fe.Has(DontLogNull) && st.ReqIn == 0 && !s.spoke()
 	st.finish()
 	s.detach()
 	s.close()
@@ -57,7 +57,7 @@ func (st *Stream) tunnelHTTP() bool {
 	if err != nil {
 		st.failWrite(err)
 	} else {
-		st.logSoon(st.Time.Response, st.BytesOut)
+		st.logSoon(st.Time.Response)
 		st.tunnel()
 	}
 	st.dropServerConn()

@@ -16,7 +16,6 @@ type transfer struct {
 	st   *Stream
 	src  Source // nil: there is nothing
 	dst  sink
-	head int64 // bytes that the client was sent up to the end of the head
 	done bool  // all was sent
 	rerr error // of the source
 	werr error // of the sink
@@ -102,6 +101,7 @@ func (t *transfer) splice(n int64) bool {
 		st.moved(dst.client, moved)
 		st.W.Counters[st.R.Index].SplicedBytes.Add(moved)
 	}
+	st.came(src.client, moved+lost)
 	src.spliced(moved + lost)
 	switch {
 	case outOfPipes(rerr):
@@ -273,7 +273,6 @@ func (st *Stream) restOfUpload() bool {
 		var p []byte
 		var last bool
 		p, last, err = st.reqBody.Next(everything)
-		st.BytesIn += int64(len(p))
 		if err == nil && !last && len(p) == 0 {
 			err = st.reqBody.Wait()
 		}

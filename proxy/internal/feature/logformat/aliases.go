@@ -405,8 +405,8 @@ func init() {
 			return dst
 		},
 		"b": str(backendName), "s": str(serverName),
-		"B":  grows(num(func(sc *stream.Scope) int64 { return exchange(sc).BytesOut })),
-		"U":  num(func(sc *stream.Scope) int64 { return exchange(sc).BytesIn }),
+		"B":  grows(num(func(sc *stream.Scope) int64 { return exchange(sc).ResIn })),
+		"U":  num(func(sc *stream.Scope) int64 { return exchange(sc).ReqIn }),
 		"ST": num(status),
 		"t":  when(accept, localMillis), "tr": when(begin, localMillis),
 		"T": when(accept, utcZone), "Tl": when(accept, localZone),

@@ -102,6 +102,9 @@ func TestAsSoonAsPossible(t *testing.T) {
 		c.Close()
 	}
 	for i, x := range scenes {
+		if !strings.Contains(x.conf, "{live}") { // 3.4 logs no bytes for answers of its own, 2.6 does
+			lines[i][1] = strings.Replace(lines[i][1], " +N - - ", " +0 - - ", 1)
+		}
 		if lines[i][0] != lines[i][1] {
 			t.Errorf("%s:\nforebay: %q\nhaproxy: %q", x.conf, lines[i][0], lines[i][1])
 		}

@@ -116,6 +116,10 @@ const (
 	fH3Req
 	fProto
 	fPrivIdleCur
+	fReqBin
+	fReqBout
+	fResBin
+	fResBout
 	fModules
 	fSSLSess
 	fSSLReused
@@ -133,8 +137,8 @@ var columns = [columnCount]Field{
 	{"smax", "Highest number of sessions open at once"},
 	{"slim", "Limit of sessions"},
 	{"stot", "Sessions since the start"},
-	{"bin", "Bytes of requests"},
-	{"bout", "Bytes of responses"},
+	{"bin", "Bytes of requests received from clients"},
+	{"bout", "Bytes of responses received from servers"},
 	{"dreq", "Requests denied by rules"},
 	{"dresp", "Responses denied by rules"},
 	{"ereq", "Requests that were invalid or incomplete"},
@@ -230,15 +234,19 @@ var columns = [columnCount]Field{
 	{"agg_check_status", "Checks by status, for aggregation"},
 	{"srid", "Revision of the server's number"},
 	{"sess_other", "Sessions that are not HTTP"},
-	{"h1_sess", "HTTP/1 sessions"},
-	{"h2_sess", "HTTP/2 sessions"},
-	{"h3_sess", "HTTP/3 sessions"},
+	{"h1sess", "HTTP/1 sessions"},
+	{"h2sess", "HTTP/2 sessions"},
+	{"h3sess", "HTTP/3 sessions"},
 	{"req_other", "Requests that are not HTTP"},
 	{"h1req", "HTTP/1 requests"},
 	{"h2req", "HTTP/2 requests"},
 	{"h3req", "HTTP/3 requests"},
 	{"proto", "Protocol of the listener"},
 	{"priv_idle_cur", "Idle connections that belong to a client"},
+	{"reqbin", "Bytes of requests received from clients"},
+	{"reqbout", "Bytes of requests sent to servers"},
+	{"resbin", "Bytes of responses received from servers"},
+	{"resbout", "Bytes of responses sent to clients"},
 	{"-", "What follows is of single features"},
 	{"ssl_sess", "TLS handshakes"},
 	{"ssl_reused_sess", "TLS handshakes that resumed a session"},

@@ -239,7 +239,7 @@ func zero(counters any) {
 			for j := range f {
 				f[j].Store(0)
 			}
-		case *counter.TLS:
+		case *counter.TLS, *counter.Traffic:
 			zero(f)
 		}
 	}

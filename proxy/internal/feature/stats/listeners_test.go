@@ -110,13 +110,13 @@ func TestListenerCounters(t *testing.T) {
 	p := s.Dial("10.1.0.2:80")
 	p.Send("GET /made HTTP/1.1\r\nhost: a\r\n\r\nGET /made HTTP/1.1\r\nhost: a\r\n\r\n")
 	s.Pass(time.Second)
-	if k := find(0).Stats.Load(); k.Max.Load() != 0 || k.Counters[0].Conns.Load() != 0 || k.Counters[0].BytesOut.Load() != 0 {
+	if k := find(0).Stats.Load(); k.Max.Load() != 0 || k.Counters[0].Conns.Load() != 0 || k.Counters[0].ResOut.Load() != 0 {
 		t.Error("counted at another listener")
 	}
 	fe, k := s.Frontend("f"), find(1).Stats.Load()
-	if n := &k.Counters[0]; k.Max.Load() != 1 || n.Conns.Load() != 1 || n.BytesIn.Load() == 0 || n.BytesIn.Load() != fe.BytesIn.Load() ||
-		n.BytesOut.Load() != int64(len(p.Got())) || n.BytesOut.Load() != fe.BytesOut.Load() {
-		t.Errorf("at most %d, %d connections, %d and %d bytes", k.Max.Load(), n.Conns.Load(), n.BytesIn.Load(), n.BytesOut.Load())
+	if n := &k.Counters[0]; k.Max.Load() != 1 || n.Conns.Load() != 1 || n.ReqIn.Load() == 0 || n.ReqIn.Load() != fe.ReqIn.Load() ||
+		n.ResOut.Load() != int64(len(p.Got())) || n.ResOut.Load() != fe.ResOut.Load() {
+		t.Errorf("at most %d, %d connections, %d and %d bytes", k.Max.Load(), n.Conns.Load(), n.ReqIn.Load(), n.ResOut.Load())
 	}
 	if a, b := find(0).Status(), find(1).Status(); a != "OPEN" || b != "FULL" {
 		t.Errorf("%s, %s", a, b)
@@ -139,7 +139,7 @@ func TestListenerCounters(t *testing.T) {
 	p.Send("GET /made HTTP/1.1\r\nhost: a\r\n\r\n")
 	s.Pass(time.Second)
 	s.Apply(text("option socket-stats"))
-	if k := find(1).Stats.Load(); k == nil || k.Counters[0].BytesIn.Load() != 0 || k.Max.Load() != 1 {
+	if k := find(1).Stats.Load(); k == nil || k.Counters[0].ReqIn.Load() != 0 || k.Max.Load() != 1 {
 		t.Error("counted while it was off")
 	}
 }

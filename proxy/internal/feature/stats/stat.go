@@ -100,8 +100,7 @@ func (b *builder) front(p *stream.Proxy) Row {
 		v[fSlim] = limit(b.w.MaxConn.Load())
 	}
 	v[fStot] = sum(func(c *c) *counter.Int { return &c.Sessions })
-	v[fBin] = sum(func(c *c) *counter.Int { return &c.BytesIn })
-	v[fBout] = sum(func(c *c) *counter.Int { return &c.BytesOut })
+	traffic(v, sumTraffic(fe.Counters, func(c *c) *counter.Traffic { return &c.Traffic }))
 	v[fDreq] = sum(func(c *c) *counter.Int { return &c.DeniedReq })
 	v[fDresp] = sum(func(c *c) *counter.Int { return &c.DeniedResp })
 	v[fEreq] = sum(func(c *c) *counter.Int { return &c.ReqErrors })
@@ -160,8 +159,7 @@ func (b *builder) listener(p *stream.Proxy, l *stream.Listener, bind *stream.Bin
 	sum := func(f func(*c) *counter.Int) Value { return total(k.Counters.Sum(f)) }
 	v[fScur], v[fSmax], v[fSlim] = gauge(l.Cur.Load()), peak(k.Max.Load()), limit(int64(bind.MaxConn))
 	v[fStot] = sum(func(c *c) *counter.Int { return &c.Conns })
-	v[fBin] = sum(func(c *c) *counter.Int { return &c.BytesIn })
-	v[fBout] = sum(func(c *c) *counter.Int { return &c.BytesOut })
+	traffic(v, sumTraffic(k.Counters, func(c *c) *counter.Traffic { return &c.Traffic }))
 	v[fDreq] = sum(func(c *c) *counter.Int { return &c.DeniedReq })
 	v[fDresp] = sum(func(c *c) *counter.Int { return &c.DeniedResp })
 	v[fEreq] = sum(func(c *c) *counter.Int { return &c.ReqErrors })
@@ -176,6 +174,26 @@ func (b *builder) listener(p *stream.Proxy, l *stream.Listener, bind *stream.Bin
 	v[fSSLSess], v[fSSLReused] = sum(func(c *c) *counter.Int { return &c.TLS.Done }), sum(func(c *c) *counter.Int { return &c.TLS.Reused })
 	v[fSSLFailed] = sum(func(c *c) *counter.Int { return &c.TLS.Failed })
 	return r
+}
+
+// sumTraffic adds up the bytes that all reactors counted.
+func sumTraffic[C any](all counter.Shards[C], of func(*C) *counter.Traffic) (t [4]Value) {
+	for i, f := range [4]func(*counter.Traffic) *counter.Int{
+		func(t *counter.Traffic) *counter.Int { return &t.ReqIn },
+		func(t *counter.Traffic) *counter.Int { return &t.ReqOut },
+		func(t *counter.Traffic) *counter.Int { return &t.ResIn },
+		func(t *counter.Traffic) *counter.Int { return &t.ResOut },
+	} {
+		t[i] = total(all.Sum(func(c *C) *counter.Int { return f(of(c)) }))
+	}
+	return t
+}
+
+// traffic fills the columns of bytes. As in HAProxy 3.4 bin and bout are what was
+// received, on either side.
+func traffic(v *[columnCount]Value, t [4]Value) {
+	v[fReqBin], v[fReqBout], v[fResBin], v[fResBout] = t[0], t[1], t[2], t[3]
+	v[fBin], v[fBout] = v[fReqBin], v[fResBin]
 }
 
 func protocol(a reactor.Addr) string {
@@ -224,8 +242,7 @@ func (b *builder) server(p *stream.Proxy, s *server.Server, st server.State) Row
 		v[fSlim] = limit(int64(st.MaxConn))
 	}
 	v[fStot] = sum(func(c *c) *counter.Int { return &c.Sessions })
-	v[fBin] = sum(func(c *c) *counter.Int { return &c.BytesIn })
-	v[fBout] = sum(func(c *c) *counter.Int { return &c.BytesOut })
+	traffic(v, sumTraffic(s.Counters, func(c *c) *counter.Traffic { return &c.Traffic }))
 	v[fDresp] = sum(func(c *c) *counter.Int { return &c.DeniedResp })
 	v[fEcon] = sum(func(c *c) *counter.Int { return &c.ConnErrors })
 	v[fEresp] = sum(func(c *c) *counter.Int { return &c.RespErrors })
@@ -310,8 +327,7 @@ func (b *builder) back(p *stream.Proxy) Row {
 	v[fScur], v[fSmax] = gauge(be.Cur.Load()), peak(be.Max.Load())
 	v[fSlim] = limit(int64(FullConn(b.w, b.snap, p)))
 	v[fStot] = sum(func(c *c) *counter.Int { return &c.Sessions })
-	v[fBin] = sum(func(c *c) *counter.Int { return &c.BytesIn })
-	v[fBout] = sum(func(c *c) *counter.Int { return &c.BytesOut })
+	traffic(v, sumTraffic(be.Counters, func(c *c) *counter.Traffic { return &c.Traffic }))
 	v[fDreq] = sum(func(c *c) *counter.Int { return &c.DeniedReq })
 	v[fDresp] = sum(func(c *c) *counter.Int { return &c.DeniedResp })
 	v[fEcon] = sum(func(c *c) *counter.Int { return &c.ConnErrors })

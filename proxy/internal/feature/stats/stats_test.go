@@ -167,7 +167,7 @@ func TestClear(t *testing.T) {
 	fe.Max.Store(9)
 	fe.Counters[1].Requests.Add(4)
 	be.Counters[0].Status[5].Add(4)
-	be.Server("s").Counters[0].BytesIn.Add(4)
+	be.Server("s").Counters[0].ReqIn.Add(4)
 	fe.Counters[1].TLS.Count(false, true)
 	fe.Counters[1].TLS.Count(true, false)
 	if got := ask(t, w, runtimeapi.User, "clear counters"); got != "Permission denied\n" {
@@ -181,7 +181,7 @@ func TestClear(t *testing.T) {
 		t.Error("clear counters")
 	}
 	ask(t, w, runtimeapi.Admin, "clear counters all")
-	if fe.Counters[1].Requests.Load()+be.Counters[0].Status[5].Load()+be.Server("s").Counters[0].BytesIn.Load() != 0 {
+	if fe.Counters[1].Requests.Load()+be.Counters[0].Status[5].Load()+be.Server("s").Counters[0].ReqIn.Load() != 0 {
 		t.Error("clear counters all")
 	}
 	if tls := &fe.Counters[1].TLS; tls.Done.Load()+tls.Reused.Load()+tls.Failed.Load() != 0 {
@@ -215,7 +215,7 @@ func TestSecure(t *testing.T) {
 	if err != nil || len(rows) < 2 {
 		t.Fatal(err, rows)
 	}
-	for name, want := range map[string]string{"ssl_sess": "3", "ssl_reused_sess": "1", "ssl_failed_handshake": "1", "h1_sess": "3", "h2_sess": "2", "h1req": "3", "h2req": "6"} {
+	for name, want := range map[string]string{"ssl_sess": "3", "ssl_reused_sess": "1", "ssl_failed_handshake": "1", "h1sess": "3", "h2sess": "2", "h1req": "3", "h2req": "6"} {
 		if i := slices.Index(rows[0], name); i < 0 || rows[1][i] != want {
 			t.Errorf("%s: %v", name, rows[1])
 		}
