@@ -8,6 +8,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/check"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/stats"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 )

@@ -69,7 +69,7 @@ func showServersState(c *Conn, args []string) error {
 			set, st := s.Settings(), s.State()
 			c.Printf("%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 %d %d %s %d - %d %d %s - 0\n",
 				p.ID, p.Name, s.ID, s.Name, ipText(st.Addr), st.Op, adminNumber(st.Admin), st.UserWeight, st.InitWeight,
-				max(int64(now.Sub(st.LastChange).Seconds()), 0), statusNumber(st.CheckStatus), st.CheckResult, st.Health,
+				max(int64(now.Sub(st.LastChange).Seconds()), 0), server.StatusOf(st.CheckStatus).Number, st.CheckResult, st.Health,
 				checkState(set, st), flag(p.ForcedID), flag(set.ID != 0), fqdn(set), st.Addr.Port,
 				useTLS(set), set.Check.Port, ipText(set.Check.Addr))
 		}
@@ -101,13 +101,6 @@ func adminNumber(a server.Admin) int {
 	}
 	return int(a)
 }
-
-// statusNumbers are the check's results as the state file numbers them. A
-// server that was never checked is "initializing", 1.
-var statusNumbers = map[string]int{"": 1, "UNK": 0, "INI": 1, "HANA": 4, "SOCKERR": 5, "L4OK": 6, "L4TOUT": 7, "L4CON": 8, "L6OK": 9,
-	"L6TOUT": 10, "L6RSP": 11, "L7TOUT": 12, "L7RSP": 13, "L7OK": 15, "L7OKC": 16, "L7STS": 17, "PROCERR": 18, "PROCTOUT": 19, "PROCOK": 20}
-
-func statusNumber(s string) int { return statusNumbers[s] }
 
 func checkState(set *server.Settings, st server.State) int {
 	n := 0

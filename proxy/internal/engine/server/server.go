@@ -8,6 +8,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
 
 // Settings are what the configuration (or "add server") says of a server. They
@@ -246,7 +247,11 @@ type Server struct {
 
 	mu    sync.Mutex
 	state State
+	slots slot.Live
 }
+
+// LiveSlots are what features keep of the server as long as it lives.
+func (s *Server) LiveSlots() *slot.Live { return &s.slots }
 
 // Use counts a connection that is taken into use.
 func (s *Server) Use() { counter.Max(&s.peak, s.Used.Add(1)) }

@@ -10,6 +10,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/queue"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
 
 // ServerSettings are a server's settings.
@@ -55,7 +56,11 @@ type BackState struct {
 	all     bool // option allbackups
 	batch   atomic.Bool
 	onState atomic.Pointer[StateFunc]
+	slots   slot.Live
 }
+
+// LiveSlots are what features keep of the backend as long as it lives.
+func (b *BackState) LiveSlots() *slot.Live { return &b.slots }
 
 // StateFunc is told of a server's transitions, see [server.Server.OnState].
 type StateFunc func(s *server.Server, old, cur server.State, reason string)

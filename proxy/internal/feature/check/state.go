@@ -9,18 +9,10 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logs"
 )
 
-// words are what statuses are called (management.txt 9.1, "check_desc").
-var words = map[string]string{
-	"SOCKERR": "Socket error", "L4OK": "Layer4 check passed", "L4TOUT": "Layer4 timeout", "L4CON": "Layer4 connection problem",
-	"L6OK": "Layer6 check passed", "L6TOUT": "Layer6 timeout", "L6RSP": "Layer6 invalid response",
-	"L7TOUT": "Layer7 timeout", "L7RSP": "Layer7 invalid response", "L7OK": "Layer7 check passed",
-	"L7OKC": "Layer7 check conditionally passed", "L7STS": "Layer7 wrong status",
-}
-
 // text describes the outcome for messages: "reason: Layer4 timeout, check
 // duration: 2001ms".
 func (o outcome) text(took time.Duration) string {
-	s := "reason: " + words[o.status]
+	s := "reason: " + server.StatusOf(o.status).Words
 	switch o.status {
 	case "L7OK", "L7OKC", "L7STS":
 		s += fmt.Sprintf(", code: %d", o.code)

@@ -136,7 +136,7 @@ func clearCounters(c *runtimeapi.Conn, args []string) error {
 	}
 	w.ConnRate.Peak.Store(0)
 	w.SessRate.Peak.Store(0)
-	s := samplerOf(w)
+	s := samplers.In(w)
 	for _, r := range []*counter.Rate{&s.tls, &s.frontKeys, &s.backKeys} {
 		r.Peak.Store(0)
 	}
@@ -174,11 +174,11 @@ func clearCounters(c *runtimeapi.Conn, args []string) error {
 			continue
 		}
 		p.BE.Downs.Store(0)
+		forget(p.BE)
 		for _, s := range p.BE.Servers() {
 			s.Update(c.R.Wall(), "", func(st *server.State) { st.CheckFails, st.Downs = 0, 0 })
 		}
 	}
-	samplerOf(w).forget()
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/version"
@@ -19,6 +20,9 @@ var (
 	Version     = version.Full()
 	ReleaseDate = version.Date()
 )
+
+// Field names one value of "show info".
+type Field struct{ Name, Desc string }
 
 // infoFields are the fields of "show info" in their order, which is their
 // number: it never changes. Those of what Forebay does not have are holes.
@@ -102,13 +106,16 @@ var infoFields = [...]Field{
 	{"CurrStreams", "Streams being served"},
 	{"CumStreams", "Streams begun since the start"},
 	{"BlockedTrafficWarnings", "Warnings about threads that were stuck"},
+	{"PatternsAdded", "Patterns added since the start"},
+	{"PatternsFreed", "Patterns removed since the start"},
+	{"NbThreadGroups", "Groups of threads (always 1)"},
 	{"Sandbox", "What keeps the worker from files and system calls"},
 }
 
 // infoValues gives the values by field number. asFloat asks for more than whole
 // numbers where that makes sense.
-func infoValues(w *stream.Worker, asFloat bool) []Value {
-	v := make([]Value, len(infoFields))
+func infoValues(w *stream.Worker, asFloat bool) []value {
+	v := make([]value, len(infoFields))
 	snap := w.Snapshot()
 	g := snap.Global
 	now := w.Reactors[0].Sys.Wall()
@@ -117,7 +124,7 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 	var nofile syscall.Rlimit
 	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &nofile)
 	fds := int64(min(nofile.Cur, math.MaxInt32))
-	c := func(n int64) Value { return u32("MCPV", n) }
+	c := func(n int64) value { return column.U32("MCPV", n) }
 	var conns, sessions, requests, streams, out, spliced, dropped, failed, secured int64
 	for i := range w.Counters {
 		k := &w.Counters[i]
@@ -138,41 +145,41 @@ func infoValues(w *stream.Worker, asFloat bool) []Value {
 	w.Mu.Lock()
 	listeners := int64(len(w.Listeners))
 	w.Mu.Unlock()
-	s := samplerOf(w)
+	s := samplers.In(w)
 	idle, bytesRate := s.process()
-	perSecond := func(r *counter.Rate) Value {
-		return u32("MRPV", r.Cur.Load()).floated(float64(r.Cur.Load()), asFloat)
+	perSecond := func(r *counter.Rate) value {
+		return column.U32("MRPV", r.Cur.Load()).Floated(float64(r.Cur.Load()), asFloat)
 	}
-	vals := []Value{
-		str("POSV", Name), str("POSV", Version), str("POSV", ReleaseDate),
-		setting(int64(len(w.Reactors))), setting(1), u32("KGPV", 1), u32("SGPV", int64(os.Getpid())),
-		str("MDPV", uptime(up)), u32("MDPV", int64(up/time.Second)).floated(up.Seconds(), asFloat),
-		limit(most >> 20), gauge(mem.total >> 20), gauge(mem.used >> 20), c(refused),
-		limit(fds), limit(fds), limit(w.MaxConn.Load()), limit(int64(g.MaxConn)),
-		gauge(w.Curr.Load()), c(conns), c(requests),
-		u32("CLPV", int64(g.TLS.MaxConn)), gauge(w.CurrTLS.Load()), c(secured),
-		limit(int64(g.MaxPipes)), gauge(0), gauge(0),
-		u32("MRPV", w.ConnRate.Cur.Load()).floated(float64(w.ConnRate.Cur.Load()), asFloat), limit(0), peak(w.ConnRate.Peak.Load()),
-		u32("MRPV", w.SessRate.Cur.Load()).floated(float64(w.SessRate.Cur.Load()), asFloat), limit(0), peak(w.SessRate.Peak.Load()),
-		perSecond(&s.tls), limit(int64(w.MaxTLSRate())), peak(s.tls.Peak.Load()),
-		gauge(s.frontKeys.Cur.Load()), peak(s.frontKeys.Peak.Load()), gauge(s.resumed.Load()),
-		u32("MRPV", s.backKeys.Cur.Load()), peak(s.backKeys.Peak.Load()), c(stream.TLSCache.Lookups.Load()), c(stream.TLSCache.Misses.Load()),
-		u32("MRPV", 0), u32("MRPV", 0), limit(0), {}, {},
-		gauge(streams + w.Curr.Load()), gauge(0), u32("MaPV", idle),
-		str("COSV", node(g)), {},
-		gauge(btoi(w.Stopping.Load())), gauge(w.Curr.Load() + listeners), gauge(0), gauge(listeners),
-		gauge(0), gauge(0), c(dropped), gauge(0), gauge(0),
-		u64("MGPV", out), u64("MGPV", spliced), u64("MRPV", bytesRate),
-		gauge(0), c(0), str("POSV", Version),
-		u64("CLPV", most), u64("MGPV", mem.total), u64("MGPV", mem.used), u32("MDPV", w.Started.Unix()), str("SGPV", "0"),
-		c(0), c(failed), u32("MDPV", 0), gauge(0), gauge(streams), c(sessions), c(0),
+	vals := []value{
+		column.Str("POSV", Name), column.Str("POSV", Version), column.Str("POSV", ReleaseDate),
+		column.Setting(int64(len(w.Reactors))), column.Setting(1), column.U32("KGPV", 1), column.U32("SGPV", int64(os.Getpid())),
+		column.Str("MDPV", uptime(up)), column.U32("MDPV", int64(up/time.Second)).Floated(up.Seconds(), asFloat),
+		column.Limit(most >> 20), column.Gauge(mem.total >> 20), column.Gauge(mem.used >> 20), c(refused),
+		column.Limit(fds), column.Limit(fds), column.Limit(w.MaxConn.Load()), column.Limit(int64(g.MaxConn)),
+		column.Gauge(w.Curr.Load()), c(conns), c(requests),
+		column.U32("CLPV", int64(g.TLS.MaxConn)), column.Gauge(w.CurrTLS.Load()), c(secured),
+		column.Limit(int64(g.MaxPipes)), column.Gauge(0), column.Gauge(0),
+		column.U32("MRPV", w.ConnRate.Cur.Load()).Floated(float64(w.ConnRate.Cur.Load()), asFloat), column.Limit(0), column.Peak(w.ConnRate.Peak.Load()),
+		column.U32("MRPV", w.SessRate.Cur.Load()).Floated(float64(w.SessRate.Cur.Load()), asFloat), column.Limit(0), column.Peak(w.SessRate.Peak.Load()),
+		perSecond(&s.tls), column.Limit(int64(w.MaxTLSRate())), column.Peak(s.tls.Peak.Load()),
+		column.Gauge(s.frontKeys.Cur.Load()), column.Peak(s.frontKeys.Peak.Load()), column.Gauge(s.resumed.Load()),
+		column.U32("MRPV", s.backKeys.Cur.Load()), column.Peak(s.backKeys.Peak.Load()), c(stream.TLSCache.Lookups.Load()), c(stream.TLSCache.Misses.Load()),
+		column.U32("MRPV", 0), column.U32("MRPV", 0), column.Limit(0), {}, {},
+		column.Gauge(streams + w.Curr.Load()), column.Gauge(0), column.U32("MaPV", idle),
+		column.Str("COSV", node(g)), {},
+		column.Gauge(btoi(w.Stopping.Load())), column.Gauge(w.Curr.Load() + listeners), column.Gauge(0), column.Gauge(listeners),
+		column.Gauge(0), column.Gauge(0), c(dropped), column.Gauge(0), column.Gauge(0),
+		column.U64("MGPV", out), column.U64("MGPV", spliced), column.U64("MRPV", bytesRate),
+		column.Gauge(0), c(0), column.Str("POSV", Version),
+		column.U64("CLPV", most), column.U64("MGPV", mem.total), column.U64("MGPV", mem.used), column.U32("MDPV", w.Started.Unix()), column.Str("SGPV", "0"),
+		c(0), c(failed), column.U32("MDPV", 0), column.Gauge(0), column.Gauge(streams), c(sessions), c(0), column.U64("MCPV", 0), column.U64("MCPV", 0), column.Setting(1),
 	}
 	copy(v, vals)
 	if s := w.Sandbox.Load(); s != nil {
-		v[len(v)-1] = str("SOSV", *s)
+		v[len(v)-1] = column.Str("SOSV", *s)
 	}
 	if g.Descr != "" {
-		v[51] = str("COSV", g.Descr)
+		v[51] = column.Str("COSV", g.Descr)
 	}
 	return v
 }

@@ -16,33 +16,33 @@ const (
 )
 
 // writeInfo prints the fields of the process.
-func writeInfo(c *runtimeapi.Conn, v []Value, how format, desc bool) error {
+func writeInfo(c *runtimeapi.Conn, v []value, how format, desc bool) error {
 	var b []byte
 	if how == asJSON {
 		b = append(b, '[')
 	}
 	first := true
 	for i := range v {
-		if v[i].kind == none {
+		if v[i].IsNone() {
 			continue
 		}
 		f := infoFields[i]
 		switch how {
 		case plain:
 			b = fmt.Appendf(b, "%s: ", f.Name)
-			b = v[i].appendText(b)
+			b = v[i].AppendText(b)
 		case typed:
 			b = fmt.Appendf(b, "%d.%s.1:", i, f.Name)
-			b = v[i].appendTyped(b)
+			b = v[i].AppendTyped(b)
 		case asJSON:
 			if !first {
 				b = append(b, ',')
 			}
-			b = v[i].appendJSON(b, "", i, f.Name)
+			b = v[i].AppendJSON(b, "", i, f.Name)
 		}
 		first = false
 		if how != asJSON {
-			b = appendDesc(b, desc, f)
+			b = appendDesc(b, desc, f.Desc)
 			b = append(b, '\n')
 		}
 	}
@@ -53,9 +53,9 @@ func writeInfo(c *runtimeapi.Conn, v []Value, how format, desc bool) error {
 	return err
 }
 
-func appendDesc(b []byte, desc bool, f Field) []byte {
+func appendDesc(b []byte, desc bool, text string) []byte {
 	if desc {
-		b = fmt.Appendf(b, ":\"%s\"", f.Desc)
+		b = fmt.Appendf(b, ":\"%s\"", text)
 	}
 	return b
 }
@@ -74,8 +74,8 @@ func (w *statWriter) begin() error {
 	switch w.how {
 	case plain:
 		b = append(b, "# "...)
-		for i := range columns {
-			b = append(b, columns[i].Name...)
+		for _, c := range columns() {
+			b = append(b, c.Name...)
 			b = append(b, ',')
 		}
 		b = append(b, "-,\n"...)
@@ -99,18 +99,18 @@ func (w *statWriter) row(r *Row) error {
 	switch w.how {
 	case plain:
 		for i := range r.v {
-			b = r.v[i].appendCSV(b)
+			b = r.v[i].AppendCSV(b)
 			b = append(b, ',')
 		}
 		b = append(b, "-,\n"...)
 	case typed:
 		for i := range r.v {
-			if r.v[i].kind == none {
+			if r.v[i].IsNone() {
 				continue
 			}
-			b = fmt.Appendf(b, "%c.%d.%d.%d.%s.1:", r.Object, r.Proxy, r.ID, i, columns[i].Name)
-			b = r.v[i].appendTyped(b)
-			b = appendDesc(b, w.desc, columns[i])
+			b = fmt.Appendf(b, "%c.%d.%d.%d.%s.1:", r.Object, r.Proxy, r.ID, i, columns()[i].Name)
+			b = r.v[i].AppendTyped(b)
+			b = appendDesc(b, w.desc, columns()[i].Desc)
 			b = append(b, '\n')
 		}
 	case asJSON:
@@ -121,14 +121,14 @@ func (w *statWriter) row(r *Row) error {
 		head := fmt.Sprintf(`"objType":"%s","proxyId":%d,"id":%d,`, objectNames[r.Object], r.Proxy, r.ID)
 		first := true
 		for i := range r.v {
-			if r.v[i].kind == none {
+			if r.v[i].IsNone() {
 				continue
 			}
 			if !first {
 				b = append(b, ',')
 			}
 			first = false
-			b = r.v[i].appendJSON(b, head, i, columns[i].Name)
+			b = r.v[i].AppendJSON(b, head, i, columns()[i].Name)
 		}
 		b = append(b, ']')
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -17,8 +18,8 @@ const second = 1e9
 // window is how many requests the average times are over.
 const window = 1024
 
-// samplers are those of the workers of this process (one, but for tests).
-var samplers sync.Map // *stream.Worker → *sampler
+// samplers hold the sampler of each worker.
+var samplers = slot.NewLive[*stream.Worker, sampler]()
 
 // sampler looks at all counters once a second. It runs on the first reactor.
 type sampler struct {
@@ -28,25 +29,34 @@ type sampler struct {
 	last     int64 // when the previous sample was taken
 	idleNs   int64
 	bytesOut int64
-	idle     atomic.Int64 // percent of the last second
+	started  atomic.Bool
+	busy     atomic.Int64 // percent of the last second that was not idle
 	outRate  atomic.Int64
 	// tls are handshakes with clients, begun; keys are complete ones that did not
 	// resume a session, with clients and with servers.
 	tls, frontKeys, backKeys counter.Rate
 	resumed                  atomic.Int64 // percent of those with clients
 
-	mu    sync.Mutex
-	times map[any]*times // by *stream.BackState or *server.Server
-	round int
 }
 
-// times are the average times of one object in milliseconds.
+// times are the average times of a backend or a server in milliseconds: in the
+// queue, to connect, to answer, in all.
 type times struct {
-	Queue, Connect, Resp, Total float64
-	n                           float64 // requests in the averages, up to window
-	sums                        sums
-	round                       int
+	avg  [4]float64
+	n    float64 // requests in the averages, up to window
+	sums sums
 }
+
+// average are the times of one object as of the last sample.
+type average struct {
+	mu sync.Mutex
+	t  times
+}
+
+var (
+	ofBacks   = slot.NewLive[*stream.BackState, average]()
+	ofServers = slot.NewLive[*server.Server, average]()
+)
 
 // sums are what the shards of an object have counted, and its longest times.
 type sums struct {
@@ -59,11 +69,11 @@ func init() { life.OnServe(start) }
 // start begins to sample w's counters, once a second. It may be called from any
 // thread; a second call does nothing.
 func start(w *stream.Worker) {
-	s := &sampler{w: w, r: w.Reactors[0], times: map[any]*times{}, idle: atomic.Int64{}}
-	s.idle.Store(100)
-	if _, taken := samplers.LoadOrStore(w, s); taken {
+	s := samplers.In(w)
+	if s.started.Swap(true) {
 		return
 	}
+	s.w, s.r = w, w.Reactors[0]
 	s.timer.Fire = s
 	s.r.Post(func() {
 		s.last = s.r.Now()
@@ -74,19 +84,9 @@ func start(w *stream.Worker) {
 	})
 }
 
-// samplerOf gives w's sampler; one that has seen nothing if there is none.
-func samplerOf(w *stream.Worker) *sampler {
-	if s, ok := samplers.Load(w); ok {
-		return s.(*sampler)
-	}
-	s := &sampler{w: w}
-	s.idle.Store(100)
-	return s
-}
-
 // process gives the percentage of idle time and the bytes sent in the last
 // second.
-func (s *sampler) process() (idle, bytesOut int64) { return s.idle.Load(), s.outRate.Load() }
+func (s *sampler) process() (idle, bytesOut int64) { return 100 - s.busy.Load(), s.outRate.Load() }
 
 // Fire takes a sample.
 func (s *sampler) Fire() {
@@ -110,7 +110,7 @@ func (s *sampler) sample(now int64) {
 		backNew += c.TLSBack.Load() - c.TLSBackReused.Load()
 	}
 	if span := (now - s.last) * int64(len(w.Reactors)); span > 0 {
-		s.idle.Store(min(max((idle-s.idleNs)*100/span, 0), 100))
+		s.busy.Store(100 - min(max((idle-s.idleNs)*100/span, 0), 100))
 	}
 	s.outRate.Store(out - s.bytesOut)
 	s.last, s.idleNs, s.bytesOut = now, idle, out
@@ -127,9 +127,6 @@ func (s *sampler) sample(now int64) {
 	if snap == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.round++
 	for _, p := range snap.Proxies {
 		if p.FE != nil && p.Frontend {
 			k := p.FE.Counters
@@ -141,15 +138,10 @@ func (s *sampler) sample(now int64) {
 			continue
 		}
 		p.BE.SessRate.Tick(p.BE.Counters.Sum(func(c *stream.BackCounters) *counter.Int { return &c.Sessions }))
-		s.average(p.BE, backSums(p.BE))
+		ofBacks.In(p.BE).follow(backSums(p.BE))
 		for _, srv := range p.BE.Servers() {
 			srv.SessRate.Tick(srv.Counters.Sum(func(c *server.Counters) *counter.Int { return &c.Sessions }))
-			s.average(srv, serverSums(srv))
-		}
-	}
-	for k, t := range s.times {
-		if t.round != s.round {
-			delete(s.times, k)
+			ofServers.In(srv).follow(serverSums(srv))
 		}
 	}
 }
@@ -186,15 +178,11 @@ func (t *sums) raise(list ...*counter.Int) {
 	}
 }
 
-// average moves the averages of key to its sums.
-func (s *sampler) average(key any, now sums) {
-	t := s.times[key]
-	if t == nil {
-		t = &times{}
-		s.times[key] = t
-	}
-	t.round = s.round
-	t.move(now)
+// follow moves the averages to the sums.
+func (a *average) follow(now sums) {
+	a.mu.Lock()
+	a.t.move(now)
+	a.mu.Unlock()
 }
 
 // move takes what came since the last sums into the averages: as if over the
@@ -205,22 +193,19 @@ func (t *times) move(now sums) {
 		t.n = min(t.n+n, window)
 		share := min(n/t.n, 1)
 		mix := func(avg *float64, d int64) { *avg += (float64(d)/n - *avg) * share }
-		mix(&t.Queue, now.queue-t.sums.queue)
-		mix(&t.Connect, now.connect-t.sums.connect)
-		mix(&t.Resp, now.resp-t.sums.resp)
-		mix(&t.Total, now.total-t.sums.total)
+		mix(&t.avg[0], now.queue-t.sums.queue)
+		mix(&t.avg[1], now.connect-t.sums.connect)
+		mix(&t.avg[2], now.resp-t.sums.resp)
+		mix(&t.avg[3], now.total-t.sums.total)
 	}
 	t.sums = now
 }
 
-// averages gives the averages of key up to now.
-func (s *sampler) averages(key any, now sums) times {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var t times
-	if old := s.times[key]; old != nil {
-		t = *old
-	}
+// upTo gives the averages up to now.
+func (a *average) upTo(now sums) times {
+	a.mu.Lock()
+	t := a.t
+	a.mu.Unlock()
 	if now.n < t.sums.n { // counters were cleared
 		t = times{}
 	}
@@ -228,9 +213,19 @@ func (s *sampler) averages(key any, now sums) times {
 	return t
 }
 
-// forget drops the averages: the counters they came from were cleared.
-func (s *sampler) forget() {
-	s.mu.Lock()
-	clear(s.times)
-	s.mu.Unlock()
+func backTimes(b *stream.BackState) times { return ofBacks.In(b).upTo(backSums(b)) }
+
+func serverTimes(s *server.Server) times { return ofServers.In(s).upTo(serverSums(s)) }
+
+// forget drops the averages of a proxy: the counters they came from were cleared.
+func forget(b *stream.BackState) {
+	drop := func(a *average) {
+		a.mu.Lock()
+		a.t = times{}
+		a.mu.Unlock()
+	}
+	drop(ofBacks.In(b))
+	for _, s := range b.Servers() {
+		drop(ofServers.In(s))
+	}
 }

@@ -208,8 +208,8 @@ func TestSecure(t *testing.T) {
 	n.TLSFrontFailed.Add(1)
 	n.TLSBack.Add(2)
 	w.CurrTLS.Store(6)
-	s := &sampler{w: w, r: w.Reactors[0], times: map[any]*times{}}
-	samplers.Store(w, s) // it has no timer: nothing samples again meanwhile
+	s := samplers.In(w) // it has no timer: nothing samples again meanwhile
+	s.w, s.r = w, w.Reactors[0]
 	s.sample(second)
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(ask(t, w, runtimeapi.User, "show stat"), "# "))).ReadAll()
 	if err != nil || len(rows) < 2 {
@@ -236,7 +236,7 @@ func TestSecure(t *testing.T) {
 func TestSampler(t *testing.T) {
 	w := newWorker(t)
 	fe := w.Snapshot().Frontends["f,e"].FE
-	s := &sampler{w: w, r: w.Reactors[0], times: map[any]*times{}}
+	s := &sampler{w: w, r: w.Reactors[0]}
 	srv := w.Snapshot().Backends["be"].BE.Server("s")
 	fe.Counters[0].Requests.Add(10)
 	w.Counters[1].BytesOut.Add(77)
@@ -249,18 +249,18 @@ func TestSampler(t *testing.T) {
 	c := &srv.Counters[0]
 	c.SumResp.Add(100)
 	c.Timed.Add(10)
-	if got := s.averages(srv, serverSums(srv)).Resp; got != 10 {
+	if got := serverTimes(srv).avg[2]; got != 10 {
 		t.Errorf("average %v", got)
 	}
 	s.sample(3 * second)
 	c.SumResp.Add(30 * 1024)
 	c.Timed.Add(1024)
-	if got := s.averages(srv, serverSums(srv)).Resp; got != 30 {
+	if got := serverTimes(srv).avg[2]; got != 30 {
 		t.Errorf("average of the last 1024: %v", got)
 	}
 	c.SumResp.Store(0)
 	c.Timed.Store(0)
-	if got := s.averages(srv, serverSums(srv)).Resp; got != 0 {
+	if got := serverTimes(srv).avg[2]; got != 0 {
 		t.Errorf("average of nothing: %v", got)
 	}
 }

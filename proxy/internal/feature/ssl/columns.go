@@ -1,0 +1,34 @@
+package ssl
+
+import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+func init() {
+	for _, k := range []struct {
+		name, desc string
+		of         func(*counter.TLS) *counter.Int
+	}{
+		{"ssl_sess", "TLS handshakes", func(t *counter.TLS) *counter.Int { return &t.Done }},
+		{"ssl_reused_sess", "TLS handshakes that resumed a session", func(t *counter.TLS) *counter.Int { return &t.Reused }},
+		{"ssl_failed_handshake", "TLS handshakes that failed", func(t *counter.TLS) *counter.Int { return &t.Failed }},
+	} {
+		column.Register(column.Column{Name: k.name, Desc: k.desc, Module: "ssl", Of: [column.Kinds]column.Func{
+			column.Frontend: func(o *column.Object) column.Value {
+				return column.Total(o.Proxy.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return k.of(&c.TLS) }))
+			},
+			column.Backend: func(o *column.Object) column.Value {
+				return column.Total(o.Proxy.BE.Counters.Sum(func(c *stream.BackCounters) *counter.Int { return k.of(&c.TLS) }))
+			},
+			column.Server: func(o *column.Object) column.Value {
+				return column.Total(o.Server.Counters.Sum(func(c *server.Counters) *counter.Int { return k.of(&c.TLS) }))
+			},
+			column.Listener: func(o *column.Object) column.Value {
+				return column.Total(o.Listen.Counters.Sum(func(c *stream.ListenCounters) *counter.Int { return k.of(&c.TLS) }))
+			},
+		}})
+	}
+}
