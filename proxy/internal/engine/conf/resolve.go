@@ -100,6 +100,12 @@ func (h *Resolver) DialContext(ctx context.Context, network, address string) (ne
 	return nil, err
 }
 
+// Resolve gives the first address of a name, of IPv4 if it has one. It may wait
+// for name servers.
+func (l *Loading) Resolve(name string) (netip.Addr, error) {
+	return l.resolve(name, config.FamilyHost)
+}
+
 // resolve gives the first address of a name in the family that is wanted
 // (config.FamilyHost: IPv4 before IPv6).
 func (l *Loading) resolve(name string, want config.Family) (netip.Addr, error) {

@@ -25,11 +25,7 @@ func transition(w *stream.Worker, new *stream.Snapshot) *Transition {
 }
 
 func (t *Transition) changes() []Change {
-	out := Diff(t.Old, t.New)
-	for _, text := range t.obstacles() {
-		out = append(out, needsReload(text))
-	}
-	return out
+	return t.judge(Diff(t.Old, t.New))
 }
 
 // Start puts the first configuration in force: it opens the listeners, of which

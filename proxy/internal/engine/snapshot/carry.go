@@ -26,6 +26,10 @@ type Carrier struct {
 	// anything: each text becomes a line marked "!". It is asked before Prepare, not
 	// for the first configuration, and also by who only wants to know.
 	Obstacles func(t *Transition) []string
+	// Losses names what was changed at run time and does not go over, since the new
+	// configuration says something else. Each text becomes a line marked "-". It is
+	// asked when Obstacles is.
+	Losses func(t *Transition) []string
 	// Prepare gives t.New the things that live, or makes those that are new, so that
 	// they are there when the first request sees t.New. It changes nothing that
 	// t.Old uses. An error refuses the configuration: what was prepared is undone,
@@ -75,13 +79,21 @@ func RegisterAfter(name string, f func(t *Transition)) {
 	}})
 }
 
-func (t *Transition) obstacles() (list []string) {
+// judge adds what the carriers have to say of the transition.
+func (t *Transition) judge(changes []Change) []Change {
 	for _, c := range carriers {
+		if c.Losses != nil {
+			for _, text := range c.Losses(t) {
+				changes = append(changes, Change{'-', text})
+			}
+		}
 		if c.Obstacles != nil {
-			list = append(list, c.Obstacles(t)...)
+			for _, text := range c.Obstacles(t) {
+				changes = append(changes, needsReload(text))
+			}
 		}
 	}
-	return list
+	return changes
 }
 
 // carry does the whole: with an error nothing is changed. swap makes the new

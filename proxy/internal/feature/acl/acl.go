@@ -22,17 +22,21 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
 )
 
-// test is one criterion with its patterns.
+// test is one criterion with its patterns: those of files, then those of the line.
 type test struct {
-	expr *sample.Expr
-	list *pattern.List
+	expr     *sample.Expr
+	patterns []*pattern.Matcher
 }
 
 func (t *test) match(sc *stream.Scope) bool {
 	v := sample.Borrow(sc)
 	matched := false
 	for n := 0; !matched && t.expr.Nth(sc, v, n); n++ {
-		matched = t.list.Match(v)
+		for _, m := range t.patterns {
+			if matched = m.Match(v); matched {
+				break
+			}
+		}
 	}
 	v.Return(sc)
 	return matched
@@ -196,9 +200,6 @@ var derived = func() map[string]struct {
 	return m
 }()
 
-// bounds of what a line may hold.
-const maxPatternFile = 1 << 22 // lines of a pattern file
-
 // parseTest compiles "criterion [flags] [operator] patterns…".
 func parseTest(c *conf.Ctx, words []string) (*test, error) {
 	crit := words[0]
@@ -229,38 +230,57 @@ func parseTest(c *conf.Ctx, words []string) (*test, error) {
 		return nil, fmt.Errorf("%w in ACL expression '%s'", err, crit)
 	}
 	t := &test{expr: expr}
-	fold, flagged := false, len(words) > 0
-	var files []string
+	use, id := pattern.Use{ACL: true, Names: true}, -1
+	settle := func() error { // the method, once patterns come
+		if method != "" {
+			return nil
+		}
+		var ok bool
+		if method, ok = pattern.Default(expr.Type()); !ok {
+			return fmt.Errorf("matching method must be specified first (using '-m') when using a sample fetch of this type ('%s')", name)
+		}
+		return nil
+	}
+	flagged := len(words) > 0
 flags:
 	for len(words) > 0 && strings.HasPrefix(words[0], "-") && len(words[0]) > 1 {
 		w := words[0]
-		arg := ""
+		arg, took := "", 1
 		if len(words) > 1 {
 			arg = words[1]
 		}
 		switch w {
 		case "-i":
-			fold = true
+			use.Fold = true
 		case "-n":
-			// Names are never resolved here.
+			use.Names = false
 		case "-M":
-			return nil, conf.NotYet("flag", w)
+			use.Map = true
 		case "-f":
-			if arg == "" {
-				return nil, errors.New("missing argument after '-f'")
+			if err := settle(); err != nil {
+				return nil, err
 			}
-			files = append(files, arg)
-			words = words[1:]
+			use.Method = method
+			m, err := pattern.Load(c, arg, use)
+			if err != nil {
+				return nil, err
+			}
+			t.patterns = append(t.patterns, m)
+			took = 2
 		case "-u":
-			if n, err := strconv.Atoi(arg); err != nil || n < 0 {
+			n, err := strconv.Atoi(arg)
+			if err != nil || n < 0 {
 				return nil, errors.New("the argument of -u must be an integer")
 			}
-			words = words[1:]
+			id, took = n, 2
 		case "-m":
+			if len(t.patterns) > 0 {
+				return nil, errors.New("'-m' must only be specified before patterns and files in parsing ACL expression")
+			}
 			if method = pattern.Method(arg); !method.Valid() {
 				return nil, fmt.Errorf("unknown matching method '%s' when parsing ACL expression", arg)
 			}
-			words = words[1:]
+			took = 2
 		case "--":
 			words = words[1:]
 			break flags
@@ -270,20 +290,20 @@ flags:
 			}
 			return nil, fmt.Errorf("'%s' is not a valid ACL option. Please use '--' before any pattern beginning with a '-'", w)
 		}
-		words = words[1:]
+		words = words[min(took, len(words)):]
 	}
-	if method == "" {
-		var ok bool
-		if method, ok = pattern.Default(expr.Type()); !ok {
-			return nil, fmt.Errorf("matching method must be specified first (using '-m') when using a sample fetch of this type ('%s')", name)
-		}
+	if err := settle(); err != nil {
+		return nil, err
 	}
-	t.list = pattern.New(method, fold)
-	for _, f := range files {
-		if err := addFile(c, t.list, f); err != nil {
-			return nil, err
-		}
+	line, err := pattern.Inline(c, name, method, use.Fold, id, words)
+	if err != nil {
+		return nil, err
 	}
+	if use.Names && method == pattern.IP {
+		line.SetNames(c)
+	}
+	files := len(t.patterns)
+	t.patterns = append(t.patterns, line)
 	for i := 0; i < len(words); i++ {
 		if pattern.IsOperator(words[i]) && (method == pattern.Int || method == pattern.Len) {
 			if i+1 == len(words) {
@@ -292,18 +312,17 @@ flags:
 			op := words[i]
 			for i+1 < len(words) && !pattern.IsOperator(words[i+1]) {
 				i++
-				if err := t.list.AddOperator(op, words[i]); err != nil {
+				if err := line.AddOperator(op, words[i]); err != nil {
 					return nil, err
 				}
 			}
 			continue
 		}
-		if err := t.list.Add(words[i]); err != nil {
+		if err := line.Add(words[i]); err != nil {
 			return nil, err
 		}
 	}
-	t.list.Finish()
-	if t.list.Len() == 0 && !flagged && method != pattern.Found && method != pattern.Bool && len(files) == 0 {
+	if line.List.Len() == 0 && !flagged && method != pattern.Found && method != pattern.Bool && files == 0 {
 		c.Warn("parsing acl keyword '%s' :\n"+
 			"  no pattern to match against were provided, so this ACL will never match.\n"+
 			"  If this is what you intended, please add '--' to get rid of this warning.\n"+
@@ -339,34 +358,6 @@ func isNumber(w string) bool {
 		}
 	}
 	return true
-}
-
-func addFile(c *conf.Ctx, l *pattern.List, name string) error {
-	data, err := c.ReadFile(name)
-	if err != nil {
-		return fmt.Errorf("failed to open pattern file <%s>", name)
-	}
-	n, no := 0, 0
-	for line := range strings.Lines(string(data)) {
-		no++
-		if line[0] == '#' {
-			continue
-		}
-		line = strings.TrimLeft(line, " \t")
-		if i := strings.IndexAny(line, "\r\n"); i >= 0 {
-			line = line[:i]
-		}
-		if line == "" {
-			continue
-		}
-		if n++; n > maxPatternFile {
-			return fmt.Errorf("pattern file <%s> has more than %d lines", name, maxPatternFile)
-		}
-		if err := l.Add(line); err != nil {
-			return fmt.Errorf("%w at line %d of file '%s'", err, no, name)
-		}
-	}
-	return nil
 }
 
 // predefined are the ACLs of chapter 7.4.

@@ -1,0 +1,312 @@
+package pattern
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
+)
+
+// List is a list of patterns, as one configuration sees it. What lives of it is
+// shared with the configurations before and after.
+type List struct {
+	ID   int
+	Name string // of the file, with "virt@" in front of one that there is not; "" for patterns in a line
+	Text string // what the patterns are and what uses them, as "show acl" tells it
+	// Map and ACL tell which commands know it, Pairs that its entries have values.
+	Map, ACL, Pairs bool
+	// Matchers are the ways in which it is matched, in the order of the configuration.
+	Matchers []*Matcher
+
+	key     string // what it is found by in the next configuration
+	sum     [sha256.Size]byte
+	forced  bool   // ID is the configuration's ("-u")
+	missing bool   // there is no file
+	content string // of the file, until there is a store
+	names   lookup // of this configuration
+	store   *store
+}
+
+// Out is what a matcher gives for an entry.
+type Out uint8
+
+// Kinds of results.
+const (
+	Nothing Out = iota // a condition
+	OutStr
+	OutInt
+	OutIP
+	OutKey
+)
+
+// check tells whether a value can become the result.
+func (o Out) check(value string) error {
+	ok := true
+	switch o {
+	case OutInt:
+		_, ok = ParseInt(value)
+	case OutIP:
+		_, err := netip.ParseAddr(value)
+		ok = err == nil && !strings.Contains(value, "%")
+	}
+	if !ok {
+		return fmt.Errorf("unable to parse '%s'", value)
+	}
+	return nil
+}
+
+// ParseInt reads the value of a map that gives numbers. What is beyond them is the
+// greatest or the least one.
+func ParseInt(value string) (int64, bool) {
+	if value == "" {
+		return 0, true
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil && n != most && n != least {
+		return 0, false
+	}
+	return n, true
+}
+
+// Matcher is a way to match a list.
+type Matcher struct {
+	List   *List
+	Method Method
+	Fold   bool // the case is ignored
+	Out    Out
+
+	shape shape
+}
+
+// New makes a list of patterns that no configuration knows, and its matcher.
+func New(m Method, fold bool) *Matcher {
+	l := &List{}
+	l.ready()
+	return l.matcher(m, fold, Nothing)
+}
+
+// matcher gives the list's matcher of a kind. One more index is only made for a
+// list that has its store.
+func (l *List) matcher(m Method, fold bool, out Out) *Matcher {
+	for _, o := range l.Matchers {
+		if o.Method == m && o.Fold == fold && o.Out == out {
+			return o
+		}
+	}
+	n := &Matcher{List: l, Method: m, Fold: fold, Out: out, shape: shapeOf(m, fold)}
+	l.Matchers = append(l.Matchers, n)
+	if l.store != nil {
+		l.store.index(n.shape) // of nothing yet
+	}
+	return n
+}
+
+// Add adds a pattern to a list in the making.
+func (m *Matcher) Add(key string) error { return m.List.add(&Entry{Key: key}) }
+
+// AddOperator adds a comparison of numbers: "ge", "500".
+func (m *Matcher) AddOperator(op, number string) error {
+	p, key, err := compared(op, number)
+	if err != nil {
+		return err
+	}
+	return m.List.add(&Entry{Key: key, special: &p})
+}
+
+func (l *List) add(e *Entry) error {
+	s := l.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var forms [shapes]parsed
+	err := s.check(e, l.names, &forms)
+	if err == nil {
+		if p := forms[asAddr]; p.norm != "" {
+			if _, plain := asAddr.parse(e.Key, nil); plain != nil {
+				e.special = &p
+			}
+		}
+		s.add(s.cur.Load(), e, &forms)
+	}
+	return err
+}
+
+// Len is the number of patterns that are in force.
+func (l *List) Len() int { return int(l.store.cur.Load().n.Load()) }
+
+// Match tells whether v matches one of the patterns.
+func (m *Matcher) Match(v *sample.Value) bool {
+	switch m.Method {
+	case Found:
+		return true
+	case Bool:
+		n, ok := v.Number()
+		return ok && n != 0
+	}
+	return m.Find(v) != nil
+}
+
+// Find gives the entry that v matches, nil if there is none or the method needs
+// none: of addresses and of beginnings the one that says most, otherwise the first
+// one.
+func (m *Matcher) Find(v *sample.Value) *Entry {
+	if m.shape == shapeless || m.List.store == nil {
+		return nil
+	}
+	ver := m.List.store.cur.Load()
+	x := ver.by[m.shape].Load()
+	if x == nil {
+		return nil
+	}
+	switch m.Method {
+	case Int:
+		if n, ok := v.Number(); ok {
+			return x.number(n)
+		}
+		return nil
+	case IP:
+		return x.addr(v)
+	case Bin:
+		if v.Type == sample.Bin {
+			return x.lookup(v.Bytes)
+		}
+		return x.lookup(v.Line())
+	case Len:
+		return x.number(int64(len(v.Line())))
+	case Reg:
+		if o := x.regexp(v.Line()); o != nil {
+			return o.e
+		}
+		return nil
+	}
+	return x.text(m.Method, ver, v.Line())
+}
+
+// FindRegexp is Find of regular expressions, with the one that matched.
+func (m *Matcher) FindRegexp(b []byte) (*Entry, *regexp.Regexp) {
+	if m.List.store == nil {
+		return nil, nil
+	}
+	if x := m.List.store.cur.Load().by[m.shape].Load(); x != nil {
+		if o := x.regexp(b); o != nil {
+			return o.e, o.re
+		}
+	}
+	return nil, nil
+}
+
+// lines calls f for each entry of a file, with its number. In lists of two columns
+// the first word is the key, and what follows it the value.
+func lines(content string, pairs bool, f func(no int, key, value string) error) error {
+	for no := 1; content != ""; no++ {
+		line := content
+		if i := strings.IndexByte(content, '\n'); i >= 0 {
+			line, content = content[:i], content[i+1:]
+		} else {
+			content = ""
+		}
+		if i := strings.IndexByte(line, '\r'); i >= 0 {
+			line = line[:i]
+		}
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		key, value := strings.TrimLeft(line, " \t"), ""
+		if pairs {
+			key, value = columns(key)
+		}
+		if key == "" {
+			continue
+		}
+		if err := f(no, key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// columns cuts a line of two columns, which begins with the first one.
+func columns(line string) (key, value string) {
+	if i := strings.IndexAny(line, " \t"); i >= 0 {
+		return line[:i], strings.Trim(line[i:], " \t")
+	}
+	return line, ""
+}
+
+// validate reads what the file has for a matcher.
+func (l *List) validate(m *Matcher, resolved bool) error {
+	var names lookup
+	if resolved {
+		names = l.names
+	}
+	read := false
+	switch m.shape {
+	case asNumber, asAddr, asBytes, asRegexp, asRegexpFolded:
+		read = true
+	}
+	if !read && m.Out != OutInt && m.Out != OutIP {
+		return nil
+	}
+	return lines(l.content, l.Pairs, func(no int, key, value string) error {
+		err := m.Out.check(value)
+		if read && err == nil {
+			_, err = m.shape.parse(key, names)
+		}
+		if err != nil {
+			return fmt.Errorf("%w at line %d of file '%s'", err, no, l.Name)
+		}
+		return nil
+	})
+}
+
+// ready makes the store of what the file says.
+func (l *List) ready() {
+	if l.store != nil {
+		return
+	}
+	s := newStore()
+	for _, m := range l.Matchers {
+		s.index(m.shape)
+	}
+	v := s.cur.Load()
+	n := strings.Count(l.content, "\n") + 1
+	if n > 1 {
+		for i := range v.by {
+			if x := v.by[i].Load(); x != nil && shape(i) < asRegexp {
+				x.table.reserve(n)
+			}
+		}
+	}
+	var entries []Entry // made together: a million of them are few objects
+	var values []string
+	var forms [shapes]parsed
+	lines(l.content, l.Pairs, func(no int, key, value string) error {
+		if len(entries) == 0 {
+			entries = make([]Entry, min(n, 4096))
+			if l.Pairs {
+				values = make([]string, len(entries))
+			}
+		}
+		e := &entries[0]
+		entries = entries[1:]
+		e.Key, e.Line = key, no
+		if l.Pairs {
+			values[0] = value
+			e.value.Store(&values[0])
+			values = values[1:]
+		}
+		if s.check(e, nil, &forms) != nil { // a name that was resolved
+			if s.check(e, l.names, &forms) != nil {
+				return nil
+			}
+			p := forms[asAddr]
+			e.special = &p
+		}
+		s.add(v, e, &forms)
+		return nil
+	})
+	l.store, l.content = s, ""
+}

@@ -1,0 +1,228 @@
+package pattern
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+)
+
+// Set is the lists of a configuration.
+type Set struct {
+	Lists  []*List // by ID
+	byName map[string]*List
+	byKey  map[string]*List
+}
+
+var sets = slot.New[*stream.Global, Set]()
+
+// Of gives the lists of a configuration.
+func Of(s *stream.Snapshot) *Set {
+	if set := sets.Of(s.Global); set != nil {
+		return set
+	}
+	return new(Set)
+}
+
+func init() {
+	conf.RegisterFinish(func(c *conf.Ctx) {
+		if set := sets.Of(c.Snap.Global); set != nil {
+			set.number()
+		}
+	})
+}
+
+// setOf gives the set of the configuration that is loaded.
+func setOf(c *conf.Ctx) *Set {
+	if c.Snap == nil || c.Snap.Global == nil {
+		return new(Set)
+	}
+	return sets.Make(c.Snap.Global)
+}
+
+func (s *Set) add(l *List) {
+	if s.byKey == nil {
+		s.byKey, s.byName = make(map[string]*List), make(map[string]*List)
+	}
+	key := l.key
+	for n := 2; s.byKey[l.key] != nil; n++ { // the same patterns once more
+		l.key = fmt.Sprintf("%s#%d", key, n)
+	}
+	s.byKey[l.key] = l
+	if l.Name != "" {
+		s.byName[l.Name] = l
+	}
+	s.Lists = append(s.Lists, l)
+}
+
+// number gives the lists their numbers: those that have none get the next ones, in
+// the order of the configuration.
+func (s *Set) number() {
+	taken := make(map[int]bool)
+	for _, l := range s.Lists {
+		if l.forced {
+			taken[l.ID] = true
+		}
+	}
+	next := 0
+	for _, l := range s.Lists {
+		if l.forced {
+			continue
+		}
+		for taken[next] {
+			next++
+		}
+		l.ID = next
+		next++
+	}
+	slices.SortStableFunc(s.Lists, func(a, b *List) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// Named gives the list of a name as configurations have it, nil if there is none.
+func (s *Set) Named(ref string) *List {
+	name, _ := nameOf(ref)
+	return s.byName[name]
+}
+
+// ByID gives the list of a number, nil if there is none.
+func (s *Set) ByID(id int) *List {
+	for _, l := range s.Lists {
+		if l.ID == id {
+			return l
+		}
+	}
+	return nil
+}
+
+// Kinds of names (manual 2.7).
+const (
+	regular  = "file@"
+	optional = "opt@"
+	virtual  = "virt@"
+)
+
+// nameOf is the name that a list is known by, and the kind of it.
+func nameOf(ref string) (name, kind string) {
+	if strings.HasPrefix(ref, virtual) {
+		return ref, virtual
+	}
+	if name, ok := strings.CutPrefix(ref, optional); ok {
+		return name, optional
+	}
+	return strings.TrimPrefix(ref, regular), regular
+}
+
+// Use is how something in a configuration uses a file of patterns.
+type Use struct {
+	Method Method
+	Fold   bool
+	Out    Out
+	Map    bool // it is, or counts as, a map: "show map" lists it
+	ACL    bool
+	Names  bool // addresses may be written as names
+}
+
+// Load gives the matcher of a file, which is read once.
+func Load(c *conf.Ctx, ref string, u Use) (*Matcher, error) {
+	set := setOf(c)
+	name, kind := nameOf(ref)
+	what := "acl"
+	if u.Map {
+		what = "map"
+	}
+	by := fmt.Sprintf("%s at file '%s' line %d", what, c.Pos.File, c.Pos.Line)
+	l := set.byName[name]
+	if l == nil {
+		l = &List{Name: name, Pairs: u.Map, Text: fmt.Sprintf("pattern loaded from file '%s' used by %s", name, by), key: "file " + name}
+		if err := l.read(c, kind); err != nil {
+			return nil, err
+		}
+		set.add(l)
+	} else {
+		if l.Pairs != u.Map {
+			is, other := "one", "two"
+			if l.Pairs {
+				is, other = other, is
+			}
+			return nil, fmt.Errorf("The file \"%s\" is already used as %s column file and cannot be used by as %s column file.", name, is, other)
+		}
+		if kind == regular && l.missing {
+			return nil, fmt.Errorf("failed to open pattern file <%s>", name)
+		}
+		l.Text += ", by " + by
+	}
+	l.Map, l.ACL = l.Map || u.Map, l.ACL || u.ACL
+	if u.Names && u.Method == IP && l.names == nil {
+		l.names = c.Resolve
+	}
+	before := len(l.Matchers)
+	m := l.matcher(u.Method, u.Fold, u.Out)
+	if len(l.Matchers) > before {
+		if err := l.validate(m, u.Names); err != nil {
+			return nil, err
+		}
+	}
+	if c.Snap == nil {
+		l.ready()
+	}
+	return m, nil
+}
+
+// maxLines bounds the entries of a file.
+const maxLines = 1 << 24
+
+func (l *List) read(c *conf.Ctx, kind string) error {
+	if kind == virtual {
+		return nil
+	}
+	data, err := c.ReadFile(l.Name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && kind == optional:
+		l.missing = true
+		return nil
+	case errors.Is(err, fs.ErrNotExist) || l.Name == "":
+		return fmt.Errorf("failed to open pattern file <%s>", l.Name)
+	case err != nil:
+		return fmt.Errorf("failed to open pattern file <%s> (%v)", l.Name, err)
+	}
+	l.sum = sha256.Sum256(data)
+	l.content = unsafe.String(unsafe.SliceData(data), len(data)) // nobody else has it
+	if strings.Count(l.content, "\n") > maxLines {
+		return fmt.Errorf("pattern file <%s> has more than %d lines", l.Name, maxLines)
+	}
+	return nil
+}
+
+// errTaken is worded as HAProxy words it.
+var errTaken = errors.New("the id is already used")
+
+// Inline makes the list of the patterns that stand in the line of a condition, of
+// which keyword is the criterion. id is the number that the line asks for, or -1.
+func Inline(c *conf.Ctx, keyword string, m Method, fold bool, id int, words []string) (*Matcher, error) {
+	set := setOf(c)
+	l := &List{
+		ID: id, ACL: true, forced: id >= 0,
+		Text: fmt.Sprintf("acl '%s' file '%s' line %d", keyword, c.Pos.File, c.Pos.Line),
+		key:  strings.Join(append([]string{"acl", c.Section, "", keyword, string(m), fmt.Sprint(fold, id)}, words...), "\x00"),
+	}
+	if c.Proxy != nil {
+		l.key += "\x00in " + c.Proxy.Name
+	}
+	if l.forced && slices.ContainsFunc(set.Lists, func(o *List) bool { return o.forced && o.ID == id }) {
+		return nil, errTaken
+	}
+	l.ready()
+	set.add(l)
+	return l.matcher(m, fold, Nothing), nil
+}
+
+// SetNames makes the list take names for addresses, while it is made.
+func (m *Matcher) SetNames(c *conf.Ctx) { m.List.names = c.Resolve }
