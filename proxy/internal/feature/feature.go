@@ -10,6 +10,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/check"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/logs"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/proxyproto"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/ring"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/rule"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/stats"

@@ -207,7 +207,9 @@ var differences = []struct{ row, reason string }{
 	{"group g\n group g", "the same of groups"},
 	// More lenient.
 	{"fd@99", "descriptors are looked at when the process starts: who checks a configuration has others"},
+	{"ring@nosuch", "what is logged there would be lost"},
 	// Said in other words.
+	{"ring r\n nosuch", "the same words for all sections"},
 	{"frontend a b\n", "3.4.0 thinks of the syntax of version 1.3"}, {"program p\n", "nobody is helped by the line behind"},
 	{"stats timeout\n", slip}, {"acl\nb", slip}, {"check inter x", slip},
 	{"tune.ssl.default-dh-param x", numbers}, {"nosuchuser1", "no Success where there was none"}, {"nosuchgroup1", "no Success where there was none"},
@@ -434,7 +436,7 @@ var elsewhere = []struct{ row, reason string }{
 	{"ssl-passphrase-cmd", "no program is run"}, {"ssl-propquery", tls}, {"ssl-provider", tls}, {"capture-cipherlist-size", "no word of a version that is long past"},
 	{"certificate-compression", "the library has it"}, {"default-dh-param", tls}, {"ciphersuites TLS_AES", tls}, {"client-sigalgs", tls},
 	{"ssl-f-use", "stands where the certificates are used"},
-	{"proxy-v2-options ssl", "says that it has no effect"}, {"set-proxy-v2-tlv-fmt", "says that it has no effect"}, {"unique-id-header", "says that it has no effect"},
+	{"proxy-v2-options ssl", "says that it has no effect"}, {"log-proto octet-count", "says that it has no effect"}, {"set-proxy-v2-tlv-fmt", "says that it has no effect"}, {"unique-id-header", "says that it has no effect"},
 	{"http-check", "one warning is enough, and a comment is no rule"},
 	{"namespace ns1", ignored}, {"nbconn 1", ignored}, {"process 1", ignored}, {"generate-certificates", ignored},
 	{"load crt pki/srv.pem", "the file of the response belongs to another certificate here; 'acme' and what belongs to it is not available"},

@@ -52,7 +52,7 @@ func init() {
 }
 
 func TestHelloSection(t *testing.T) {
-	snap, d := loadText("mailers m\n greeting hello\n server s 127.0.0.1:25 id 7\n timeout connect 3s\nmailers quiet\n")
+	snap, d := loadText("mailers m\n greeting hello\n server s 127.0.0.1:25 id 7 weight 5\n timeout connect 3s\nmailers quiet\n")
 	if snap == nil {
 		t.Fatal(d.All())
 	}
@@ -60,19 +60,19 @@ func TestHelloSection(t *testing.T) {
 	if h.greeting != "hello" || h.px.ServerLines[0].Settings.ID != 7 || h.px.Timeouts.Connect.Seconds() != 3 || len(snap.Proxies) > 0 {
 		t.Errorf("%+v %+v", h, h.px)
 	}
-	if all := d.All(); len(all) != 1 || all[0].String() != "config : parsing [t.cfg:5] : section 'quiet' greets nobody." {
+	if all := d.All(); len(all) != 2 || all[0].String() != "config : parsing [t.cfg:3] : 'server m/s' : 'weight' has no effect on a server of a 'mailers' section." ||
+		all[1].String() != "config : parsing [t.cfg:5] : section 'quiet' greets nobody." {
 		t.Errorf("%v", all)
 	}
 	for text, want := range map[string]string{
-		"greting a":                      "unknown keyword 'greting' in 'mailers' section; did you mean 'greeting' maybe ?",
-		"greeting a b":                   "'greeting' cannot handle unexpected argument 'b'.",
-		"two words":                      "'two words' expects an argument.",
-		"two words a":                    "'two words' says no to a.",
-		"timeout client 1s":              "unknown keyword 'timeout' in 'mailers' section; did you mean 'timeout connect' maybe ?",
-		"timeout connect x":              "unexpected character 'x' in 'timeout connect'",
-		"server s":                       "'server' expects <name> and <addr>[:<port>] as arguments.",
-		"server s 127.0.0.1:25 weight 5": "'server m/s' : 'weight' : has no effect on a server of a 'mailers' section",
-		"bind :80":                       "unknown keyword 'bind' in 'mailers' section",
+		"greting a":         "unknown keyword 'greting' in 'mailers' section; did you mean 'greeting' maybe ?",
+		"greeting a b":      "'greeting' cannot handle unexpected argument 'b'.",
+		"two words":         "'two words' expects an argument.",
+		"two words a":       "'two words' says no to a.",
+		"timeout client 1s": "unknown keyword 'timeout' in 'mailers' section; did you mean 'timeout connect' maybe ?",
+		"timeout connect x": "unexpected character 'x' in 'timeout connect'",
+		"server s":          "'server' expects <name> and <addr>[:<port>] as arguments.",
+		"bind :80":          "unknown keyword 'bind' in 'mailers' section",
 	} {
 		_, d := loadText("mailers m\n " + text + "\n")
 		all := d.All()

@@ -21,7 +21,8 @@ type Section[T any] struct {
 	// Shares names keywords of proxies that mean the same in this section: "server",
 	// "timeout connect".
 	Shares []string
-	// ServerOptions are the options that servers of the section take. nil: all.
+	// ServerOptions are the options that mean something for servers of the section:
+	// one is warned of others. nil: all.
 	ServerOptions []string
 	// End looks at the whole, behind the last line.
 	End func(c *Ctx, t *T) error

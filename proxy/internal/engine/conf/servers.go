@@ -272,13 +272,14 @@ func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) 
 			err = unknownServerOption(words[0])
 		case c.Keyword == "default-server" && slices.Contains(notByDefault, option):
 			err = say("'%s' option %s", words[0], notInDefault)
-		case !c.accepts(option):
-			err = About(option, Causef("has no effect on a server of a '%s' section", c.Section))
 		case dynamic && !o.Dynamic:
 			err = say("'%s' option is not accepted for dynamic server", words[0])
 		default:
 			n, err = o.Parse(c, set, words)
 			err = About(words[0], err)
+			if err == nil && !c.accepts(option) {
+				c.Warn("'server %s/%s' : '%s' has no effect on a server of a '%s' section.", c.Proxy.Name, c.Server, words[0], c.Section)
+			}
 		}
 		if err != nil {
 			if missing = Join(missing, err); !IsNotYet(err) {
@@ -291,7 +292,7 @@ func (c *Ctx) options(set *stream.ServerSettings, words []string, dynamic bool) 
 	return missing
 }
 
-// accepts tells whether servers of the section take an option.
+// accepts tells whether an option of servers means something in the section.
 func (c *Ctx) accepts(option string) bool {
 	s := sections[c.Section]
 	return s == nil || s.options == nil || slices.Contains(s.options, option)

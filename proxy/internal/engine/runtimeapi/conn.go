@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
@@ -145,6 +146,27 @@ func (c *Conn) Err() error { return c.err }
 
 // Closed tells whether the client is known to have gone.
 func (c *Conn) Closed() bool { return c.err != nil || c.FD.Broken() }
+
+// Interrupted waits for more, or for the client to send something or to leave: it
+// tells whether that was it. What was sent is discarded. The wait may end for
+// nothing.
+func (c *Conn) Interrupted(more *reactor.Waiter) (bool, error) {
+	if len(c.in) > 0 || c.eof {
+		c.in, c.scan = c.in[:0], 0
+		return true, nil
+	}
+	n, err := c.FD.TryRead(c.R.Scratch)
+	switch {
+	case err == io.EOF:
+		c.eof = true
+		return true, nil
+	case n > 0 || err != nil:
+		return true, err
+	}
+	c.FD.Watch(c.R.Current())
+	defer c.FD.Watch(nil)
+	return false, more.Wait(c.R, 0)
+}
 
 // Quit ends the connection after the present command.
 func (c *Conn) Quit() { c.quit = true }

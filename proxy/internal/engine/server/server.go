@@ -98,6 +98,10 @@ func carry(old, new Security) Security {
 	return new
 }
 
+// SameSecurity tells whether connections are secured in the same way, by new as
+// by old, which takes over what may differ.
+func SameSecurity(old, new Security) bool { return carry(old, new) == old }
+
 // switchable is what a server line says of TLS: how connections are secured if
 // they are, and whether they are to be.
 type switchable interface {

@@ -70,11 +70,56 @@ type target struct {
 	out      atomic.Pointer[output] // nil until the configuration is in force
 }
 
+// Sink is what a target of a kind that a feature adds writes to ("ring@name").
+type Sink interface {
+	// Format is what goes before messages, MaxLen the most bytes of a line.
+	Format() string
+	MaxLen() int
+	// Send sends a line from a reactor, which is not to be kept. It tells whether it
+	// was taken.
+	Send(r *reactor.Reactor, line []byte) bool
+}
+
+// sinks find the sinks of targets that begin with a prefix.
+var sinks = map[string]func(c *conf.Ctx, name string) (Sink, error){}
+
+// RegisterTarget adds a kind of target: find gets what stands behind the prefix,
+// when all sections were read.
+func RegisterTarget(prefix string, find func(c *conf.Ctx, name string) (Sink, error)) {
+	sinks[prefix] = find
+}
+
+// IsFormat tells whether there is a format of that name.
+func IsFormat(name string) bool {
+	switch format(name) {
+	case local3164, rfc3164, rfc5424, priority, short, timed, iso, rawMessage:
+		return true
+	}
+	return false
+}
+
+// sink makes a target of a kind that a feature has added.
+func (t *target) sink(c *conf.Ctx, find func(*conf.Ctx, string) (Sink, error), name string) {
+	at := *c
+	c.Later(func() {
+		s, err := find(&at, name)
+		if err != nil {
+			at.Report(fmt.Errorf("log : %w.", err))
+			return
+		}
+		t.format = format(s.Format())
+		t.max = min(t.max, s.MaxLen())
+		t.out.Store(&output{sink: s})
+	})
+}
+
 // parseTarget reads the arguments of a "log" line.
 func parseTarget(c *conf.Ctx) (*target, error) {
 	args := c.Args
 	t := &target{fd: -1, level: Debug, max: 1024, key: args[0]}
 	where := args[0]
+	_, name, _ := strings.Cut(where, "@")
+	registered := sinks[where[:len(where)-len(name)]]
 	switch {
 	case where == "stdout":
 		t.fd, t.format = 1, short
@@ -89,6 +134,8 @@ func parseTarget(c *conf.Ctx) (*target, error) {
 			return nil, err
 		}
 		t.format = short
+	case registered != nil:
+		t.sink(c, registered, name)
 	case strings.HasPrefix(where, "ring@"), strings.HasPrefix(where, "backend@"), strings.HasPrefix(where, "tcp"), strings.HasPrefix(where, "quic"):
 		return nil, conf.NotYet("log target", where)
 	default:
@@ -114,12 +161,10 @@ func parseTarget(c *conf.Ctx) (*target, error) {
 			}
 			t.max = n
 		case "format":
-			switch f := format(args[1]); f {
-			case local3164, rfc3164, rfc5424, priority, short, timed, iso, rawMessage:
-				t.format = f
-			default:
+			if !IsFormat(args[1]) {
 				return nil, fmt.Errorf("unknown log format '%s'", args[1])
 			}
+			t.format = format(args[1])
 		case "sample", "profile":
 			return nil, conf.NotYet("log option", args[0])
 		default:
@@ -174,6 +219,7 @@ type output struct {
 	addr  reactor.Addr
 	socks []int // one a reactor
 	w     *writer
+	sink  Sink
 }
 
 // outputs are the open ones by key, under a lock that only configuration takes.
@@ -250,6 +296,9 @@ func putBack(key string, o *output) {
 
 // send sends one line from a reactor. It tells whether it was taken.
 func (o *output) send(r *reactor.Reactor, line []byte) bool {
+	if o.sink != nil {
+		return o.sink.Send(r, line[:len(line)-1])
+	}
 	if o.w != nil {
 		return o.w.add(r.Index, line)
 	}

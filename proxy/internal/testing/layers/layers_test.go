@@ -25,6 +25,7 @@ var uses = map[string][]string{
 	"logs":       {"logformat", "sample"},
 	"pattern":    {"sample"},
 	"proxyproto": {"logformat", "rule", "sample", "ssl"},
+	"ring":       {"logs"},
 	"rule":       {"logformat", "pattern", "sample"},
 	"ssl":        {"logs", "sample"},
 	"uniqueid":   {"logformat", "sample"},
