@@ -231,8 +231,6 @@ func (r *Reactor) park(deadline int64) error {
 			return ErrTimeout
 		}
 		r.Set(&co.timer, deadline)
-	} else {
-		co.timer.Unset()
 	}
 	co.parked = true
 	if !co.yield(struct{}{}) {
