@@ -35,6 +35,8 @@ frontend f
     bind :1 name b
 backend b
     server s h:1
+ring r
+    server s h:514
 `
 
 // apiOf is the API over a configuration, without a proxy.

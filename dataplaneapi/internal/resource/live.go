@@ -78,7 +78,7 @@ next:
 			continue
 		}
 		for _, r := range api.Resources {
-			if r.Live == nil || !slices.ContainsFunc(r.Parents, func(p Parent) bool { return p.Section == s.Kind }) {
+			if r.Live == nil || !slices.ContainsFunc(r.Parents, func(p Parent) bool { return p.Section == s.Kind && !p.Still }) {
 				continue
 			}
 			if l.Words[0] == r.Live.Inherit {

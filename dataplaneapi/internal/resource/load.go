@@ -69,6 +69,7 @@ type Parent struct {
 	Section    string            `yaml:"section"`
 	Path       string            `yaml:"path"`
 	Operations map[string]string `yaml:"operations"`
+	Still      bool              `yaml:"still"` // no Runtime command changes its lines
 }
 
 // Resource is one resource of the configuration: a section, or a kind of line in sections.

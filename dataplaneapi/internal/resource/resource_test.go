@@ -389,10 +389,54 @@ func TestPlanDeclines(t *testing.T) {
 		{"backend b\n server s h:1\n", "backend c\n server s h:1\n"},
 		{"backend b\n server s h:1\n default-server check\n", "backend b\n default-server check\n server s h:1\n"},
 		{"backend b\n server a h:1\n server b h:1\n", "backend b\n server b h:1\n server a h:1\n"},
+		// A ring may have the name of a backend, and its servers are not what commands act on.
+		{"backend b\n server s h:1\nring b\n server s h:1\n", "backend b\n server s h:1\nring b\n"},
+		{"ring b\n", "ring b\n server s h:1\n"},
+		{"ring b\n server s h:1\n", "ring b\n server s h:2\n"},
 	} {
 		if commands, ok := a.Plan(config.Parse("t", []byte(c.before)), config.Parse("t", []byte(c.after))); ok {
 			t.Errorf("%q to %q: %v", c.before, c.after, commands)
 		}
+	}
+}
+
+// A ring and its servers are written as lines of its section, and come back.
+func TestRings(t *testing.T) {
+	a := api(t)
+	f := config.Parse("t", []byte("global\n"))
+	rings := a.ByName["ring"].Sections(f)
+	const ring = `{"name":"r","description":"My local buffer","format":"rfc5424","maxlen":1200,"size":32764,"timeout_connect":5000,"timeout_server":10000}`
+	if err := rings.Create(parse(t, ring), 0, false); err != nil {
+		t.Fatal(err)
+	}
+	servers, err := a.ByName["server"].In(f, "ring", "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const server = `{"name":"s1","address":"127.0.0.1","port":6514,"log_proto":"octet-count"}`
+	if err := servers.Create(parse(t, server), 0, false); err != nil {
+		t.Fatal(err)
+	}
+	got := string(f.Bytes())
+	for _, line := range []string{
+		"ring r\n", "    description My local buffer\n", "    format rfc5424\n", "    maxlen 1200\n", "    size 32764\n", "    timeout connect 5s\n",
+		"    timeout server 10s\n", "    server s1 127.0.0.1:6514 log-proto octet-count\n",
+	} {
+		if !strings.Contains(got, line) {
+			t.Errorf("no %q in\n%s", line, got)
+		}
+	}
+	if obj, err := rings.Get("r", 0, false); err != nil || !equal(obj, parse(t, ring)) {
+		t.Errorf("%v %v", obj, err)
+	}
+	if err := rings.Replace("r", 0, parse(t, `{"name":"r","size":65536}`), false); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(f.Bytes()); strings.Contains(got, "maxlen") || !strings.Contains(got, "    size 65536\n") || !strings.Contains(got, "    server s1 ") {
+		t.Errorf("the settings are replaced, the servers stay:\n%s", got)
+	}
+	if err := rings.Delete("r", 0); err != nil || strings.Contains(string(f.Bytes()), "ring") {
+		t.Errorf("%v\n%s", err, f.Bytes())
 	}
 }
 

@@ -3,7 +3,6 @@ package ring
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -114,11 +113,11 @@ func format(c *conf.Ctx, s *Section) error {
 	return nil
 }
 
-// size reads a number of bytes.
+// size reads a number of bytes, perhaps with a unit.
 func size(c *conf.Ctx) (int, error) {
 	w := c.Words()
 	text := w.Next()
-	n, err := strconv.ParseInt(text, 10, 64)
+	n, err := config.ParseSize(text)
 	if err != nil || n <= prefix {
 		return 0, fmt.Errorf("invalid size '%s' for new sink buffer.", text)
 	}
