@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 )
@@ -76,7 +77,8 @@ type store struct {
 }
 
 func newStore() *store {
-	s := &store{waiting: make(map[uint32]*version)}
+	// Numbers begin anywhere, so that one of another process tells no entry.
+	s := &store{waiting: make(map[uint32]*version), lastID: rand.Uint64N(1 << 46)}
 	v := &version{}
 	v.by[asText].Store(&index{shape: asText})
 	s.cur.Store(v)

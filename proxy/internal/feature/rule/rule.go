@@ -73,6 +73,7 @@ type Line struct {
 	*conf.Ctx
 	conf.Words
 	Phase Phase
+	Paren string // what stands in parentheses behind the action's name
 }
 
 // place is where in an exchange the rule set runs, and how messages call it. The
@@ -114,6 +115,8 @@ type Action struct {
 	Name  string
 	In    Phase
 	Parse func(l *Line) (Exec, error)
+	// Paren tells that an argument in parentheses follows the name.
+	Paren bool
 	// Final tells that no rule runs behind the action if it has no condition.
 	Final bool
 }
@@ -126,7 +129,11 @@ func RegisterAction(list ...Action) {
 		actions[list[i].Name] = &list[i]
 		for _, s := range ruleSets {
 			if list[i].In&s.phase != 0 {
-				conf.RegisterAction(s.name + " " + list[i].Name)
+				name := s.name + " " + list[i].Name
+				if list[i].Paren {
+					name += "*"
+				}
+				conf.RegisterAction(name)
 			}
 		}
 	}
@@ -182,7 +189,7 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		word, paren = word[:i], word[i:]
 	}
 	a := actions[word]
-	if a == nil || a.In&phase == 0 || paren != "" {
+	if a == nil || a.In&phase == 0 || paren != "" && (!a.Paren || !strings.HasSuffix(paren, ")")) {
 		if word != "" && conf.IsKnown("proxy", name+" "+word) {
 			return nil, conf.NotYet("action", name+" "+word)
 		}
@@ -207,6 +214,10 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		return nil, errors.New(msg)
 	}
 	l := &Line{Ctx: c, Phase: phase, Words: conf.ReadWords(words[1:], "if", "unless")}
+	if paren != "" {
+		l.Paren = paren[1 : len(paren)-1]
+		word += paren
+	}
 	exec, err := a.Parse(l)
 	if err != nil && phase == Connection {
 		return nil, fmt.Errorf("'%s %s' %w in %s", name, word, err, where(c))

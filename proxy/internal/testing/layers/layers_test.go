@@ -23,6 +23,7 @@ var uses = map[string][]string{
 	"check":      {"logs", "proxyproto", "sample", "ssl"},
 	"logformat":  {"sample"},
 	"logs":       {"logformat", "sample"},
+	"maps":       {"logformat", "pattern", "rule", "sample"},
 	"pattern":    {"sample"},
 	"proxyproto": {"logformat", "rule", "sample", "ssl"},
 	"ring":       {"logs"},
