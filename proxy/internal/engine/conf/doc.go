@@ -4,8 +4,8 @@
 // Features register what they understand, each from its own folder: keywords of
 // sections ([Register]), options of "bind" and "server" lines ([RegisterBind],
 // [RegisterServer]), whole sections with their keywords
-// ([RegisterSection]) and checks of the
-// finished configuration ([RegisterFinish]). [Load] runs them over the text,
+// ([RegisterSection]), filters and services ([RegisterFilter],
+// [RegisterService]) and checks of the finished configuration ([RegisterFinish]). [Load] runs them over the text,
 // collects every error and warning with its file and line, and returns a
 // [stream.Snapshot] that has no state yet.
 //

@@ -19,9 +19,6 @@ func RegisterDump(class string, f func(w io.Writer)) { providers[class] = f }
 
 func init() {
 	RegisterDump("cfg", dumpConfig)
-	// There are no filters and services yet: their lists are empty.
-	RegisterDump("flt", func(w io.Writer) { io.WriteString(w, "# List of registered filter names:\n") })
-	RegisterDump("svc", func(w io.Writer) { io.WriteString(w, "# List of registered service names:\n") })
 }
 
 // DumpKeywords prints the registry for "-dK": the classes that list names,

@@ -9,6 +9,9 @@ import (
 func (st *Stream) finish() {
 	st.Time.End = st.R.Now()
 	st.traceEnd()
+	if len(st.links) > 0 {
+		st.detach()
+	}
 	if st.ended && st.FE.Mode == HTTP {
 		st.Status = 500
 	}

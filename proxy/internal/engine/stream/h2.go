@@ -223,7 +223,7 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 		}
 		st.Req.Upgrade = nil // the client is served without
 	}
-	whole := st.Req.Framing == message.NoBody && st.Req.Upgrade == nil
+	whole := (st.Req.Framing == message.NoBody || st.reqData == nil) && st.Req.Upgrade == nil
 	st.Res.Reset()
 	hs, err := up.mux.Open(&st.Req, &st.Res, &st.server, whole)
 	if err != nil {
@@ -237,7 +237,7 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 		return false, true
 	}
 	st.bodyStarted = true
-	st.upload.start(st, st.reqBody, &st.server)
+	st.upload.start(st, st.reqData, &st.server)
 	return false, true
 }
 

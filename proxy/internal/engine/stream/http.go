@@ -24,7 +24,8 @@ type private struct {
 	client     h2Side // of a client that speaks HTTP/2
 	server     h2Side // of a server that speaks HTTP/2
 	uniqueID   []byte // empty: not made
-	bodies     bool   // one of the following was used
+	links      []attached
+	bodies     bool // one of the following was used
 	fromClient h1Source
 	fromServer h1Source
 	own        bytesSource // what is there as a whole
@@ -40,6 +41,8 @@ type private struct {
 type exchangeState struct {
 	co          *reactor.Coro
 	reqBody     Source // of the request as it was received, nil: none
+	reqData     Source // what filters made of it
+	filtered    bool   // they have seen it
 	up          *ServerConn
 	last        *ServerConn // what up was last: it goes back to the pool before the log line is made
 	dialing     *ServerConn // the connection that is being made
@@ -74,7 +77,7 @@ func (st *Stream) reset() {
 	st.Req.Shrink()
 	st.Res.Shrink()
 	st.Scope.clear()
-	st.Reply, st.Reused = nil, false
+	st.Reply, st.Service, st.Reused = nil, nil, false
 	st.HasRequest, st.HasResponse = false, false
 	st.Time = Times{}
 	st.Traffic = Traffic{}
@@ -175,7 +178,7 @@ func (s *Session) serveHTTP() {
 func (st *Stream) starve() {
 	st.Time.Begin = st.R.Now()
 	st.fail(503, 'R', 'R')
-	st.sendReply()
+	st.answer()
 	// What is there already would reset the connection, and the answer with it.
 	st.Sess.TryRead(st.R.Scratch)
 	st.finish()
@@ -190,8 +193,8 @@ func (st *Stream) exchange() (keep bool) {
 		if s.mux != nil {
 			return false // it was no request, but HTTP/2
 		}
-		if st.Reply != nil {
-			st.sendReply()
+		if st.answering() {
+			st.answer()
 		}
 		st.finish()
 		return false
@@ -217,6 +220,7 @@ func (st *Stream) serve() (keep bool) {
 		fe.LogBegin(s)
 	}
 
+	st.attach(fe)
 	if st.frontend() && st.route() {
 		switch {
 		case st.client.on() && st.client.s.Err() != nil:
@@ -225,11 +229,14 @@ func (st *Stream) serve() (keep bool) {
 			st.ErrText = "extended CONNECT for HTTP/2" // which HTTP/1 does not ask a server for either
 			st.fail(501, 'P', 'R')
 		default:
+			if st.reqData = st.reqBody; len(st.links) > 0 {
+				st.filterHead()
+			}
 			keep = st.proxy()
 		}
 	}
-	if st.Reply != nil && !st.HasResponse {
-		keep = st.sendReply()
+	if st.answering() && !st.HasResponse {
+		keep = st.answer()
 	}
 	st.finish()
 	return keep && st.Time.End != 0
@@ -373,7 +380,7 @@ func (st *Stream) run(rules []Rule) bool {
 		case Stop:
 			return true
 		case Answer:
-			if st.Reply == nil {
+			if !st.answering() {
 				st.fail(500, 'I', 'R')
 			}
 			return false
@@ -492,6 +499,9 @@ func (st *Stream) chooseBackend() *Proxy {
 
 // setBackend enters a backend.
 func (st *Stream) setBackend(be *Proxy) {
+	if be != st.FE {
+		st.attach(be)
+	}
 	st.BE = be
 	st.routed = true
 	b := be.BE
@@ -582,7 +592,7 @@ func (st *Stream) sendRequest() (again, ok bool) {
 		t.first()
 		err = t.werr
 	} else {
-		err = k.Flush(st.reqBody.Ready() && st.Req.Framing != message.Tunnel)
+		err = k.Flush(st.reqData.Ready() && st.Req.Framing != message.Tunnel)
 	}
 	if err != nil {
 		if err == reactor.ErrKilled {
@@ -610,7 +620,7 @@ func (st *Stream) sendRequest() (again, ok bool) {
 	}
 	st.bodyStarted = true
 	if st.Req.Framing != message.Tunnel {
-		st.upload.start(st, st.reqBody, k)
+		st.upload.start(st, st.reqData, k)
 	}
 	return false, true
 }
@@ -618,6 +628,9 @@ func (st *Stream) sendRequest() (again, ok bool) {
 // wholeBody gives the request's body if it is there as a whole. It is not taken:
 // the request may be sent again.
 func (st *Stream) wholeBody() (body []byte, whole bool) {
+	if st.filtered {
+		return nil, st.reqData == nil
+	}
 	switch st.Req.Framing {
 	case message.NoBody:
 		return nil, true
@@ -889,19 +902,26 @@ func (st *Stream) forward() (keep bool) {
 		uploaded := st.finishUpload()
 		st.dropServerConn()
 		st.HasResponse = false
-		if st.Reply != nil {
-			return st.sendReply() && uploaded
+		if st.answering() {
+			return st.answer() && uploaded
 		}
 		return false
 	}
 	st.afterRules()
 	if res.Framing == message.Tunnel {
+		st.filterResponse(nil)
 		return st.tunnelHTTP()
 	}
 	reusable := res.KeepAlive && res.Framing != message.Close
 	body := st.responseBody()
-	if body != nil && st.headOnly {
+	received := body != nil
+	if received && st.headOnly {
 		body, reusable = nil, false // "set-method" made the server send it
+	}
+	if len(st.links) > 0 {
+		if body = st.filterResponse(body); st.headOnly {
+			body = nil
+		}
 	}
 	st.Status = res.Status
 	keep = st.beginResponse(body, st.upload.running || st.bodyRead())
@@ -919,7 +939,7 @@ func (st *Stream) forward() (keep bool) {
 	if !st.finishUpload() {
 		st.dropServerConn()
 	} else {
-		st.releaseConn(reusable)
+		st.releaseConn(reusable && (!received || st.responseTaken()))
 	}
 	return keep || st.client.on() // whatever became of the request
 }

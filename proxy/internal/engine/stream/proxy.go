@@ -127,6 +127,7 @@ type Proxy struct {
 	ResponseRules  []Rule
 	AfterRules     []Rule // http-after-response
 	Switching      []SwitchRule
+	Filters        []Filter
 	DefaultName    string // default_backend
 	DefaultBackend *Proxy
 	ServerLines    []*ServerLine
@@ -172,6 +173,7 @@ func (p *Proxy) Clone() *Proxy {
 			q.ErrorFiles[k] = v
 		}
 	}
+	q.Filters = append([]Filter(nil), p.Filters...)
 	q.slots = p.slots.Clone()
 	return &q
 }

@@ -83,7 +83,7 @@ func (st *Stream) ErrorReply(status int) *Reply {
 // fail makes the answer to the client an error, with the termination that goes
 // to the log.
 func (st *Stream) fail(status int, cause, state byte) {
-	st.Reply = st.ErrorReply(status)
+	st.Reply, st.Service = st.ErrorReply(status), nil
 	st.end(cause, state)
 }
 
@@ -92,49 +92,6 @@ func (st *Stream) end(cause, state byte) {
 	if st.Term.Cause == 0 {
 		st.Term = Termination{cause, state}
 	}
-}
-
-// sendReply sends st.Reply to the client and tells whether the connection may
-// be used again.
-func (st *Stream) sendReply() (keep bool) {
-	rep := st.Reply
-	if rep.Silent {
-		st.Status = rep.For
-		return false
-	}
-	res := &st.Res
-	res.Reset()
-	st.HasResponse = true
-	res.Version = message.HTTP11
-	res.Status = rep.Status
-	res.Reason = res.CopyString(rep.Reason)
-	res.Fields = append(res.Fields, rep.Fields...)
-	res.Framing, res.ContentLength = message.Length, int64(len(rep.Body))
-	body := rep.Body
-	if st.headOnly {
-		body = nil
-	}
-	if rep.Status < 200 || rep.Status == 204 || rep.Status == 304 {
-		res.Framing, res.ContentLength, body = message.NoBody, -1, nil
-	}
-	if st.HasRequest { // what answers no request is not of the rules' concern (manual 4.2)
-		st.afterRules()
-	}
-	st.Status = res.Status
-	if rep.For != 0 && res.Status == rep.Status {
-		st.Status = rep.For
-	}
-	var src Source
-	if len(body) > 0 {
-		st.own.p = body
-		src = &st.own
-	}
-	keep = st.beginResponse(src, st.HasRequest && !rep.Close && st.bodyRead())
-	if st.download.run(); st.download.failed() {
-		st.end('C', 'D')
-		return false
-	}
-	return keep || st.client.on()
 }
 
 // bodyRead tells whether nothing of the request's body is left to be read: only

@@ -211,6 +211,7 @@ func (s *Session) Panicked() {
 func (st *Stream) abandon() {
 	st.internal()
 	st.upload.kill()
+	st.detach()
 	if c := st.dialing; c != nil {
 		st.dialing = nil
 		c.abandon()
@@ -279,8 +280,8 @@ func (s *Session) timedOut() {
 	st := s.attach()
 	st.Time.Begin = s.Accepted
 	st.readFailed(reactor.ErrTimeout)
-	if st.Reply != nil {
-		st.sendReply()
+	if st.answering() {
+		st.answer()
 	}
 	st.finish()
 	s.detach()

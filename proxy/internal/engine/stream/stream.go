@@ -38,6 +38,8 @@ type Stream struct {
 	// Reply is the proxy's own answer, set by a rule that gives [Answer], or on
 	// errors.
 	Reply *Reply
+	// Service answers in its place, set by such a rule.
+	Service Service
 
 	Time Times
 	Traffic

@@ -17,6 +17,7 @@ func (s *Session) serveTCP() {
 	if fe.LogBegin != nil {
 		fe.LogBegin(s)
 	}
+	st.attach(fe)
 	if be := st.chooseBackend(); be == nil {
 		st.end('S', 'C')
 	} else {
@@ -70,8 +71,8 @@ func (st *Stream) tunnel() {
 	st.activity = st.R.Now()
 	st.tunnelling, st.bodies = true, true
 	req, res := &st.upload, &st.download
-	*res = transfer{st: st, src: st.serverSource(&tunnelled), dst: st.clientSink(message.Tunnel)}
-	req.start(st, st.clientSource(&tunnelled), st.serverSink(message.Tunnel))
+	*res = transfer{st: st, src: st.filterTunnel(st.serverSource(&tunnelled), false), dst: st.clientSink(message.Tunnel)}
+	req.start(st, st.filterTunnel(st.clientSource(&tunnelled), true), st.serverSink(message.Tunnel))
 	res.run()
 	st.directionEnded(res, false)
 	if res.failed() && req.running { // broken: the other direction has no use any more

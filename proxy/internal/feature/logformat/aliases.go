@@ -217,10 +217,13 @@ func backSource(sc *stream.Scope) reactor.Addr { return exchange(sc).ServerSide(
 func backendName(sc *stream.Scope) string { return sc.BE.Name }
 
 func serverName(sc *stream.Scope) string {
-	if sc.Srv == nil {
-		return "<NOSRV>"
+	if sc.Srv != nil {
+		return sc.Srv.Name
 	}
-	return sc.Srv.Name
+	if st := sc.Stream; st != nil && st.Service != nil && st.Service.Name() != "" {
+		return st.Service.Name()
+	}
+	return "<NOSRV>"
 }
 
 // moment is the time of day of a moment of the reactor's clock.

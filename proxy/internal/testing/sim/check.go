@@ -124,6 +124,11 @@ func (w *World) checkEnd() {
 			}
 		}
 	}
+	for i, f := range w.scene.filters {
+		if f.Begun != f.Ended {
+			w.failf("filter %d took part in %d streams, and was told of the end of %d", i, f.Begun, f.Ended)
+		}
+	}
 	for i, r := range w.rs {
 		if n := w.worker.Counters[i].Streams.Load(); n != 0 {
 			w.failf("reactor %d at the end: %d streams", i, n)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -27,6 +28,8 @@ type scene struct {
 	modes    map[*stream.BackState]stream.Mode
 	nulls    map[*stream.FrontState]bool // null connections may be left out of the log
 	mixes    map[*stream.BackState]bool  // clients may share its servers' connections
+	filters  []*Filter                   // all that there ever were
+	services int                         // answers of services
 	h2       int                         // how much of HTTP/2 there is: none, some, or all
 	threads  int
 }
@@ -315,10 +318,34 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 				p.RequestRules = []stream.Rule{moody{w}}
 			}
 		}
+		if rnd.IntN(3) == 0 {
+			p.Filters = s.drawFilters()
+		}
 		snap.Frontends[p.Name] = p
 		snap.Proxies = append(snap.Proxies, p)
 	}
 	return snap
+}
+
+// drawFilters draws filters that together leave all data as it was.
+func (s *scene) drawFilters() (list []stream.Filter) {
+	rnd := s.w.rnd
+	delay := func() {
+		if rnd.IntN(2) == 0 && !s.w.calm {
+			list = append(list, &Filter{Kind: Delay, Rand: rnd, Most: 1 + rnd.Int64N(1e9)})
+		}
+	}
+	delay()
+	if rnd.IntN(2) == 0 {
+		list = append(list, &Filter{Kind: Grow})
+		delay()
+		list = append(list, &Filter{Kind: Shrink})
+		delay()
+	}
+	for _, f := range list {
+		s.filters = append(s.filters, f.(*Filter))
+	}
+	return list
 }
 
 // moody is a rule of a frontend that takes its time now and then, and now and then
@@ -335,9 +362,49 @@ func (m moody) Exec(sc *stream.Scope) stream.Verdict {
 	if rnd.IntN(8) > 0 {
 		return stream.Continue
 	}
+	if rnd.IntN(2) == 0 {
+		st.Service = service{m.w}
+		return stream.Answer
+	}
 	st.Reply = &stream.Reply{Status: 403, Body: make([]byte, rnd.IntN(40_000))}
 	return stream.Answer
 }
+
+// service answers as moody does, with a body that it makes piece by piece.
+type service struct{ w *World }
+
+// Name is of stream.Service.
+func (service) Name() string { return "<SIM>" }
+
+// Serve is of stream.Service.
+func (v service) Serve(st *stream.Stream) stream.Source {
+	v.w.scene.services++
+	st.Res.Status = 403
+	return &pieces{left: v.w.rnd.IntN(40_000), most: 1 + v.w.rnd.IntN(3000)}
+}
+
+// pieces are zeros.
+type pieces struct {
+	left, most int
+	buf        []byte
+}
+
+// Next is of stream.Source.
+func (p *pieces) Next(max int) ([]byte, bool, error) {
+	n := min(max, p.left, p.most)
+	p.left -= n
+	p.buf = make([]byte, n)
+	return p.buf, p.left == 0, nil
+}
+
+// Wait is of stream.Source.
+func (p *pieces) Wait() error { return nil }
+
+// Ready is of stream.Source.
+func (p *pieces) Ready() bool { return p.left > 0 }
+
+// Trailers is of stream.Source.
+func (p *pieces) Trailers() []message.Field { return nil }
 
 // drawH2 draws the settings of HTTP/2.
 func (s *scene) drawH2(g *stream.Global) {

@@ -1,0 +1,120 @@
+package stream
+
+import "github.com/forebay-lb/forebay/proxy/internal/engine/message"
+
+// Filter is what a line "filter" of a proxy, or a keyword that stands for one,
+// puts in the way of the data of its streams.
+type Filter interface {
+	// Attach gives the filter's part in a stream that enters its proxy, nil if it
+	// has none.
+	Attach(st *Stream) Link
+}
+
+// Link is a filter's part in one stream: a link between source and sink. Links
+// stand in the order of the configuration, the frontend's first, in both
+// directions. All methods run on the stream's reactor; those that are given a
+// source run on its coroutine, and may wait.
+//
+// A link gives the source that the next one, or the sink, takes its data from: the
+// one it was given, or one of its own before that. That may change, add and drop
+// data, and hold it back: its Next gives nothing then, and its Wait waits for
+// whatever it needs. Whoever changes a body's length sets the framing of the head.
+type Link interface {
+	// Request sees the head st.Req, which it may change, and what comes of the body:
+	// nil if there is none. Rules are done with it, and no server has been asked.
+	Request(st *Stream, body Source) Source
+	// Response is the same of st.Res: the server's, or that of a [Service], after
+	// all rules.
+	Response(st *Stream, body Source) Source
+	// Tunnel sees what comes through a connection of mode tcp, or after an upgrade
+	// or CONNECT, from one side.
+	Tunnel(st *Stream, data Source, fromClient bool) Source
+	// End tells that the exchange is over: st.Term says how. Nothing is called
+	// after it.
+	End(st *Stream)
+}
+
+// Passing is a [Link] that lets all pass: embed it, and write what differs.
+type Passing struct{}
+
+// Request is of [Link].
+func (Passing) Request(_ *Stream, body Source) Source { return body }
+
+// Response is of [Link].
+func (Passing) Response(_ *Stream, body Source) Source { return body }
+
+// Tunnel is of [Link].
+func (Passing) Tunnel(_ *Stream, data Source, _ bool) Source { return data }
+
+// End is of [Link].
+func (Passing) End(*Stream) {}
+
+// attached is a link of a stream, and whose it is.
+type attached struct {
+	Link
+	filter Filter
+}
+
+// attach has the filters of a proxy take part in the stream.
+func (st *Stream) attach(p *Proxy) {
+	for _, f := range p.Filters {
+		if l := f.Attach(st); l != nil {
+			st.links = append(st.links, attached{l, f})
+		}
+	}
+}
+
+// Link is the part that a filter has in the stream, nil if it has none.
+func (st *Stream) Link(f Filter) Link {
+	for i := range st.links {
+		if st.links[i].filter == f {
+			return st.links[i].Link
+		}
+	}
+	return nil
+}
+
+// detach ends the part of the filters in the stream.
+func (st *Stream) detach() {
+	links := st.links
+	st.links = links[:0]
+	for i := range links {
+		links[i].End(st)
+	}
+	clear(links)
+}
+
+// filterHead has the filters see the request before it is sent.
+func (st *Stream) filterHead() {
+	st.filtered = true
+	if st.Req.Framing == message.Tunnel {
+		st.filterRequest(nil)
+		return
+	}
+	st.reqData = st.filterRequest(st.reqBody)
+}
+
+// filterRequest shows the request to the filters, and gives the body that they make
+// of it.
+func (st *Stream) filterRequest(body Source) Source {
+	for i := range st.links {
+		body = st.links[i].Request(st, body)
+	}
+	return body
+}
+
+// filterResponse is the same for the response.
+func (st *Stream) filterResponse(body Source) Source {
+	for i := range st.links {
+		body = st.links[i].Response(st, body)
+	}
+	return body
+}
+
+// filterTunnel is the same for a direction of a tunnel.
+func (st *Stream) filterTunnel(data Source, fromClient bool) Source {
+	for i := range st.links {
+		data = st.links[i].Tunnel(st, data, fromClient)
+	}
+	return data
+}
