@@ -32,8 +32,14 @@ func init() {
 					continue
 				}
 				l.ready()
+				if t.Old == nil {
+					l.inherit()
+				}
 			}
-			return snapshot.Steps{After: func() { settle(t.Old, lists) }}, nil
+			return snapshot.Steps{After: func() {
+				settle(t.Old, lists)
+				inherited = nil
+			}}, nil
 		},
 	})
 }

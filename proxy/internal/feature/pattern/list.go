@@ -129,13 +129,14 @@ func (l *List) add(e *Entry) error {
 				e.special = &p
 			}
 		}
+		e.place = s.cur.Load().count() + 1
 		s.add(s.cur.Load(), e, &forms)
 	}
 	return err
 }
 
 // Len is the number of patterns that are in force.
-func (l *List) Len() int { return int(l.store.cur.Load().n.Load()) }
+func (l *List) Len() int { return l.store.cur.Load().count() }
 
 // Match tells whether v matches one of the patterns.
 func (m *Matcher) Match(v *sample.Value) bool {
@@ -283,7 +284,7 @@ func (l *List) ready() {
 	var entries []Entry // made together: a million of them are few objects
 	var values []string
 	var forms [shapes]parsed
-	lines(l.content, l.Pairs, func(no int, key, value string) error {
+	lines(l.content, l.Pairs, func(_ int, key, value string) error {
 		if len(entries) == 0 {
 			entries = make([]Entry, min(n, 4096))
 			if l.Pairs {
@@ -292,7 +293,7 @@ func (l *List) ready() {
 		}
 		e := &entries[0]
 		entries = entries[1:]
-		e.Key, e.Line = key, no
+		e.Key, e.place = key, v.count()+1
 		if l.Pairs {
 			values[0] = value
 			e.value.Store(&values[0])

@@ -8,9 +8,9 @@ import (
 
 // Entry is a pattern, with its value in maps.
 type Entry struct {
-	Key  string
-	Line int // in the file; 0: a command or a rule has added it
+	Key string
 
+	place int    // among the patterns of the configuration, from 1; 0: a command or a rule has added it
 	id    uint64 // in the order of the list
 	value atomic.Pointer[string]
 	next  atomic.Pointer[Entry]
@@ -59,6 +59,8 @@ type version struct {
 	n      atomic.Int64
 	by     [shapes]atomic.Pointer[index]
 }
+
+func (v *version) count() int { return int(v.n.Load()) }
 
 // store is what lives of a list, from one configuration to the next.
 type store struct {

@@ -13,7 +13,7 @@ import (
 // Bounds of a word with a worker over its Runtime commands.
 const (
 	replyTimeout = 60 * time.Second
-	maxReply     = 16 << 20 // bytes
+	maxReply     = 256 << 20 // bytes; a worker may leave whole maps to the next one
 )
 
 // inPlace asks a worker to apply a configuration without a restart. It returns

@@ -1,0 +1,188 @@
+package maps_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
+)
+
+const carryConf = `global
+ nbthread 1
+defaults
+ mode http
+ timeout client 5s
+ timeout server 5s
+ timeout connect 5s
+frontend fe
+ bind {at}
+ http-request set-header a %[path,map(DIR/a.map,none)]
+ http-request set-header b %[path,map(virt@b)]
+ http-request deny if { src -f DIR/nets } { path_beg /x /y }
+`
+
+// place is a folder with files, and the configuration that names them.
+type place struct {
+	t        *testing.T
+	dir, txt string
+}
+
+func newPlace(t *testing.T) *place {
+	p := &place{t: t, dir: t.TempDir()}
+	p.txt = strings.NewReplacer("DIR", p.dir, "{at}", tcptest.Reserve(t).String()).Replace(carryConf)
+	p.write("a.map", "# hosts\n/one 1\n\n/two 2\n/three 3\n")
+	p.write("nets", "10.0.0.0/8\n192.168.0.0/16\n")
+	return p
+}
+
+func (p *place) write(name, text string) {
+	if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// changeAll changes all lists by commands.
+func (p *place) changeAll(w *stream.Worker) {
+	for _, c := range []string{
+		"set map DIR/a.map /two zwei", "del map DIR/a.map /one", "add map DIR/a.map /four four and more", "add map virt@b k v",
+		"prepare acl DIR/nets", "add acl @1 DIR/nets 172.16.0.0/12", "commit acl @1 DIR/nets", "add acl #4 /z", "del acl #4 /x",
+	} {
+		if got := bed.Ask(p.t, w, strings.ReplaceAll(c, "DIR", p.dir)); got != "\n" && !strings.HasPrefix(got, "New version") {
+			p.t.Fatalf("%s: %q", c, got)
+		}
+	}
+}
+
+var reference = regexp.MustCompile(`(?m)^0x[0-9a-f]+ `)
+
+// all is what the lists hold.
+func (p *place) all(w *stream.Worker) string {
+	out := ""
+	for _, c := range []string{"show map DIR/a.map", "show map virt@b", "show acl DIR/nets", "show acl #4", "show acl"} {
+		out += bed.Ask(p.t, w, strings.ReplaceAll(c, "DIR", p.dir))
+	}
+	return reference.ReplaceAllString(out, "")
+}
+
+const changedAll = "/two zwei\n/three 3\n/four four\n\nk v\n\n172.16.0.0/12\n\n/y\n/z\n\n"
+
+func TestChangesLiveOnWhenAConfigurationIsApplied(t *testing.T) {
+	p := newPlace(t)
+	w := bed.Start(t, 1, p.txt)
+	p.changeAll(w)
+	if got := p.all(w); !strings.HasPrefix(got, changedAll) {
+		t.Fatal(got)
+	}
+	refs := bed.Ask(t, w, "show map "+p.dir+"/a.map")
+	// Another way to look into a list, and the same text elsewhere in the file.
+	next := strings.Replace(p.txt, "frontend fe", "\nfrontend fe\n http-request set-header c %[path,map_dom("+p.dir+"/a.map)]", 1)
+	if changes := bed.Apply(t, w, next); strings.Contains(lines(changes), "run time") {
+		t.Error(lines(changes))
+	}
+	if got := p.all(w); !strings.HasPrefix(got, changedAll) {
+		t.Error(got)
+	}
+	if got := bed.Ask(t, w, "show map "+p.dir+"/a.map"); got != refs {
+		t.Errorf("other references: %s", got)
+	}
+	if got := bed.Ask(t, w, "get map "+p.dir+"/a.map x/four/y"); !strings.Contains(got, `type=dom, case=sensitive, found=yes, idx=list, key="/four", value="four", type="str"`) {
+		t.Error(got)
+	}
+	// A file that changed counts, and the answer says so, also beforehand.
+	p.write("a.map", "/one 11\n")
+	preview := lines(snapshot.Changes(w, bed.MustLoad(t, 1, next)))
+	want := "- pattern file " + p.dir + "/a.map: what was changed at run time (the file on the disk is another one)\n"
+	if answer := lines(bed.Apply(t, w, next)); !strings.Contains(answer, want) || !strings.Contains(preview, want) || strings.Count(answer, "run time") != 1 {
+		t.Errorf("%s\n%s", preview, answer)
+	}
+	if got := p.all(w); !strings.HasPrefix(got, strings.Replace(changedAll, "/two zwei\n/three 3\n/four four\n", "/one 11\n", 1)) {
+		t.Error(got)
+	}
+	if got := bed.Ask(t, w, "show acl "+p.dir+"/nets"); !strings.Contains(got, "172.16.0.0/12") {
+		t.Error(got)
+	}
+	// What was added does not suit a new use of the list.
+	bed.Ask(t, w, "add map "+p.dir+"/a.map /five five")
+	numbers := strings.Replace(next, "map_dom(", "map_str_int(", 1)
+	if answer := lines(bed.Apply(t, w, numbers)); !strings.Contains(answer, "a.map: what was changed at run time (unable to parse 'five')\n") {
+		t.Error(answer)
+	}
+	if got := bed.Ask(t, w, "show map "+p.dir+"/a.map"); !strings.HasSuffix(got, " /one 11\n\n") {
+		t.Error(got)
+	}
+}
+
+func lines(changes []snapshot.Change) string {
+	var b strings.Builder
+	for _, c := range changes {
+		b.WriteString(c.String() + "\n")
+	}
+	return b.String()
+}
+
+func TestChangesLiveOnInANewProcess(t *testing.T) {
+	p := newPlace(t)
+	old := bed.Start(t, 1, p.txt)
+	hand := func() {
+		const command = "_getpatterns"
+		reply := bed.Talk(t, bed.Dial(t, old, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.Admin, ExposeFD: true}), command+"\n")
+		life.Take(map[string][]byte{command: []byte(reply)})
+	}
+	if got := bed.Ask(t, old, "_getpatterns"); got != "" {
+		t.Errorf("%q for somebody who may not have the sockets", got)
+	}
+	other := func() string { // on another port
+		return regexp.MustCompile(`bind .*`).ReplaceAllString(p.txt, "bind "+tcptest.Reserve(t).String())
+	}
+	var said []string
+	start := func(text string) *stream.Worker {
+		said = nil
+		w := bed.StartSnapshot(t, bed.MustLoad(t, 1, text), func(w *stream.Worker) {
+			w.Announce = func(_ int, text string) { said = append(said, text) }
+		})
+		life.Serve(w)
+		return w
+	}
+	hand()
+	fresh := start(other())
+	if got := p.all(fresh); !strings.HasPrefix(got, "/one 1\n/two 2\n/three 3\n\n\n10.0.0.0/8\n192.168.0.0/16\n\n/x\n/y\n\n") {
+		t.Error(got)
+	}
+	p.changeAll(old)
+	hand()
+	w := start(other())
+	if got := p.all(w); got != p.all(old) || !strings.HasPrefix(got, changedAll) || len(said) > 0 {
+		t.Error(got, said)
+	}
+	// It is handed on once more, with what is changed meanwhile.
+	old = w
+	bed.Ask(t, w, "set map "+p.dir+"/a.map /three drei")
+	bed.Ask(t, w, "clear map virt@b")
+	hand()
+	w = start(other())
+	if got := p.all(w); got != p.all(old) || !strings.HasPrefix(got, "/two zwei\n/three drei\n/four four\n\n\n172.16") {
+		t.Error(got)
+	}
+	// Not what another file says.
+	p.write("a.map", "/one 11\n")
+	hand()
+	w = start(other())
+	if got := bed.Ask(t, w, "show map "+p.dir+"/a.map"); !strings.HasSuffix(got, " /one 11\n\n") {
+		t.Error(got)
+	}
+	if len(said) != 1 || said[0] != "pattern file "+p.dir+"/a.map: what was changed at run time (the file on the disk is another one) is lost" {
+		t.Errorf("%q", said)
+	}
+	if got := p.all(w); !strings.Contains(got, "172.16.0.0/12") {
+		t.Error(got)
+	}
+	life.Take(map[string][]byte{"_getpatterns": []byte("Unknown command: '_getpatterns'\n\n")})
+}
