@@ -145,26 +145,35 @@ func automaticMaxConn(l *Loading) int {
 	return max((min(limit, 1<<20)-reserved)/2, 100)
 }
 
+// Memory is what a feature needs for each connection, in bytes: of clients to a
+// bind line, and with a server. It is asked before the finishers run.
+type Memory struct {
+	Bind   func(b *stream.Bind) int
+	Server func(set *stream.ServerSettings) int
+}
+
+var memories []Memory
+
+// RegisterMemory adds m to what limits connections where memory does.
+func RegisterMemory(m Memory) { memories = append(memories, m) }
+
 // affordable is how many connections a limit of memory allows, in MiB, were all of
-// them to be served at once, under TLS where it is used.
+// them to be served at once, each at the cost of the dearest one.
 func affordable(l *Loading, limit int) int {
 	const (
 		program   = 16 << 20 // what there is before the first connection
-		secured   = 24 << 10 // of one side
 		exchange  = 16 << 10 // stacks, and what is known of the sides
 		mebibytes = 1 << 20
 	)
 	each := 2*l.Snap.Global.BufSize + exchange
 	var front, back int
 	for _, p := range l.Snap.Proxies {
-		for _, b := range p.Binds {
-			if b.TLS != nil || b.SSL != nil {
-				front = secured
+		for _, m := range memories {
+			for _, b := range p.Binds {
+				front = max(front, m.Bind(b))
 			}
-		}
-		for _, s := range p.ServerLines {
-			if s.Settings.TLS != nil || s.Settings.SSL != nil {
-				back = secured
+			for _, s := range p.ServerLines {
+				back = max(back, m.Server(s.Settings))
 			}
 		}
 	}

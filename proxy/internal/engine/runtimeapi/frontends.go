@@ -119,7 +119,7 @@ func setMaxconnFrontend(c *Conn, args []string) error {
 	if len(args) < 2 {
 		return Errorf("Integer value expected.\n")
 	}
-	n, rest, ok := leadingInt(args[1])
+	n, rest, ok := LeadingInt(args[1])
 	if !ok || rest != "" {
 		return Errorf("Integer value expected.\n")
 	}
@@ -134,7 +134,7 @@ func setMaxconnGlobal(c *Conn, args []string) error {
 	if len(args) == 0 {
 		return Errorf("Expects an integer value.\n")
 	}
-	n, rest, ok := leadingInt(args[0])
+	n, rest, ok := LeadingInt(args[0])
 	if !ok || rest != "" {
 		return Errorf("Expects an integer value.\n")
 	}
@@ -164,7 +164,7 @@ func setRateLimit(c *Conn, args []string) error {
 	if len(args) < 3 {
 		return Errorf("Expects an integer value.\n")
 	}
-	n, rest, ok := leadingInt(args[2])
+	n, rest, ok := LeadingInt(args[2])
 	switch {
 	case !ok || rest != "":
 		return Errorf("Expects an integer value.\n")

@@ -27,6 +27,9 @@ func OnServerRemoved(f ServerFunc) { removed = append(removed, f) }
 // checks of a server: its address, its checks' address, whether they run.
 func OnServerChanged(f ServerFunc) { changed = append(changed, f) }
 
+// ServerChanged tells those who called [OnServerChanged].
+func ServerChanged(w *stream.Worker, p *stream.Proxy, s *server.Server) { tell(changed, w, p, s) }
+
 func tell(list []ServerFunc, w *stream.Worker, p *stream.Proxy, s *server.Server) {
 	for _, f := range list {
 		f(w, p, s)

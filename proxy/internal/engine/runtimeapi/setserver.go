@@ -22,81 +22,64 @@ func init() {
 	)
 }
 
+// SetServer is a word of "set server <backend>/<server>".
+type SetServer struct {
+	Word string
+	// Run changes the server. args are what stands behind the word, empty where
+	// nothing does: there are always three.
+	Run func(c *Conn, p *stream.Proxy, s *server.Server, args []string) error
+}
+
+var setWords = make(map[string]SetServer)
+
+// RegisterSetServer adds words, from init functions.
+func RegisterSetServer(list ...SetServer) {
+	for _, k := range list {
+		setWords[k.Word] = k
+	}
+}
+
+func init() {
+	RegisterSetServer(
+		SetServer{"weight", func(c *Conn, p *stream.Proxy, s *server.Server, args []string) error {
+			return changeWeight(c, p, s, args[0])
+		}},
+		SetServer{"state", setState},
+		SetServer{"addr", setAddr},
+		SetServer{"fqdn", func(_ *Conn, _ *stream.Proxy, _ *server.Server, args []string) error {
+			if args[0] == "" {
+				return Errorf("set server <b>/<s> fqdn requires a FQDN.\n")
+			}
+			return Errorf("set server <b>/<s> fqdn failed because no resolution is configured.\n")
+		}},
+	)
+}
+
 func setServer(c *Conn, args []string) error {
 	p, s, err := c.Target(args)
 	if err != nil {
 		return err
 	}
-	arg := func(n int) string {
-		if n < len(args) {
-			return args[n]
+	if len(args) > 1 {
+		if k, ok := setWords[args[1]]; ok {
+			return k.Run(c, p, s, append(args[2:len(args):len(args)], "", "", "")[:max(len(args)-2, 3)])
 		}
-		return ""
-	}
-	switch arg(1) {
-	case "weight":
-		return changeWeight(c, p, s, arg(2))
-	case "state":
-		switch arg(2) {
-		case "ready":
-			setReady(c, s)
-		case "drain":
-			setDrain(c, s)
-		case "maint":
-			setMaint(c, s)
-		default:
-			return Errorf("'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n")
-		}
-		return nil
-	case "health":
-		return setHealth(c, s, arg(2))
-	case "addr":
-		return setAddr(c, p, s, args[2:])
-	case "check-addr":
-		if arg(2) == "" {
-			return Errorf("set server <b>/<s> check-addr requires an address and optionally a port.\n")
-		}
-		return setCheckAddr(c, p, s, arg(2), arg(3), arg(4))
-	case "check-port":
-		if arg(2) == "" {
-			return Errorf("set server <b>/<s> check-port requires a port.\n")
-		}
-		return setCheckPort(c, p, s, arg(2))
-	case "fqdn":
-		if arg(2) == "" {
-			return Errorf("set server <b>/<s> fqdn requires a FQDN.\n")
-		}
-		return Errorf("set server <b>/<s> fqdn failed because no resolution is configured.\n")
-	case "ssl":
-		return setTLS(c, p, s, arg(2))
-	case "agent", "agent-send":
-		return Errorf("agent checks are not enabled on this server.\n")
-	case "agent-addr", "agent-port":
-		return Errorf("agent checks are not enabled on this server\n")
 	}
 	return Errorf("usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | check-port | fqdn | health | ssl | state | weight\n")
 }
 
-// setTLS switches TLS on or off for the traffic of a server whose line says how it
-// is secured; its checks go on as they were.
-func setTLS(c *Conn, p *stream.Proxy, s *server.Server, how string) error {
-	l, _ := s.Settings().SSL.(interface{ Security() server.Security })
-	if l == nil || l.Security() == nil {
-		return Errorf("'set server <srv> ssl' cannot be set.  default-server should define ssl settings\n")
+func setState(c *Conn, _ *stream.Proxy, s *server.Server, args []string) error {
+	switch args[0] {
+	case "ready":
+		setReady(c, s)
+	case "drain":
+		setDrain(c, s)
+	case "maint":
+		setMaint(c, s)
+	default:
+		return Errorf("'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n")
 	}
-	if how != "on" && how != "off" {
-		return Errorf("'set server <srv> ssl' expects 'on' or 'off'.\n")
-	}
-	c.Worker.Mu.Lock()
-	set := *s.Settings()
-	set.TLS, set.TLSByUser = nil, true
-	if how == "on" {
-		set.TLS = l.Security()
-	}
-	s.Replace(c.R.Wall(), &set)
-	c.Worker.Mu.Unlock()
-	tell(changed, c.Worker, p, s)
-	return c.Printf("server ssl setting updated.\n")
+	return nil
 }
 
 func setWeight(c *Conn, args []string) error {
@@ -119,7 +102,7 @@ func changeWeight(c *Conn, p *stream.Proxy, s *server.Server, text string) error
 		return Error("Require <weight> or <weight%>.\n")
 	}
 	digits, relative := strings.CutSuffix(text, "%")
-	n, rest, ok := leadingInt(digits)
+	n, rest, ok := LeadingInt(digits)
 	switch {
 	case !ok:
 		return Errorf("Empty weight string empty or preceded by garbage\n")
@@ -145,9 +128,9 @@ func changeWeight(c *Conn, p *stream.Proxy, s *server.Server, text string) error
 	return err
 }
 
-// leadingInt reads the number that s begins with, and gives what follows it. It
+// LeadingInt reads the number that s begins with, and gives what follows it. It
 // is bounded to 32 bits.
-func leadingInt(s string) (n int, rest string, ok bool) {
+func LeadingInt(s string) (n int, rest string, ok bool) {
 	i := 0
 	if i < len(s) && (s[i] == '-' || s[i] == '+') {
 		i++
@@ -186,7 +169,7 @@ func setMaxconnServer(c *Conn, args []string) error {
 	if len(args) < 2 {
 		return Errorf("Require <maxconn>.\n")
 	}
-	n, rest, ok := leadingInt(args[1])
+	n, rest, ok := LeadingInt(args[1])
 	if !ok {
 		return Errorf("maxconn string empty or preceded by garbage\n")
 	}
@@ -198,38 +181,9 @@ func setMaxconnServer(c *Conn, args []string) error {
 	return nil
 }
 
-// setHealth forces the result of the checks. A server in maintenance only keeps
-// the counter.
-func setHealth(c *Conn, s *server.Server, to string) error {
-	check := &s.Settings().Check
-	full := check.Rise + check.Fall - 1
-	var op server.Op
-	switch to {
-	case "up":
-		op = server.Running
-	case "stopping":
-		op = server.Stopping
-	case "down":
-		op, full = server.Stopped, 0
-	default:
-		return Errorf("'set server <srv> health' expects 'up', 'stopping', or 'down'.\n")
-	}
-	s.Update(c.R.Wall(), "changed from CLI", func(st *server.State) {
-		st.Health = full
-		if st.Admin&server.Maint != 0 || st.Op == op || st.Op == server.Stopped && op == server.Stopping {
-			return
-		}
-		if op == server.Stopped {
-			st.Downs++
-		}
-		st.Op = op
-	})
-	return nil
-}
-
 // setAddr changes the address: it says what it changed, or why it did not.
 func setAddr(c *Conn, p *stream.Proxy, s *server.Server, args []string) error {
-	if len(args) == 0 {
+	if args[0] == "" {
 		return Errorf("set server <b>/<s> addr requires an address and optionally a port.\n")
 	}
 	const by = " by 'stats socket command'"
@@ -249,11 +203,8 @@ func setAddr(c *Conn, p *stream.Proxy, s *server.Server, args []string) error {
 		}
 		said = append(said, fmt.Sprintf("IP changed from '%s' to '%s'", was, ip))
 	}
-	if len(args) > 1 && args[1] == "port" {
-		text, err := "", error(nil)
-		if len(args) > 2 {
-			text = args[2]
-		}
+	if args[1] == "port" {
+		text, err := args[2], error(nil)
 		if next.Port, text, err = newPort(cur.Port, text); text != "" {
 			said = append(said, text)
 		}
@@ -288,60 +239,4 @@ func newPort(cur uint16, text string) (port uint16, said string, err error) {
 		return cur, "", nil
 	}
 	return uint16(n), fmt.Sprintf("port changed from '%d' to '%d'", cur, n), nil
-}
-
-func setCheckAddr(c *Conn, p *stream.Proxy, s *server.Server, addr, word, port string) error {
-	if !s.Settings().Check.Enabled {
-		return Errorf("health checks are not enabled on this server\n")
-	}
-	ip, err := netip.ParseAddr(addr)
-	if err != nil || ip.Zone() != "" {
-		return Errorf("invalid addr '%s'\n", addr)
-	}
-	n := 0
-	if word == "port" {
-		if n, err = portNumber(port); err != nil {
-			return err
-		}
-	}
-	changeCheck(c, p, s, func(k *server.Check) {
-		k.Addr.IP, k.Addr.Path = ip, ""
-		if n != 0 {
-			k.Port = n
-		}
-	})
-	return nil
-}
-
-func setCheckPort(c *Conn, p *stream.Proxy, s *server.Server, port string) error {
-	if !s.Settings().Check.Enabled {
-		return Errorf("health checks are not enabled on this server\n")
-	}
-	n, err := portNumber(port)
-	if err != nil {
-		return err
-	}
-	changeCheck(c, p, s, func(k *server.Check) { k.Port = n })
-	return nil
-}
-
-func portNumber(text string) (int, error) {
-	n, rest, ok := leadingInt(text)
-	if !ok || rest != "" {
-		return 0, Errorf("provided port is not an integer\n")
-	}
-	if n <= 0 || n > 65535 {
-		return 0, Errorf("provided port is invalid\n")
-	}
-	return n, nil
-}
-
-// changeCheck puts settings in force that differ in the checks only.
-func changeCheck(c *Conn, p *stream.Proxy, s *server.Server, f func(*server.Check)) {
-	c.Worker.Mu.Lock()
-	set := *s.Settings()
-	f(&set.Check)
-	s.Replace(c.R.Wall(), &set)
-	c.Worker.Mu.Unlock()
-	tell(changed, c.Worker, p, s)
 }

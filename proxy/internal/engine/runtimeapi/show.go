@@ -83,11 +83,11 @@ func showServersState(c *Conn, args []string) error {
 
 // useTLS is 1 if the server's traffic is under TLS, -1 if its line says "no-ssl".
 func useTLS(set *server.Settings) int {
-	l, _ := set.SSL.(interface{ No() bool })
-	switch {
-	case set.TLS != nil:
+	switch u := stream.Uplinks.Of(set); {
+	case u == nil:
+	case u.TLS != nil:
 		return 1
-	case l != nil && l.No() && !set.TLSByUser:
+	case u.Clear:
 		return -1
 	}
 	return 0

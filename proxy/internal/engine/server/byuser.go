@@ -26,12 +26,16 @@ func (s *Server) ByUser() []string {
 	if st.CheckPaused {
 		add("health checks disabled")
 	}
-	if set.TLSByUser {
-		on := "off"
-		if set.TLS != nil {
-			on = "on"
+	for _, f := range byUser {
+		if text := f(set); text != "" {
+			list = append(list, text)
 		}
-		add("ssl %s", on)
 	}
 	return list
 }
+
+var byUser []func(set *Settings) string
+
+// OnByUser makes f be asked what of a feature's the Runtime socket has set, and
+// settings that take the place of others keep ([OnReplace]); "" for nothing.
+func OnByUser(f func(set *Settings) string) { byUser = append(byUser, f) }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/tls"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,12 +36,6 @@ type Settings struct {
 	MaxReuse       int // -1: no limit
 
 	Check Check
-	// TLS secures the connections, nil: in clear. SSL is what the feature that
-	// made it knows of the line.
-	TLS Security
-	SSL any
-	// TLSByUser tells that TLS was switched on or off at run time.
-	TLSByUser bool
 	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what TLS
 	// agrees on.
 	Proto string
@@ -51,11 +44,14 @@ type Settings struct {
 	IdlePing time.Duration
 	// WS is how WebSockets are carried: "h1", "h2", or "" ("auto").
 	WS string
-	// Preamble is what a connection begins with, nil: nothing.
-	Preamble Preamble
-	// Track, Cookie and what later features need hang here by name.
 	ID int // forced "id", 0: none
+
+	slots slot.Values
 }
+
+// Slots are what others know of the line. Settings begin as copies of other ones
+// ([slot.Slot.Edit]).
+func (s *Settings) Slots() *slot.Values { return &s.slots }
 
 // Check is what the server line says of its health checks. The kind of check is
 // the backend's.
@@ -65,77 +61,7 @@ type Check struct {
 	Port                      int          // 0: the server's
 	Inter, FastInter, DnInter time.Duration
 	Rise, Fall                int
-	TLS                       Security // nil: in clear
-	SNIAuto                   bool     // without another name, TLS asks for the one of the request
-	// RuleTLS secures connections that the rules of a check open, by the number of
-	// the step.
-	RuleTLS  map[int]Security
-	Proto    string
-	Preamble Preamble
 }
-
-// Security tells how connections to a server are secured. Any reactor may use
-// it.
-type Security interface {
-	// Config gives the configuration of a connection that asks for a name ("":
-	// for none).
-	Config(name string) *tls.Config
-	// Name is the name that a connection for subject asks for. subject is a
-	// *stream.Stream, or nil for a health check.
-	Name(subject any) string
-}
-
-// adopter is a Security that lives on: Adopt tells whether o says the same as it
-// does, and takes over from o what may differ.
-type adopter interface{ Adopt(o Security) bool }
-
-// carry gives what secures connections from now on: the old one if the new one
-// says the same, so that connections and sessions made with it are of use still.
-func carry(old, new Security) Security {
-	if a, ok := old.(adopter); ok && new != nil && old != new && a.Adopt(new) {
-		return old
-	}
-	return new
-}
-
-// SameSecurity tells whether connections are secured in the same way, by new as
-// by old, which takes over what may differ.
-func SameSecurity(old, new Security) bool { return carry(old, new) == old }
-
-// switchable is what a server line says of TLS: how connections are secured if
-// they are, and whether they are to be.
-type switchable interface {
-	Security() Security
-	On() bool
-}
-
-// switchTLS keeps TLS switched as it was at run time, unless the configuration
-// says something new about it.
-func (s *Settings) switchTLS(old *Settings) {
-	was, _ := old.SSL.(switchable)
-	is, _ := s.SSL.(switchable)
-	if s.TLSByUser || !old.TLSByUser || was == nil || is == nil || was.On() != is.On() || is.Security() == nil {
-		return
-	}
-	s.TLSByUser = true
-	switch {
-	case old.TLS == nil:
-		s.TLS = nil
-	case s.TLS == nil:
-		s.TLS = carry(old.TLS, is.Security())
-	}
-}
-
-// Preamble is what a connection to a server begins with, before TLS: a PROXY
-// protocol header.
-type Preamble interface {
-	// Append appends it. subject is the *stream.Stream that the connection is made
-	// for, or the [Own] of a health check's.
-	Append(dst []byte, subject any) []byte
-}
-
-// Own are the addresses of a connection that is made for nobody else.
-type Own struct{ Src, Dst reactor.Addr }
 
 // Admin flags, with the values that "show servers state" gives them.
 type Admin uint8
@@ -387,13 +313,21 @@ func (s *Server) SetAdmin(now time.Time, set, clear Admin, reason string) {
 	})
 }
 
+var replacing []func(old, new *Settings)
+
+// OnReplace makes f be called when new settings take the place of old ones: what
+// lives on behind the old ones, and what was set at run time, is carried into the
+// new ones, which nobody else sees yet.
+func OnReplace(f func(old, new *Settings)) { replacing = append(replacing, f) }
+
 // Replace puts new settings in force, keeping what was set at run time unless
 // the configuration itself says something new.
 func (s *Server) Replace(now time.Time, set *Settings) {
 	old := s.settings.Load()
 	kept := *set
-	kept.TLS, kept.Check.TLS = carry(old.TLS, set.TLS), carry(old.Check.TLS, set.Check.TLS)
-	kept.switchTLS(old)
+	for _, f := range replacing {
+		f(old, &kept)
+	}
 	set = &kept
 	s.settings.Store(set)
 	s.Update(now, "configuration", func(st *State) {

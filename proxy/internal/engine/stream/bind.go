@@ -10,6 +10,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
 
 // Bind is one address of a "bind" line.
@@ -41,14 +42,10 @@ type Bind struct {
 	Threads []int
 	Shards  int
 	// TLS, if set, secures the connections. It is never changed: what may change
-	// at run time is behind its callbacks. SSL is what the feature that made it
-	// knows of the line.
+	// at run time is behind its callbacks.
 	TLS *tls.Config
-	SSL any
-	// Greeting is what clients have to say first. CIPMagic is the number that the
-	// one of NetScaler begins with.
+	// Greeting is what clients have to say first.
 	Greeting Greeting
-	CIPMagic uint32
 	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what the
 	// connection itself says.
 	Proto string
@@ -63,7 +60,12 @@ type Bind struct {
 	// Handler, if set, serves accepted connections instead of the proxy's mode:
 	// the Runtime socket is one.
 	Handler func(*Session)
+
+	slots slot.Values
 }
+
+// Slots are what features know of the line.
+func (b *Bind) Slots() *slot.Values { return &b.slots }
 
 // Key identifies the socket: binds of two configurations with the same key
 // share it.

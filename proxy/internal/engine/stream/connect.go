@@ -32,11 +32,11 @@ type ServerConn struct {
 	// user's (user).
 	private  bool
 	user     bool
-	once     bool            // speaks HTTP/1 for a WebSocket, and HTTP/2 for anything else
-	reuse    Reuse           // of HTTP/2: how the backend shares connections
-	sni      string          // the name that was asked for under TLS
-	security server.Security // how it was secured
-	mux      *mux            // of HTTP/2, nil otherwise
+	once     bool     // speaks HTTP/1 for a WebSocket, and HTTP/2 for anything else
+	reuse    Reuse    // of HTTP/2: how the backend shares connections
+	sni      string   // the name that was asked for under TLS
+	security Security // how it was secured
+	mux      *mux     // of HTTP/2, nil otherwise
 }
 
 // Readable is called when an idle connection is closed by the server, or the
@@ -426,7 +426,7 @@ func (st *Stream) reuse() bool {
 
 // serverName is the name that a connection to the server asks for under TLS.
 func (st *Stream) serverName() string {
-	if t := st.Srv.Settings().TLS; t != nil {
+	if t := UplinkOf(st.Srv.Settings()).TLS; t != nil {
 		return t.Name(st)
 	}
 	return ""
@@ -435,7 +435,7 @@ func (st *Stream) serverName() string {
 // fits tells whether an idle connection is still what the server's settings
 // would make anew.
 func (c *ServerConn) fits(s *server.Server, name string) bool {
-	return c.addr == s.Addr() && c.sni == name && c.security == s.Settings().TLS
+	return c.addr == s.Addr() && c.sni == name && c.security == UplinkOf(s.Settings()).TLS
 }
 
 // take makes an idle connection the stream's.
@@ -458,9 +458,10 @@ func (st *Stream) dial() error {
 	if set.MapPort && !to.IsUnix() {
 		to.Port = uint16(int(st.Sess.Dst().Port) + set.PortOffset)
 	}
-	c := &ServerConn{srv: srv, addr: addr, uses: 1, private: set.Preamble != nil, security: set.TLS}
+	up := UplinkOf(set)
+	c := &ServerConn{srv: srv, addr: addr, uses: 1, private: up.Preamble != nil, security: up.TLS}
 	if c.security != nil {
-		c.sni = set.TLS.Name(st)
+		c.sni = up.TLS.Name(st)
 	}
 	st.last = c
 	st.serverCounters().Sessions.Add(1)
@@ -545,16 +546,16 @@ func (st *Stream) connected(c *ServerConn, deadline int64) error {
 // establish is what follows a connection to a server that was made: the
 // preamble and the TLS handshake.
 func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64) error {
-	r := st.R
-	if set.Preamble != nil {
-		if _, err := c.FD.Write(set.Preamble.Append(nil, st), moreIf(set.TLS != nil), int64(st.BE.Timeouts.Connect)); err != nil {
+	r, up := st.R, UplinkOf(set)
+	if up.Preamble != nil {
+		if _, err := c.FD.Write(up.Preamble.Append(nil, st), moreIf(up.TLS != nil), int64(st.BE.Timeouts.Connect)); err != nil {
 			return err
 		}
 	}
-	if set.TLS == nil {
+	if up.TLS == nil {
 		return nil
 	}
-	cfg := set.TLS.Config(c.sni)
+	cfg := up.TLS.Config(c.sni)
 	if st.webSocketH1(set, cfg.NextProtos) {
 		c.once = slices.Contains(cfg.NextProtos, "h2")
 		cfg = cfg.Clone()

@@ -50,7 +50,7 @@ func (o over) origin(t *testing.T, h http.Handler) (addr string, opt bedOption) 
 		s.TLS = &tls.Config{Certificates: []tls.Certificate{selfSigned()}}
 		s.StartTLS()
 		sec := &security{clientTLS()}
-		set = func(x *server.Settings) { x.TLS = sec }
+		set = func(x *server.Settings) { stream.Uplinks.Edit(x).TLS = sec }
 	case "h2":
 		s.Config.Protocols.SetUnencryptedHTTP2(true)
 		set = func(x *server.Settings) { x.Proto = "h2" }
@@ -63,7 +63,7 @@ func (o over) origin(t *testing.T, h http.Handler) (addr string, opt bedOption) 
 		cfg := clientTLS()
 		cfg.NextProtos = []string{"h2"}
 		sec := &security{cfg}
-		set = func(x *server.Settings) { x.TLS = sec }
+		set = func(x *server.Settings) { stream.Uplinks.Edit(x).TLS = sec }
 	}
 	t.Cleanup(func() {
 		s.CloseClientConnections() // handlers may wait for a proxy that is gone

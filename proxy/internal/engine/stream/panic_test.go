@@ -17,14 +17,16 @@ import (
 // bomb panics wherever a feature's code may run.
 type bomb struct{}
 
-func (bomb) Exec(*stream.Scope) stream.Verdict      { panic("bomb") }
-func (bomb) Match(*stream.Scope) bool               { panic("bomb") }
-func (bomb) Append(dst []byte, subject any) []byte  { panic("bomb") }
-func (bomb) log(*stream.Stream)                     { panic("bomb") }
-func (bomb) begin(*stream.Session)                  { panic("bomb") }
-func (bomb) find(*stream.Scope) *stream.Proxy       { panic("bomb") }
-func (bomb) id(dst []byte, sc *stream.Scope) []byte { panic("bomb") }
-func (b bomb) preamble(bed *bed)                    { b.settings(bed, func(s *server.Settings) { s.Preamble = b }) }
+func (bomb) Exec(*stream.Scope) stream.Verdict           { panic("bomb") }
+func (bomb) Match(*stream.Scope) bool                    { panic("bomb") }
+func (bomb) Append(dst []byte, st *stream.Stream) []byte { panic("bomb") }
+func (bomb) log(*stream.Stream)                          { panic("bomb") }
+func (bomb) begin(*stream.Session)                       { panic("bomb") }
+func (bomb) find(*stream.Scope) *stream.Proxy            { panic("bomb") }
+func (bomb) id(dst []byte, sc *stream.Scope) []byte      { panic("bomb") }
+func (b bomb) preamble(bed *bed) {
+	b.settings(bed, func(s *server.Settings) { stream.Uplinks.Edit(s).Preamble = b })
+}
 func (bomb) settings(b *bed, f func(*server.Settings)) {
 	for _, s := range b.be.BE.Servers() {
 		set := *s.Settings()

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
@@ -56,8 +55,9 @@ func clientTLS() *tls.Config {
 // security secures connections to a test server.
 type security struct{ cfg *tls.Config }
 
-func (s security) Config(string) *tls.Config { return s.cfg }
-func (s security) Name(any) string           { return "localhost" }
+func (s security) Config(string) *tls.Config  { return s.cfg }
+func (s security) Adopt(stream.Security) bool { return false }
+func (s security) Name(*stream.Stream) string { return "localhost" }
 
 // secureOrigin is a TLS server, and the option that makes the bed's servers use
 // it.
@@ -70,13 +70,13 @@ func secureOrigin(t *testing.T, h http.HandlerFunc) (string, bedOption) {
 	return s.Listener.Addr().String(), func(b *bed) {
 		for _, srv := range b.be.BE.Servers() {
 			set := *srv.Settings()
-			set.TLS = sec
+			stream.Uplinks.Edit(&set).TLS = sec
 			srv.Replace(time.Now(), &set)
 		}
 	}
 }
 
-var _ server.Security = (*security)(nil)
+var _ stream.Security = (*security)(nil)
 
 func TestTLSBothSides(t *testing.T) {
 	for _, max := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {

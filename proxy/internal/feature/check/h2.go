@@ -24,7 +24,7 @@ var h2Config = http2.Config{MaxFrame: 16384}
 // speaksH2 tells whether the connection speaks HTTP/2: because it is forced to,
 // or because TLS agreed on it.
 func (p *probe) speaksH2() bool {
-	proto := p.set.Check.Proto
+	proto := lineOf(p.set).proto
 	if proto == "" {
 		proto = p.set.Proto
 	}

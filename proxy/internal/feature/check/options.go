@@ -12,6 +12,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 )
@@ -127,6 +128,27 @@ func address(c *conf.Ctx, words []string, i int) (reactor.Addr, error) {
 	return c.SocketAddr(words, i, config.AddressOptions{Port: true, NoDgram: true, NoNames: c.Dynamic})
 }
 
+// connections are what a server's line says of the connections of its checks.
+type connections struct {
+	proto string // "check-proto": "h1", "h2" or ""
+	// rules secure connections that the rules of the check open, by the number of
+	// the step.
+	rules map[int]*ssl.Upstream
+}
+
+var (
+	saidOf = slot.New[*server.Settings, connections]()
+	noLine connections
+)
+
+// lineOf gives what is said of the checks with these settings.
+func lineOf(set *server.Settings) *connections {
+	if l := saidOf.Of(set); l != nil {
+		return l
+	}
+	return &noLine
+}
+
 // protocol is "check-proto".
 func protocol(_ *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
 	proto, err := w.Value("")
@@ -134,9 +156,9 @@ func protocol(_ *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
 	case err != nil:
 		return err
 	case proto == "h1", proto == "h2":
-		s.Check.Proto = proto
+		saidOf.Edit(s).proto = proto
 	case proto == "none":
-		s.Check.Proto = ""
+		saidOf.Edit(s).proto = ""
 	case slices.Contains([]string{"fcgi", "quic", "qmux", "spop"}, proto):
 		return conf.NotYet("option", "check-proto "+proto)
 	default:
@@ -150,15 +172,16 @@ func protocol(_ *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
 func secure(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, own *settings) error {
 	k := &s.Check
 	if !k.Enabled || own == nil || !own.on {
-		if k.Enabled && k.Proto != "" {
+		if l := saidOf.Of(s); k.Enabled && l != nil && l.proto != "" {
 			return say("uses an incompatible MUX protocol for the selected check type")
 		}
 		return nil
 	}
-	line, inherited := k.TLS.(*ssl.Upstream)
+	line := ssl.ChecksUnderTLS.Of(s)
+	var made map[int]*ssl.Upstream
 	for i := range own.sequence {
 		st := &own.sequence[i]
-		inherits := st.defaults && inherited
+		inherits := st.defaults && line != nil
 		if st.kind != connect || !st.secure && (!inherits || st.sni == "" && st.alpn == nil) {
 			continue
 		}
@@ -173,10 +196,13 @@ func secure(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, 
 		if err != nil {
 			return err
 		}
-		if k.RuleTLS == nil {
-			k.RuleTLS = make(map[int]server.Security)
+		if made == nil {
+			made = make(map[int]*ssl.Upstream)
 		}
-		k.RuleTLS[i] = u
+		made[i] = u
+	}
+	if made != nil {
+		saidOf.Edit(s).rules = made
 	}
 	return nil
 }

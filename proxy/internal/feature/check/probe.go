@@ -15,6 +15,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/proxyproto"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/tlserr"
 )
 
@@ -175,7 +176,7 @@ func (p *probe) connect(st *step, i int) (outcome, bool) {
 	}
 	if pre := p.preamble(st); pre != nil {
 		from, _ := p.r.Sys.Getsockname(p.conn.Fd())
-		if out, killed := p.write(pre.Append(nil, server.Own{Src: from, Dst: to}), "L4TOUT"); out.status != "" || killed {
+		if out, killed := p.write(pre.AppendOwn(nil, from, to), "L4TOUT"); out.status != "" || killed {
 			return out, killed
 		}
 	}
@@ -191,20 +192,20 @@ func (p *probe) connect(st *step, i int) (outcome, bool) {
 }
 
 // security is how the connection of a step is secured, nil: in clear.
-func (p *probe) security(st *step, i int) server.Security {
-	if s := p.set.Check.RuleTLS[i]; s != nil {
+func (p *probe) security(st *step, i int) *ssl.Upstream {
+	if s := lineOf(p.set).rules[i]; s != nil {
 		return s
 	}
-	if st.defaults {
-		return p.set.Check.TLS
+	if k := ssl.ChecksUnderTLS.Of(p.set); k != nil && st.defaults {
+		return k.Upstream
 	}
 	return nil
 }
 
 // secure makes the connection secure.
-func (p *probe) secure(s server.Security, st *step) (outcome, bool) {
+func (p *probe) secure(s *ssl.Upstream, st *step) (outcome, bool) {
 	name := s.Name(nil)
-	if name == "" && p.set.Check.SNIAuto && st.host != "" {
+	if k := ssl.ChecksUnderTLS.Of(p.set); name == "" && k != nil && k.NameOfHost && st.host != "" {
 		name = st.host
 	}
 	p.conn.Client(s.Config(name))
@@ -227,14 +228,16 @@ func (p *probe) secure(s server.Security, st *step) (outcome, bool) {
 }
 
 // preamble is what the connection begins with, nil: nothing.
-func (p *probe) preamble(st *step) server.Preamble {
+func (p *probe) preamble(st *step) *proxyproto.Sender {
+	own := proxyproto.ForChecks.Of(p.set)
 	switch {
-	case st.defaults && p.set.Check.Preamble != nil:
-		return p.set.Check.Preamble
+	case st.defaults && own != nil:
+		return *own
 	case !st.proxy:
 		return nil
-	case p.set.Preamble != nil:
-		return p.set.Preamble
+	}
+	if of := proxyproto.SenderOf(p.set); of != nil {
+		return of
 	}
 	return proxyproto.V1
 }

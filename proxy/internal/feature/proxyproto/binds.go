@@ -7,8 +7,12 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
+
+// magics are the numbers that headers of NetScaler begin with.
+var magics = slot.New[*stream.Bind, uint32]()
 
 func init() {
 	conf.RegisterBind(
@@ -31,7 +35,7 @@ func acceptCIP(_ *conf.Ctx, b *stream.Bind, words []string) (int, error) {
 		return 0, fmt.Errorf("'%s' : invalid value '%s', must be a number from 1 to %d", words[0], words[1], uint32(1<<32-1))
 	}
 	b.Greeting |= stream.ClientIP
-	b.CIPMagic = uint32(n)
+	magics.Set(b, uint32(n))
 	return 2, nil
 }
 
@@ -43,7 +47,10 @@ func readProxy(s *stream.Session, deadline int64) (*stream.Proxied, error) {
 }
 
 func readCIP(s *stream.Session, deadline int64) (*stream.Proxied, error) {
-	magic := s.Listener.Bind.Load().CIPMagic
+	var magic uint32
+	if m := magics.Of(s.Listener.Bind.Load()); m != nil {
+		magic = *m
+	}
 	parse := func(b []byte) (int, *stream.Proxied, error) { return ParseCIP(b, magic) }
 	return receive(s, deadline, parse, wording{errCIPEmpty, errCIPAbort, errCIPTimeout, errCIPTruncated})
 }

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/proxyproto"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
 
@@ -26,7 +28,7 @@ func TestReadme(t *testing.T) {
 		t.Fatalf("%s\n%v", text, d.All())
 	}
 	app := s.Backends["app"].ServerLines
-	if app[0].Settings.Preamble == nil || app[0].Settings.Check.Preamble == nil || app[1].Settings.Check.Preamble == nil {
+	if proxyproto.SenderOf(app[0].Settings) == nil || stream.Uplinks.Of(app[0].Settings).Preamble == nil || proxyproto.ForChecks.Of(app[0].Settings) == nil || proxyproto.ForChecks.Of(app[1].Settings) == nil {
 		t.Errorf("%+v %+v", app[0].Settings, app[1].Settings)
 	}
 	if n := len(s.Frontends["web"].ConnRules); n != 2 {

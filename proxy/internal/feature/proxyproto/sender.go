@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
@@ -30,9 +29,9 @@ const (
 	optUniqueID
 )
 
-// sender makes the headers for one server. It is a [server.Preamble], and never
+// Sender makes the headers for one server. It is a [stream.Preamble], and never
 // changed once the configuration is loaded.
-type sender struct {
+type Sender struct {
 	opts option
 	tlvs []custom
 	// check is check-send-proxy.
@@ -46,8 +45,8 @@ type sender struct {
 // V1 and V2 make headers of their version where no line of a server says more;
 // those of V2 have a checksum.
 var (
-	V1 server.Preamble = &sender{opts: optV1}
-	V2 server.Preamble = &sender{opts: optV2 | optCRC32C}
+	V1 = &Sender{opts: optV1}
+	V2 = &Sender{opts: optV2 | optCRC32C}
 )
 
 // custom is a field of "set-proxy-v2-tlv-fmt".
@@ -56,13 +55,8 @@ type custom struct {
 	format *logformat.Format
 }
 
-// Append appends the header, see [server.Preamble].
-func (s *sender) Append(dst []byte, subject any) []byte {
-	st, ok := subject.(*stream.Stream)
-	if !ok {
-		own, _ := subject.(server.Own)
-		return s.own(dst, own.Src, own.Dst)
-	}
+// Append appends the header of a connection that is made for st.
+func (s *Sender) Append(dst []byte, st *stream.Stream) []byte {
 	src, to := st.Sess.Src, st.Sess.Dst()
 	if s.opts&optV2 == 0 {
 		return AppendV1(dst, src, to)
@@ -98,8 +92,9 @@ func (s *sender) Append(dst []byte, subject any) []byte {
 	return w.end()
 }
 
-// own appends the header of a connection that is made for nobody else.
-func (s *sender) own(dst []byte, src, to reactor.Addr) []byte {
+// AppendOwn appends the header of a connection that is made for nobody else: of a
+// health check.
+func (s *Sender) AppendOwn(dst []byte, src, to reactor.Addr) []byte {
 	if s.opts&optV2 == 0 {
 		return AppendV1(dst, src, to)
 	}
@@ -122,7 +117,7 @@ func (w *builder) openSSL(client byte, verify uint32) int {
 
 // ssl appends what is known of the client's TLS (specification 2.2.6); in clear,
 // that there is none.
-func (s *sender) ssl(w *builder, st *stream.Stream, layer *transport.TLS) {
+func (s *Sender) ssl(w *builder, st *stream.Stream, layer *transport.TLS) {
 	var state *tls.ConnectionState
 	if layer != nil {
 		state = layer.State()

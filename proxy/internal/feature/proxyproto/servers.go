@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -35,34 +36,30 @@ func init() {
 	snapshot.AllowGlobal("pp2-never-send-local")
 }
 
-// edit gives a copy of what the server's line says so far: the original may
-// belong to a default-server line.
-func edit(set *stream.ServerSettings) *sender {
-	s := new(sender)
-	if old, ok := set.Preamble.(*sender); ok {
-		*s = *old
-	}
-	set.Preamble = s
-	return s
-}
+// senders are what the lines of servers say; ForChecks hang on the settings of
+// servers whose checks send a header, too.
+var (
+	senders   = slot.New[*server.Settings, Sender]()
+	ForChecks = slot.New[*server.Settings, *Sender]()
+)
 
 func on(name string, o option) conf.ServerOption {
 	return conf.ServerOption{Name: name, Dynamic: true, Parse: func(_ *conf.Ctx, set *stream.ServerSettings, _ []string) (int, error) {
-		edit(set).opts |= o
+		senders.Edit(set).opts |= o
 		return 1, nil
 	}}
 }
 
 func off(name string, o option) conf.ServerOption {
 	return conf.ServerOption{Name: name, Dynamic: true, Parse: func(_ *conf.Ctx, set *stream.ServerSettings, _ []string) (int, error) {
-		edit(set).opts &^= o
+		senders.Edit(set).opts &^= o
 		return 1, nil
 	}}
 }
 
 func checkSend(yes bool) func(*conf.Ctx, *stream.ServerSettings, []string) (int, error) {
 	return func(_ *conf.Ctx, set *stream.ServerSettings, _ []string) (int, error) {
-		edit(set).check = yes
+		senders.Edit(set).check = yes
 		return 1, nil
 	}
 }
@@ -77,7 +74,7 @@ func v2Options(_ *conf.Ctx, set *stream.ServerSettings, words []string) (int, er
 	if len(words) > 1 {
 		list = words[1]
 	}
-	s := edit(set)
+	s := senders.Edit(set)
 	for _, w := range strings.Split(list, ",") {
 		o := v2Names[w]
 		if o == 0 {
@@ -106,7 +103,7 @@ func customTLV(c *conf.Ctx, set *stream.ServerSettings, words []string) (int, er
 	if err != nil {
 		return 0, fmt.Errorf("'%s' : %w", words[0], err)
 	}
-	s := edit(set)
+	s := senders.Edit(set)
 	if len(s.tlvs) >= maxCustom {
 		return 0, fmt.Errorf("'%s' : too many fields (maximum is %d)", words[0], maxCustom)
 	}
@@ -114,22 +111,29 @@ func customTLV(c *conf.Ctx, set *stream.ServerSettings, words []string) (int, er
 	return 2, nil
 }
 
+// SenderOf gives what makes the headers of a server's traffic, nil if it has none.
+func SenderOf(set *server.Settings) *Sender {
+	if s := senders.Of(set); s != nil && s.opts&(optV1|optV2) != 0 {
+		return s
+	}
+	return nil
+}
+
 // finish decides what the options on a server's line come to.
 func finish(c *conf.Ctx, _ *stream.Proxy, name string, set *stream.ServerSettings) error {
-	s, ok := set.Preamble.(*sender)
-	if !ok {
+	if senders.Of(set) == nil {
 		return nil
 	}
+	s := senders.Edit(set)
 	k := &set.Check
 	sends := s.opts&(optV1|optV2) != 0
 	// The manual: checks do as the traffic, if they go to the same place; those of
 	// servers added at run time only what they are told.
 	checks := s.check || sends && !c.Dynamic && k.Port == 0 && !k.Addr.IsValid()
-	if !sends {
-		set.Preamble = nil
-		if s.opts != 0 || len(s.tlvs) > 0 {
-			c.Warn("'server %s/%s' : options of the PROXY protocol's version 2 have no effect without 'send-proxy-v2'.", c.Proxy.Name, name)
-		}
+	if sends {
+		stream.Uplinks.Edit(set).Preamble = s
+	} else if s.opts != 0 || len(s.tlvs) > 0 {
+		c.Warn("'server %s/%s' : options of the PROXY protocol's version 2 have no effect without 'send-proxy-v2'.", c.Proxy.Name, name)
 	}
 	if !sends && !checks {
 		return nil
@@ -138,13 +142,13 @@ func finish(c *conf.Ctx, _ *stream.Proxy, name string, set *stream.ServerSetting
 		return err
 	}
 	if checks {
-		k.Preamble = s
+		ForChecks.Set(set, s)
 	}
 	return nil
 }
 
 // compile makes ready what the options need.
-func (s *sender) compile(c *conf.Ctx) (err error) {
+func (s *Sender) compile(c *conf.Ctx) (err error) {
 	if p := neverLocal.Of(c.Snap.Global); p != nil {
 		s.neverLocal = *p
 	}

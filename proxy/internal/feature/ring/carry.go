@@ -1,7 +1,6 @@
 package ring
 
 import (
-	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -88,5 +87,5 @@ func (p *place) follow(w *stream.Worker, list []*Section) {
 func (s *settings) same(o *settings) bool {
 	x, y := s.server, o.server
 	return s.connect == o.connect && s.send == o.send && s.counted == o.counted &&
-		x.Addr == y.Addr && x.Source == y.Source && x.MaxReuse == y.MaxReuse && server.SameSecurity(x.TLS, y.TLS)
+		x.Addr == y.Addr && x.Source == y.Source && x.MaxReuse == y.MaxReuse && stream.SameSecurity(x, y)
 }

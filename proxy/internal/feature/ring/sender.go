@@ -126,8 +126,8 @@ func (x *sender) connection() error {
 	if err := stream.Connected(&x.conn.FD); err != nil {
 		return err
 	}
-	if set.TLS != nil {
-		x.conn.Client(set.TLS.Config(set.TLS.Name(nil)))
+	if t := stream.UplinkOf(set).TLS; t != nil {
+		x.conn.Client(t.Config(t.Name(nil)))
 		if err := x.conn.Handshake(deadline); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -36,10 +37,17 @@ type bindSource struct{ word, name string }
 
 var bindLines = conf.NewValue[[]*bindLine]()
 
+// linesOfBinds are what is said of the binds while the configuration is read,
+// served what they came to.
+var (
+	linesOfBinds = slot.New[*stream.Bind, *bindLine]()
+	served       = slot.New[*stream.Bind, *Bind]()
+)
+
 // lineOfBind gives what b's line says so far.
 func lineOfBind(c *conf.Ctx, b *stream.Bind) *bindLine {
-	if l, ok := b.SSL.(*bindLine); ok {
-		return l
+	if l := linesOfBinds.Of(b); l != nil {
+		return *l
 	}
 	l := &bindLine{bind: b, proxy: c.Proxy, pos: c.Pos}
 	if len(c.Args) > 0 {
@@ -49,7 +57,7 @@ func lineOfBind(c *conf.Ctx, b *stream.Bind) *bindLine {
 	if c.Keyword == "stats socket" {
 		l.where = "'stats socket'"
 	}
-	b.SSL = l
+	linesOfBinds.Set(b, l)
 	if list := bindLines.Of(c.Loading); list != nil {
 		*list = append(*list, l)
 	}
@@ -145,7 +153,6 @@ func finishBinds(c *conf.Ctx) {
 	made := map[key]*Bind{}
 	failed := map[key]bool{}
 	for _, l := range lines {
-		l.bind.SSL = nil
 		k := key{l.pos, l.proxy}
 		if failed[k] {
 			continue
@@ -162,7 +169,7 @@ func finishBinds(c *conf.Ctx) {
 			}
 			made[k] = b
 		}
-		l.bind.SSL = b
+		served.Set(l.bind, b)
 		if b.on {
 			l.bind.TLS = b.front
 		}

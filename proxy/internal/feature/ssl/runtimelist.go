@@ -248,8 +248,8 @@ func binds(snap *stream.Snapshot, name string) []*Bind {
 		}
 		for _, x := range p.Binds {
 			// A line with several addresses is one.
-			if b, ok := x.SSL.(*Bind); ok && b.on && !slices.Contains(out, b) {
-				out = append(out, b)
+			if b := served.Of(x); b != nil && (*b).on && !slices.Contains(out, *b) {
+				out = append(out, *b)
 			}
 		}
 	}

@@ -7,11 +7,12 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
 )
 
-// serverLine is what a server line says of TLS. It hangs at Settings.SSL and is
+// serverLine is what a server line says of TLS. It hangs on the settings and is
 // never changed there: each option puts a changed copy in its place, because
 // lines begin with a copy of what "default-server" says.
 type serverLine struct {
@@ -34,22 +35,20 @@ type serverLine struct {
 
 	// built is how connections are secured if they are.
 	built *Upstream
+	// byUser tells that TLS was switched on or off at run time.
+	byUser bool
 }
 
-// Security is how connections are secured if they are, nil if the line does not
-// say it.
-func (l *serverLine) Security() server.Security {
-	if l.built == nil {
-		return nil
-	}
-	return l.built
+var serverLines = slot.New[*server.Settings, serverLine]()
+
+// CheckTLS is how connections of health checks are secured.
+type CheckTLS struct {
+	*Upstream       // nil: in clear
+	NameOfHost bool // without another name, the one of the request is asked for
 }
 
-// On tells whether the line asks for TLS.
-func (l *serverLine) On() bool { return l.on }
-
-// No tells whether the line refuses TLS ("no-ssl").
-func (l *serverLine) No() bool { return l.no }
+// ChecksUnderTLS hang on the settings of servers whose checks are.
+var ChecksUnderTLS = slot.New[*server.Settings, CheckTLS]()
 
 type verifyMode uint8
 
@@ -66,7 +65,7 @@ type sniExpr struct {
 }
 
 func lineOf(s *stream.ServerSettings) *serverLine {
-	if l, ok := s.SSL.(*serverLine); ok {
+	if l := serverLines.Of(s); l != nil {
 		return l
 	}
 	return &serverLine{opts: Options{Server: true}}
@@ -87,7 +86,7 @@ func option(name string, args int, set func(c *conf.Ctx, l *serverLine, value st
 		if err := set(c, &l, value); err != nil {
 			return 0, err
 		}
-		s.SSL = &l
+		serverLines.Set(s, l)
 		return 1 + args, nil
 	}}
 }
@@ -160,7 +159,7 @@ func common(name string) conf.ServerOption {
 		if err != nil {
 			return 0, fmt.Errorf("%w.", err)
 		}
-		s.SSL = &l
+		serverLines.Set(s, l)
 		return n, nil
 	}}
 }
@@ -223,31 +222,29 @@ func setSNI(c *conf.Ctx, l *serverLine, value string) error {
 // finishServer completes the settings of one server, once all that its line
 // says is known.
 func finishServer(c *conf.Ctx, p *stream.Proxy, name string, s *stream.ServerSettings, warn func(string, ...any)) error {
-	s.TLS, s.Check.TLS = nil, nil
-	given, ok := s.SSL.(*serverLine)
-	if !ok {
+	if serverLines.Of(s) == nil {
 		return nil
 	}
-	l := *given
-	s.SSL = &l
+	l := serverLines.Edit(s)
 	l.built = nil
+	uplink := stream.Uplinks.Edit(s)
+	uplink.TLS, uplink.Clear = nil, l.no
 	if !l.on && !l.off && !l.check {
 		return nil
 	}
-	up, err := newUpstream(c, p, name, &l, warn)
+	up, err := newUpstream(c, p, name, l, warn)
 	if err != nil {
 		return err
 	}
 	l.built = up
 	if l.on {
-		s.TLS = up
+		uplink.TLS = up
 	}
 	// With a port or address of its own the check does not go to the service:
 	// it inherits nothing (manual, "check").
 	inherits := l.on && s.Check.Port == 0 && !s.Check.Addr.IsValid() && !c.Dynamic
 	if l.check || inherits && !l.noCheck {
-		s.Check.TLS = up.forChecks(l.checkSNI, l.checkALPN)
-		s.Check.SNIAuto = !l.checkNoAuto && l.checkSNI == ""
+		ChecksUnderTLS.Set(s, CheckTLS{up.forChecks(l.checkSNI, l.checkALPN), !l.checkNoAuto && l.checkSNI == ""})
 	}
 	return nil
 }

@@ -18,7 +18,6 @@ import (
 	"testing"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature"
@@ -243,7 +242,7 @@ func TestServerNamesAreBounded(t *testing.T) {
 	if snap == nil {
 		t.Fatal(errs)
 	}
-	sec := snap.Backends["b"].ServerLines[0].Settings.TLS
+	sec := stream.Uplinks.Of(snap.Backends["b"].ServerLines[0].Settings).TLS
 	first := sec.Config("n0.example")
 	if sec.Config("n0.example") != first {
 		t.Error("made twice")
@@ -262,7 +261,7 @@ func TestServerNameAllocatesNothing(t *testing.T) {
 	if snap == nil {
 		t.Fatal(errs)
 	}
-	sec := snap.Backends["b"].ServerLines[0].Settings.TLS
+	sec := stream.Uplinks.Of(snap.Backends["b"].ServerLines[0].Settings).TLS
 	st := &stream.Stream{}
 	st.Req.Fields = []message.Field{{Name: []byte("host"), Value: []byte("app.example:443")}}
 	sec.Config(sec.Name(st))
@@ -273,15 +272,14 @@ func TestServerNameAllocatesNothing(t *testing.T) {
 
 // What of the settings is said again is adopted, what is not is not.
 func TestServerAdopts(t *testing.T) {
-	security := func(options string) server.Security {
+	security := func(options string) stream.Security {
 		snap, errs := load("defaults\n mode http\n timeout connect 1s\n timeout server 1s\n timeout client 1s\nbackend b\n server s 127.0.0.1:1 ssl verify none " + options + "\n")
 		if snap == nil {
 			t.Fatal(errs)
 		}
-		return snap.Backends["b"].ServerLines[0].Settings.TLS
+		return stream.Uplinks.Of(snap.Backends["b"].ServerLines[0].Settings).TLS
 	}
-	type adopter interface{ Adopt(server.Security) bool }
-	base := security("").(adopter)
+	base := security("")
 	for options, same := range map[string]bool{
 		"": true, "weight 3": true, "sni str(x)": true, "ssl-min-ver TLSv1.2": false, "ciphers HIGH": false, "curves X25519": false,
 		"alpn h2": false, "verifyhost x": false, "no-ssl-reuse": false, "no-tls-tickets": false,
@@ -357,7 +355,7 @@ func TestServerAccepted(t *testing.T) {
 		t.Error(errs)
 	} else {
 		lines := snap.Backends["b"].ServerLines
-		if lines[0].Settings.TLS == nil || lines[1].Settings.TLS != nil {
+		if stream.Uplinks.Of(lines[0].Settings).TLS == nil || stream.Uplinks.Of(lines[1].Settings).TLS != nil {
 			t.Error("default-server ssl, no-ssl")
 		}
 	}

@@ -112,7 +112,7 @@ func (f *serverFiles) drop() {
 
 func init() {
 	gone := func(set *server.Settings) {
-		if l, ok := set.SSL.(*serverLine); ok && l.built != nil {
+		if l := serverLines.Of(set); l != nil && l.built != nil {
 			l.built.files.Load().drop()
 		}
 	}

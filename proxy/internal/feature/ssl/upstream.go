@@ -11,13 +11,12 @@ import (
 	"sync/atomic"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
 )
 
-// Upstream is how connections to one server are secured (a [server.Security]).
+// Upstream is how connections to one server are secured (a [stream.Security]).
 // It lives as long as the server, through applied configurations that say the
 // same of it, and with it the sessions to resume.
 type Upstream struct {
@@ -140,7 +139,7 @@ func ForCheck(c *conf.Ctx, p *stream.Proxy, server string, s *stream.ServerSetti
 
 // Adopt tells whether o says the same as u. If it does, u goes on in its place
 // and finds names and files as o does.
-func (u *Upstream) Adopt(o server.Security) bool {
+func (u *Upstream) Adopt(o stream.Security) bool {
 	n, ok := o.(*Upstream)
 	if !ok || n.key != u.key {
 		return false
@@ -150,11 +149,10 @@ func (u *Upstream) Adopt(o server.Security) bool {
 	return true
 }
 
-// Name is the name that a connection for subject asks for, "" for none. It
-// allocates for names that no connection has asked for yet.
-func (u *Upstream) Name(subject any) string {
+// Name is the name that a connection for st asks for, "" for none. It allocates
+// for names that no connection has asked for yet. For a check st is nil.
+func (u *Upstream) Name(st *stream.Stream) string {
 	n := u.sni.Load()
-	st, _ := subject.(*stream.Stream)
 	var name []byte
 	switch {
 	case st == nil || n.expr == nil && !n.host:

@@ -220,9 +220,10 @@ func (s *scene) addServer(b *stream.BackState) {
 	}
 	if rnd.IntN(3) == 0 {
 		o.pp = 1 + rnd.IntN(2)
-		set.Preamble = []server.Preamble{proxyproto.V1, proxyproto.V2}[o.pp-1]
+		pre := []*proxyproto.Sender{proxyproto.V1, proxyproto.V2}[o.pp-1]
+		stream.Uplinks.Make(set).Preamble = pre
 		if rnd.IntN(2) == 0 {
-			set.Check.Preamble = set.Preamble
+			proxyproto.ForChecks.Set(set, pre)
 		}
 	}
 	id := b.NextID()
