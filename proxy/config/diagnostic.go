@@ -110,6 +110,9 @@ func (d *Diagnostics) UnknownKeyword(pos Pos, word, section string, candidates [
 	d.Alert(pos, "unknown keyword '%s' in '%s' section%s", word, section, DidYouMean(word, candidates))
 }
 
+// Len returns how many diagnostics were reported, dropped ones included.
+func (d *Diagnostics) Len() int { return len(d.list) + d.dropped }
+
 // HasErrors tells whether an alert was reported.
 func (d *Diagnostics) HasErrors() bool { return d.counts[Alert] > 0 }
 

@@ -152,6 +152,17 @@ type Loading struct {
 	values  []any           // see Value
 	private []*stream.Proxy // of sections that are no proxies, see Section.Begin
 
+	cur       *reading   // the section that is parsed or finished, nil: none
+	read      []*reading // all sections
+	fresh     []*reading // proxies that are made anew
+	shared    map[*stream.Proxy]*reading
+	takeover  *takeover // nil: nothing is taken over
+	sums      *recorder
+	recurring [][2]int // diagnostics that each configuration gets
+	whole     bool     // see Whole
+	failed    bool     // what was taken over does not fit
+	turns     int
+
 	defs []*defaults
 	last *defaults
 	seen map[string]config.Pos // keywords that may stand only once
@@ -163,8 +174,12 @@ type Loading struct {
 // Errorf makes an error for Parse to return.
 func (c *Ctx) Errorf(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
-// Later runs f when all sections were parsed.
-func (l *Loading) Later(f func()) { l.todo = append(l.todo, f) }
+// Later runs f when all sections were parsed. See [Loading.Refer] for what looks for
+// a proxy: sections that do something else later are read anew each time.
+func (l *Loading) Later(f func()) {
+	l.Anew()
+	l.todo = append(l.todo, f)
+}
 
 // Warn reports a warning at the current line.
 func (c *Ctx) Warn(format string, args ...any) { c.Diags.Warn(c.Pos, format, args...) }
@@ -182,6 +197,7 @@ func (l *Loading) Descriptor(n int) (int, error) {
 	}
 	if fd, ok := l.Descriptors[n]; ok {
 		if l.Snap != nil {
+			l.Anew()
 			l.Snap.Global.Descriptors = append(l.Snap.Global.Descriptors, n)
 		}
 		return fd, nil

@@ -3,6 +3,7 @@ package conf
 import (
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -64,6 +65,7 @@ func (l *Loading) At(pos config.Pos) {
 // relative is the file system of a configuration with "default-path".
 type relative struct {
 	fs.FS
+	l      *Loading
 	folder string
 }
 
@@ -75,8 +77,21 @@ func (r *relative) place(name string) string {
 	return strings.TrimSuffix(r.folder, "/") + "/" + name
 }
 
-func (r *relative) Open(name string) (fs.File, error) { return r.FS.Open(r.place(name)) }
+func (r *relative) Open(name string) (fs.File, error) {
+	name = r.place(name)
+	r.note(name)
+	return r.FS.Open(name)
+}
+
+// note keeps that the present section depends on a file.
+func (r *relative) note(name string) {
+	if cur := r.l.cur; cur != nil && !slices.Contains(cur.files, name) {
+		cur.files = append(cur.files, name)
+	}
+}
 
 func (r *relative) ReadDir(name string) ([]fs.DirEntry, error) {
-	return fs.ReadDir(r.FS, r.place(name))
+	name = r.place(name)
+	r.note(name)
+	return fs.ReadDir(r.FS, name)
 }

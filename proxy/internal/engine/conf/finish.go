@@ -1,34 +1,37 @@
 package conf
 
 import (
-	"slices"
-
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
 // finish resolves names, numbers what has no number, and looks at what goes
 // together. It runs before the features' own steps.
-func (l *Loading) finish() {
+func (l *Loading) finish(base *stream.Snapshot) {
 	broken := l.Diags.HasErrors() // what seems to be missing may be there, with a fault
 	g := l.Snap.Global
 	g.MaxRewrite = min(g.MaxRewrite, g.BufSize/2)
-	l.number()
+	l.number(base)
 	l.binds()
 	l.finishH2()
-	for _, p := range l.Snap.Proxies {
-		if p.Frontend {
-			l.route(p)
+	l.always(func() {
+		for _, p := range l.Snap.Proxies {
+			if p.Frontend {
+				l.route(p)
+			}
 		}
-	}
+	})
 	for _, f := range l.todo {
 		f()
 	}
 	l.todo = nil
-	for _, p := range l.Snap.Proxies {
-		if !p.Disabled && !broken {
-			l.judge(p)
+	l.always(func() {
+		for _, p := range l.Snap.Proxies {
+			if !p.Disabled && !broken {
+				l.judge(p)
+			}
 		}
-	}
+	})
 	l.fullConn()
 	l.servers()
 	if r := Runtime.Of(g); r != nil {
@@ -42,12 +45,19 @@ func (l *Loading) finish() {
 
 // servers runs the features' own steps for each server.
 func (l *Loading) servers() {
-	for _, p := range slices.Concat(l.Snap.Proxies, l.private) {
-		for _, s := range p.ServerLines {
-			c := &Ctx{Loading: l, Pos: s.Pos, Section: p.Kind, Proxy: p}
-			if err := c.finishServer(s.Name, s.Settings); err != nil {
-				l.Alert(s.Pos, "%s", err)
-			}
+	for p := range l.Fresh() {
+		l.serversOf(p)
+	}
+	for _, p := range l.private {
+		l.serversOf(p)
+	}
+}
+
+func (l *Loading) serversOf(p *stream.Proxy) {
+	for _, s := range p.ServerLines {
+		c := &Ctx{Loading: l, Pos: s.Pos, Section: p.Kind, Proxy: p}
+		if err := c.finishServer(s.Name, s.Settings); err != nil {
+			l.Alert(s.Pos, "%s", err)
 		}
 	}
 }
@@ -63,45 +73,63 @@ func (c *Ctx) finishServer(name string, set *stream.ServerSettings) error {
 
 // number gives numbers to what has none as HAProxy does: each proxy, bind and
 // server takes its place in the order (proxies from 2), or the next free one.
-func (l *Loading) number() {
-	used := map[int]bool{}
-	for _, p := range l.Snap.Proxies {
-		used[p.ID] = p.ForcedID
-	}
-	next := 2
-	for _, p := range l.Snap.Proxies {
-		if !p.ForcedID {
-			p.ID = nextFree(used, &next)
+// Proxies of the configuration before keep theirs.
+func (l *Loading) number(base *stream.Snapshot) {
+	for i, id := range Numbers(base, l.Snap) {
+		if l.Snap.Proxies[i].ID != id {
+			l.own(i).ID = id
 		}
-		next++
+	}
+	for p := range l.Fresh() {
 		l.numberBinds(p)
 		numberServers(p)
 	}
 }
 
+// Numbers gives the numbers of a configuration's proxies in the statistics: those
+// that the configuration says, those that live on keep the number they have, and
+// the others take free ones.
+func Numbers(old, new *stream.Snapshot) []int {
+	ids := make([]int, len(new.Proxies))
+	used := make(map[int]bool, len(ids))
+	for i, p := range new.Proxies {
+		if p.ForcedID {
+			ids[i] = p.ID
+			used[p.ID] = true
+		}
+	}
+	next := 2
+	if old == nil {
+		for i := range new.Proxies {
+			if ids[i] == 0 {
+				ids[i] = nextFree(used, &next)
+			}
+			next++
+		}
+		return ids
+	}
+	for i, p := range new.Proxies {
+		list := old.Backends
+		if p.Frontend {
+			list = old.Frontends
+		}
+		if o := list[p.Name]; ids[i] == 0 && o != nil && !used[o.ID] {
+			ids[i] = o.ID
+			used[o.ID] = true
+		}
+	}
+	for i := range ids {
+		if ids[i] == 0 {
+			ids[i] = nextFree(used, &next)
+		}
+	}
+	return ids
+}
+
 // binds gives binds what they take from their frontend, and numbers those of the
 // same address. Paths and descriptors cannot be shared.
 func (l *Loading) binds() {
-	same := map[string][]*stream.Bind{}
-	check := func(b *stream.Bind) {
-		b.Twin = 0
-		key := b.Key()
-		twins := same[key]
-		if len(twins) > 0 && (b.Addr.IsUnix() || b.FD >= 0) {
-			l.Alert(b.Pos, "'bind' : address [%s] is used already at %s.", b.Addr, twins[0].Pos)
-			return
-		}
-		b.Twin = len(twins)
-		same[key] = append(twins, b)
-	}
-	defer func() {
-		for _, twins := range same {
-			for _, b := range twins {
-				b.Twins = len(twins)
-			}
-		}
-	}()
-	for _, p := range l.Snap.Proxies {
+	for p := range l.Fresh() {
 		for _, b := range p.Binds {
 			if b.Backlog == 0 {
 				b.Backlog = p.Backlog
@@ -109,14 +137,49 @@ func (l *Loading) binds() {
 			if b.Backlog == 0 && b.MaxConn == 0 {
 				b.Backlog = p.MaxConn
 			}
+		}
+	}
+	type place struct{ proxy, bind int } // proxy -1: of the Runtime socket
+	same := map[string][]place{}
+	at := func(x place) *stream.Bind {
+		if x.proxy < 0 {
+			return Runtime.Of(l.Snap.Global).Binds[x.bind]
+		}
+		return l.Snap.Proxies[x.proxy].Binds[x.bind]
+	}
+	check := func(x place) {
+		b := *at(x)
+		b.Twin = 0
+		key := b.Key()
+		twins := same[key]
+		if len(twins) > 0 && (b.Addr.IsUnix() || b.FD >= 0) {
+			l.Alert(b.Pos, "'bind' : address [%s] is used already at %s.", b.Addr, at(twins[0]).Pos)
+			return
+		}
+		same[key] = append(twins, x)
+	}
+	for i, p := range l.Snap.Proxies {
+		for j := range p.Binds {
 			if !p.Disabled {
-				check(b)
+				check(place{i, j})
 			}
 		}
 	}
 	if r := Runtime.Of(l.Snap.Global); r != nil {
-		for _, b := range r.Binds {
-			check(b)
+		for j := range r.Binds {
+			check(place{-1, j})
+		}
+	}
+	for _, twins := range same {
+		for n, x := range twins {
+			b := at(x)
+			if b.Twin == n && b.Twins == len(twins) {
+				continue
+			}
+			if x.proxy >= 0 {
+				b = l.own(x.proxy).Binds[x.bind]
+			}
+			b.Twin, b.Twins = n, len(twins)
 		}
 	}
 }
@@ -163,28 +226,27 @@ func numberServers(p *stream.Proxy) {
 	}
 }
 
-// route resolves where a frontend sends its traffic.
+// route looks whether there is what a frontend sends its traffic to. Streams find
+// it by its name.
 func (l *Loading) route(p *stream.Proxy) {
-	if p.DefaultName != "" {
-		p.DefaultBackend = l.backend(p, p.DefaultName, "default_backend", "as its default backend")
-		if p.DefaultBackend != nil && len(p.ServerLines) > 0 {
-			l.Diags.Warn(p.Pos, "In proxy '%s', the 'default_backend' rule always has precedence over the servers, which will never be used.", p.Name)
-		}
+	if p.DefaultName != "" && l.backend(p, p.DefaultName, "default_backend", "as its default backend") && len(p.ServerLines) > 0 {
+		l.Diags.Warn(p.Pos, "In proxy '%s', the 'default_backend' rule always has precedence over the servers, which will never be used.", p.Name)
 	}
 	for i := range p.Switching {
-		r := &p.Switching[i]
-		if r.Find == nil && r.Backend == nil {
-			r.Backend = l.backend(p, r.Target, "use_backend", "in a 'use_backend' rule")
+		if r := &p.Switching[i]; r.Find == nil {
+			l.backend(p, r.Target, "use_backend", "in a 'use_backend' rule")
 		}
 	}
 }
 
-func (l *Loading) backend(p *stream.Proxy, name, rule, as string) *stream.Proxy {
+// backend tells whether there is a backend of a name, and reports what is wrong
+// with it.
+func (l *Loading) backend(p *stream.Proxy, name, rule, as string) bool {
 	b := l.Snap.Backends[name]
 	switch {
 	case b == p:
 		l.Alert(p.Pos, "Proxy '%s': loop detected for %s: '%s'.", p.Name, rule, name)
-		return nil
+		return false
 	case b == nil:
 		l.Alert(p.Pos, "Proxy '%s': unable to find required %s: '%s'.", p.Name, rule, name)
 	case b.Mode == p.Mode:
@@ -195,7 +257,7 @@ func (l *Loading) backend(p *stream.Proxy, name, rule, as string) *stream.Proxy 
 		l.Alert(p.Pos, "%s %s '%s' (%s) tries to use incompatible %s %s '%s' (%s) %s (see 'mode').",
 			p.Mode, kindOf(p), p.Name, p.Pos, b.Mode, kindOf(b), b.Name, b.Pos, as)
 	}
-	return b
+	return b != nil
 }
 
 // judge warns of what can hardly be meant.
@@ -229,36 +291,51 @@ func (l *Loading) judge(p *stream.Proxy) {
 	}
 }
 
+// fullConnSaid is what the configuration says of Proxy.FullConn.
+var fullConnSaid = slot.New[*stream.Proxy, int]()
+
 // fullConn gives backends their default: a tenth of what the frontends that can
 // reach them may have (manual 4.2, "fullconn").
 func (l *Loading) fullConn() {
+	s := l.Snap
 	reach := map[*stream.Proxy]int{}
-	for _, p := range l.Snap.Proxies {
+	all := map[stream.Mode]int{} // of frontends that can reach any backend of a mode
+	for _, p := range s.Proxies {
 		if !p.Frontend {
 			continue
 		}
 		limit := p.MaxConn
 		if limit == 0 {
-			limit = l.Snap.Global.MaxConn
+			limit = s.Global.MaxConn
 		}
-		to := map[*stream.Proxy]bool{p.DefaultBackend: true, p: p.Backend}
+		to := map[*stream.Proxy]bool{s.Backends[p.DefaultName]: true, p: p.Backend}
+		any := false
 		for _, r := range p.Switching {
-			to[r.Backend] = true
 			if r.Find != nil { // any backend of its mode
-				for _, b := range l.Snap.Backends {
-					to[b] = to[b] || b.Mode == p.Mode
-				}
+				any = true
+			} else {
+				to[s.Backends[r.Target]] = true
 			}
 		}
+		if any {
+			all[p.Mode] += limit
+		}
 		for b, yes := range to {
-			if b != nil && yes {
+			if b != nil && yes && !(any && b.Backend && b.Mode == p.Mode) {
 				reach[b] += limit
 			}
 		}
 	}
-	for _, p := range l.Snap.Proxies {
-		if p.Backend && p.FullConn == 0 {
-			p.FullConn = max((reach[p]+9)/10, 1)
+	for i, p := range s.Proxies {
+		if !p.Backend {
+			continue
+		}
+		n := max((reach[p]+all[p.Mode]+9)/10, 1)
+		if said := fullConnSaid.Of(p); said != nil && *said > 0 {
+			n = *said
+		}
+		if p.FullConn != n {
+			l.own(i).FullConn = n
 		}
 	}
 }

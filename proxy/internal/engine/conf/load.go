@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"crypto/sha256"
 	"io/fs"
 	"math"
 
@@ -17,8 +18,7 @@ type Input struct {
 	// Files is where files that the configuration names are read from, by the
 	// name as written. It may accept absolute names.
 	Files fs.FS
-	// Options are for the language's conditions and variables. The environment
-	// in it is changed by loading: give a copy.
+	// Options are for the language's conditions and variables.
 	Options config.Options
 	// Threads is the number of reactors that there are; 0: what "nbthread" says.
 	Threads int
@@ -36,39 +36,84 @@ type Input struct {
 	Descriptors map[int]int
 	// NoResolve is -dr: servers whose names have no address start without one.
 	NoResolve bool
+	// Base is a configuration that was loaded before: what has not changed since is
+	// taken over from it. The new one can only come into force after this one.
+	Base *stream.Snapshot
 	// NoSplice is -dS: "nosplice". NoVerify is -dV: "ssl-server-verify none".
 	NoSplice, NoVerify bool
 }
 
 // Load reads a configuration. The snapshot is nil if there were errors; they and
-// the warnings are in the diagnostics. It may block: files are read and names
-// resolved.
+// the warnings are in the diagnostics. The environment in the options is not
+// changed. It may block: files are read and names resolved.
 func Load(in Input) (*stream.Snapshot, *config.Diagnostics) {
-	d := new(config.Diagnostics)
-	if in.Options.Env == nil {
-		in.Options.Env = new(config.Environment)
+	if in.Base != nil {
+		if base := records.Of(in.Base.Global); base != nil && base.usable(&in) {
+			if snap, d, ok := loadFrom(in, base); ok {
+				return snap, d
+			}
+		}
 	}
-	blocks := config.Evaluate(in.Sources, in.Options, d)
-	return Build(blocks, in, d), d
+	snap, d, _ := loadFrom(in, nil)
+	return snap, d
 }
 
-// Build makes a snapshot of sections that were evaluated before, see [Load], with
-// the environment that this left.
-func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snapshot {
+// loadFrom reads a configuration. Sections of base are taken over; ok is false if that
+// cannot be.
+func loadFrom(in Input, base *record) (snap *stream.Snapshot, d *config.Diagnostics, ok bool) {
+	d = new(config.Diagnostics)
+	env := new(config.Environment)
+	if in.Options.Env != nil {
+		env = in.Options.Env.Clone()
+	}
 	l := &Loading{
 		Snap:   newSnapshot(),
-		Files:  in.Files,
 		Diags:  d,
 		values: make([]any, values),
 		seen:   make(map[string]config.Pos),
 
 		Descriptors: in.Descriptors,
-		env:         in.Options.Env,
+		env:         env,
 		host:        hosts{lenient: in.NoResolve},
+		sums:        &recorder{fs: in.Files, sums: make(map[string][sha256.Size]byte)},
+		shared:      make(map[*stream.Proxy]*reading),
 	}
 	if in.Files != nil {
-		l.Files = &relative{FS: in.Files}
+		l.Files = &relative{FS: l.sums, l: l}
 	}
+	opt := in.Options
+	opt.Env = env
+	var find config.Known
+	if base != nil {
+		l.takeover = &takeover{base: base, l: l, take: make(map[*config.Block]*Loaded), sums: make(map[string]bool), defs: make(map[string]*Loaded), moved: make(map[config.Pos]*Loaded)}
+		find = l.takeover.find
+	}
+	blocks := config.EvaluateKnown(in.Sources, opt, d, find)
+	if base != nil && (base.others != others(blocks) || base.env != env.Sum()) {
+		return nil, nil, false
+	}
+	if !l.build(blocks, in) {
+		return nil, nil, false
+	}
+	if d.HasErrors() {
+		return nil, d, true
+	}
+	l.keep(in, blocks)
+	l.forget()
+	return l.Snap, d, true
+}
+
+// forget drops what is of no use any more: parts of the snapshot may know the
+// loading that made them.
+func (l *Loading) forget() {
+	l.cur, l.read, l.fresh, l.shared, l.takeover, l.recurring = nil, nil, nil, nil, nil, nil
+	l.defs, l.last, l.seen, l.todo, l.wishes, l.private = nil, nil, nil, nil, nil, nil
+}
+
+// build makes the graph of sections. It fails if some that are taken over do not
+// fit.
+func (l *Loading) build(blocks []*config.Block, in Input) bool {
+	d := l.Diags
 	g := l.Snap.Global
 	l.Threads, l.wanted = l.configuredThreads(blocks)
 	if in.Threads > 0 {
@@ -80,6 +125,10 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 	}
 	for _, b := range blocks {
 		l.block(b)
+	}
+	l.cur = nil
+	if l.failed || !l.answered() {
+		return false
 	}
 	l.arrange()
 	l.assignAll()
@@ -99,17 +148,14 @@ func Build(blocks []*config.Block, in Input, d *config.Diagnostics) *stream.Snap
 			}
 		}
 	}
-	l.finish()
+	l.finish(in.Base)
 	for _, f := range finishers {
 		f(&Ctx{Loading: l})
 	}
 	if g.ZeroWarning && d.Count(config.Warning) > 0 && !d.HasErrors() {
 		d.Alert(config.Pos{}, "Some warnings were found and 'zero-warning' is set. Aborting.")
 	}
-	if d.HasErrors() {
-		return nil
-	}
-	return l.Snap
+	return true
 }
 
 func newSnapshot() *stream.Snapshot {

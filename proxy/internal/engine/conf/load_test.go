@@ -127,7 +127,7 @@ listen both
 		t.Errorf("%+v", p)
 	}
 	web, app, both := s.Frontends["web"], s.Backends["app"], s.Backends["both"]
-	if web.Mode != stream.HTTP || web.Timeouts.Client != 5*time.Second || web.MaxConn != 50 || web.Has(stream.DontLogNull) || web.DefaultBackend != app || web.Has(stream.HTTPClose) {
+	if web.Mode != stream.HTTP || web.Timeouts.Client != 5*time.Second || web.MaxConn != 50 || web.Has(stream.DontLogNull) || s.Backends[web.DefaultName] != app || web.Has(stream.HTTPClose) {
 		t.Errorf("%+v", web)
 	}
 	var binds []string

@@ -10,6 +10,7 @@ import (
 // defaults is a "defaults" section, or what holds when there is none.
 type defaults struct {
 	*stream.Proxy
+	made     uint64   // see Loaded; 0: of none
 	explicit bool     // named by a "from"
 	ruled    Sections // the side of the proxies that took rules from it
 }
@@ -24,11 +25,26 @@ func builtin() *stream.Proxy {
 
 // proxy loads a defaults, frontend, backend or listen section.
 func (l *Loading) proxy(b *config.Block) {
-	from := l.inherit(b)
-	if err := from.rules(b); err != nil {
-		l.Alert(b.Pos, "%s", err)
+	var from *defaults
+	l.always(func() {
+		from = l.inherit(b)
+		if err := from.rules(b); err != nil {
+			l.Alert(b.Pos, "%s", err)
+		}
+	})
+	cur := l.cur
+	if cur.taken != nil {
+		l.adopt(b, from)
+		return
 	}
 	p := from.Clone()
+	cur.proxy, cur.parent = p, from.made
+	if s := l.takeover.known(b); s != nil && s.parent == from.made {
+		cur.made = s.made
+	} else {
+		cur.made = made.Add(1)
+	}
+	p.Made = cur.made
 	base := p.Clone()
 	p.Name, p.Kind, p.Pos, p.From = b.Name, b.Kind, b.Pos, b.From
 	p.ID, p.ForcedID = 0, false
@@ -36,7 +52,7 @@ func (l *Loading) proxy(b *config.Block) {
 	switch b.Kind {
 	case "defaults":
 		in = Defaults
-		l.defs = append(l.defs, &defaults{Proxy: p})
+		l.defs = append(l.defs, &defaults{Proxy: p, made: cur.made})
 		l.last = l.defs[len(l.defs)-1]
 	case "frontend":
 		in = Frontend
@@ -48,6 +64,7 @@ func (l *Loading) proxy(b *config.Block) {
 	p.Frontend, p.Backend = in&Frontend != 0, in&Backend != 0
 	if b.Kind != "defaults" {
 		l.add(p)
+		l.fresh = append(l.fresh, cur)
 	}
 	for _, st := range b.Statements {
 		l.statement(st, in, b.Kind, p, base)

@@ -109,6 +109,7 @@ func (l *Loading) Resolve(name string) (netip.Addr, error) {
 // resolve gives the first address of a name in the family that is wanted
 // (config.FamilyHost: IPv4 before IPv6).
 func (l *Loading) resolve(name string, want config.Family) (netip.Addr, error) {
+	l.Anew() // names may have other addresses next time
 	h := &l.host
 	if h.names == nil {
 		h.names, h.cache = NewResolver(l.ReadFile), make(map[string][]netip.Addr)

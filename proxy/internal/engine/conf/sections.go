@@ -74,6 +74,7 @@ func init() {
 
 // block loads one section.
 func (l *Loading) block(b *config.Block) {
+	l.begin(b)
 	l.At(b.Pos)
 	if s := sections[b.Kind]; s != nil {
 		s.read(l, b)
@@ -147,6 +148,7 @@ func (v Value[T]) Of(l *Loading) *T {
 	if l.AtRunTime() {
 		return nil
 	}
+	l.Anew() // what sections share makes them depend on each other
 	if l.values[v.n] == nil {
 		l.values[v.n] = new(T)
 	}

@@ -571,7 +571,7 @@ func (l *Loading) assignAll() {
 		return // said already
 	}
 	var all []*stream.Bind
-	for _, p := range l.Snap.Proxies {
+	for p := range l.Fresh() {
 		all = append(all, p.Binds...)
 	}
 	if s := Runtime.Of(l.Snap.Global); s != nil {

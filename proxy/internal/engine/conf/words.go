@@ -13,7 +13,7 @@ func init() {
 		Keyword{Name: "mode", In: Proxies, Max: 1, Parse: mode},
 		Keyword{Name: "maxconn", In: feSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return &p.MaxConn })},
 		Keyword{Name: "backlog", In: feSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return &p.Backlog })},
-		Keyword{Name: "fullconn", In: beSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return &p.FullConn })},
+		Keyword{Name: "fullconn", In: beSide, Max: 1, Parse: proxyInt(func(p *stream.Proxy) *int { return fullConnSaid.Make(p) })},
 		Keyword{Name: "max-session-srv-conns", In: feSide, Max: 1, Parse: sessionConns},
 		Keyword{Name: "retries", In: beSide, Max: 1, Parse: retries},
 		Keyword{Name: "http-reuse", In: beSide, Max: 1, Parse: httpReuse},

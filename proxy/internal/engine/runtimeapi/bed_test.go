@@ -29,7 +29,7 @@ func graph(threads int, now time.Time) *stream.Snapshot {
 	be := &stream.Proxy{Name: "app", Kind: "backend", Backend: true, Mode: stream.HTTP, ID: 3, BE: stream.NewBackState("app", threads, now)}
 	li := &stream.Proxy{Name: "l1", Kind: "listen", Frontend: true, Backend: true, Mode: stream.TCP, ID: 4,
 		FE: stream.NewFrontState("l1", threads), BE: stream.NewBackState("l1", threads, now)}
-	fe.DefaultBackend, li.DefaultBackend = be, li
+	fe.DefaultName, li.DefaultName = "app", "l1"
 	be.Balance.Algorithm, li.Balance.Algorithm = "roundrobin", "static-rr"
 	for _, p := range []*stream.Proxy{be, li} {
 		p.BE.SetBalance(p.Balance, false)

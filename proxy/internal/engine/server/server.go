@@ -169,6 +169,7 @@ type Server struct {
 	OnState func(s *Server, old, cur State, reason string)
 
 	settings atomic.Pointer[Settings]
+	given    atomic.Pointer[Settings] // by the configuration
 	usable   atomic.Bool
 	weight   atomic.Int32
 	addr     atomic.Pointer[reactor.Addr]
@@ -210,6 +211,7 @@ func (s *Server) Estimate() {
 func New(backend, name string, id, reactors int, set *Settings, now time.Time) *Server {
 	s := &Server{Backend: backend, Name: name, ID: id, Counters: counter.New[Counters](reactors), Pools: make([]Pool, reactors)}
 	s.settings.Store(set)
+	s.given.Store(set)
 	s.state = State{
 		Op: Running, UserWeight: set.Weight, InitWeight: set.Weight, LastChange: now,
 		MaxConn: set.MaxConn, Addr: set.Addr,
@@ -238,6 +240,10 @@ func healthAt(set *Settings, op Op) int {
 
 // Settings gives the settings in force.
 func (s *Server) Settings() *Settings { return s.settings.Load() }
+
+// Configured gives the settings that s was made with, or that replaced them last:
+// those in force may differ in what was set at run time.
+func (s *Server) Configured() *Settings { return s.given.Load() }
 
 // Usable tells whether new streams may be sent to s.
 func (s *Server) Usable() bool { return s.usable.Load() }
@@ -324,6 +330,7 @@ func OnReplace(f func(old, new *Settings)) { replacing = append(replacing, f) }
 // the configuration itself says something new.
 func (s *Server) Replace(now time.Time, set *Settings) {
 	old := s.settings.Load()
+	s.given.Store(set)
 	kept := *set
 	for _, f := range replacing {
 		f(old, &kept)

@@ -4,12 +4,17 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
 // ErrNeedsReload tells that a configuration cannot be applied to the running
 // process. The changes say why.
 var ErrNeedsReload = errors.New("the changes marked '!' need a reload")
+
+// ErrOutdated tells that another configuration came into force since this one was
+// loaded with [Input].Base: it has to be loaded again.
+var ErrOutdated = errors.New("another configuration was applied meanwhile")
 
 // applying orders whole applications; the worker's own lock is only held for the
 // moment of the swap, because reactors take it.
@@ -53,6 +58,9 @@ func Apply(w *stream.Worker, new *stream.Snapshot) ([]Change, error) {
 	applying.Lock()
 	defer applying.Unlock()
 	t := transition(w, new)
+	if !conf.Follows(t.Old, new) {
+		return nil, ErrOutdated
+	}
 	changes := t.changes()
 	for _, c := range changes {
 		if c.Kind == '!' {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	packed "github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -160,20 +161,22 @@ func (b *bundle) add(source bool, path, text string) error {
 	case !source:
 		b.files[path] = data
 	case i >= 0:
-		b.sources[i] = config.Parse(path, data)
+		b.sources[i] = config.Text(path, data)
 	default:
-		b.sources = append(b.sources, config.Parse(path, data))
+		b.sources = append(b.sources, config.Text(path, data))
 	}
 	return nil
 }
 
 // load reads the configuration as the running one was read.
 func (b *bundle) load(w *stream.Worker) (*stream.Snapshot, *config.Diagnostics) {
-	var in Input
+	base := w.Snapshot()
+	in, _ := conf.InputOf(base)
 	system := map[string][]byte{}
-	if src := sources.Of(w.Snapshot().Global); src != nil {
-		in, system = src.in, src.system
+	if src := sources.Of(base.Global); src != nil {
+		system = src.system
 	}
+	in.Base = base
 	in.Sources = b.sources
 	in.Threads = len(w.Reactors)
 	in.Files = memory{b.files, system}

@@ -48,21 +48,22 @@ func AllowGlobal(keywords ...string) {
 // Diff tells in what two configurations differ, in the order of the new one. It
 // is empty if they say the same.
 func Diff(old, new *stream.Snapshot) []Change {
-	a, b := sources.Of(old.Global), sources.Of(new.Global)
-	if a == nil || b == nil {
+	before, had, known := conf.Contents(old)
+	after, has, loaded := conf.Contents(new)
+	if !known || !loaded {
 		return nil
 	}
-	was, is := sectionsOf(a.blocks), sectionsOf(b.blocks)
+	was, is := sectionsOf(before), sectionsOf(after)
 	var out []Change
 	for _, key := range is.order {
-		if o := was.by[key]; o == nil {
-			if key != "global" {
-				out = append(out, Change{'+', is.by[key].title})
-				continue
-			}
-			out = append(out, sectionDiff(&section{title: key, kind: key}, is.by[key])...)
-		} else {
-			out = append(out, sectionDiff(o, is.by[key])...)
+		s, o := is.by[key], was.by[key]
+		switch {
+		case o == nil && key != "global":
+			out = append(out, Change{'+', s.title})
+		case o == nil:
+			out = append(out, sectionDiff(&section{title: key, kind: key}, s)...)
+		case !s.same(o):
+			out = append(out, sectionDiff(o, s)...)
 		}
 	}
 	for _, key := range was.order {
@@ -76,8 +77,8 @@ func Diff(old, new *stream.Snapshot) []Change {
 		out = append(out, Change{'-', was.by[key].title})
 	}
 	out = append(out, addressDiff(old, new)...)
-	for _, name := range slices.Sorted(maps.Keys(b.read)) {
-		if sum, there := a.read[name]; there && sum != b.read[name] {
+	for _, name := range slices.Sorted(maps.Keys(has)) {
+		if sum, there := had[name]; there && sum != has[name] {
 			out = append(out, Change{'~', "file " + name})
 		}
 	}
@@ -88,7 +89,21 @@ func Diff(old, new *stream.Snapshot) []Change {
 type section struct {
 	title, kind, name string
 	parent            string
-	items             []item
+	parts             []*conf.Loaded
+}
+
+// same tells at a glance that two sections say the same.
+func (s *section) same(o *section) bool {
+	return s.parent == o.parent && slices.EqualFunc(s.parts, o.parts, (*conf.Loaded).Same)
+}
+
+func (s *section) items() (list []item) {
+	for _, p := range s.parts {
+		for _, st := range p.Statements() {
+			list = append(list, itemOf(s.kind, s.name, st))
+		}
+	}
+	return list
 }
 
 // item is one line of a section: what it sets, and to what.
@@ -103,10 +118,10 @@ type sectionSet struct {
 	by    map[string]*section
 }
 
-func sectionsOf(blocks []*config.Block) sectionSet {
-	set := sectionSet{by: make(map[string]*section)}
+func sectionsOf(parts []*conf.Loaded) sectionSet {
+	set := sectionSet{by: make(map[string]*section, len(parts))}
 	last, unnamed := "", 0
-	for _, b := range blocks {
+	for _, b := range parts {
 		name := b.Name
 		if b.Kind == "defaults" && name == "" {
 			unnamed++
@@ -127,9 +142,7 @@ func sectionsOf(blocks []*config.Block) sectionSet {
 				s.parent = last
 			}
 		}
-		for _, st := range b.Statements {
-			s.items = append(s.items, itemOf(b.Kind, name, st))
-		}
+		s.parts = append(s.parts, b)
 	}
 	return set
 }
@@ -179,7 +192,7 @@ func sectionDiff(old, new *section) []Change {
 	if old.parent != new.parent {
 		d.tell("from %s -> %s", orUnset(old.parent), orUnset(new.parent))
 	}
-	was, is := group(old.items), group(new.items)
+	was, is := group(old.items()), group(new.items())
 	for _, key := range is.order {
 		d.key(key, was.by[key], is.by[key])
 	}
@@ -319,7 +332,7 @@ func addressDiff(old, new *stream.Snapshot) []Change {
 	var out []Change
 	for _, p := range new.Proxies {
 		o := old.Backends[p.Name]
-		if o == nil || !p.Backend {
+		if o == nil || !p.Backend || o == p {
 			continue
 		}
 		was := make(map[string]*stream.ServerSettings, len(o.ServerLines))

@@ -164,13 +164,15 @@ func commitConfig(c *runtimeapi.Conn, args []string) error {
 	if err != nil {
 		return err
 	}
-	snap := load(c, b)
-	if snap == nil {
-		l.putBack(b)
-		return nil
-	}
 	var changes []Change
-	stream.Await(c.R, func() { changes, err = Apply(c.Worker, snap) })
+	for err = ErrOutdated; errors.Is(err, ErrOutdated); {
+		snap := load(c, b)
+		if snap == nil {
+			l.putBack(b)
+			return nil
+		}
+		stream.Await(c.R, func() { changes, err = Apply(c.Worker, snap) })
+	}
 	switch {
 	case err == nil:
 		b.forget()

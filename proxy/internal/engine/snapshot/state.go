@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -36,12 +37,18 @@ func frontends(t *Transition) (Steps, error) {
 			continue
 		}
 		if o := oldProxy(t.Old, p.Name, true); o != nil {
-			p.FE = o.FE
+			if p.FE != o.FE { // it is p's already if p is taken over
+				p.FE = o.FE
+			}
 		} else {
 			p.FE = stream.NewFrontState(p.Name, len(t.Worker.Reactors))
 		}
 	}
-	keepNumbers(t.Old, t.New)
+	for i, id := range conf.Numbers(t.Old, t.New) {
+		if p := t.New.Proxies[i]; p.ID != id {
+			p.ID = id
+		}
+	}
 	return Steps{Commit: func() {
 		for _, p := range t.New.Proxies {
 			if !p.Frontend {
@@ -100,33 +107,53 @@ func backends(t *Transition) (Steps, error) {
 
 func newPlan(t *Transition) *plan {
 	pl := &plan{Transition: t, seen: make(map[*stream.BackState][]*server.Server)}
-	if t.Old != nil {
-		for _, p := range t.Old.Backends {
-			pl.seen[p.BE] = p.BE.Servers()
-		}
-	}
 	n := len(t.Worker.Reactors)
 	for _, p := range t.New.Proxies {
 		if !p.Backend {
 			continue
 		}
-		bp := backendPlan{proxy: p, old: oldProxy(t.Old, p.Name, false), set: make(map[*server.Server]*stream.ServerSettings)}
+		bp := backendPlan{proxy: p, old: oldProxy(t.Old, p.Name, false)}
 		if bp.old != nil {
-			p.BE = bp.old.BE
+			list := bp.old.BE.Servers()
+			pl.seen[bp.old.BE] = list
+			if p.BE != bp.old.BE {
+				p.BE = bp.old.BE
+			}
+			if unchanged(bp.old, p, list) {
+				continue
+			}
 		} else {
 			p.BE = stream.NewBackState(p.Name, n, t.Now)
 		}
+		bp.set = make(map[*server.Server]*stream.ServerSettings)
 		pl.servers(&bp, n)
 		pl.backends = append(pl.backends, bp)
 	}
 	if t.Old != nil {
 		for name, p := range t.Old.Backends {
 			if t.New.Backends[name] == nil {
-				pl.deleted = append(pl.deleted, p.BE.Servers()...)
+				list := p.BE.Servers()
+				pl.seen[p.BE] = list
+				pl.deleted = append(pl.deleted, list...)
 			}
 		}
 	}
 	return pl
+}
+
+// unchanged tells whether a configuration says of a backend what the one before
+// said, and its servers are those that were made of that: what commands have set
+// stays then, and there is nothing to do.
+func unchanged(old, new *stream.Proxy, list []*server.Server) bool {
+	if old.Made == 0 || old.Made != new.Made || old.FullConn != new.FullConn || len(list) != len(new.ServerLines) {
+		return false
+	}
+	for i, l := range new.ServerLines {
+		if list[i].Configured() != l.Settings {
+			return false
+		}
+	}
+	return true
 }
 
 // stale tells whether servers were added or deleted since the plan was made.
@@ -186,41 +213,6 @@ func (pl *plan) servers(bp *backendPlan, reactors int) {
 	}
 	for _, s := range live {
 		pl.deleted = append(pl.deleted, s)
-	}
-}
-
-// keepNumbers lets proxies that live on keep the number they have in the
-// statistics, unless the configuration says another.
-func keepNumbers(old, new *stream.Snapshot) {
-	if old == nil {
-		return
-	}
-	used := make(map[int]bool)
-	for _, p := range new.Proxies {
-		if p.ForcedID {
-			used[p.ID] = true
-		}
-	}
-	var fresh []*stream.Proxy
-	for _, p := range new.Proxies {
-		if p.ForcedID {
-			continue
-		}
-		o := oldProxy(old, p.Name, p.Frontend)
-		if o == nil || used[o.ID] {
-			fresh = append(fresh, p)
-			continue
-		}
-		p.ID = o.ID
-		used[p.ID] = true
-	}
-	next := 2
-	for _, p := range fresh {
-		for used[next] {
-			next++
-		}
-		p.ID = next
-		used[next] = true
 	}
 }
 

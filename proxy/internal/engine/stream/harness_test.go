@@ -54,7 +54,7 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 		set := &server.Settings{Addr: reactor.Addr{IP: ap.Addr(), Port: ap.Port()}, Weight: 1, PoolMaxConn: -1, MaxReuse: -1}
 		b.be.BE.Add(server.New("app", "s"+string(rune('1'+i)), i+1, threads, set, time.Now()))
 	}
-	b.fe = &stream.Proxy{Name: "web", Frontend: true, Mode: mode, Timeouts: times, DefaultBackend: b.be, FE: stream.NewFrontState("web", threads)}
+	b.fe = &stream.Proxy{Name: "web", Frontend: true, Mode: mode, Timeouts: times, DefaultName: "app", FE: stream.NewFrontState("web", threads)}
 	for _, o := range opts {
 		o(b)
 	}

@@ -479,17 +479,15 @@ func (st *Stream) chooseBackend() *Proxy {
 		if rule.Cond != nil && !rule.Cond.Match(&st.Scope) {
 			continue
 		}
-		if rule.Backend != nil {
-			return rule.Backend
+		if rule.Find == nil {
+			return st.Snap.Backends[rule.Target]
 		}
-		if rule.Find != nil {
-			if be := rule.Find(&st.Scope); be != nil {
-				return be
-			}
+		if be := rule.Find(&st.Scope); be != nil {
+			return be
 		}
 	}
-	if st.FE.DefaultBackend != nil {
-		return st.FE.DefaultBackend
+	if be := st.Snap.Backends[st.FE.DefaultName]; be != nil && st.FE.DefaultName != "" {
+		return be
 	}
 	if st.FE.Backend {
 		return st.FE

@@ -28,7 +28,7 @@ func TestClientKeepAlive(t *testing.T) {
 				if on {
 					b.fe.Options |= stream.ClitcpKA
 				}
-				b.fe.Switching = []stream.SwitchRule{{Cond: matches{p}, Backend: b.be}}
+				b.fe.Switching = []stream.SwitchRule{{Cond: matches{p}, Target: "app"}}
 			})
 			c := b.dial()
 			io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")

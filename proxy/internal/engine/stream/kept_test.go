@@ -26,7 +26,7 @@ func TestKeptWhenReuseChanges(t *testing.T) {
 		b.w.Reactors[0].Post(func() { f(); close(done) })
 		<-done
 	}
-	on(func() { b.fe.DefaultBackend = &be })
+	on(func() { b.w.Snapshot().Backends["app"] = &be })
 	ask()
 	ask()
 	srv := be.BE.Servers()[0]

@@ -39,7 +39,7 @@ func (bomb) settings(b *bed, f func(*server.Settings)) {
 var bombs = map[string]func(*bed){
 	"connection rule":      func(b *bed) { b.fe.ConnRules = []stream.Rule{bomb{}} },
 	"frontend's rule":      func(b *bed) { b.fe.RequestRules = []stream.Rule{bomb{}} },
-	"use_backend":          func(b *bed) { b.fe.Switching = []stream.SwitchRule{{Cond: bomb{}, Backend: b.be}} },
+	"use_backend":          func(b *bed) { b.fe.Switching = []stream.SwitchRule{{Cond: bomb{}, Target: "app"}} },
 	"use_backend's name":   func(b *bed) { b.fe.Switching = []stream.SwitchRule{{Find: bomb{}.find}} },
 	"backend's rule":       func(b *bed) { b.be.RequestRules = []stream.Rule{bomb{}} },
 	"redirect":             func(b *bed) { b.be.Redirects = []stream.Rule{bomb{}} },

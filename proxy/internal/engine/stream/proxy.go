@@ -87,6 +87,9 @@ type ForwardFor struct {
 // Proxy is a frontend, a backend or both ("listen"), as configured. It is
 // immutable once its snapshot is in force.
 type Proxy struct {
+	// Made numbers what the configuration says of the proxy: copies that have moved,
+	// or have another number, keep it.
+	Made      uint64
 	Name      string
 	Kind      string // "frontend", "backend", "listen", "defaults"
 	Pos       config.Pos
@@ -120,17 +123,16 @@ type Proxy struct {
 	MonitorFail []Cond
 	ErrorFiles  map[int]*Reply
 
-	Binds          []*Bind
-	ConnRules      []Rule // tcp-request connection
-	RequestRules   []Rule
-	Redirects      []Rule // "redirect" lines: after the http-request rules, whatever those allowed
-	ResponseRules  []Rule
-	AfterRules     []Rule // http-after-response
-	Switching      []SwitchRule
-	Filters        []Filter
-	DefaultName    string // default_backend
-	DefaultBackend *Proxy
-	ServerLines    []*ServerLine
+	Binds         []*Bind
+	ConnRules     []Rule // tcp-request connection
+	RequestRules  []Rule
+	Redirects     []Rule // "redirect" lines: after the http-request rules, whatever those allowed
+	ResponseRules []Rule
+	AfterRules    []Rule // http-after-response
+	Switching     []SwitchRule
+	Filters       []Filter
+	DefaultName   string // default_backend
+	ServerLines   []*ServerLine
 
 	// UniqueID, if set, appends the exchange's unique ID; see [Stream.UniqueID].
 	// UniqueIDHeader is the field that tells it to servers, in lower case.
@@ -199,13 +201,13 @@ type ServerLine struct {
 	Settings *ServerSettings
 }
 
-// SwitchRule is a use_backend line. Exactly one of Backend and Find is used:
-// Find computes which backend it is, nil for one that there is not.
+// SwitchRule is a use_backend line. Target is the name of the backend, unless Find
+// computes which one it is, nil for one that there is not. Proxies know each other
+// by name only, so that each can be replaced without the others.
 type SwitchRule struct {
-	Cond    Cond // nil: always
-	Target  string
-	Backend *Proxy
-	Find    func(*Scope) *Proxy
+	Cond   Cond // nil: always
+	Target string
+	Find   func(*Scope) *Proxy
 }
 
 // Cond is a condition ("if …", "unless …").

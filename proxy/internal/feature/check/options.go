@@ -209,7 +209,7 @@ func secure(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, 
 
 // finish looks at what goes together once all sections are known.
 func finish(c *conf.Ctx) {
-	for _, p := range c.Snap.Proxies {
+	for p := range c.Fresh() {
 		if !p.Backend || p.Disabled {
 			continue
 		}

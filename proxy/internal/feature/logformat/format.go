@@ -185,7 +185,7 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 			return nil, conf.Join(missing, errors.New(msg+config.DidYouMean(name, names())))
 		}
 		if ofLine[name] && o.Where != sample.Logs {
-			c.Snap.KeepLines.Store(true)
+			c.KeepLines()
 		}
 		flush()
 		f.nodes = append(f.nodes, node{alias: a, flags: fl})

@@ -243,7 +243,7 @@ func logLine(c *conf.Ctx) error {
 func finish(c *conf.Ctx) {
 	g := globals.Make(c.Snap.Global)
 	g.finish()
-	for _, p := range c.Snap.Proxies {
+	for p := range c.Fresh() {
 		s := sections.Make(p)
 		if s.global {
 			s.all = append(s.all, g.targets...)

@@ -273,7 +273,7 @@ func useBackend(c *conf.Ctx) error {
 			return fmt.Errorf("error detected while parsing switching rule : %w.", err)
 		}
 	}
-	c.Proxy.Switching = append(slices.Clip(c.Proxy.Switching), r)
+	c.Proxy.Switching = append(c.Proxy.Switching, r) // no defaults section shares them
 	return nil
 }
 

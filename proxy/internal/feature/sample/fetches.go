@@ -264,8 +264,11 @@ func resolve(c *conf.Ctx, name, side string) {
 	if c.InACL {
 		kind = "ACL keyword"
 	}
-	at := *c
-	c.Later(func() {
+	at, of := *c, conf.Backend
+	if side == "frontend" {
+		of = conf.Frontend
+	}
+	c.Refer(of, name, func() {
 		list := at.Snap.Backends
 		if side == "frontend" {
 			list = at.Snap.Frontends

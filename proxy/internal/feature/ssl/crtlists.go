@@ -158,6 +158,7 @@ func sslFUse(c *conf.Ctx) error {
 	}
 	i := slices.Index(l.Words, "crt")
 	l.Words = slices.Delete(l.Words, i, i+2)
+	c.Anew()
 	s := crtLists.Make(c.Snap.Global)
 	if s.uses == nil {
 		s.uses = make(map[*stream.Proxy][]*Line)

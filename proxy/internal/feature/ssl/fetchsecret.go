@@ -87,6 +87,7 @@ func init() {
 			sample.RegisterFetch(sample.Fetch{Name: prefix + name, Out: sample.Bin, Where: where, Compile: func(c *conf.Ctx, _ []string) (sample.Func, error) {
 				if !c.AtRunTime() {
 					change(c.Snap.Global).KeepSecrets = true
+					c.Whole() // all that speaks TLS is made otherwise
 				}
 				return func(sc *stream.Scope, v *sample.Value, n int) bool {
 					t := of(sc)

@@ -454,9 +454,9 @@ func FullConn(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy) int {
 	}
 	sum := 0
 	for _, fe := range snap.Proxies {
-		uses := fe == p && fe.Frontend || fe.Frontend && fe.DefaultBackend == p
+		uses := fe == p && fe.Frontend || fe.Frontend && p.Backend && fe.DefaultName == p.Name
 		for i := range fe.Switching {
-			uses = uses || fe.Frontend && (fe.Switching[i].Backend == p || fe.Switching[i].Find != nil)
+			uses = uses || fe.Frontend && (fe.Switching[i].Find != nil || p.Backend && fe.Switching[i].Target == p.Name)
 		}
 		if uses {
 			n := int(fe.FE.Limit.Load())

@@ -22,7 +22,7 @@ func newWorker(t *testing.T) *stream.Worker {
 	w := workertest.New(t, 2)
 	fe := &stream.Proxy{Name: "f,e", Frontend: true, Mode: stream.HTTP, ID: 2, FE: stream.NewFrontState("f,e", 2)}
 	be := &stream.Proxy{Name: "be", Backend: true, Mode: stream.HTTP, ID: 3, BE: stream.NewBackState("be", 2, w.Started)}
-	fe.DefaultBackend = be
+	fe.DefaultName = "be"
 	set := &server.Settings{Addr: reactor.Addr{IP: netip.MustParseAddr("::1"), Port: 80}, Weight: 3, PoolMaxConn: 4}
 	set.Check = server.Check{Enabled: true, Rise: 2, Fall: 3}
 	be.BE.Add(server.New("be", "s", 1, 2, set, w.Started))

@@ -276,6 +276,9 @@ func describe(files fs.FS, kind, line string) (text, messages string) {
 type writer struct {
 	strings.Builder
 	seen map[uintptr]int
+	// apart writes what several refer to each time, but for circles, and leaves out
+	// positions that only the messages of a load are about.
+	apart bool
 }
 
 func (w *writer) value(v reflect.Value, depth int) {
@@ -295,6 +298,9 @@ func (w *writer) value(v reflect.Value, depth int) {
 		}
 		w.seen[v.Pointer()] = len(w.seen)
 		w.value(v.Elem(), depth+1)
+		if w.apart {
+			delete(w.seen, v.Pointer())
+		}
 	case reflect.Interface:
 		if v.IsNil() {
 			w.WriteString("nil")
@@ -306,7 +312,18 @@ func (w *writer) value(v reflect.Value, depth int) {
 		if p := v.Type().PkgPath(); p == "sync" || p == "crypto/x509" {
 			return
 		}
+		if s := v.Type().String(); s == "conf.record" || s == "conf.Loading" {
+			return // for the next load; of no effect
+		}
 		for i := range v.NumField() {
+			if w.apart && v.Type().Field(i).Type == reflect.TypeFor[config.Pos]() {
+				if s := v.Type().String(); s != "stream.Proxy" && s != "stream.Bind" && s != "stream.ServerLine" {
+					continue
+				}
+			}
+			if v.Type().Field(i).Name == "Made" {
+				continue // other numbers each time
+			}
 			w.WriteString(v.Type().Field(i).Name + ":")
 			w.value(v.Field(i), depth+1)
 			w.WriteByte(' ')
@@ -321,7 +338,7 @@ func (w *writer) value(v reflect.Value, depth int) {
 	case reflect.Map:
 		items := map[string]reflect.Value{}
 		for it := v.MapRange(); it.Next(); {
-			key := &writer{seen: map[uintptr]int{}}
+			key := &writer{seen: map[uintptr]int{}, apart: w.apart}
 			key.value(it.Key(), depth+1)
 			items[key.String()] = it.Value()
 		}

@@ -308,9 +308,9 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 		p.Options, p.NoOptions = options()
 		s.nulls[f.fs] = s.nulls[f.fs] || p.Has(stream.DontLogNull)
 		if f.mode == stream.TCP {
-			p.DefaultBackend = snap.Backends["tcp"]
+			p.DefaultName = "tcp"
 		} else {
-			p.DefaultBackend = web[0]
+			p.DefaultName = web[0].Name
 			p.Switching = []stream.SwitchRule{{Find: func(sc *stream.Scope) *stream.Proxy {
 				word, _, _ := strings.Cut(strings.TrimPrefix(string(sc.Request().PathQuery()), "/"), "/")
 				return sc.Snap.Backends[word]
