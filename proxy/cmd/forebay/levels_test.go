@@ -104,6 +104,9 @@ func TestLevels(t *testing.T) {
 					continue
 				}
 				how.text = strings.ReplaceAll(how.text, "@1; ", "@1;")
+				if name == "set var" {
+					continue // out of experimental mode nobody may run it, which only an admin switches on
+				}
 				if got := denied(t, how.socket, how.text); got != (i < least) {
 					t.Errorf("%q on %s at level %s: denied is %v", how.text, filepath.Base(how.socket), l, got)
 				}

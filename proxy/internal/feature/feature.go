@@ -17,4 +17,5 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/stats"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/uniqueid"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/userlist"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/vars"
 )

@@ -218,7 +218,7 @@ var differences = []struct{ row, reason string }{
 	{"crt-store s\n load", tls}, {"ssl-f-use", tls}, {"accept-netscaler-cip x", slip}, {"set-proxy-v2-tlv-fmt(x)", "says what is expected"},
 	{"tarpit deny_status\n", "names the word that was written"},
 	{"nosuch.host.invalid:80", "one line says it all"}, {"127.0.0.1 check\n", "one line says it all"}, {"errorfile 503 ebad", "says what is wrong"},
-	{"lower,field() /x", "nothing between parentheses is no argument"}, {"map(good.map -m", "arguments are counted when they end"},
+	{"str(a),add\n", forgotten}, {"path,bytes\n", forgotten},
 	{"${NOSUCH}", place}, {"${A-}", place}, {"reject if { path /x }", "the same words for all rules"}, {"connection expect-proxy", "the same words for all rules"},
 	{"expect ! \n", "the mark is none of a pattern"}, {"connect port x", "expressions as ports are not supported yet"},
 	{"log-format %%%\n", "no warning about what is refused"}, {"log-format %[path\n", "the bracket comes first"},

@@ -125,6 +125,9 @@ type Ctx struct {
 	// InACL tells that an expression is a criterion of a condition, Fetch is the name
 	// of the fetch that is being compiled.
 	InACL bool
+	// In is what it stands in otherwise, as messages have it: "http-request
+	// expression".
+	In    string
 	Fetch string
 	// Server is the name of the server whose line it is.
 	Server string

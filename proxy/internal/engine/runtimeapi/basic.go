@@ -16,6 +16,7 @@ func (s *Set) Basics() {
 		Command{Words: "quit", Level: User, Help: "disconnect", Run: func(c *Conn, _ []string) error { c.Quit(); return nil }},
 		Command{Words: "user", Level: User, Help: "lower the level of the current CLI session to user", Run: lower(User)},
 		Command{Words: "operator", Level: Operator, Help: "lower the level of the current CLI session to operator", Run: lower(Operator)},
+		Command{Words: "experimental-mode", Level: Admin, Usage: "[on|off]", Help: "enable/disable experimental mode", Run: setExperimental},
 		Command{Words: "show cli level", Level: User, Help: "display the level of the current CLI session", Run: func(c *Conn, _ []string) error {
 			return c.Message(6, "%s\n", c.Level)
 		}},
@@ -24,6 +25,28 @@ func (s *Set) Basics() {
 		Command{Words: "echo", Level: User, Usage: "<text>", Help: "print text to the output", Run: echo},
 	)
 }
+
+// setExperimental switches commands on that HAProxy calls experimental. "-" is as
+// with [lower].
+func setExperimental(c *Conn, args []string) error {
+	if len(args) > 1 && args[1] == "-" {
+		c.noLF = true
+	}
+	switch {
+	case len(args) == 0 && c.experimental:
+		return c.Printf("experimental-mode is ON\n")
+	case len(args) == 0:
+		return c.Printf("experimental-mode is OFF\n")
+	case args[0] == "on":
+		c.experimental = true
+	case args[0] == "off":
+		c.experimental = false
+	}
+	return nil
+}
+
+// Experimental tells whether experimental commands are allowed.
+func (c *Conn) Experimental() bool { return c.experimental }
 
 func setPrompt(c *Conn, args []string) error {
 	if len(args) == 0 {

@@ -57,6 +57,8 @@ type Command struct {
 	Words string
 	// Level is the least level that may run it.
 	Level Level
+	// Experimental tells that the connection must be in experimental mode.
+	Experimental bool
 	// Usage is what follows Words in the help listing, up to the colon, and Help
 	// what follows the colon. A command without Help is not listed.
 	Usage, Help string

@@ -69,14 +69,16 @@ type Conn struct {
 	severity int // how messages show their severity
 	noLF     bool
 	quit     bool
-	idle     bool   // it waits for the next line
-	resumed  bool   // another process has begun it
-	rest     string // of the line whose commands run, from the present one on
-	in       []byte // what was received and not yet used
-	scan     int    // how much of in is known to hold no line end
-	eof      bool
-	out      []byte
-	err      error // of writing: sticky
+	// experimental commands are allowed
+	experimental bool
+	idle         bool   // it waits for the next line
+	resumed      bool   // another process has begun it
+	rest         string // of the line whose commands run, from the present one on
+	in           []byte // what was received and not yet used
+	scan         int    // how much of in is known to hold no line end
+	eof          bool
+	out          []byte
+	err          error // of writing: sticky
 }
 
 // flushAt is how much output is gathered before it is sent, in bytes.

@@ -162,6 +162,8 @@ func (c *Conn) Do(words []string) {
 	switch {
 	case cmd == nil:
 		c.unknown(words)
+	case cmd.Experimental && !c.experimental:
+		c.reply(Errorf("This command is restricted to experimental mode only.\n"))
 	case c.Level < cmd.Level:
 		c.reply(Errorf("Permission denied\n"))
 	default:

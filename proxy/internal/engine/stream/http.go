@@ -25,6 +25,7 @@ type private struct {
 	server     h2Side // of a server that speaks HTTP/2
 	uniqueID   []byte // empty: not made
 	links      []attached
+	vars       streamVars
 	bodies     bool // one of the following was used
 	fromClient h1Source
 	fromServer h1Source
@@ -76,6 +77,9 @@ func (st *Stream) reset() {
 	st.Res.Reset()
 	st.Req.Shrink()
 	st.Res.Shrink()
+	st.dropVars(&st.vars.reqres)
+	st.dropVars(&st.vars.txn)
+	st.vars.res = false
 	st.Scope.clear()
 	st.Reply, st.Service, st.Reused = nil, nil, false
 	st.HasRequest, st.HasResponse = false, false

@@ -8,6 +8,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
 // Scope is what rules, conditions, fetches, converters and formats are evaluated
@@ -41,6 +42,8 @@ type Check struct {
 	Conn *transport.Conn
 	// Res is the head of the response once it is there.
 	Res *message.Response
+
+	vars, sess variable.Set
 }
 
 // Request is the request's head, nil if there is none.

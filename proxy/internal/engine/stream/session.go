@@ -329,6 +329,7 @@ func (s *Session) close() {
 	}
 	s.leaveConns()
 	s.Conn.Close()
+	s.endVars()
 	r.Remove(&s.timer)
 	s.Listener.Cur.Add(-1)
 	if s.counted {

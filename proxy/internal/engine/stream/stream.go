@@ -6,6 +6,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
 // Times are the moments of an exchange on the reactor's clock in nanoseconds; 0:
@@ -89,12 +90,13 @@ type Session struct {
 	// HandshakeMs is how many milliseconds passed until it was established.
 	HandshakeMs int32
 	st          *Stream
-	front       *FrontState // where it is counted
-	mux         *mux        // of HTTP/2, nil otherwise
-	priv        *ServerConn // server connections that only this client uses, see keepConn
-	busy        bool        // a coroutine has it although there is no stream
-	counted     bool        // in the numbers of connections
-	ready       bool        // established: what comes before requests is done
+	front       *FrontState   // where it is counted
+	mux         *mux          // of HTTP/2, nil otherwise
+	vars        *variable.Set // nil: none was set
+	priv        *ServerConn   // server connections that only this client uses, see keepConn
+	busy        bool          // a coroutine has it although there is no stream
+	counted     bool          // in the numbers of connections
+	ready       bool          // established: what comes before requests is done
 	// ErrID is the number of the error that the connection ended with before its
 	// first request (fc_err), 0 for none.
 	ErrID    uint8

@@ -11,6 +11,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
 // Global is the process part of a configuration.
@@ -53,8 +54,12 @@ type Global struct {
 	// GlitchUsage is tune.glitches.kill.cpu-usage: the reactor's usage, in percent,
 	// below which a connection's glitches do not end it.
 	GlitchUsage int
-	TLS         TLSLimits
-	slots       slot.Values
+	// VarLimits bound variables, InitVars are those that the configuration sets, in
+	// its order.
+	VarLimits VarLimits
+	InitVars  []InitVar
+	TLS       TLSLimits
+	slots     slot.Values
 }
 
 // Slots are what features know of the process.
@@ -124,6 +129,9 @@ type Worker struct {
 	// OnDrained, if set, is called once the last client connection has ended
 	// while Stopping.
 	OnDrained func()
+
+	// Vars are the variables of the process.
+	Vars variable.Table
 
 	// Mu orders changes of the graph: whoever changes servers or applies a
 	// snapshot holds it. No reactor waits for it while streams run: it is taken

@@ -102,7 +102,7 @@ func part(from, to func(*stream.Times) int64) alias {
 // so, of whatever the frontend logs.
 func grows(a alias) alias {
 	return func(dst []byte, sc *stream.Scope, f flags) []byte {
-		if sc.FE.Has(stream.LogASAP) {
+		if sc.FE != nil && sc.FE.Has(stream.LogASAP) {
 			dst = append(dst, '+')
 		}
 		return a(dst, sc, f)
@@ -126,8 +126,10 @@ func times(sc *stream.Scope) *stream.Times {
 	switch {
 	case sc.Stream != nil:
 		return &sc.Stream.Time
-	case sc.Sess == nil:
+	case sc.R == nil:
 		return &unserved.Time
+	case sc.Sess == nil:
+		return &stream.Times{Accept: sc.R.Now(), Begin: sc.R.Now(), End: sc.R.Now()}
 	}
 	s := sc.Sess
 	return &stream.Times{Accept: s.Accepted, Begin: s.Accepted + int64(s.HandshakeMs)*1e6, End: sc.R.Now()}
@@ -192,6 +194,9 @@ func port(get func(*stream.Scope) reactor.Addr) alias {
 // source is the client's address; of UNIX sockets, most of which have no name, it
 // only matters that they are such.
 func source(sc *stream.Scope) reactor.Addr {
+	if sc.Sess == nil {
+		return reactor.Addr{}
+	}
 	if a := sc.Sess.Src; a.IP.IsValid() {
 		return a
 	}
@@ -199,6 +204,9 @@ func source(sc *stream.Scope) reactor.Addr {
 }
 
 func front(sc *stream.Scope) reactor.Addr {
+	if sc.Sess == nil {
+		return reactor.Addr{}
+	}
 	if !sc.Sess.IsOpen() {
 		return sc.Sess.Listener.Bind.Load().Addr
 	}
@@ -214,7 +222,14 @@ func serverAddr(sc *stream.Scope) reactor.Addr {
 
 func backSource(sc *stream.Scope) reactor.Addr { return exchange(sc).ServerSide() }
 
-func backendName(sc *stream.Scope) string { return sc.BE.Name }
+func backendName(sc *stream.Scope) string { return nameOf(sc.BE) }
+
+func nameOf(p *stream.Proxy) string {
+	if p == nil {
+		return ""
+	}
+	return p.Name
+}
 
 func serverName(sc *stream.Scope) string {
 	if sc.Srv != nil {
@@ -228,7 +243,18 @@ func serverName(sc *stream.Scope) string {
 
 // moment is the time of day of a moment of the reactor's clock.
 func moment(sc *stream.Scope, at int64) time.Time {
+	if sc.R == nil {
+		return time.Now()
+	}
 	return sc.R.Wall().Add(-time.Duration(sc.R.Now() - at))
+}
+
+// number is that of the scope's reactor: none runs while a configuration is read.
+func number(sc *stream.Scope) int {
+	if sc.R == nil {
+		return len(seconds) - 1
+	}
+	return sc.R.Index
 }
 
 func when(get func(*stream.Times) int64, layout func(dst []byte, r int, t time.Time) []byte) alias {
@@ -236,7 +262,7 @@ func when(get func(*stream.Times) int64, layout func(dst []byte, r int, t time.T
 		if f&quoted != 0 {
 			dst = append(dst, '"')
 		}
-		dst = layout(dst, sc.R.Index, moment(sc, get(times(sc))))
+		dst = layout(dst, number(sc), moment(sc, get(times(sc))))
 		if f&quoted != 0 {
 			dst = append(dst, '"')
 		}
@@ -320,12 +346,12 @@ func indexByte(b []byte, c byte) int {
 }
 
 // secure tells whether the client's connection is under TLS, or was to be.
-func secure(sc *stream.Scope) bool { return sc.Sess.Listener.Bind.Load().TLS != nil }
+func secure(sc *stream.Scope) bool { return sc.Sess != nil && sc.Sess.Listener.Bind.Load().TLS != nil }
 
 // handshake is how long it took to establish the connection, in milliseconds: of
 // its first exchange only, those after it did not wait for it.
 func handshake(sc *stream.Scope) int64 {
-	if times(sc).Accept != sc.Sess.Accepted {
+	if sc.Sess == nil || times(sc).Accept != sc.Sess.Accepted {
 		return 0
 	}
 	return int64(sc.Sess.HandshakeMs)
@@ -355,7 +381,7 @@ func ofTLS(e *sample.Expr, none string) alias {
 
 func status(sc *stream.Scope) int64 {
 	st := exchange(sc)
-	if st.Status == 0 && sc.FE.Mode == stream.HTTP && sc.Sess.ErrID == 0 && (st.HasRequest || !sc.Sess.H2()) {
+	if st.Status == 0 && sc.Sess != nil && sc.FE.Mode == stream.HTTP && sc.Sess.ErrID == 0 && (st.HasRequest || !sc.Sess.H2()) {
 		return -1
 	}
 	return int64(st.Status)
@@ -392,10 +418,10 @@ func init() {
 		"fi": ip(front), "fp": port(front),
 		"si": ip(serverAddr), "sp": port(serverAddr),
 		"bi": ip(backSource), "bp": port(backSource),
-		"f": str(func(sc *stream.Scope) string { return sc.FE.Name }),
+		"f": str(func(sc *stream.Scope) string { return nameOf(sc.FE) }),
 		"ft": func(dst []byte, sc *stream.Scope, f flags) []byte {
 			if !secure(sc) {
-				return text(dst, sc.FE.Name, f)
+				return text(dst, nameOf(sc.FE), f)
 			}
 			if f&quoted != 0 {
 				dst = append(dst, '"')
@@ -434,10 +460,20 @@ func init() {
 			}
 			return max(t.End-t.Response, 0) / 1e6
 		}),
-		"ac": num(func(sc *stream.Scope) int64 { return sc.W.Curr.Load() }),
-		"fc": num(func(sc *stream.Scope) int64 { return sc.FE.FE.Cur.Load() }),
+		"ac": num(func(sc *stream.Scope) int64 {
+			if sc.W == nil {
+				return 0
+			}
+			return sc.W.Curr.Load()
+		}),
+		"fc": num(func(sc *stream.Scope) int64 {
+			if sc.FE == nil || sc.FE.FE == nil {
+				return 0
+			}
+			return sc.FE.FE.Cur.Load()
+		}),
 		"bc": num(func(sc *stream.Scope) int64 {
-			if sc.BE.BE == nil {
+			if sc.BE == nil || sc.BE.BE == nil {
 				return 0
 			}
 			return sc.BE.BE.Cur.Load()
@@ -458,6 +494,9 @@ func init() {
 		"sq": num(func(sc *stream.Scope) int64 { return exchange(sc).SrvQueue }),
 		"bq": num(func(sc *stream.Scope) int64 { return exchange(sc).BackQueue }),
 		"lc": hexNum(func(sc *stream.Scope) int64 {
+			if sc.FE == nil || sc.FE.FE == nil {
+				return 0
+			}
 			return sc.FE.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.LogLines })
 		}),
 		"rt":  hexNum(func(sc *stream.Scope) int64 { return int64(sc.ID) }),

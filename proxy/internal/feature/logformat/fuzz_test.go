@@ -5,6 +5,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/sample" // the fetches
 )
@@ -84,4 +85,24 @@ func FuzzCompile(f *testing.F) {
 			t.Error("an error without a text")
 		}
 	})
+}
+
+// Formats may stand where there is no exchange, no connection, not even a process.
+func TestAliasesNowhere(t *testing.T) {
+	r, err := reactor.New(0, reactor.Linux, reactor.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, name := range names() {
+		for _, flags := range []string{"", "{+Q}", "{+X}", "{+Q,+X,+E}"} {
+			f, err := Compile(&conf.Ctx{Loading: &conf.Loading{Diags: new(config.Diagnostics), Snap: &stream.Snapshot{Global: &stream.Global{}}}}, "%"+flags+name, Options{})
+			if err != nil {
+				continue
+			}
+			for _, sc := range []*stream.Scope{{}, {R: r}, {Check: &stream.Check{}}, {FE: &stream.Proxy{}, BE: &stream.Proxy{}}} {
+				f.Append(nil, sc)
+			}
+		}
+	}
 }

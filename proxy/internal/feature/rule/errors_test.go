@@ -218,7 +218,7 @@ func TestRulesOfDefaults(t *testing.T) {
 // names.
 func TestActionsOfLaterVersions(t *testing.T) {
 	for _, m := range []string{
-		"http-request track-sc0 src", "http-request track-sc12 src", "http-response track-sc1 src", "http-request set-var(txn.a) path", "http-request sc-inc-gpc0(0)",
+		"http-request track-sc0 src", "http-request track-sc12 src", "http-response track-sc1 src", "http-request do-resolve(txn.a,r) path", "http-request sc-inc-gpc0(0)",
 		"http-request lua.mine a b", "http-response lua.mine", "http-request use-service lua.mine", "http-request deny if { lua.mine -m found }",
 		"http-request set-header a %[lua.mine]", "http-request set-header a %[path,lua.mine]", "filter compression", "filter lua.mine",
 	} {

@@ -73,7 +73,9 @@ type Line struct {
 	*conf.Ctx
 	conf.Words
 	Phase Phase
-	Paren string // what stands in parentheses behind the action's name
+	// Word is the action's own word, with what it has in parentheses, Paren what that
+	// is: "" if they are not closed.
+	Word, Paren string
 }
 
 // place is where in an exchange the rule set runs, and how messages call it. The
@@ -108,6 +110,32 @@ func condition(c *conf.Ctx, words []string, where sample.Places, title string) (
 func (l *Line) Format(text string) (*logformat.Format, error) {
 	where, _ := place(l.Proxy, l.Phase)
 	return logformat.Compile(l.Ctx, text, logformat.Options{Where: where, Plain: true})
+}
+
+// Expr compiles a sample expression, for the rule set.
+func (l *Line) Expr() (*sample.Expr, error) {
+	c := *l.Ctx
+	c.In = l.Phase.set().name + " expression"
+	e, rest, err := sample.ParseWords(&c, l.Rest())
+	for err == nil && len(l.Rest()) > len(rest) {
+		l.Take("")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if where, _ := place(l.Proxy, l.Phase); !e.Usable(where) {
+		return nil, fmt.Errorf("fetch method '%s' extracts information from '%s', none of which is available here", l.Word, e.Needs())
+	}
+	return e, nil
+}
+
+// FormatWord compiles the next word as a log-format, see [Line.Format].
+func (l *Line) FormatWord() (*logformat.Format, error) {
+	v, err := l.Take("a format")
+	if err != nil {
+		return nil, err
+	}
+	return l.Format(v)
 }
 
 // Action is a kind of rule.
@@ -189,15 +217,19 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		word, paren = word[:i], word[i:]
 	}
 	a := actions[word]
-	if a == nil || a.In&phase == 0 || paren != "" && (!a.Paren || !strings.HasSuffix(paren, ")")) {
+	if a == nil || a.In&phase == 0 || paren != "" && !a.Paren {
 		if word != "" && conf.IsKnown("proxy", name+" "+word) {
 			return nil, conf.NotYet("action", name+" "+word)
 		}
 		var can []string
 		for n, o := range actions {
-			if o.In&phase != 0 {
-				can = append(can, n)
+			if o.In&phase == 0 {
+				continue
 			}
+			if o.Paren {
+				n += "(*)"
+			}
+			can = append(can, n)
 		}
 		slices.Sort(can)
 		list := "'" + strings.Join(can, "', '") + "'"
@@ -213,11 +245,11 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		}
 		return nil, errors.New(msg)
 	}
-	l := &Line{Ctx: c, Phase: phase, Words: conf.ReadWords(words[1:], "if", "unless")}
-	if paren != "" {
-		l.Paren = paren[1 : len(paren)-1]
-		word += paren
+	l := &Line{Ctx: c, Phase: phase, Word: words[0], Words: conf.ReadWords(words[1:], "if", "unless")}
+	if inside, closed := strings.CutSuffix(paren, ")"); closed {
+		l.Paren = inside[1:]
 	}
+	word += paren
 	exec, err := a.Parse(l)
 	if err != nil && phase == Connection {
 		return nil, fmt.Errorf("'%s %s' %w in %s", name, word, err, where(c))

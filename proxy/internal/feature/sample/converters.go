@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
 func plain(f Convert) func(*conf.Ctx, []string) (Convert, error) {
@@ -84,7 +83,8 @@ func init() {
 	}
 }
 
-// operand is an argument that is a number or a variable; false: it has no value.
+// operand is an argument that is a number or a variable; false: it has no value. A
+// nil scope has no variables.
 type operand func(sc *stream.Scope) (int64, bool)
 
 // numberOf reads such an argument.
@@ -92,21 +92,23 @@ func numberOf(arg string) (operand, error) {
 	if n, err := strconv.ParseInt(arg, 10, 64); err == nil {
 		return func(*stream.Scope) (int64, bool) { return n, true }, nil
 	}
-	if !isVariable(arg) {
+	name, err := variable.Parse(arg)
+	if err != nil {
 		return nil, errors.New("expects an integer or a variable name")
 	}
-	// Nothing can set a variable yet: none has a value.
-	return func(*stream.Scope) (int64, bool) { return 0, false }, nil
-}
-
-// isVariable tells whether a word is the name of a variable, which begins with its
-// scope (manual 2.8).
-func isVariable(name string) bool {
-	scope, rest, ok := strings.Cut(name, ".")
-	if !ok || rest == "" || !slices.Contains([]string{"proc", "sess", "psess", "txn", "req", "res", "check"}, scope) {
-		return false
-	}
-	return strings.Trim(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") == ""
+	return func(sc *stream.Scope) (int64, bool) {
+		if sc == nil {
+			return 0, false
+		}
+		val := sc.Var(name)
+		if val == nil {
+			return 0, false
+		}
+		v := Borrow(sc)
+		defer v.Return(sc)
+		v.SetVar(val)
+		return v.Number()
+	}, nil
 }
 
 // saturate gives the sum of a and b, bounded to what a number can be.

@@ -261,6 +261,10 @@ func backendCount(f func(*stream.Proxy) int64) func(*conf.Ctx, []string) (Func, 
 // argument names, or whether the section itself is one of that side.
 func resolve(c *conf.Ctx, name, side string) {
 	kind, keyword, p := "sample fetch keyword", c.Fetch, c.Proxy
+	in := ""
+	if c.In != "" {
+		in = " in " + c.In
+	}
 	if c.InACL {
 		kind = "ACL keyword"
 	}
@@ -275,13 +279,13 @@ func resolve(c *conf.Ctx, name, side string) {
 		}
 		switch {
 		case name != "" && list[name] == nil:
-			of := ""
+			of := in
 			if p != nil {
-				of = " in proxy '" + p.Name + "'"
+				of += " in proxy '" + p.Name + "'"
 			}
 			at.Alert(at.Pos, "unable to find %s '%s' referenced in arg 1 of %s '%s'%s.", side, name, kind, keyword, of)
 		case name == "" && p != nil && !at.InDefaults && list[p.Name] != p:
-			at.Alert(at.Pos, "proxy '%s', referenced in arg 1 of %s '%s' in proxy '%s', has not %s capability.", p.Name, kind, keyword, p.Name, side)
+			at.Alert(at.Pos, "proxy '%s', referenced in arg 1 of %s '%s'%s in proxy '%s', has not %s capability.", p.Name, kind, keyword, in, p.Name, side)
 		}
 	})
 }

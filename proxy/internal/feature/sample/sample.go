@@ -13,6 +13,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
 // Type is the type of a value.
@@ -42,6 +43,7 @@ type Value struct {
 	Addr  netip.Addr
 	Bytes []byte
 	text  [64]byte // of a number or an address, see Line
+	held  variable.Value
 }
 
 // spares are values that are not in use, one list a reactor: what fetches fill
@@ -72,7 +74,7 @@ func (v *Value) Return(sc *stream.Scope) {
 		return
 	}
 	s := &spares[sc.R.Index&63]
-	v.Bytes = nil
+	v.Bytes, v.held.Bytes = nil, nil
 	s.list = append(s.list, v)
 }
 
@@ -106,6 +108,30 @@ func (v *Value) SetStr(b []byte) bool { v.Type, v.Bytes = Str, b; return true }
 
 // SetText makes v a string, in the scope's memory.
 func (v *Value) SetText(sc *stream.Scope, s string) bool { return v.SetStr(sc.CopyString(s)) }
+
+// SetVar makes v what a variable holds.
+func (v *Value) SetVar(val *variable.Value) bool {
+	v.Type, v.Bool, v.Int, v.Addr, v.Bytes = Type(val.Type), val.Bool, val.Int, val.Addr, val.Bytes
+	return true
+}
+
+// Var gives what a variable that is set to v holds, good until v is used again.
+func (v *Value) Var() *variable.Value {
+	v.held = variable.Value{Type: uint8(v.Type)}
+	switch v.Type {
+	case Bool:
+		v.held.Bool = v.Bool
+	case Int:
+		v.held.Int = v.Int
+	case Addr:
+		v.held.Addr = v.Addr
+	case Meth:
+		v.held.Int, v.held.Bytes = v.Int, v.Bytes
+	default:
+		v.held.Bytes = v.Bytes
+	}
+	return &v.held
+}
 
 // SetAddr makes v an address.
 func (v *Value) SetAddr(a netip.Addr) bool { v.Type, v.Addr = Addr, a; return true }
@@ -163,7 +189,7 @@ func (v *Value) Number() (int64, bool) {
 	case Int:
 		return v.Int, true
 	case Str, Bin:
-		return leadingNumber(v.Bytes), true
+		return leadingNumber(v.Bytes), len(v.Bytes) > 0
 	}
 	return 0, false
 }
@@ -204,6 +230,9 @@ const (
 	BackResponse    Places = 1 << 12
 	FrontResponse   Places = 1 << 16
 	Logs            Places = 1 << 18
+	HealthCheck     Places = 1 << 19
+	ConfigParser    Places = 1 << 20
+	CommandLine     Places = 1 << 21
 )
 
 // Matrices of the usual kinds of fetches.
@@ -298,10 +327,38 @@ func (e *Expr) Usable(at Places) bool {
 
 // Needs names what the expression's fetch takes its value from, as messages do.
 func (e *Expr) Needs() string {
+	if clientAddress[e.Fetch.Name] {
+		return "client address"
+	}
 	if text := needs[e.Fetch.Where]; text != "" {
 		return text
 	}
 	return "other information"
+}
+
+var clientAddress = map[string]bool{"src": true, "src_port": true, "dst": true, "dst_port": true}
+
+// FindConverter tells whether there is a converter of that name.
+func FindConverter(name string) bool { return converters[name] != nil }
+
+// ParseWords compiles an expression that may go on in the words behind it, as long
+// as they begin with a converter's name. It gives the words that are left.
+func ParseWords(c *conf.Ctx, words []string) (*Expr, []string, error) {
+	if len(words) == 0 {
+		return nil, nil, errors.New("missing fetch method")
+	}
+	text, rest := words[0], words[1:]
+	for len(rest) > 0 {
+		name, _, _ := strings.Cut(strings.TrimPrefix(rest[0], ","), ",")
+		name, _, _ = strings.Cut(name, "(")
+		if !FindConverter(name) {
+			break
+		}
+		text += "," + strings.TrimPrefix(rest[0], ",")
+		rest = rest[1:]
+	}
+	e, err := Parse(c, text)
+	return e, rest, err
 }
 
 // needs are the usual kinds of fetches.
@@ -330,6 +387,7 @@ func Parse(c *conf.Ctx, text string) (*Expr, error) {
 		missing = conf.NotYet("sample fetch", name)
 	} else {
 		e.out = f.Out
+		args = orEmpty(f.Args, args)
 		if _, err = checkArgs(f.Args, args); err != nil {
 			return nil, fmt.Errorf("fetch method '%s' : %w", name, err)
 		}
@@ -350,14 +408,15 @@ func Parse(c *conf.Ctx, text string) (*Expr, error) {
 		switch {
 		case k == nil && !conf.IsKnown("cnv", name):
 			return nil, conf.Join(missing, fmt.Errorf("unknown converter '%s'", name))
+		case k == nil && err != nil:
+			return nil, conf.Join(missing, conf.NotYet("converter", name))
 		case err != nil:
 			return nil, conf.Join(missing, fmt.Errorf("invalid arg %d in converter '%s' : %w", len(args)+1, name, err))
 		case k == nil:
 			missing = conf.Join(missing, conf.NotYet("converter", name))
 			continue
-		case k.Args != "" && k.Args[0] != '[' && args == nil:
-			return nil, conf.Join(missing, fmt.Errorf("missing args for converter '%s'", name))
 		}
+		args = orEmpty(k.Args, args)
 		if at, err := checkArgs(k.Args, args); err != nil {
 			return nil, conf.Join(missing, fmt.Errorf("invalid arg %d in converter '%s' : %w", at, name, err))
 		}
@@ -372,6 +431,14 @@ func Parse(c *conf.Ctx, text string) (*Expr, error) {
 		return nil, missing
 	}
 	return e, nil
+}
+
+// orEmpty makes no arguments at all one that is empty, where there must be one.
+func orEmpty(spec string, args []string) []string {
+	if len(args) == 0 && spec != "" && spec[0] != '[' {
+		return []string{""}
+	}
+	return args
 }
 
 func which(converter bool) string {
@@ -532,7 +599,7 @@ func call(s string) (name string, args []string, rest string, err error) {
 			return "", nil, "", fmt.Errorf("too many arguments for '%s'", name)
 		}
 	}
-	return name, args, "", errors.New("expected ')'")
+	return name, append(args, cur.String()), "", errors.New("expected ')'")
 }
 
 // Split cuts an expression off the front of text: up to a space or the end of

@@ -140,9 +140,8 @@ func TestMistakes(t *testing.T) {
 	for expr, want := range map[string]string{
 		"pth":                 "unknown fetch method 'pth'",
 		"path(x)":             "expected ')' before 'x)'",
-		"str":                 "missing arguments",
 		"path,lowr":           "unknown converter 'lowr'",
-		"path,field":          "missing args for converter 'field'",
+		"path,field":          "expected type 'integer' at position 1, but got nothing",
 		"path,field(x,y)":     "invalid arg 1 in converter 'field' : failed to parse 'x' as type 'integer' at position 1",
 		"str(a":               "expected ')'",
 		"str(a)b":             "missing comma",

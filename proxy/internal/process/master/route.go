@@ -61,7 +61,7 @@ func (m *Master) route(c *runtimeapi.Conn, text string, words []string) (bool, e
 // own tells which commands concern the connection, wherever it is switched to.
 func own(word string) bool {
 	switch word {
-	case "prompt", "quit", "user", "operator":
+	case "prompt", "quit", "user", "operator", "experimental-mode":
 		return true
 	}
 	return false
@@ -122,6 +122,9 @@ func (m *Master) forward(c *runtimeapi.Conn, p *process, text string) error {
 		text = "user -;" + text
 	case runtimeapi.Operator:
 		text = "operator -;" + text
+	}
+	if c.Experimental() {
+		text = "experimental-mode on -;" + text
 	}
 	var payload []byte
 	if c.HasPayload {

@@ -30,6 +30,7 @@ var uses = map[string][]string{
 	"rule":       {"logformat", "pattern", "sample"},
 	"ssl":        {"logs", "sample"},
 	"uniqueid":   {"logformat", "sample"},
+	"vars":       {"logformat", "rule", "sample"},
 }
 
 func wing(folder string) int {
