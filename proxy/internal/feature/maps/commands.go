@@ -171,9 +171,12 @@ func get(k kind, c *runtimeapi.Conn, args []string) error {
 				idx = "tree"
 			}
 			c.Printf("yes, idx=%s, %s=\"%s\"", idx, key, e.Key)
-			if m.Out != pattern.Nothing {
-				text, kind := result(m.Out, e)
-				c.Printf(", value=\"%s\", type=\"%s\"", text, kind)
+			switch {
+			case k == acls:
+			case m.Out == pattern.Nothing:
+				c.WriteString(", value=none")
+			default:
+				c.Printf(", value=\"%s\", type=\"%s\"", e.Value(), typeOf(m.Out, e.Value()))
 			}
 		}
 		if _, err := c.WriteString("\n"); err != nil {
@@ -183,21 +186,17 @@ func get(k kind, c *runtimeapi.Conn, args []string) error {
 	return nil
 }
 
-// result is what a map gives for an entry, as text, and of which type it is.
-func result(out pattern.Out, e *pattern.Entry) (text, kind string) {
-	switch text = e.Value(); out {
-	case pattern.OutInt:
-		n, _ := pattern.ParseInt(text)
-		return strconv.FormatInt(n, 10), "sint"
-	case pattern.OutIP:
-		if strings.Contains(text, ":") {
-			return text, "ipv6"
-		}
-		return text, "ipv4"
-	case pattern.OutKey:
-		return e.Key, "str"
+// typeOf names what a map makes of a value.
+func typeOf(out pattern.Out, value string) string {
+	switch {
+	case out == pattern.OutInt:
+		return "sint"
+	case out == pattern.OutIP && strings.Contains(value, ":"):
+		return "ipv6"
+	case out == pattern.OutIP:
+		return "ipv4"
 	}
-	return text, "str"
+	return "str"
 }
 
 func addOne(k kind, c *runtimeapi.Conn, args []string) error {

@@ -92,7 +92,7 @@ func fallback(out pattern.Out, args []string) (sample.Convert, error) {
 // regm is "map_regm": in the map's value \0 to \9 stand for what the groups of the
 // expression matched. It allocates where it matches, since regexp does.
 func regm(c *conf.Ctx, args []string) (sample.Convert, error) {
-	list, err := pattern.Load(c, args[0], pattern.Use{Method: pattern.Reg, Out: pattern.OutStr, Map: true})
+	list, err := pattern.Load(c, args[0], pattern.Use{Method: pattern.RegM, Out: pattern.OutStr, Map: true})
 	if err != nil {
 		return nil, err
 	}

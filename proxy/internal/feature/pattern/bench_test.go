@@ -25,7 +25,7 @@ func address(i int) string { return fmt.Sprintf("%d.%d.%d.0/24", 1+i>>16&0xff, i
 
 func loaded(m Method, content string) *Matcher {
 	l := &List{Name: "test", Pairs: true, content: content}
-	x := l.matcher(m, false, OutStr)
+	x := l.matcher(Use{Method: m, Fold: false, Out: OutStr})
 	l.ready()
 	return x
 }

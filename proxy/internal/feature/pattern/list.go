@@ -80,24 +80,25 @@ type Matcher struct {
 	Out    Out
 
 	shape shape
+	names bool // addresses may be written as names
 }
 
 // New makes a list of patterns that no configuration knows, and its matcher.
 func New(m Method, fold bool) *Matcher {
 	l := &List{}
 	l.ready()
-	return l.matcher(m, fold, Nothing)
+	return l.matcher(Use{Method: m, Fold: fold})
 }
 
 // matcher gives the list's matcher of a kind. One more index is only made for a
 // list that has its store.
-func (l *List) matcher(m Method, fold bool, out Out) *Matcher {
+func (l *List) matcher(u Use) *Matcher {
 	for _, o := range l.Matchers {
-		if o.Method == m && o.Fold == fold && o.Out == out {
+		if o.Method == u.Method && o.Fold == u.Fold && o.Out == u.Out && o.names == u.Names {
 			return o
 		}
 	}
-	n := &Matcher{List: l, Method: m, Fold: fold, Out: out, shape: shapeOf(m, fold)}
+	n := &Matcher{List: l, Method: u.Method, Fold: u.Fold, Out: u.Out, shape: shapeOf(u.Method, u.Fold), names: u.Names}
 	l.Matchers = append(l.Matchers, n)
 	if l.store != nil {
 		l.store.index(n.shape) // of nothing yet
@@ -177,7 +178,7 @@ func (m *Matcher) Find(v *sample.Value) *Entry {
 		return x.lookup(v.Line())
 	case Len:
 		return x.number(int64(len(v.Line())))
-	case Reg:
+	case Reg, RegM:
 		if o := x.regexp(v.Line()); o != nil {
 			return o.e
 		}
@@ -238,9 +239,9 @@ func columns(line string) (key, value string) {
 }
 
 // validate reads what the file has for a matcher.
-func (l *List) validate(m *Matcher, resolved bool) error {
+func (l *List) validate(m *Matcher) error {
 	var names lookup
-	if resolved {
+	if m.names {
 		names = l.names
 	}
 	read := false

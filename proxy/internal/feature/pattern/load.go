@@ -160,13 +160,14 @@ func Load(c *conf.Ctx, ref string, u Use) (*Matcher, error) {
 		l.Text += ", by " + by
 	}
 	l.Map, l.ACL = l.Map || u.Map, l.ACL || u.ACL
-	if u.Names && u.Method == IP && l.names == nil {
+	if u.Names && u.Method == IP {
 		l.names = c.Resolve
 	}
 	before := len(l.Matchers)
-	m := l.matcher(u.Method, u.Fold, u.Out)
+	u.Names = u.Names && u.Method == IP
+	m := l.matcher(u)
 	if len(l.Matchers) > before {
-		if err := l.validate(m, u.Names); err != nil {
+		if err := l.validate(m); err != nil {
 			return nil, err
 		}
 	}
@@ -221,7 +222,7 @@ func Inline(c *conf.Ctx, keyword string, m Method, fold bool, id int, words []st
 	}
 	l.ready()
 	set.add(l)
-	return l.matcher(m, fold, Nothing), nil
+	return l.matcher(Use{Method: m, Fold: fold}), nil
 }
 
 // SetNames makes the list take names for addresses, while it is made.

@@ -20,6 +20,8 @@ const (
 	Dom   Method = "dom"
 	End   Method = "end"
 	Reg   Method = "reg"
+	// RegM is Reg of "map_regm", which shows by itself. Conditions do not have it.
+	RegM Method = "regm"
 )
 
 // Valid tells whether m is a method.
@@ -82,7 +84,7 @@ func shapeOf(m Method, fold bool) shape {
 		s = asDir
 	case Dom:
 		s = asDom
-	case Reg:
+	case Reg, RegM:
 		s = asRegexp
 	}
 	if fold {

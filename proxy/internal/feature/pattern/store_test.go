@@ -64,7 +64,7 @@ func TestIndexesAgreeWithComparing(t *testing.T) {
 		l.ready()
 		var ms []*Matcher
 		for _, m := range []Method{Str, Beg, End, Sub, Dir, Dom} {
-			ms = append(ms, l.matcher(m, false, OutStr), l.matcher(m, true, OutKey))
+			ms = append(ms, l.matcher(Use{Method: m, Fold: false, Out: OutStr}), l.matcher(Use{Method: m, Fold: true, Out: OutKey}))
 		}
 		var keys []string
 		for range 3000 {
@@ -133,10 +133,10 @@ func TestNumbersAndAddresses(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	numbers := &List{}
 	numbers.ready()
-	ints, lens := numbers.matcher(Int, false, Nothing), numbers.matcher(Len, false, Nothing)
+	ints, lens := numbers.matcher(Use{Method: Int, Fold: false, Out: Nothing}), numbers.matcher(Use{Method: Len, Fold: false, Out: Nothing})
 	addrs := &List{}
 	addrs.ready()
-	ips := addrs.matcher(IP, false, Nothing)
+	ips := addrs.matcher(Use{Method: IP, Fold: false, Out: Nothing})
 	for range 300 {
 		a := r.IntN(60)
 		numbers.Append(0, fmt.Sprint(a), "")
@@ -250,7 +250,7 @@ func TestVersions(t *testing.T) {
 // Values must be what those who use the list can read; nothing is changed otherwise.
 func TestValuesAreChecked(t *testing.T) {
 	x := loaded(Str, "a 1\n")
-	n := x.List.matcher(Str, false, OutInt)
+	n := x.List.matcher(Use{Method: Str, Fold: false, Out: OutInt})
 	for _, err := range []error{x.List.Append(0, "b", "x"), x.List.Put("a", "x"), func() error { _, err := x.List.Set("a", "1.2"); return err }()} {
 		if err == nil || !strings.HasPrefix(err.Error(), "unable to parse '") {
 			t.Error(err)
@@ -303,7 +303,7 @@ func TestIndexOfALivingList(t *testing.T) {
 func TestReadersNeverMiss(t *testing.T) {
 	x := loaded(Str, million(300, hostname))
 	l := x.List
-	beg := l.matcher(Beg, false, OutStr)
+	beg := l.matcher(Use{Method: Beg, Fold: false, Out: OutStr})
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	for range 2 {
@@ -344,7 +344,7 @@ func TestFindDoesNotAllocate(t *testing.T) {
 	for _, n := range []int{3, 3000} {
 		for _, m := range []Method{Str, Beg, End, Sub, Dir, Dom} {
 			for _, fold := range []bool{false, true} {
-				x := loaded(m, million(n, hostname)).List.matcher(m, fold, Nothing)
+				x := loaded(m, million(n, hostname)).List.matcher(Use{Method: m, Fold: fold, Out: Nothing})
 				v := str(hostname(2))
 				if got := testing.AllocsPerRun(100, func() { x.Find(v) }); got > 0 || x.Find(v) == nil {
 					t.Errorf("%s fold %v among %d: %v allocations", m, fold, n, got)
@@ -410,8 +410,8 @@ func FuzzLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content string, pairs bool, method uint8) {
 		m := methods[int(method)%len(methods)]
 		l := &List{Name: "f", Pairs: pairs, content: content}
-		x := l.matcher(m, false, OutStr)
-		if l.validate(x, false) != nil {
+		x := l.matcher(Use{Method: m, Fold: false, Out: OutStr})
+		if l.validate(x) != nil {
 			return
 		}
 		n := 0

@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/forebay-lb/forebay/proxy/internal/testing/oracle"
@@ -15,7 +18,11 @@ import (
 // TestNoAllocation: requests that rules look at, edit and answer, with a log line
 // each, cost no allocation once everything is warm.
 func TestNoAllocation(t *testing.T) {
-	s := oracle.Run(t, head+`
+	seen := filepath.Join(t.TempDir(), "seen.map")
+	if err := os.WriteFile(seen, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := oracle.Run(t, strings.ReplaceAll(head+`
 frontend f
   bind {f}
   log {log} local0
@@ -26,11 +33,14 @@ frontend f
   http-request set-header x-real-ip %[src] if api host
   http-request add-header x-path "%[path,lower] %[method]"
   http-request del-header x-gone
+  http-request set-map({seen}) %[path] 5
+  http-request set-header x-seen %[path,map_str_int({seen},0)]
+  http-request set-header x-begins %[path,map_beg({seen})] if { path -m str -M -f {seen} }
   http-request set-header host %[req.hdr(host),lower]
   http-request return status 200 content-type text/plain lf-string "%[path] %[src]" hdr x-a %[method] if { path_end .txt }
   http-request redirect prefix https://other code 301 if { path_dir old }
   http-request return status 204 if METH_GET
-`)[0]
+`, "{seen}", seen))[0]
 	c, err := net.Dial("tcp", s.Addr("f"))
 	if err != nil {
 		t.Fatal(err)
