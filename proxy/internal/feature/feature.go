@@ -10,6 +10,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/check"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/logs"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/maps"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/promex"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/proxyproto"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/ring"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/rule"

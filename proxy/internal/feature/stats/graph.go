@@ -209,7 +209,7 @@ func init() {
 			inHTTP(inBack(func(c *back) *counter.Int { return &c.Requests })), inHTTP(inServer(func(c *serv) *counter.Int { return &c.Requests })), nil)),
 		c("conn_rate", "Connections accepted in the last second", of(func(o *object) value { return column.Rate(o.Proxy.FE.ConnRate.Cur.Load()) }, nil, nil, nil)),
 		c("conn_rate_max", "Highest number of connections accepted in a second", of(func(o *object) value { return column.Peak(o.Proxy.FE.ConnRate.Peak.Load()) }, nil, nil, nil)),
-		c("conn_tot", "Connections since the start", of(inFront(func(c *front) *counter.Int { return &c.Conns }), nil, nil, nil)),
+		c("conn_tot", "Connections since the start", of(inFront(func(c *front) *counter.Int { return &c.Conns }), nil, nil, inListener(func(c *listen) *counter.Int { return &c.Conns }))),
 		c("lastsess", "Seconds since the last session, -1 for none", of(nil,
 			func(o *object) value { return column.S32("MAPV", sinceLast(o.W, o.Proxy.BE.LastUsed.Load())) },
 			func(o *object) value { return column.S32("MAPV", sinceLast(o.W, o.Server.LastUsed.Load())) }, nil)),

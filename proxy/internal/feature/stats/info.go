@@ -184,6 +184,21 @@ func infoValues(w *stream.Worker, asFloat bool) []value {
 	return v
 }
 
+// InfoValue is a field of "show info" with its value.
+type InfoValue struct {
+	Field
+	column.Value
+}
+
+// Info gives the fields of "show info" in their order.
+func Info(w *stream.Worker) []InfoValue {
+	var list []InfoValue
+	for i, v := range infoValues(w, false) {
+		list = append(list, InfoValue{infoFields[i], v})
+	}
+	return list
+}
+
 func btoi(b bool) int64 {
 	if b {
 		return 1

@@ -25,6 +25,7 @@ var uses = map[string][]string{
 	"logs":       {"logformat", "sample"},
 	"maps":       {"logformat", "pattern", "rule", "sample"},
 	"pattern":    {"sample"},
+	"promex":     {"stats"},
 	"proxyproto": {"logformat", "rule", "sample", "ssl"},
 	"ring":       {"logs"},
 	"rule":       {"logformat", "pattern", "sample"},

@@ -1,4 +1,4 @@
-package conf_test
+package slot_test
 
 import (
 	"testing"
