@@ -7,6 +7,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	_ "github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/acl"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/balance"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/check"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/logs"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/maps"

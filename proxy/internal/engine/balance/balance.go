@@ -3,14 +3,18 @@
 // A [Picker] is made anew whenever the set of usable servers or their weights
 // change, and is then only read: choosing takes no lock, whatever the number of
 // reactors. Round robin is a precomputed wheel with one shared position, so that
-// the rotation is strict over all threads.
+// the rotation is strict over all threads. Servers that are chosen by a key stand
+// in a table or on a ring as in HAProxy, so that the same key finds the same
+// server.
 //
-// The package never changes a server and keeps no count of its own but the
-// wheel's position.
+// The package never changes a server, keeps no count of its own but the position
+// of who goes round, and does not know what a key is made of.
 package balance
 
 import (
+	"cmp"
 	"container/heap"
+	"slices"
 	"sync/atomic"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -18,37 +22,97 @@ import (
 
 // Picker chooses among servers that take traffic.
 type Picker interface {
-	// Pick gives a server that is not at its maxconn, if possible not avoid. It
-	// returns nil when all are full, or there are none. rnd is a random number.
-	Pick(avoid *server.Server, rnd uint64) *server.Server
+	// Pick gives a server, if possible not the one to avoid. One that is full is
+	// given only if the stream is to wait for that very server. It returns nil when
+	// all are full, or there are none.
+	Pick(q Query) *server.Server
 	// Len is the number of servers to choose from.
 	Len() int
-	// Follow takes the position over from the picker that it replaces.
-	Follow(old Picker)
 }
 
-// Algorithms that there are, by the word of the "balance" line.
-var Algorithms = []string{"roundrobin", "static-rr", "leastconn", "random", "first"}
+// Query is a stream that needs a server.
+type Query struct {
+	Avoid  *server.Server
+	Random uint64
+	// Hash is the number of the stream's key, if it is Keyed.
+	Hash  uint32
+	Keyed bool
+	// Now tells that the stream will wait for no server: it does so already.
+	Now bool
+}
 
-// Dynamic tells whether servers of the algorithm may come, go and change their
-// weight while it balances. Those of static-rr may not (manual 4.2, "balance").
-func Dynamic(algorithm string) bool { return algorithm != "static-rr" }
+// Config is what the lines of a backend say about the choice.
+type Config struct {
+	// Draws is the argument of random.
+	Draws int
+	Hash  HashType
+	// Factor is "hash-balance-factor", in percent; 0: no bound.
+	Factor   int
+	Affinity Affinity
+}
+
+// Affinity is "hash-preserve-affinity": which servers a key does not stick to.
+type Affinity uint8
+
+// What passes a server on the ring by.
+const (
+	Always     Affinity = iota // nothing
+	IfMaxConn                  // it has no slot
+	IfMaxQueue                 // its queue is full
+)
+
+// Set are the servers of a backend.
+type Set struct {
+	// All are in the order of the configuration, Active those that new streams go
+	// to, see [Active].
+	All, Active []*server.Server
+}
+
+// Builder makes a picker. old, if not nil, is the one that it replaces, whose
+// position and work it may take over.
+type Builder func(c *Config, set Set, old Picker) Picker
 
 // Empty has no servers.
 var Empty Picker = &wheel{}
 
-// New makes a picker of the algorithm over list, which holds usable servers of
-// weight above 0. draws is the argument of random.
-func New(algorithm string, draws int, list []*server.Server) Picker {
-	switch algorithm {
-	case "leastconn":
-		return &leastconn{list: list}
-	case "random":
-		return newRandom(list, max(draws, 1))
-	case "first":
-		return &first{list}
+// RoundRobin, LeastConn, Random, First and StaticRR are algorithms that need no
+// key; ByKey chooses by one, and in turn where a stream has none.
+func RoundRobin(_ *Config, set Set, old Picker) Picker {
+	w := newWheel(set.Active)
+	if o, ok := old.(*wheel); ok {
+		w.pos.Store(o.pos.Load())
 	}
-	return newWheel(list)
+	return w
+}
+
+// LeastConn makes a picker of the algorithm leastconn.
+func LeastConn(_ *Config, set Set, old Picker) Picker {
+	l := &leastconn{list: set.Active}
+	if o, ok := old.(*leastconn); ok {
+		l.pos.Store(o.pos.Load())
+	}
+	return l
+}
+
+// Random makes a picker of the algorithm random.
+func Random(c *Config, set Set, _ Picker) Picker { return newRandom(c, set.Active) }
+
+// First makes a picker of the algorithm first.
+func First(_ *Config, set Set, _ Picker) Picker {
+	list := slices.Clone(set.Active)
+	slices.SortStableFunc(list, func(a, b *server.Server) int { return cmp.Compare(a.ID, b.ID) })
+	return &first{list}
+}
+
+// StaticRR makes a picker of the algorithm static-rr.
+func StaticRR(_ *Config, set Set, old Picker) Picker { return newTable(set, old) }
+
+// ByKey makes a picker for keys: a table or a ring, as hash-type says.
+func ByKey(c *Config, set Set, old Picker) Picker {
+	if c.Hash.Consistent {
+		return newRing(c, set, old)
+	}
+	return newTable(set, old)
 }
 
 // Active gives those of list that new streams go to: the active ones that are
@@ -74,10 +138,10 @@ func Active(list []*server.Server, allBackups bool) []*server.Server {
 	return backup
 }
 
-// Full tells whether s serves as many streams as it may.
+// Full tells whether a stream would have to wait for s.
 func Full(s *server.Server) bool {
-	limit := s.Limit.Load()
-	return limit > 0 && s.Cur.Load() >= limit
+	limit := s.Slots()
+	return limit > 0 && (s.Cur.Load() >= limit || s.Queued.Load() > 0)
 }
 
 // wheel is weighted round robin: each server stands in it as often as its
@@ -98,8 +162,8 @@ func newWheel(list []*server.Server) *wheel {
 	}
 	g, total := 0, 0
 	for _, s := range list {
-		g = gcd(g, s.Weight())
-		total += s.Weight()
+		g = gcd(g, s.Effective())
+		total += s.Effective()
 	}
 	g = max(g, 1)
 	if total/g > max(maxSlots, len(list)) {
@@ -110,7 +174,7 @@ func newWheel(list []*server.Server) *wheel {
 	h := make(strides, 0, len(list))
 	n := 0
 	for i, s := range list {
-		k := max(s.Weight()/g, 1)
+		k := max(s.Effective()/g, 1)
 		n += k
 		h = append(h, stride{s, 1 / float64(k), 1 / float64(k) / 2, i})
 	}
@@ -149,39 +213,50 @@ func gcd(a, b int) int {
 
 func (w *wheel) Len() int { return len(w.list) }
 
-func (w *wheel) Follow(old Picker) {
-	if o, ok := old.(*wheel); ok {
-		w.pos.Store(o.pos.Load())
-	}
-}
-
-func (w *wheel) Pick(avoid *server.Server, _ uint64) *server.Server {
+func (w *wheel) Pick(q Query) *server.Server {
 	n := uint64(len(w.slots))
 	if n == 0 {
 		return nil
 	}
 	at := w.pos.Add(1) - 1
-	return next(w.slots, int(at%n), avoid)
+	return next(w.slots, int(at%n), q.Avoid, w.list)
 }
 
-// next gives the first of list, from an index on and around, that can take a
-// stream, if possible not avoid.
-func next(list []*server.Server, from int, avoid *server.Server) (second *server.Server) {
-	for i := range list {
-		s := list[(from+i)%len(list)]
-		if !s.Usable() || Full(s) {
-			continue
+// enough is how many places are tried for each server, before it is asked whether
+// there is any hope.
+const enough = 8
+
+// next gives the first in places, from an index on and around, that can take a
+// stream, if possible not avoid. list are the servers that the places are of.
+func next(places []*server.Server, from int, avoid *server.Server, list []*server.Server) (second *server.Server) {
+	for i := range places {
+		s := places[(from+i)%len(places)]
+		if s.Usable() && !Full(s) {
+			if s != avoid {
+				return s
+			}
+			second = s
 		}
-		if s != avoid {
-			return s
+		if i == enough*len(list) && !anyFree(list, avoid) {
+			break
 		}
-		second = s
 	}
 	return second
 }
 
-// leastconn gives the server with the fewest streams for its weight; among
-// equals they take turns.
+// anyFree tells whether any of list but avoid can take a stream.
+func anyFree(list []*server.Server, avoid *server.Server) bool {
+	for _, s := range list {
+		if s != avoid && s.Usable() && !Full(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// leastconn gives the server with the fewest streams for its weight, those that
+// wait for it included; among equals they take turns. A stream may wait for a
+// server that has a maxqueue.
 type leastconn struct {
 	list []*server.Server
 	pos  atomic.Uint64
@@ -189,31 +264,29 @@ type leastconn struct {
 
 func (l *leastconn) Len() int { return len(l.list) }
 
-func (l *leastconn) Follow(old Picker) {
-	if o, ok := old.(*leastconn); ok {
-		l.pos.Store(o.pos.Load())
-	}
-}
-
-func (l *leastconn) Pick(avoid *server.Server, _ uint64) *server.Server {
+func (l *leastconn) Pick(q Query) *server.Server {
 	n := uint64(len(l.list))
 	if n == 0 {
 		return nil
 	}
 	var best, second *server.Server
 	var load, weight int64
+	queues := int64(1)
+	if q.Now {
+		queues = 0
+	}
 	at := l.pos.Add(1) - 1
 	for i := range n {
 		s := l.list[(at+i)%n]
-		if !s.Usable() || Full(s) {
+		if !s.Usable() {
 			continue
 		}
-		if s == avoid {
+		c, w := s.Cur.Load()+s.Queued.Load(), int64(s.Effective())
+		if limit := s.Slots(); w == 0 || limit > 0 && c >= limit+queues*int64(s.Settings().MaxQueue) {
+			continue
+		}
+		if s == q.Avoid {
 			second = s
-			continue
-		}
-		c, w := s.Cur.Load(), int64(s.Weight())
-		if w == 0 {
 			continue
 		}
 		// c/w < load/weight
@@ -233,20 +306,24 @@ type random struct {
 	list  []*server.Server
 	upto  []uint64 // running sum of weights
 	draws int
+	bound bound
 }
 
-func newRandom(list []*server.Server, draws int) *random {
-	r := &random{list: list, draws: draws}
-	sum := uint64(0)
+func newRandom(c *Config, list []*server.Server) *random {
+	r := &random{list: list, draws: max(c.Draws, 1)}
+	g, sum := 0, uint64(0)
 	for _, s := range list {
-		sum += uint64(s.Weight())
+		g = gcd(g, s.Effective())
+	}
+	for _, s := range list {
+		sum += uint64(s.Effective() / max(g, 1))
 		r.upto = append(r.upto, sum)
 	}
+	r.bound = bound{factor: c.Factor, total: int64(sum)}
 	return r
 }
 
-func (r *random) Len() int    { return len(r.list) }
-func (*random) Follow(Picker) {}
+func (r *random) Len() int { return len(r.list) }
 
 func (r *random) at(rnd uint64) int {
 	x := rnd % r.upto[len(r.upto)-1]
@@ -262,12 +339,13 @@ func (r *random) at(rnd uint64) int {
 	return lo
 }
 
-func (r *random) Pick(avoid *server.Server, rnd uint64) *server.Server {
+func (r *random) Pick(q Query) *server.Server {
 	if len(r.list) == 0 || r.upto[len(r.upto)-1] == 0 {
 		return nil
 	}
 	var best *server.Server
-	first := 0
+	first, rnd := 0, q.Random
+	slots := r.bound.slots(r.list)
 	for i := range r.draws {
 		k := r.at(rnd)
 		if i == 0 {
@@ -276,25 +354,36 @@ func (r *random) Pick(avoid *server.Server, rnd uint64) *server.Server {
 		rnd = rnd*6364136223846793005 + 1442695040888963407 // the next number of a LCG
 		rnd ^= rnd >> 29
 		s := r.list[k]
-		if !s.Usable() || Full(s) || s == avoid {
+		if slots > 0 { // the next one that is not too busy already
+			for n := 0; n < len(r.list) && !r.mayTake(k, slots); n++ {
+				k = (k + 1) % len(r.list)
+			}
+			s = r.list[k]
+		}
+		if !s.Usable() || Full(s) || s == q.Avoid {
 			continue
 		}
-		if best == nil || s.Cur.Load()*int64(best.Weight()) < best.Cur.Load()*int64(s.Weight()) {
+		if best == nil || s.Cur.Load()*int64(best.Effective()) < best.Cur.Load()*int64(s.Effective()) {
 			best = s
 		}
 	}
 	if best != nil {
 		return best
 	}
-	return next(r.list, first, avoid) // unlucky draws
+	return next(r.list, first, q.Avoid, r.list) // unlucky draws
 }
 
-// first fills the servers in their order.
+func (r *random) mayTake(k int, slots int64) bool {
+	before := uint64(0)
+	if k > 0 {
+		before = r.upto[k-1]
+	}
+	return r.list[k].Cur.Load() < r.bound.share(slots, int64(before), int64(r.upto[k]-before))
+}
+
+// first fills the servers in the order of their numbers.
 type first struct{ list []*server.Server }
 
-func (f *first) Len() int    { return len(f.list) }
-func (*first) Follow(Picker) {}
+func (f *first) Len() int { return len(f.list) }
 
-func (f *first) Pick(avoid *server.Server, _ uint64) *server.Server {
-	return next(f.list, 0, avoid)
-}
+func (f *first) Pick(q Query) *server.Server { return next(f.list, 0, q.Avoid, f.list) }

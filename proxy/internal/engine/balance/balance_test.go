@@ -18,10 +18,22 @@ func servers(weights ...int) []*server.Server {
 	return list
 }
 
+// builders are the algorithms that need no key, by their names.
+var builders = map[string]Builder{"roundrobin": RoundRobin, "static-rr": StaticRR, "leastconn": LeastConn, "random": Random, "first": First}
+
+// algorithms are their names, in an order.
+var algorithms = []string{"roundrobin", "static-rr", "leastconn", "random", "first"}
+
+// build makes a picker over list; old, if any, is the one that it replaces.
+func build(algorithm string, draws int, list []*server.Server, old ...Picker) Picker {
+	set := Set{All: list, Active: Active(list, false)}
+	return builders[algorithm](&Config{Draws: draws}, set, append(old, nil)[0])
+}
+
 func picks(p Picker, n int) string {
 	var b strings.Builder
 	for i := range n {
-		s := p.Pick(nil, uint64(i)*0x9e3779b97f4a7c15)
+		s := p.Pick(Query{Random: uint64(i) * 0x9e3779b97f4a7c15})
 		if s == nil {
 			b.WriteByte('-')
 		} else {
@@ -68,11 +80,11 @@ func TestWheelIsBounded(t *testing.T) {
 }
 
 func TestFullAndAvoid(t *testing.T) {
-	for _, alg := range Algorithms {
+	for _, alg := range algorithms {
 		list := servers(1, 1, 1)
-		p := New(alg, 2, list)
+		p := build(alg, 2, list)
 		for i := range 20 {
-			if s := p.Pick(list[1], uint64(i)<<60+uint64(i)); s == nil || s == list[1] {
+			if s := p.Pick(Query{Avoid: list[1], Random: uint64(i)<<60 + uint64(i)}); s == nil || s == list[1] {
 				t.Errorf("%s: avoided server picked", alg)
 			}
 		}
@@ -80,12 +92,12 @@ func TestFullAndAvoid(t *testing.T) {
 			s.Limit.Store(1)
 			s.Cur.Store(1)
 		}
-		if s := p.Pick(nil, 7); s != nil {
+		if s := p.Pick(Query{Random: 7}); s != nil {
 			t.Errorf("%s: picked a full server", alg)
 		}
 		list[2].Cur.Store(0)
 		for i := range 20 {
-			if s := p.Pick(list[2], uint64(i)); s != list[2] {
+			if s := p.Pick(Query{Avoid: list[2], Random: uint64(i)}); s != list[2] {
 				t.Errorf("%s: the only server with room was not picked", alg)
 			}
 		}
@@ -97,7 +109,7 @@ func TestLeastconn(t *testing.T) {
 	list[0].Cur.Store(3)
 	list[1].Cur.Store(4)
 	list[2].Cur.Store(9)
-	if s := New("leastconn", 0, list).Pick(nil, 0); s != list[1] {
+	if s := build("leastconn", 0, list).Pick(Query{}); s != list[1] {
 		t.Errorf("picked %s, want the least loaded for its weight", s.Name)
 	}
 }
@@ -122,9 +134,9 @@ func TestActive(t *testing.T) {
 }
 
 func TestPickDoesNotAllocate(t *testing.T) {
-	for _, alg := range Algorithms {
-		p := New(alg, 2, servers(1, 2, 3))
-		if n := testing.AllocsPerRun(100, func() { p.Pick(nil, 5) }); n > 0 {
+	for _, alg := range algorithms {
+		p := build(alg, 2, servers(1, 2, 3))
+		if n := testing.AllocsPerRun(100, func() { p.Pick(Query{Random: 5}) }); n > 0 {
 			t.Errorf("%s: %v allocations", alg, n)
 		}
 	}

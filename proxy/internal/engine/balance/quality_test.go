@@ -18,7 +18,7 @@ func drive(p Picker, streams, open int, rnd *rand.Rand) map[*server.Server]int {
 	took := map[*server.Server]int{}
 	var under []*server.Server
 	for range streams {
-		s := p.Pick(nil, rnd.Uint64())
+		s := p.Pick(Query{Random: rnd.Uint64()})
 		s.Cur.Add(1)
 		took[s]++
 		if under = append(under, s); len(under) > open {
@@ -41,10 +41,10 @@ func TestRandomPrefersTheLessLoaded(t *testing.T) {
 	}{{1, 0.22, 0.28}, {2, 0.04, 0.085}, {3, 0.005, 0.03}} {
 		list := servers(1, 1, 1, 1)
 		list[2].Cur.Store(100)
-		p, rnd, n := New("random", c.draws, list), rand.New(rand.NewPCG(1, uint64(c.draws))), 0
+		p, rnd, n := build("random", c.draws, list), rand.New(rand.NewPCG(1, uint64(c.draws))), 0
 		const picks = 20000
 		for range picks {
-			if p.Pick(nil, rnd.Uint64()) == list[2] {
+			if p.Pick(Query{Random: rnd.Uint64()}) == list[2] {
 				n++
 			}
 		}
@@ -60,9 +60,9 @@ func TestLoadIsForTheWeight(t *testing.T) {
 		list := servers(10, 1)
 		list[0].Cur.Store(50)
 		list[1].Cur.Store(6) // more for its weight
-		p, rnd, n := New(algorithm, 8, list), rand.New(rand.NewPCG(1, 2)), 0
+		p, rnd, n := build(algorithm, 8, list), rand.New(rand.NewPCG(1, 2)), 0
 		for range 1000 {
-			if p.Pick(nil, rnd.Uint64()) == list[0] {
+			if p.Pick(Query{Random: rnd.Uint64()}) == list[0] {
 				n++
 			}
 		}
@@ -82,7 +82,7 @@ func TestSharesUnderLoad(t *testing.T) {
 				total += w
 			}
 			const streams = 30000
-			took := drive(New(algorithm, 2, list), streams, 64, rand.New(rand.NewPCG(3, 4)))
+			took := drive(build(algorithm, 2, list), streams, 64, rand.New(rand.NewPCG(3, 4)))
 			for i, s := range list {
 				want := float64(streams*weights[i]) / float64(total)
 				if d := math.Abs(float64(took[s]) - want); d > streams/50+want/10 {
@@ -97,9 +97,9 @@ func TestSharesUnderLoad(t *testing.T) {
 func TestRandomEvensOut(t *testing.T) {
 	spread := func(draws int) int64 {
 		list := servers(1, 1, 1, 1, 1, 1, 1, 1)
-		p, rnd := New("random", draws, list), rand.New(rand.NewPCG(5, 6))
+		p, rnd := build("random", draws, list), rand.New(rand.NewPCG(5, 6))
 		for range 8000 { // all stay
-			p.Pick(nil, rnd.Uint64()).Cur.Add(1)
+			p.Pick(Query{Random: rnd.Uint64()}).Cur.Add(1)
 		}
 		low, high := int64(math.MaxInt64), int64(0)
 		for _, s := range list {
@@ -115,9 +115,9 @@ func TestRandomEvensOut(t *testing.T) {
 // leastconn is as even as can be, always.
 func TestLeastconnIsEven(t *testing.T) {
 	list := servers(2, 1, 1)
-	p := New("leastconn", 0, list)
+	p := build("leastconn", 0, list)
 	for n := 1; n <= 400; n++ {
-		p.Pick(nil, 0).Cur.Add(1)
+		p.Pick(Query{}).Cur.Add(1)
 		for _, s := range list {
 			if d := float64(s.Cur.Load())/float64(s.Weight()) - float64(n)/4; math.Abs(d) > 1 {
 				t.Fatalf("after %d streams %s is off by %.2f for its weight", n, s.Name, d)
@@ -132,7 +132,7 @@ func TestLeastconnIsEven(t *testing.T) {
 func TestRoundRobinIsSmooth(t *testing.T) {
 	for _, algorithm := range []string{"roundrobin", "static-rr"} {
 		list := servers(4, 3, 2, 1)
-		p := New(algorithm, 0, list)
+		p := build(algorithm, 0, list)
 		check := func(when string) {
 			t.Helper()
 			total := 0
@@ -141,7 +141,7 @@ func TestRoundRobinIsSmooth(t *testing.T) {
 			}
 			last := map[*server.Server]int{}
 			for n := 1; n <= 5*total; n++ {
-				s := p.Pick(nil, 0)
+				s := p.Pick(Query{})
 				last[s] = n
 				for _, o := range list {
 					if o.Weight() > 0 && n-last[o] > 2*total/o.Weight()+1 {
@@ -153,13 +153,15 @@ func TestRoundRobinIsSmooth(t *testing.T) {
 		check("at first")
 		change := func(when string, f func()) {
 			f()
-			next := New(algorithm, 0, Active(list, false))
-			next.Follow(p)
-			p = next
+			p = build(algorithm, 0, list, p)
 			check(when)
 		}
 		weigh := func(i, w int) func() {
-			return func() { list[i].Update(time.Now(), "", func(st *server.State) { st.UserWeight = w }) }
+			return func() { // by the configuration: that of static-rr cannot be changed otherwise
+				set := *list[i].Settings()
+				set.Weight = w
+				list[i].Replace(time.Now(), &set)
+			}
 		}
 		change("after more weight", weigh(3, 9))
 		change("after less weight", weigh(0, 1))
@@ -179,16 +181,15 @@ func TestNoFloodAfterRecovery(t *testing.T) {
 		list := servers(1, 1, 1)
 		rnd := rand.New(rand.NewPCG(7, 8))
 		list[2].SetAdmin(time.Now(), server.ForcedMaint, 0, "")
-		p := New(c.algorithm, 2, Active(list, false))
+		p := build(c.algorithm, 2, list)
 		for range 100 { // 50 streams stay on each of the two
-			p.Pick(nil, rnd.Uint64()).Cur.Add(1)
+			p.Pick(Query{Random: rnd.Uint64()}).Cur.Add(1)
 		}
 		list[2].SetAdmin(time.Now(), 0, server.ForcedMaint, "")
-		back := New(c.algorithm, 2, Active(list, false))
-		back.Follow(p)
+		back := build(c.algorithm, 2, list, p)
 		n := 0
 		for range 100 {
-			s := back.Pick(nil, rnd.Uint64())
+			s := back.Pick(Query{Random: rnd.Uint64()})
 			s.Cur.Add(1)
 			if s == list[2] {
 				n++
@@ -206,19 +207,19 @@ func TestFirstFills(t *testing.T) {
 	for _, s := range list {
 		s.Update(time.Now(), "", func(st *server.State) { st.MaxConn = 10 })
 	}
-	p := New("first", 0, list)
+	p := build("first", 0, list)
 	for n := range 30 {
-		s := p.Pick(nil, 0)
+		s := p.Pick(Query{})
 		if s != list[n/10] {
 			t.Fatalf("stream %d goes to %s", n, s.Name)
 		}
 		s.Cur.Add(1)
 	}
-	if p.Pick(nil, 0) != nil {
+	if p.Pick(Query{}) != nil {
 		t.Error("all are full")
 	}
 	list[0].Cur.Add(-1)
-	if s := p.Pick(nil, 0); s != list[0] {
+	if s := p.Pick(Query{}); s != list[0] {
 		t.Errorf("the first has room, %s was taken", s.Name)
 	}
 }
@@ -226,13 +227,13 @@ func TestFirstFills(t *testing.T) {
 // Full servers and the one to avoid are passed by, whatever the algorithm, as long
 // as there is another.
 func TestFullAndAvoided(t *testing.T) {
-	for _, algorithm := range Algorithms {
+	for _, algorithm := range algorithms {
 		list := servers(256, 1, 1)
 		list[0].Update(time.Now(), "", func(st *server.State) { st.MaxConn = 1 })
 		list[0].Cur.Store(1)
-		p, rnd := New(algorithm, 2, list), rand.New(rand.NewPCG(9, 10))
+		p, rnd := build(algorithm, 2, list), rand.New(rand.NewPCG(9, 10))
 		for range 2000 {
-			if s := p.Pick(list[1], rnd.Uint64()); s != list[2] {
+			if s := p.Pick(Query{Avoid: list[1], Random: rnd.Uint64()}); s != list[2] {
 				t.Fatalf("%s: %s was taken", algorithm, s.Name)
 			}
 		}
@@ -245,8 +246,8 @@ func TestFullAndAvoided(t *testing.T) {
 //go:embed testdata/sequences.tsv
 var sequences string
 
-// TestSequencesAsHAProxy: with equal weights and for "first" the choices are the
-// same; else each server is chosen as often, whatever the order within a round.
+// TestSequencesAsHAProxy: the choices are the same, but that with unequal weights
+// roundrobin only chooses each server as often, whatever the order within a round.
 func TestSequencesAsHAProxy(t *testing.T) {
 	weights := map[string][]int{"eq": {1, 1, 1, 1, 1}, "inc": {10, 20, 30, 40, 50}, "mix": {1, 256, 3, 0, 100}}
 	for l := range strings.Lines(sequences) {
@@ -257,13 +258,13 @@ func TestSequencesAsHAProxy(t *testing.T) {
 				list[down[0]-'1'].SetAdmin(time.Now(), server.ForcedMaint, 0, "")
 			}
 		}
-		p := New(f[0], 0, Active(list, false))
+		p := build(f[0], 0, list)
 		got := ""
 		for range 30 {
-			s := p.Pick(nil, 0)
+			s := p.Pick(Query{})
 			got += string(s.Name[0] - 'a' + '1')
 		}
-		if f[1] == "eq" || f[0] == "first" {
+		if f[1] == "eq" || f[0] != "roundrobin" {
 			if got != f[3] {
 				t.Errorf("%s %s %s: %s, want %s", f[0], f[1], f[2], got, f[3])
 			}
@@ -280,7 +281,7 @@ func TestSequencesAsHAProxy(t *testing.T) {
 
 // Of equally loaded servers each gets its turn.
 func TestLeastconnTakesTurns(t *testing.T) {
-	if got := picks(New("leastconn", 0, servers(1, 1, 1)), 7); got != "abcabca" {
+	if got := picks(build("leastconn", 0, servers(1, 1, 1)), 7); got != "abcabca" {
 		t.Errorf("%s", got)
 	}
 }
@@ -288,15 +289,14 @@ func TestLeastconnTakesTurns(t *testing.T) {
 // A picker that replaces another goes on where that one was: else each change of a
 // weight would begin with the first server.
 func TestFollow(t *testing.T) {
-	for _, algorithm := range []string{"roundrobin", "leastconn"} {
+	for _, algorithm := range []string{"roundrobin", "static-rr", "leastconn"} {
 		list := servers(1, 1, 1)
-		old := New(algorithm, 0, list)
+		old := build(algorithm, 0, list)
 		picks(old, 2)
-		p := New(algorithm, 0, list)
-		p.Follow(old)
+		p := build(algorithm, 0, list, old)
 		if got := picks(p, 3); got != "cab" {
 			t.Errorf("%s goes on with %s", algorithm, got)
 		}
-		p.Follow(New("first", 0, list)) // which has no position
+		build(algorithm, 0, list, build("first", 0, list)) // which has no position
 	}
 }

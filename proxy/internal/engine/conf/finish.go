@@ -281,6 +281,10 @@ func (l *Loading) judge(p *stream.Proxy) {
 	if p.Frontend && len(p.MonitorURI) > 0 {
 		warn("monitor-uri will be ignored for %s '%s' (needs 'mode http').", kind, p.Name)
 	}
+	if p.Backend && p.Balance.HTTP {
+		warn("Layer 7 hash not possible for %s '%s' (needs 'mode http'). Falling back to round robin.", kind, p.Name)
+		p.Balance = stream.Balance{Algorithm: "roundrobin", Config: p.Balance.Config}
+	}
 	if p.ForwardFor != nil {
 		warn("'option %s' ignored for %s '%s' as it requires HTTP mode.", "forwardfor", kind, p.Name)
 	}

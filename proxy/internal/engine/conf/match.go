@@ -126,6 +126,8 @@ func (l *Loading) incapable(pos config.Pos, k *Keyword, kind string, p *stream.P
 	switch {
 	case slices.ContainsFunc(ruleSets, func(s *RuleSet) bool { return s.Name == name }):
 		l.Alert(pos, "%s is not allowed because %s %s is not a frontend", name, kind, p.Name)
+	case name == "hash-preserve-affinity":
+		l.Alert(pos, "'%s' only available in backend or listen section", name)
 	case slices.Contains(fatal, name):
 		l.Alert(pos, "'%s' not allowed because %s '%s' has no %s capability.", name, kind, p.Name, side)
 	case firstWord(name) == "timeout":

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -19,7 +20,7 @@ type defaults struct {
 func builtin() *stream.Proxy {
 	return &stream.Proxy{
 		Kind: "defaults", Retries: 3, Mode: stream.TCP,
-		Balance: stream.Balance{Algorithm: "random", Draws: 2},
+		Balance: stream.Balance{Algorithm: "random", New: balance.Random, Config: balance.Config{Draws: 2}},
 	}
 }
 

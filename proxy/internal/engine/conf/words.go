@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -17,7 +16,6 @@ func init() {
 		Keyword{Name: "max-session-srv-conns", In: feSide, Max: 1, Parse: sessionConns},
 		Keyword{Name: "retries", In: beSide, Max: 1, Parse: retries},
 		Keyword{Name: "http-reuse", In: beSide, Max: 1, Parse: httpReuse},
-		Keyword{Name: "balance", In: beSide, Max: -1, Parse: balanceLine},
 		Keyword{Name: "default_backend", In: feSide, Max: 1, Parse: defaultBackend},
 		Keyword{Name: "monitor-uri", In: feSide, Max: 1, Parse: monitorURI},
 		Keyword{Name: "rate-limit sessions", In: feSide, Max: 1, Parse: rateLimit},
@@ -86,46 +84,6 @@ func httpReuse(c *Ctx) error {
 	}
 	c.Proxy.Reuse = m
 	return nil
-}
-
-// balances are the algorithms of HAProxy that there are not yet.
-var balances = []string{"source", "uri", "url_param", "hdr", "rdp-cookie", "hash", "log-hash", "sticky"}
-
-func balanceLine(c *Ctx) error {
-	b := stream.Balance{Algorithm: c.arg(0)}
-	if len(c.Args) == 0 {
-		b.Algorithm = "random"
-	}
-	name, inside, hasParen := strings.Cut(b.Algorithm, "(")
-	if name == "random" {
-		b.Algorithm, b.Draws = name, 2
-		if hasParen {
-			number := strings.TrimSuffix(inside, ")")
-			if bad := strings.TrimLeft(number, "0123456789"); bad != "" && number[0] != '-' {
-				return say("balance random : unexpected character '%c' after argument.", bad[0])
-			}
-			n, err := strconv.Atoi(number)
-			if err != nil || n < 1 || n > maxInt || !strings.HasSuffix(inside, ")") {
-				return say("balance random : number of draws must be at least 1.")
-			}
-			b.Draws = n
-		}
-	}
-	for _, a := range balance.Algorithms {
-		if a == b.Algorithm {
-			if err := c.extra(1); err != nil {
-				return err
-			}
-			c.Proxy.Balance = b
-			return nil
-		}
-	}
-	for _, a := range balances {
-		if a == name {
-			return NotYet("algorithm", "balance "+a)
-		}
-	}
-	return say("balance only supports 'roundrobin', 'static-rr', 'leastconn', 'source', 'uri', 'url_param', 'hash', 'hdr(name)', 'rdp-cookie(name)', 'log-hash' and 'sticky' options.")
 }
 
 func defaultBackend(c *Ctx) error {

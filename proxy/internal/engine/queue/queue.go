@@ -1,13 +1,18 @@
-// Package queue holds the streams that wait because every server they may use
-// is at its maxconn.
+// Package queue holds the streams that wait for a slot: those that any server of
+// the backend will do for in the backend's queue, those that wait for one server in
+// that server's own.
 //
 // A stream that finds a slot never touches the queue's lock: [Acquire] is an
 // atomic increment. Who gives a slot back while somebody waits hands it to the
-// one that came first, on whatever reactor that one runs.
+// one whose turn it is, of the server's queue or the backend's, on whatever reactor
+// that one runs. Turns go by class, and within a class by the time of arrival, which
+// an offset may change.
 package queue
 
 import (
+	"container/heap"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,10 +21,10 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
 
-// Acquire takes a slot of s, if it is usable and has one.
+// Acquire takes a slot of s, if it has one.
 func Acquire(s *server.Server) bool {
 	for {
-		cur, limit := s.Cur.Load(), s.Limit.Load()
+		cur, limit := s.Cur.Load(), s.Slots()
 		if limit > 0 && cur >= limit {
 			return false
 		}
@@ -30,62 +35,118 @@ func Acquire(s *server.Server) bool {
 	}
 }
 
-// Queue is a backend's queue. The zero value is empty.
+// Queue is a backend's queue, with those of its servers. The zero value is empty.
 type Queue struct {
-	// Pick chooses a server with a free slot for who waits longest, nil if there
-	// is none.
+	// Pick chooses a server that has a slot for whom any server will do, nil if there is
+	// none.
 	Pick func() *server.Server
+	// Takes tells whether s serves whom any server will do for; nil: while it is
+	// usable.
+	Takes func(s *server.Server) bool
 
-	// Len is how many wait, Max its highest value.
+	// Len is how many wait for any server, Max its highest value.
 	Len, Max atomic.Int64
+	// waiting is how many wait in all.
+	waiting atomic.Int64
 
-	mu      sync.Mutex
-	bound   int   // how many of them wait for one server
-	granted int64 // slots that were given to the others
-	first   *entry
-	last    *entry
+	mu   sync.Mutex
+	seq  uint64
+	any  line
+	only map[*server.Server]*line // of the servers that are waited for
+	// order are the keys of only, as they came: what depends on no map repeats itself.
+	order []*server.Server
+}
+
+// line is a queue, with who is next on top.
+type line struct {
+	heap    []*entry
+	granted int64 // slots that were given to those in it
 }
 
 type entry struct {
-	r          *reactor.Reactor
-	wait       reactor.Waiter
-	prev, next *entry
-	only       *server.Server // waited for, nil: any
-	srv        *server.Server // granted, written under the lock
-	before     int64          // of count, when it came; once it has left, how many were granted meanwhile
-	queued     bool
+	r      *reactor.Reactor
+	wait   reactor.Waiter
+	class  int
+	due    int64          // when it came, and its offset
+	seq    uint64         // in which order they came
+	only   *server.Server // waited for, nil: any
+	srv    *server.Server // granted, written under the lock
+	anew   bool           // the server that it waits for is gone, written under the lock
+	line   *line
+	at     int   // in the line's heap, -1: not there any more
+	before int64 // of granted, when it came; once it has left, how many were granted meanwhile
 }
 
-// ErrGone is returned by [Queue.Wait] when who waited has no use for a slot any
-// more.
-var ErrGone = errors.New("gone")
+func (e *entry) sooner(o *entry) bool {
+	if e.class != o.class {
+		return e.class < o.class
+	}
+	if e.due != o.due {
+		return e.due < o.due
+	}
+	return e.seq < o.seq
+}
+
+func (l *line) Len() int           { return len(l.heap) }
+func (l *line) Less(i, j int) bool { return l.heap[i].sooner(l.heap[j]) }
+func (l *line) Swap(i, j int) {
+	l.heap[i], l.heap[j] = l.heap[j], l.heap[i]
+	l.heap[i].at, l.heap[j].at = i, j
+}
+func (l *line) Push(x any) {
+	e := x.(*entry)
+	e.at = len(l.heap)
+	l.heap = append(l.heap, e)
+}
+func (l *line) Pop() any {
+	e := l.heap[len(l.heap)-1]
+	l.heap[len(l.heap)-1] = nil
+	l.heap = l.heap[:len(l.heap)-1]
+	e.at = -1
+	return e
+}
+
+// first is who is next, nil if nobody waits.
+func (l *line) first() *entry {
+	if l == nil || len(l.heap) == 0 {
+		return nil
+	}
+	return l.heap[0]
+}
+
+// What [Queue.Wait] ends with, if not with a slot.
+var (
+	// ErrGone: who waited has no use for a slot any more.
+	ErrGone = errors.New("gone")
+	// ErrFull: as many wait for the server as may.
+	ErrFull = errors.New("full")
+	// ErrAnew: the server does not serve any more. Another is to be chosen.
+	ErrAnew = errors.New("anew")
+)
+
+// Wish is what a stream waits for.
+type Wish struct {
+	// Only is the one server that will do, nil: any.
+	Only *server.Server
+	// Class and Offset (milliseconds) say how soon it is its turn: lower is sooner.
+	Class, Offset int
+	// Deadline is when it gives up, 0: never.
+	Deadline int64
+	// Gone is asked after each wake-up whether it has given up.
+	Gone func() bool
+}
 
 // Wait parks the current coroutine until it is given a slot or the deadline
-// passes (0: none). only, if not nil, is the one server that will do for as long
-// as it is usable. gone is asked after each wake-up whether to give up. ahead is
-// the number of streams with the same wish that were given a slot while it waited:
-// all that were before it, if it is given one itself.
-func (q *Queue) Wait(r *reactor.Reactor, deadline int64, only *server.Server, gone func() bool) (s *server.Server, ahead int64, err error) {
-	e := &entry{r: r, only: only}
-	q.mu.Lock()
-	if only != nil {
-		q.bound++
-		counter.Max(&only.MaxQueued, only.Queued.Add(1))
+// passes. ahead is the number of streams in the same queue that were given a slot
+// while it waited.
+func (q *Queue) Wait(r *reactor.Reactor, w Wish) (s *server.Server, ahead int64, err error) {
+	e := &entry{r: r, only: w.Only, class: w.Class, due: r.Now() + int64(w.Offset)*1e6}
+	if !q.enter(e) {
+		return nil, 0, ErrFull
 	}
-	e.prev, e.queued = q.last, true
-	if q.last != nil {
-		q.last.next = e
-	} else {
-		q.first = e
-	}
-	q.last = e
-	e.before = *q.count(e)
-	n := q.Len.Add(1)
-	q.mu.Unlock()
-	counter.Max(&q.Max, n)
 	left := false
 	defer func() {
-		if !left { // a panic of gone: neither its place nor a slot must be left behind
+		if !left { // a panic of Gone: neither its place nor a slot must be left behind
 			q.leave(e)
 		}
 	}()
@@ -93,12 +154,15 @@ func (q *Queue) Wait(r *reactor.Reactor, deadline int64, only *server.Server, go
 	for {
 		q.mu.Lock()
 		s = e.srv
+		if s == nil && e.anew {
+			err = ErrAnew
+		}
 		q.mu.Unlock()
 		if s == nil && err == nil {
-			if gone() {
+			if w.Gone() {
 				err = ErrGone
 			} else {
-				err = e.wait.Wait(r, deadline)
+				err = e.wait.Wait(r, w.Deadline)
 			}
 			continue
 		}
@@ -109,6 +173,34 @@ func (q *Queue) Wait(r *reactor.Reactor, deadline int64, only *server.Server, go
 		}
 		return s, e.before, nil
 	}
+}
+
+// enter puts e into its queue, if that is not full.
+func (q *Queue) enter(e *entry) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := &q.any
+	if s := e.only; s != nil {
+		if most := int64(s.Settings().MaxQueue); most > 0 && s.Queued.Load() >= most {
+			return false
+		}
+		if l = q.only[s]; l == nil {
+			if q.only == nil {
+				q.only = make(map[*server.Server]*line)
+			}
+			l = &line{}
+			q.only[s] = l
+			q.order = append(q.order, s)
+		}
+		counter.Max(&s.MaxQueued, s.Queued.Add(1))
+	} else {
+		counter.Max(&q.Max, q.Len.Add(1))
+	}
+	q.seq++
+	e.line, e.seq, e.before = l, q.seq, l.granted
+	heap.Push(l, e)
+	q.waiting.Add(1)
+	return true
 }
 
 // leave takes e out of the queue, or gives back the slot that it was granted.
@@ -122,74 +214,90 @@ func (q *Queue) leave(e *entry) {
 	}
 }
 
-// count is how many were given a slot that had the same wish as e.
-func (q *Queue) count(e *entry) *int64 {
-	if e.only != nil {
-		return &e.only.Granted
-	}
-	return &q.granted
-}
-
+// remove takes e out of its queue, if it is in it.
 func (q *Queue) remove(e *entry) {
-	if !e.queued {
+	if e.at < 0 {
 		return
 	}
-	e.queued = false
-	e.before = *q.count(e) - e.before
-	if e.only != nil {
-		q.bound--
-		e.only.Queued.Add(-1)
+	heap.Remove(e.line, e.at)
+	e.before = e.line.granted - e.before
+	q.waiting.Add(-1)
+	s := e.only
+	if s == nil {
+		q.Len.Add(-1)
+		return
 	}
-	if e.prev != nil {
-		e.prev.next = e.next
-	} else {
-		q.first = e.next
+	s.Queued.Add(-1)
+	if len(e.line.heap) == 0 {
+		delete(q.only, s)
+		q.order = slices.DeleteFunc(q.order, func(o *server.Server) bool { return o == s })
 	}
-	if e.next != nil {
-		e.next.prev = e.prev
-	} else {
-		q.last = e.prev
-	}
-	q.Len.Add(-1)
+}
+
+// grant gives e a slot of s, which was taken for it.
+func (q *Queue) grant(e *entry, s *server.Server) {
+	q.remove(e)
+	e.srv = s
+	e.line.granted++
+	e.r.Post(e.wait.Notify)
 }
 
 // Release gives a slot of s back.
 func (q *Queue) Release(s *server.Server) {
 	s.Cur.Add(-1)
-	if q.Len.Load() > 0 {
-		q.Kick()
-	}
-}
-
-// Kick hands free slots to those who wait. It may be called from any thread.
-func (q *Queue) Kick() {
-	if q.Len.Load() == 0 {
+	if q.waiting.Load() == 0 {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	full := q.Pick == nil
-	for e := q.first; e != nil && !(full && q.bound == 0); {
-		s := e.only
-		if s == nil || !s.Usable() {
-			s = nil
-			if !full {
-				s = q.Pick()
-				full = s == nil
+	q.serve(s)
+}
+
+// serve gives free slots of s to those who wait for it and to those who wait for
+// any, in their order.
+func (q *Queue) serve(s *server.Server) {
+	usable := s.Usable()
+	takes := usable && (q.Takes == nil || q.Takes(s))
+	for {
+		e := q.only[s].first()
+		if !usable {
+			for ; e != nil; e = q.only[s].first() {
+				q.remove(e)
+				e.anew = true
+				e.r.Post(e.wait.Notify)
 			}
-			if s != nil && !Acquire(s) {
-				continue // somebody was faster: pick again
-			}
-		} else if !Acquire(s) {
-			s = nil
 		}
-		next := e.next
-		if s != nil {
-			q.remove(e)
-			e.srv = s
-			*q.count(e)++
-			e.r.Post(e.wait.Notify)
+		if o := q.any.first(); takes && o != nil && (e == nil || o.sooner(e)) {
+			e = o
 		}
-		e = next
+		if e == nil || !Acquire(s) {
+			return
+		}
+		q.grant(e, s)
+	}
+}
+
+// Kick hands all free slots to those who wait. It may be called from any thread.
+func (q *Queue) Kick() {
+	if q.waiting.Load() == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range slices.Clone(q.order) {
+		q.serve(s)
+	}
+	for q.Pick != nil {
+		e := q.any.first()
+		if e == nil {
+			return
+		}
+		s := q.Pick()
+		if s == nil {
+			return
+		}
+		if Acquire(s) {
+			q.grant(e, s)
+		}
 	}
 }

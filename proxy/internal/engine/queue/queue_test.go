@@ -55,7 +55,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 	var order []int
 	for i := range 5 {
 		b.r.Go(func() {
-			s, ahead, err := b.q.Wait(b.r, 0, nil, never)
+			s, ahead, err := b.q.Wait(b.r, Wish{Gone: never})
 			if s != b.srv || err != nil || ahead != int64(i) {
 				t.Errorf("%d: server %v, %d ahead, %v", i, s, ahead, err)
 			}
@@ -85,14 +85,14 @@ func TestLeavingTheQueue(t *testing.T) {
 	var timeout, gone, killed error
 	left := false
 	var victim, leaver *reactor.Coro
-	b.r.Go(func() { _, _, timeout = b.q.Wait(b.r, b.r.Now()+1e6, nil, never) })
+	b.r.Go(func() { _, _, timeout = b.q.Wait(b.r, Wish{Deadline: b.r.Now() + 1e6, Gone: never}) })
 	b.r.Go(func() {
 		leaver = b.r.Current()
-		_, _, gone = b.q.Wait(b.r, 0, nil, func() bool { return left })
+		_, _, gone = b.q.Wait(b.r, Wish{Gone: func() bool { return left }})
 	})
 	b.r.Go(func() {
 		victim = b.r.Current()
-		_, _, killed = b.q.Wait(b.r, 0, nil, never)
+		_, _, killed = b.q.Wait(b.r, Wish{Gone: never})
 	})
 	left = true
 	leaver.Wake()
@@ -125,7 +125,9 @@ func TestSlotsOverTime(t *testing.T) {
 			b.r.Go(func() {
 				co := b.r.Current()
 				running = append(running, co)
-				s, _, err := b.q.Wait(b.r, b.r.Now()+rnd.Int64N(2e6), only, func() bool { return left })
+				s, _, err := b.q.Wait(b.r, Wish{
+					Only: only, Class: rnd.IntN(3), Offset: rnd.IntN(10), Deadline: b.r.Now() + rnd.Int64N(2e6), Gone: func() bool { return left },
+				})
 				switch err {
 				case nil:
 					granted++
@@ -166,8 +168,9 @@ func TestSlotsOverTime(t *testing.T) {
 		b.turnUntil(func() bool { return ended == streams })
 		b.q.mu.Lock()
 		defer b.q.mu.Unlock()
-		if c, n := b.srv.Cur.Load(), b.q.Len.Load(); c != 0 || n != 0 || b.q.bound != 0 || b.q.first != nil || b.q.last != nil {
-			t.Errorf("at the end: %d slots held, %d wait, %d of them bound", c, n, b.q.bound)
+		c, n, q := b.srv.Cur.Load(), b.q.Len.Load(), &b.q
+		if c != 0 || n != 0 || b.srv.Queued.Load() != 0 || q.waiting.Load() != 0 || len(q.any.heap) != 0 || len(q.only) != 0 || len(q.order) != 0 {
+			t.Errorf("at the end: %d slots held, %d wait, %d for the server", c, n, b.srv.Queued.Load())
 		}
 		if granted == 0 || gone == 0 || killed == 0 || late == 0 {
 			t.Errorf("%d granted, %d gone, %d killed, %d late: not all was tried", granted, gone, killed, late)
@@ -188,7 +191,7 @@ func TestPlaceInTheQueue(t *testing.T) {
 		left := false
 		var leaver *reactor.Coro
 		wait := func(gone func() bool) {
-			s, ahead, err := b.q.Wait(b.r, 0, only, gone)
+			s, ahead, err := b.q.Wait(b.r, Wish{Only: only, Gone: gone})
 			places = append(places, ahead)
 			if err == nil {
 				b.q.Release(s)
@@ -223,12 +226,12 @@ func TestPanicInTheQueue(t *testing.T) {
 	var co *reactor.Coro
 	b.r.Go(func() {
 		co = b.r.Current()
-		b.q.Wait(b.r, 0, nil, func() bool {
+		b.q.Wait(b.r, Wish{Gone: func() bool {
 			if fatal {
 				panic("test")
 			}
 			return false
-		})
+		}})
 	})
 	fatal = true
 	co.Wake()

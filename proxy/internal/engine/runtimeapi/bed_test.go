@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -31,6 +32,7 @@ func graph(threads int, now time.Time) *stream.Snapshot {
 		FE: stream.NewFrontState("l1", threads), BE: stream.NewBackState("l1", threads, now)}
 	fe.DefaultName, li.DefaultName = "app", "l1"
 	be.Balance.Algorithm, li.Balance.Algorithm = "roundrobin", "static-rr"
+	li.Balance.New, li.Balance.Static = balance.StaticRR, true
 	for _, p := range []*stream.Proxy{be, li} {
 		p.BE.SetBalance(p.Balance, false)
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -33,7 +32,7 @@ func addServer(c *Conn, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !balance.Dynamic(p.Balance.Algorithm) {
+	if !p.Balance.Dynamic() {
 		return Errorf("Backend does not support dynamic servers : backend '%s' uses a non dynamic load balancing method.\n", p.Name)
 	}
 	if bad, ok := config.ValidName(name); !ok {

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -119,7 +118,7 @@ func changeWeight(c *Conn, p *stream.Proxy, s *server.Server, text string) error
 		if relative {
 			w = min(st.InitWeight*n/100, maxWeight)
 		}
-		if w != 0 && w != st.InitWeight && !balance.Dynamic(p.Balance.Algorithm) {
+		if w != 0 && w != st.InitWeight && !p.Balance.Dynamic() {
 			err = Error("Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n")
 			return
 		}
@@ -176,7 +175,7 @@ func setMaxconnServer(c *Conn, args []string) error {
 	if rest != "" {
 		return Errorf("Trailing garbage in maxconn string\n")
 	}
-	s.Update(c.R.Wall(), "", func(st *server.State) { st.MaxConn, st.MaxByUser = max(n, 0), true })
+	s.Update(c.R.Wall(), "", func(st *server.State) { st.SetMaxConn(max(n, 0)) })
 	p.BE.Queue.Kick()
 	return nil
 }

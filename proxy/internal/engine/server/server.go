@@ -23,10 +23,15 @@ type Settings struct {
 	MapPort    bool
 	Weight     int // 0 to 256
 	MaxConn    int // 0: no limit
-	MaxQueue   int // 0: no limit
-	Backup     bool
-	Disabled   bool // starts in maintenance
-	Source     reactor.Addr
+	// MinConn is where the limit of streams begins, which follows the load of the
+	// backend up to MaxConn; 0: it is MaxConn always.
+	MinConn   int
+	MaxQueue  int           // 0: no limit
+	SlowStart time.Duration // how long it takes to full speed after it was down
+	HashKey   HashKey
+	Backup    bool
+	Disabled  bool // starts in maintenance
+	Source    reactor.Addr
 	// EndSessions ends what it serves when it is marked down, EndBackups what backup
 	// servers serve when it is marked up.
 	EndSessions, EndBackups bool
@@ -52,6 +57,17 @@ type Settings struct {
 // Slots are what others know of the line. Settings begin as copies of other ones
 // ([slot.Slot.Edit]).
 func (s *Settings) Slots() *slot.Values { return &s.slots }
+
+// HashKey is what a server's places on the ring of consistent hashing are derived
+// from ("hash-key").
+type HashKey uint8
+
+// Its values. A server that has no address is known by its number.
+const (
+	ByID HashKey = iota
+	ByAddr
+	ByAddrPort
+)
 
 // Check is what the server line says of its health checks. The kind of check is
 // the backend's.
@@ -114,6 +130,7 @@ type State struct {
 	CheckFails   int64 // failed while up
 	Downs        int64 // transitions to down
 	MaxConn      int   // in force, 0: no limit
+	MinConn      int   // in force, not above MaxConn unless that was set at run time
 	Addr         reactor.Addr
 	AddrByUser   bool // set at run time
 	WeightByUser bool
@@ -156,7 +173,7 @@ type Server struct {
 	// before the present one.
 	peak, need, highest atomic.Int64
 	LastUsed            atomic.Int64 // reactor time of the last session, 0: never
-	Limit               atomic.Int64 // maxconn in force, 0: none
+	Limit               atomic.Int64 // maxconn in force, 0: none; see [Server.Slots]
 	Counters            counter.Shards[Counters]
 	SessRate            counter.Rate
 
@@ -172,9 +189,16 @@ type Server struct {
 	given    atomic.Pointer[Settings] // by the configuration
 	usable   atomic.Bool
 	weight   atomic.Int32
-	addr     atomic.Pointer[reactor.Addr]
-	deleted  atomic.Bool
-	down     atomic.Bool
+	// effective is the weight in units of 1/Scale, which grows during a slow start;
+	// floor is what the limit begins with where it follows the backend's load, 0
+	// where it does not; warmth is the share of the limit that a slow start allows,
+	// in percent.
+	effective, warmth atomic.Int32
+	floor             atomic.Int64
+	load              atomic.Pointer[Load]
+	addr              atomic.Pointer[reactor.Addr]
+	deleted           atomic.Bool
+	down              atomic.Bool
 
 	mu    sync.Mutex
 	state State
@@ -214,8 +238,9 @@ func New(backend, name string, id, reactors int, set *Settings, now time.Time) *
 	s.given.Store(set)
 	s.state = State{
 		Op: Running, UserWeight: set.Weight, InitWeight: set.Weight, LastChange: now,
-		MaxConn: set.MaxConn, Addr: set.Addr,
+		Addr: set.Addr,
 	}
+	s.state.limits(set)
 	if set.Disabled {
 		s.state.Admin |= ConfigMaint
 		s.state.Op = Stopped
@@ -225,7 +250,7 @@ func New(backend, name string, id, reactors int, set *Settings, now time.Time) *
 		s.state.Op = Stopped
 	}
 	s.state.Health = healthAt(set, s.state.Op)
-	s.publish()
+	s.publish(now)
 	return s
 }
 
@@ -250,6 +275,10 @@ func (s *Server) Usable() bool { return s.usable.Load() }
 
 // Weight is the effective weight: 0 when draining or down.
 func (s *Server) Weight() int { return int(s.weight.Load()) }
+
+// Effective is the effective weight in units of 1/[Scale], which are what a slow
+// start grows by.
+func (s *Server) Effective() int { return int(s.effective.Load()) }
 
 // Addr is the address in force.
 func (s *Server) Addr() *reactor.Addr { return s.addr.Load() }
@@ -277,6 +306,9 @@ func (s *Server) Update(now time.Time, reason string, f func(*State)) {
 	s.mu.Lock()
 	old := s.state
 	f(&s.state)
+	if (old.Op == Stopped || old.Op == Stopping) && s.state.Op == Running && s.Settings().SlowStart > 0 {
+		s.state.Op = Starting // until Warm says otherwise
+	}
 	if s.state.Op != old.Op || s.state.Admin != old.Admin {
 		s.state.LastChange = now
 		switch {
@@ -288,7 +320,7 @@ func (s *Server) Update(now time.Time, reason string, f func(*State)) {
 		}
 	}
 	cur := s.state
-	changed := s.publish()
+	changed := s.publish(now)
 	s.mu.Unlock()
 	if changed && s.OnChange != nil {
 		s.OnChange(s)
@@ -342,8 +374,9 @@ func (s *Server) Replace(now time.Time, set *Settings) {
 			st.UserWeight, st.WeightByUser = set.Weight, false
 		}
 		st.InitWeight = set.Weight
-		if set.MaxConn != old.MaxConn || !st.MaxByUser {
-			st.MaxConn, st.MaxByUser = set.MaxConn, false
+		if set.MaxConn != old.MaxConn || set.MinConn != old.MinConn || !st.MaxByUser {
+			st.limits(set)
+			st.MaxByUser = false
 		}
 		if set.Addr != old.Addr || !st.AddrByUser {
 			st.Addr, st.AddrByUser = set.Addr, false
@@ -367,8 +400,9 @@ func (s *Server) Replace(now time.Time, set *Settings) {
 	})
 }
 
-// publish derives what the hot path reads. It returns whether it changed.
-func (s *Server) publish() bool {
+// publish derives what the hot path reads. It returns whether what concerns load
+// balancing changed.
+func (s *Server) publish(now time.Time) bool {
 	st := &s.state
 	usable := st.Op != Stopped && st.Admin&(Maint|Drain) == 0 && !s.deleted.Load()
 	w := st.UserWeight
@@ -377,7 +411,21 @@ func (s *Server) publish() bool {
 	}
 	changed := s.usable.Swap(usable) != usable
 	changed = s.weight.Swap(int32(w)) != int32(w) || changed
+	eff, warmth := w*Scale, 100
+	if past, whole := s.warming(now); st.Op == Starting && past < whole {
+		warmth = 100 * past / whole
+		if l := s.load.Load(); l == nil || !l.Static.Load() {
+			eff = w * ((Scale*past + whole) / whole)
+		}
+	}
+	changed = s.effective.Swap(int32(eff)) != int32(eff) || changed
+	s.warmth.Store(int32(warmth))
 	s.down.Store(st.Op == Stopped || st.Admin&Maint != 0)
+	floor := st.MinConn
+	if floor == st.MaxConn {
+		floor = 0
+	}
+	s.floor.Store(int64(floor))
 	s.Limit.Store(int64(st.MaxConn))
 	if a := s.addr.Load(); a == nil || *a != st.Addr {
 		cp := st.Addr

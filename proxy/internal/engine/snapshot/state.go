@@ -124,6 +124,7 @@ func newPlan(t *Transition) *plan {
 			}
 		} else {
 			p.BE = stream.NewBackState(p.Name, n, t.Now)
+			p.BE.Clock = t.Worker.Reactors[0]
 		}
 		bp.set = make(map[*server.Server]*stream.ServerSettings)
 		pl.servers(&bp, n)
@@ -224,6 +225,7 @@ func (pl *plan) commit() {
 	for i := range pl.backends {
 		bp := &pl.backends[i]
 		p, all := bp.proxy, bp.proxy.Has(stream.AllBackups)
+		p.BE.SetFullConn(p.FullConn)
 		if bp.old == nil {
 			p.BE.SetBalance(p.Balance, all)
 			p.BE.SetServers(bp.list)
@@ -234,7 +236,7 @@ func (pl *plan) commit() {
 				s.Replace(pl.Now, set)
 			}
 			p.BE.SetServers(bp.list)
-			if p.Balance.Algorithm != bp.old.Balance.Algorithm || p.Balance.Draws != bp.old.Balance.Draws || all != bp.old.Has(stream.AllBackups) {
+			if !p.Balance.Same(&bp.old.Balance) || all != bp.old.Has(stream.AllBackups) {
 				p.BE.SetBalance(p.Balance, all)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/queue"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
@@ -57,6 +58,13 @@ type BackState struct {
 	batch   atomic.Bool
 	onState atomic.Pointer[StateFunc]
 	slots   slot.Live
+	load    server.Load
+	backups atomic.Bool // they take traffic
+
+	// Clock is the reactor that counts the seconds of slow starts; without one, servers
+	// start at full speed.
+	Clock   *reactor.Reactor
+	warming map[*server.Server]bool // under mu
 }
 
 // LiveSlots are what features keep of the backend as long as it lives.
@@ -74,7 +82,11 @@ func NewBackState(name string, reactors int, now time.Time) *BackState {
 	b := &BackState{Name: name, Counters: counter.New[BackCounters](reactors)}
 	b.LastChange.Store(now.Unix())
 	b.servers.Store(new([]*server.Server))
-	b.Queue.Pick = func() *server.Server { return b.Picker().Pick(nil, b.draws.Add(0x9e3779b97f4a7c15)) }
+	b.load.Cur = &b.Cur
+	b.Queue.Pick = func() *server.Server {
+		return b.Picker().Pick(balance.Query{Random: b.draws.Add(0x9e3779b97f4a7c15), Now: true})
+	}
+	b.Queue.Takes = func(s *server.Server) bool { return s.Usable() && (!s.Settings().Backup || b.backups.Load()) }
 	return b
 }
 
@@ -119,6 +131,7 @@ func (b *BackState) SetServers(list []*server.Server) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range list {
+		s.Follow(&b.load)
 		if s.OnChange == nil { // those that live already have it
 			s.OnChange = b.changed
 			s.OnState = func(s *server.Server, old, cur server.State, reason string) {
@@ -155,8 +168,13 @@ func (b *BackState) SetBalance(how Balance, allBackups bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.balance, b.all = how, allBackups
+	b.load.Static.Store(!how.Dynamic())
 	b.rebuild()
 }
+
+// SetFullConn sets the number of streams at which servers may have as many as their
+// maxconn says.
+func (b *BackState) SetFullConn(n int) { b.load.Full.Store(int64(n)) }
 
 // Batch runs f, which changes many servers, and balances over the result once
 // instead of after each change. now is the time of day.
@@ -168,9 +186,49 @@ func (b *BackState) Batch(now time.Time, f func()) {
 }
 
 func (b *BackState) changed(s *server.Server) {
-	if !b.batch.Load() { // Batch does it
-		b.follow(s.State().LastChange)
+	st := s.State()
+	if st.Op == server.Starting && b.Clock != nil {
+		b.Clock.Post(func() { b.warm(s) })
 	}
+	if !b.batch.Load() { // Batch does it
+		b.follow(st.LastChange)
+	}
+}
+
+// warmup is a server's slow start.
+type warmup struct {
+	b     *BackState
+	s     *server.Server
+	timer reactor.Timer
+}
+
+// warm begins to count a server's slow start, unless that is done already.
+func (b *BackState) warm(s *server.Server) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.warming[s] {
+		return
+	}
+	if b.warming == nil {
+		b.warming = make(map[*server.Server]bool)
+	}
+	b.warming[s] = true
+	u := &warmup{b: b, s: s}
+	u.timer.Fire = u
+	b.Clock.Set(&u.timer, b.Clock.Now()+int64(time.Second))
+}
+
+// Fire lets the server have more, every second.
+func (u *warmup) Fire() {
+	r := u.b.Clock
+	if u.s.Warm(r.Wall()) || u.s.Deleted() {
+		u.b.mu.Lock()
+		delete(u.b.warming, u.s)
+		u.b.mu.Unlock()
+	} else {
+		r.Set(&u.timer, r.Now()+int64(time.Second))
+	}
+	u.b.Queue.Kick() // it may have more slots
 }
 
 // follow balances over what the servers are now.
@@ -198,12 +256,14 @@ func (b *BackState) transition(now time.Time) {
 }
 
 func (b *BackState) rebuild() {
-	p := balance.New(b.balance.Algorithm, b.balance.Draws, balance.Active(b.Servers(), b.all))
-	old := b.picker.Load()
-	if old != nil {
-		p.Follow(*old)
+	set := balance.Set{All: b.Servers(), Active: balance.Active(b.Servers(), b.all)}
+	var old balance.Picker
+	if p := b.picker.Load(); p != nil {
+		old = *p
 	}
+	p := b.balance.build(set, old)
 	b.picker.Store(&p)
+	b.backups.Store(len(set.Active) > 0 && set.Active[0].Settings().Backup)
 }
 
 // Picker gives the balancer over the servers that are usable now.

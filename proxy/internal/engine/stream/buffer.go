@@ -103,3 +103,28 @@ func (st *Stream) notBuffered(err error) {
 		st.clientBroke('R')
 	}
 }
+
+// BodyStart is the beginning of the request's body, as far as it is in the buffer and
+// nobody has taken it: of a chunked one, what the first chunk holds.
+func (st *Stream) BodyStart() []byte {
+	if st.requestTaken() {
+		return nil
+	}
+	if st.client.on() {
+		return st.client.s.Data()
+	}
+	p := st.in.bytes()
+	switch st.Req.Framing {
+	case message.Length:
+		return p[:min(int64(len(p)), st.fromClient.left)]
+	case message.Chunked:
+		for chunks := st.fromClient.chunks; ; {
+			data, n, done, err := chunks.Next(p, nil)
+			if len(data) > 0 || n == 0 || done || err != nil {
+				return data
+			}
+			p = p[n:]
+		}
+	}
+	return nil
+}

@@ -88,6 +88,7 @@ func (st *Stream) reset() {
 	st.Status, st.Term = 0, Termination{}
 	st.Retries, st.Redispatch = 0, false
 	st.SrvQueue, st.BackQueue = 0, 0
+	st.PriorityClass, st.PriorityOffset, st.queueEnd = 0, 0, 0
 	st.ReqLine = st.ReqLine[:0]
 	st.uniqueID = st.uniqueID[:0]
 	st.ErrText = ""
@@ -422,7 +423,7 @@ func (st *Stream) monitors(uri []byte) bool {
 // request applies the http-request rules and the "redirect" lines of p, once there
 // is the body if p waits for it. false: it was answered or is to be dropped.
 func (st *Stream) request(p *Proxy) bool {
-	if p.Has(HTTPBufferRequest) && !st.bufferBody(p) {
+	if p.awaitsBody(st) && !st.bufferBody(p) {
 		return false
 	}
 	if len(p.RequestRules) > 0 && !st.run(p.RequestRules) || len(p.Redirects) > 0 && !st.run(p.Redirects) {

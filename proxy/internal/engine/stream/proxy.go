@@ -2,11 +2,9 @@ package stream
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
@@ -179,17 +177,6 @@ func (p *Proxy) Clone() *Proxy {
 	q.slots = p.slots.Clone()
 	return &q
 }
-
-// Balance names the algorithm and its arguments.
-type Balance struct {
-	Algorithm string // "roundrobin", "leastconn", "random" …
-	Args      []string
-	Draws     int // random
-}
-
-// Deterministic tells whether the same request would be given the same server
-// again.
-func (b Balance) Deterministic() bool { return !slices.Contains(balance.Algorithms, b.Algorithm) }
 
 // ServerLine is a "server" line (or one server of a template), resolved into
 // settings; the live server is found or made from it when the snapshot is

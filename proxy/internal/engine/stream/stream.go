@@ -52,6 +52,9 @@ type Stream struct {
 	// SrvQueue and BackQueue are the places in the queues: how many were served from
 	// them until the exchange left, itself included; 0: it did not wait.
 	SrvQueue, BackQueue int64
+	// PriorityClass and PriorityOffset (milliseconds) are when it is its turn there.
+	PriorityClass, PriorityOffset int
+	queueEnd                      int64 // when it stops to wait there, 0: it does not wait
 	// ReqLine is a copy of the request line for the log, "<BADREQ>" when there
 	// was none that could be parsed. It is kept if [Proxy.Log] is set, or
 	// [Snapshot.KeepLines].

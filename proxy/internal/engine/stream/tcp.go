@@ -22,6 +22,7 @@ func (s *Session) serveTCP() {
 		st.end('S', 'C')
 	} else {
 		st.setBackend(be)
+		st.awaitFirst()
 		if st.connectServer() {
 			st.logSoon(st.Time.Connected)
 			st.tunnel()

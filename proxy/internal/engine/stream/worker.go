@@ -10,6 +10,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
@@ -138,6 +139,9 @@ type Worker struct {
 	// for short steps only.
 	Mu sync.Mutex
 
+	// nobody counts what a server would, of streams that have none.
+	nobody counter.Shards[server.Counters]
+
 	current atomic.Pointer[Snapshot]
 	streams []streamList // one a reactor
 	muxes   []muxes      // one a reactor
@@ -154,6 +158,7 @@ func NewWorker(rs []*reactor.Reactor) *Worker {
 		Reactors:  rs,
 		Started:   rs[0].Sys.Wall(),
 		Counters:  counter.New[ReactorCounters](len(rs)),
+		nobody:    counter.New[server.Counters](len(rs)),
 		streams:   make([]streamList, len(rs)),
 		muxes:     make([]muxes, len(rs)),
 		Listeners: make(map[string]*Listener),

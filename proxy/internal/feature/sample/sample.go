@@ -226,6 +226,7 @@ const (
 	FrontRequest    Places = 1 << 3
 	UseBackend      Places = 1 << 5
 	BackRequest     Places = 1 << 7
+	ServerSelection Places = 1 << 9
 	SourceSelection Places = 1 << 10
 	BackResponse    Places = 1 << 12
 	FrontResponse   Places = 1 << 16
@@ -534,6 +535,13 @@ func cast(in Type, conv Convert) Convert {
 		}
 	}
 	return conv
+}
+
+// Binary gives v as bytes: a number or a boolean is eight of them, the highest
+// first, an address those on the wire.
+func (v *Value) Binary(sc *stream.Scope) []byte {
+	v.binary(sc)
+	return v.Bytes
 }
 
 // binary makes v bytes: a number or a boolean is eight of them, the highest

@@ -14,7 +14,8 @@ import (
 
 // overridden are keywords with a value, with two of its values.
 var overridden = map[string][2]string{
-	"backlog": {"5", "6"}, "balance": {"first", "leastconn"}, "fullconn": {"5", "6"}, "http-reuse": {"always", "never"}, "maxconn": {"5", "6"},
+	"backlog": {"5", "6"}, "balance": {"first", "leastconn"}, "hash-type": {"consistent", "map-based djb2"}, "hash-balance-factor": {"150", "200"}, "hash-preserve-affinity": {"maxconn", "maxqueue"},
+	"fullconn": {"5", "6"}, "http-reuse": {"always", "never"}, "maxconn": {"5", "6"},
 	"mode": {"http", "tcp"}, "monitor-uri": {"/a", "/b"}, "rate-limit sessions": {"5", "6"}, "retries": {"5", "6"}, "log-tag": {"a", "b"},
 	"unique-id-format": {"%pid", "%rt"}, "unique-id-header": {"x-a", "x-b"}, "default_backend": {"b1", "b2"}, "errorfile": {"503 page", "503 page2"},
 	"option redispatch": {"1", "2"}, "log-format": {"%ci", "%cp"}, "log-format-sd": {"[a@1]", "[b@1]"}, "error-log-format": {"%ci", "%cp"},

@@ -20,6 +20,7 @@ var wings = []string{"config", "internal/version", "internal/console", "internal
 // another feature, so that a folder can go with its import line.
 var uses = map[string][]string{
 	"acl":        {"pattern", "sample"},
+	"balance":    {"sample"},
 	"check":      {"logs", "proxyproto", "sample", "ssl"},
 	"logformat":  {"sample"},
 	"logs":       {"logformat", "sample"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -172,11 +173,20 @@ func (w *World) tryStop() {
 	check.StopAll(w.worker)
 }
 
+// balance draws an algorithm.
+func (s *scene) balance() stream.Balance {
+	b := []stream.Balance{
+		{Algorithm: "roundrobin", New: balance.RoundRobin}, {Algorithm: "static-rr", New: balance.StaticRR, Static: true},
+		{Algorithm: "leastconn", New: balance.LeastConn}, {Algorithm: "first", New: balance.First},
+		{Algorithm: "random", New: balance.Random, Config: balance.Config{Draws: 2}},
+	}
+	return b[s.w.rnd.IntN(len(b))]
+}
+
 // addBackend makes the state of a backend with some servers.
 func (s *scene) addBackend(name string, mode stream.Mode) {
 	b := stream.NewBackState(name, s.threads, s.w.Wall())
-	algorithms := []string{"roundrobin", "static-rr", "leastconn", "random", "first"}
-	b.SetBalance(stream.Balance{Algorithm: algorithms[s.w.rnd.IntN(len(algorithms))], Draws: 2}, s.w.rnd.IntN(2) == 0)
+	b.SetBalance(s.balance(), s.w.rnd.IntN(2) == 0)
 	s.backends = append(s.backends, b)
 	s.modes[b] = mode
 	for range 1 + s.w.rnd.IntN(4) {
