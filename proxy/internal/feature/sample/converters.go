@@ -26,14 +26,17 @@ func init() {
 		Converter{Name: "bytes", Args: "string[,string]", In: Bin, Out: Bin, Compile: bytesOf},
 		Converter{Name: "field", Args: "integer,string[,integer]", In: Str, Out: Str, Compile: fieldOf},
 		Converter{Name: "hex", In: Bin, Out: Str, Compile: plain(func(sc *stream.Scope, v *Value) bool {
-			return v.SetStr(sc.Copy(AppendHex(make([]byte, 0, 2*len(v.Bytes)), v.Bytes)))
+			return v.SetStr(AppendHex(sc.Alloc(2 * len(v.Bytes))[:0], v.Bytes))
 		})},
-		Converter{Name: "base64", In: Bin, Out: Str, Compile: plain(func(_ *stream.Scope, v *Value) bool {
-			return v.SetStr(base64.StdEncoding.AppendEncode(nil, v.Bytes))
+		Converter{Name: "base64", In: Bin, Out: Str, Compile: plain(func(sc *stream.Scope, v *Value) bool {
+			b := sc.Alloc(base64.StdEncoding.EncodedLen(len(v.Bytes)))
+			base64.StdEncoding.Encode(b, v.Bytes)
+			return v.SetStr(b)
 		})},
-		Converter{Name: "b64dec", In: Str, Out: Bin, Compile: plain(func(_ *stream.Scope, v *Value) bool {
-			b, err := base64.StdEncoding.AppendDecode(nil, v.Bytes)
-			v.Type, v.Bytes = Bin, b
+		Converter{Name: "b64dec", In: Str, Out: Bin, Compile: plain(func(sc *stream.Scope, v *Value) bool {
+			b := sc.Alloc(base64.StdEncoding.DecodedLen(len(v.Bytes)))
+			n, err := base64.StdEncoding.Decode(b, v.Bytes)
+			v.Type, v.Bytes = Bin, b[:n]
 			return err == nil
 		})},
 		Converter{Name: "url_dec", Args: "[integer]", In: Str, Out: Str, Compile: urlDec},
