@@ -351,7 +351,6 @@ func TestErrors(t *testing.T) {
 		{"option httpchk GET / HTTP/2", "version 'HTTP/2' is not supported"},
 		{"http-check", "'http-check' only supports "},
 		{"http-check foo", "but got 'foo'"},
-		{"http-check set-var(txn.a) int(1)", "not supported by Forebay yet"},
 		{"http-check send foo", "'http-check send' : expects 'comment', 'meth', 'uri', 'uri-lf', 'ver', 'hdr', 'body' or 'body-lf' but got 'foo' as argument."},
 		{"http-check send hdr A", "'http-check send' : 'hdr' expects <name> and <value> as arguments."},
 		{"http-check send hdr A %[src]", "not supported by Forebay yet"},

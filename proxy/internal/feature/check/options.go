@@ -218,7 +218,7 @@ func finish(c *conf.Ctx) {
 			if err := own.finish(); err != nil {
 				c.Alert(own.pos, "%s", err)
 			}
-			if !own.on && len(own.steps) > 0 {
+			if !own.on && len(own.steps)+len(own.pending) > 0 {
 				c.Diags.Warn(own.pos, "%s '%s' uses http-check rules without 'option httpchk', so the rules are ignored.", kindOf(p), p.Name)
 			}
 		}

@@ -48,7 +48,9 @@ func (o outcome) kind() kind {
 
 // probe is one check under way.
 type probe struct {
+	w        *stream.Worker
 	r        *reactor.Reactor
+	scope    *stream.Scope // of operations, nil: there was none
 	srv      *server.Server
 	px       *stream.Proxy
 	set      *server.Settings
@@ -87,10 +89,12 @@ func (p *probe) run() (out outcome, killed bool) {
 		}
 		return outcome{status: "L4OK"}, false
 	}
+	defer p.forget()
 	p.buf = p.r.Buffer()
 	defer func() { p.r.Release(p.buf) }()
 	for i := range p.own.sequence {
 		st := &p.own.sequence[i]
+		p.operate(st.before)
 		switch st.kind {
 		case connect:
 			out, killed = p.connect(st, i)
@@ -103,6 +107,7 @@ func (p *probe) run() (out outcome, killed bool) {
 			return out, killed
 		}
 	}
+	p.operate(p.own.pending)
 	last := &p.own.sequence[len(p.own.sequence)-1]
 	out = outcome{status: "L7OK", code: p.res.Status}
 	if last.ok != "" {

@@ -24,9 +24,11 @@ type settings struct {
 	line       request // of "option httpchk"
 	steps      []step  // "http-check" rules
 	comment    string  // for the next rule
-	pos        config.Pos
-	inherited  bool // steps come from a defaults section: the first own one replaces them
-	sequence   []step
+	// pending are operations that no rule followed yet.
+	pending   []func(*stream.Scope)
+	pos       config.Pos
+	inherited bool // steps come from a defaults section: the first own one replaces them
+	sequence  []step
 }
 
 var rules = slot.New[*stream.Proxy, settings]()
@@ -34,7 +36,7 @@ var rules = slot.New[*stream.Proxy, settings]()
 // Clone copies what a section takes from its defaults.
 func (s *settings) Clone() *settings {
 	c := *s
-	c.steps = slices.Clone(s.steps)
+	c.steps, c.pending = slices.Clone(s.steps), slices.Clone(s.pending)
 	c.line.fields = slices.Clone(s.line.fields)
 	c.inherited, c.sequence, c.comment = true, nil, ""
 	return &c
@@ -50,6 +52,7 @@ func (s *settings) names() bool {
 type step struct {
 	kind    stepKind
 	comment string
+	before  []func(*stream.Scope) // operations
 	// connect
 	addr     reactor.Addr
 	port     int
@@ -85,12 +88,7 @@ func init() {
 	conf.Register(
 		conf.Keyword{Name: "option httpchk", In: in, Max: 4, Parse: httpchk},
 		conf.Keyword{Name: "option ssl-hello-chk", In: in, Max: 0, Parse: sslHello},
-		conf.Keyword{Name: "http-check", In: in, Max: -1, Parse: func(c *conf.Ctx) error {
-			if name, _, _ := strings.Cut(word(c.Args, 0), "("); slices.Contains([]string{"set-var", "set-var-fmt", "unset-var"}, name) {
-				return conf.NotYet("keyword", "http-check "+name)
-			}
-			return say("'http-check' only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', 'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got '%s'", word(c.Args, 0))
-		}},
+		conf.Keyword{Name: "http-check", In: in, Max: -1, Parse: operationRule},
 		conf.Keyword{Name: "http-check disable-on-404", In: in, Max: -1, Parse: alone(func(s *settings) { s.disable404 = true })},
 		conf.Keyword{Name: "http-check send-state", In: in, Max: -1, Parse: alone(func(s *settings) { s.sendState = true })},
 		conf.Keyword{Name: "http-check comment", In: in, Max: -1, Parse: commentRule},
@@ -211,13 +209,8 @@ func literal(text string) (string, error) {
 // add appends a rule to those of the section.
 func add(c *conf.Ctx, st step) *settings {
 	s := rules.Make(c.Proxy)
-	if s.inherited {
-		s.steps, s.inherited = nil, false
-		s.pos = c.Pos
-	}
-	if s.pos == (config.Pos{}) {
-		s.pos = c.Pos
-	}
+	s.own(c)
+	st.before, s.pending = s.pending, nil
 	if st.comment == "" {
 		st.comment = s.comment
 	}

@@ -214,7 +214,7 @@ func (x *checker) Run() {
 	}
 	x.co = r.Current()
 	since := r.Now()
-	p := &probe{r: r, srv: x.srv, px: px, set: x.srv.Settings(), own: rules.Of(px), node: node(x.w)}
+	p := &probe{w: x.w, r: r, srv: x.srv, px: px, set: x.srv.Settings(), own: rules.Of(px), node: node(x.w)}
 	out, killed := p.run()
 	x.co = nil
 	if killed || x.stopped {

@@ -32,7 +32,7 @@ var uses = map[string][]string{
 	"rule":       {"logformat", "pattern", "sample"},
 	"ssl":        {"logs", "sample"},
 	"uniqueid":   {"logformat", "sample"},
-	"vars":       {"logformat", "rule", "sample"},
+	"vars":       {"check", "logformat", "rule", "sample"},
 }
 
 func wing(folder string) int {
