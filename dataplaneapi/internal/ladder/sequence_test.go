@@ -208,3 +208,26 @@ func TestReloadsAreForgotten(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+// A command that covers a change says nothing of what the proxy was not given
+// before: it is still to come.
+func TestCommandsDoNotBringTheProxyUpToDate(t *testing.T) {
+	b := newBench(t, true)
+	b.replies = map[string]string{"set server app/s1 weight": ""}
+	if err := b.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Store.Write(1, []byte(strings.Replace(b.text, "=1", "=2", 1))); err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.change(t, Options{}, "weight 5", "weight 7")
+	if err != nil || got.How != "runtime" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if same, known := b.Store.Applied([]byte(b.file(t))); same || !known {
+		t.Errorf("taken to be applied: %v, %v", same, known)
+	}
+	if err := b.Reconcile(t.Context()); err != nil || len(b.proxy.Bundles) != 1 {
+		t.Errorf("%d bundles: %v", len(b.proxy.Bundles), err)
+	}
+}

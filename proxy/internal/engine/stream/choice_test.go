@@ -3,6 +3,7 @@ package stream_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,4 +171,17 @@ func TestIdleConnectionsOfServersThatAreDown(t *testing.T) {
 	if n := srv.Idle.Load(); n != 0 || !h.Conns[0].Ended() {
 		t.Errorf("%d idle connections", n)
 	}
+}
+
+func TestMonitorURIIsNotLogged(t *testing.T) {
+	s := stage(t, "monitor-uri /m")
+	c := s.Dial(front)
+	c.Send("GET /m HTTP/1.1\r\nhost: a\r\n\r\n")
+	if got := c.Head(); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("%q", got)
+	}
+	s.Pass(time.Second)
+	c.Close()
+	s.Pass(time.Second)
+	wantLines(t, s)
 }

@@ -414,6 +414,7 @@ func (st *Stream) releaseServer() {
 	}
 }
 
+// serverCounters are those of the server, or what nobody reads while there is none.
 func (st *Stream) serverCounters() *server.Counters {
 	if st.Srv == nil {
 		return &st.W.nobody[st.R.Index]
