@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,7 +21,12 @@ func ReadFile(fsys fs.FS, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	var buf bytes.Buffer
+	if info, err := f.Stat(); err == nil {
+		buf.Grow(int(min(max(info.Size(), 0), maxFile)) + bytes.MinRead) // a large file is not copied while it is read
+	}
+	_, err = buf.ReadFrom(io.LimitReader(f, maxFile+1))
+	b := buf.Bytes()
 	if err == nil && len(b) > maxFile {
 		err = fmt.Errorf("%s: larger than %d bytes", name, maxFile)
 	}

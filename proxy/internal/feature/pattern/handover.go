@@ -2,7 +2,6 @@ package pattern
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/gob"
 	"strings"
 
@@ -33,7 +32,7 @@ const maxHanded = 128 << 20
 // stay behind.
 type left struct {
 	Key       string
-	Sum       [sha256.Size]byte
+	Sum       sum
 	Missing   bool
 	TooMuch   bool // there is more than can be handed over
 	Cur, Next uint32

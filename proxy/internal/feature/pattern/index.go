@@ -47,6 +47,45 @@ func (x *index) add(e *Entry, p parsed) {
 	x.last = p.odd
 }
 
+// fill adds the entries of a file to an index that nobody reads yet. It goes
+// backwards, so that what comes first is in front without a search.
+func (x *index) fill(entries []Entry, names lookup) {
+	var short [256]int // how many normal forms there are of a length
+	items := x.table.fresh(len(entries))
+	for i := len(entries) - 1; i >= 0; i-- {
+		e := &entries[i]
+		p, err := e.form(x.shape, nil)
+		if err != nil { // a name that was resolved; all else was refused before
+			if p, err = e.form(x.shape, names); err != nil {
+				continue
+			}
+			kept := p
+			e.special = &kept
+		}
+		switch {
+		case p.odd != nil:
+			p.odd.e = e
+			p.odd.next.Store(x.odds.Load())
+			x.odds.Store(p.odd)
+			if x.last == nil {
+				x.last = p.odd
+			}
+			continue
+		case p.length < len(short):
+			short[p.length]++
+		default:
+			x.lens.addMany(p.length, 1)
+		}
+		x.table.push(&items[i], p.norm, e)
+	}
+	for n, count := range short {
+		if count > 0 {
+			x.lens.addMany(n, count)
+		}
+	}
+	x.lens.publish()
+}
+
 // remove takes an entry out, if it is there.
 func (x *index) remove(e *Entry) {
 	if x.shape == asRegexp || x.shape == asRegexpFolded {

@@ -1,10 +1,10 @@
 package pattern
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,12 +23,18 @@ type List struct {
 	Matchers []*Matcher
 
 	key     string // what it is found by in the next configuration
-	sum     [sha256.Size]byte
+	sum     sum
 	forced  bool   // ID is the configuration's ("-u")
 	missing bool   // there is no file
 	content string // of the file, until there is a store
 	names   lookup // of this configuration
 	store   *store
+}
+
+// sum tells one content of a file from another.
+type sum struct {
+	Hash   uint64
+	Length int
 }
 
 // Out is what a matcher gives for an entry.
@@ -264,51 +270,53 @@ func (l *List) validate(m *Matcher) error {
 	})
 }
 
-// ready makes the store of what the file says.
+// ready makes the store of what the file says. Nobody else knows it yet.
 func (l *List) ready() {
 	if l.store != nil {
 		return
 	}
 	s := newStore()
-	for _, m := range l.Matchers {
-		s.index(m.shape)
-	}
 	v := s.cur.Load()
-	n := strings.Count(l.content, "\n") + 1
-	if n > 1 {
-		for i := range v.by {
-			if x := v.by[i].Load(); x != nil && shape(i) < asRegexp {
-				x.table.reserve(n)
-			}
-		}
+	n := 0
+	if l.content != "" {
+		n = strings.Count(l.content, "\n") + 1
 	}
-	var entries []Entry // made together: a million of them are few objects
+	// Made together: a million entries are few objects.
+	entries := make([]Entry, n)
 	var values []string
-	var forms [shapes]parsed
+	if l.Pairs {
+		values = make([]string, n)
+	}
+	n = 0
 	lines(l.content, l.Pairs, func(_ int, key, value string) error {
-		if len(entries) == 0 {
-			entries = make([]Entry, min(n, 4096))
-			if l.Pairs {
-				values = make([]string, len(entries))
-			}
-		}
-		e := &entries[0]
-		entries = entries[1:]
-		e.Key, e.place = key, v.count()+1
+		e := &entries[n]
+		s.lastID++
+		e.Key, e.place, e.id = key, n+1, s.lastID
 		if l.Pairs {
-			values[0] = value
-			e.value.Store(&values[0])
-			values = values[1:]
+			values[n] = value
+			e.value.Store(&values[n])
 		}
-		if s.check(e, nil, &forms) != nil { // a name that was resolved
-			if s.check(e, l.names, &forms) != nil {
-				return nil
-			}
-			p := forms[asAddr]
-			e.special = &p
+		if e.prev = v.last; e.prev != nil {
+			e.prev.next.Store(e)
 		}
-		s.add(v, e, &forms)
+		v.last = e
+		n++
 		return nil
 	})
+	if n > 0 {
+		v.head.Store(&entries[0])
+		v.n.Store(int64(n))
+	}
+	shapes := []shape{asText}
+	for _, m := range l.Matchers {
+		if m.shape != shapeless && !slices.Contains(shapes, m.shape) {
+			shapes = append(shapes, m.shape)
+		}
+	}
+	for _, sh := range shapes {
+		x := &index{shape: sh}
+		x.fill(entries[:n], l.names)
+		v.by[sh].Store(x)
+	}
 	l.store, l.content = s, ""
 }

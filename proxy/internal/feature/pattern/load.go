@@ -2,13 +2,14 @@ package pattern
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 	"unsafe"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
@@ -194,7 +195,7 @@ func (l *List) read(c *conf.Ctx, kind string) error {
 	case err != nil:
 		return fmt.Errorf("failed to open pattern file <%s> (%v)", l.Name, err)
 	}
-	l.sum = sha256.Sum256(data)
+	l.sum = sum{xxhash.Sum64(data), len(data)}
 	l.content = unsafe.String(unsafe.SliceData(data), len(data)) // nobody else has it
 	if strings.Count(l.content, "\n") > maxLines {
 		return fmt.Errorf("pattern file <%s> has more than %d lines", l.Name, maxLines)

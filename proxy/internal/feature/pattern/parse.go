@@ -147,7 +147,7 @@ func parseSpan(p string) (low, high int64, err error) {
 }
 
 func parsePrefix(p string, names lookup) (parsed, error) {
-	bad := fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address", p)
+	bad := func() (parsed, error) { return parsed{}, fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address", p) }
 	host, mask, masked := strings.Cut(p, "/")
 	a, err := netip.ParseAddr(host)
 	if err != nil {
@@ -159,11 +159,11 @@ func parsePrefix(p string, names lookup) (parsed, error) {
 			a, err = names(host)
 		}
 		if err != nil {
-			return parsed{}, bad
+			return bad()
 		}
 	}
 	if a.Zone() != "" {
-		return parsed{}, bad
+		return bad()
 	}
 	bits := a.BitLen()
 	if masked {
@@ -181,12 +181,12 @@ func parsePrefix(p string, names lookup) (parsed, error) {
 				return parsed{odd: &odd{mask: x, addr: binary.BigEndian.Uint32(four[:]) & x}}, nil
 			}
 		default:
-			return parsed{}, bad
+			return bad()
 		}
 	}
 	pre, err := a.Prefix(bits)
 	if err != nil {
-		return parsed{}, bad
+		return bad()
 	}
 	k, n := addrKey(pre.Addr(), bits)
 	length := bits

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 )
 
 var seed = maphash.MakeSeed()
@@ -26,8 +27,7 @@ func (s slots) at(hash uint64) *atomic.Pointer[item] { return &s[hash&uint64(len
 type table struct {
 	slots atomic.Pointer[arrays]
 	n     int
-	moved int    // slots of the old array that were copied
-	spare []item // for entries of files, which come together
+	moved int // slots of the old array that were copied
 }
 
 // arrays are the slots that are filled, and those that they take the place of. An
@@ -39,18 +39,28 @@ const (
 	step       = 8 // slots that move with each change
 )
 
-// reserve makes room for n items of one file.
-func (t *table) reserve(n int) {
+// fresh makes room for n items of one file, and the items.
+func (t *table) fresh(n int) []item {
 	size := leastSlots
 	for size < n {
 		size *= 2
 	}
 	t.slots.Store(&arrays{cur: make(slots, size)})
-	t.spare = nil
-	if n > 0 {
-		t.spare = make([]item, n)
-	}
+	return make([]item, n)
 }
+
+// push puts an item in front of all others of its slot, as long as nobody reads the
+// table: plain stores do not wait for one another.
+func (t *table) push(it *item, norm string, e *Entry) {
+	it.hash, it.norm, it.e = maphash.String(seed, norm), norm, e
+	slot := plain(t.slots.Load().cur.at(it.hash))
+	*plain(&it.next) = *slot
+	*slot = it
+	t.n++
+}
+
+// plain is a pointer without its atomic clothes.
+func plain(p *atomic.Pointer[item]) **item { return (**item)(unsafe.Pointer(p)) }
 
 // find gives the first entry of a normal form, nil if there is none.
 func (t *table) find(hash uint64, norm []byte) *Entry {
@@ -100,20 +110,13 @@ func (t *table) all(norm string) (list []*Entry) {
 func (t *table) add(norm string, e *Entry) {
 	a := t.slots.Load()
 	if a == nil {
-		t.reserve(0)
+		t.fresh(0)
 		a = t.slots.Load()
 	}
 	if t.n++; t.n > len(a.cur) && a.old == nil {
 		a = t.resize(2 * len(a.cur))
 	}
-	var it *item
-	if n := len(t.spare); n > 0 {
-		it, t.spare = &t.spare[0], t.spare[1:]
-	} else {
-		it = new(item)
-	}
-	it.hash, it.norm, it.e = maphash.String(seed, norm), norm, e
-	a.cur.put(it)
+	a.cur.put(&item{hash: maphash.String(seed, norm), norm: norm, e: e})
 	t.move()
 }
 
@@ -147,7 +150,7 @@ func (t *table) remove(norm string, e *Entry) bool {
 	t.n--
 	switch {
 	case t.n == 0:
-		t.reserve(0)
+		t.fresh(0)
 	case a.old == nil && len(a.cur) > leastSlots && t.n < len(a.cur)/8:
 		t.resize(len(a.cur) / 4)
 	}
@@ -170,7 +173,7 @@ func (s slots) remove(hash uint64, e *Entry) bool {
 func (t *table) resize(size int) *arrays {
 	a := &arrays{cur: make(slots, size), old: t.slots.Load().cur}
 	t.slots.Store(a)
-	t.moved, t.spare = 0, nil
+	t.moved = 0
 	return a
 }
 
@@ -214,6 +217,13 @@ func (l *lengths) add(n int) {
 	if l.count[n]++; l.count[n] == 1 {
 		l.publish()
 	}
+}
+
+func (l *lengths) addMany(n, times int) {
+	if l.count == nil {
+		l.count = make(map[int]int)
+	}
+	l.count[n] += times
 }
 
 func (l *lengths) remove(n int) {
