@@ -174,7 +174,7 @@ func TestCommandsNotYet(t *testing.T) {
 	p := launch(t, command("-W", "-S", s.control, "-f", s.cfg))
 	p.await(1, "Loading success.")
 	for _, c := range []struct{ socket, text, name string }{
-		{s.stats, "show table x", "show table"}, {s.stats, "add map @1 /x a b", "add map"}, {s.stats, "trace h2 sink", "trace"},
+		{s.stats, "show table x", "show table"}, {s.stats, "trace h2 sink", "trace"},
 		{s.stats, "set anon on 5", "set anon on"}, {s.stats, "show errors", "show errors"}, {s.stats, "debug dev hex 1", "debug dev hex"},
 		{s.control, "@1 show resolvers", "show resolvers"}, {s.control, "expert-mode on", "expert-mode"}, {s.control, "mcli-debug-mode on", "mcli-debug-mode"},
 		{s.control, "@@1 show info", "@@"}, {s.stats, "set rate-limit sessions global 3", "set rate-limit sessions global"}, {s.stats, "wait 1 be-removable app", "wait … be-removable"},

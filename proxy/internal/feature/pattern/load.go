@@ -46,6 +46,7 @@ func setOf(c *conf.Ctx) *Set {
 	if c.Snap == nil || c.Snap.Global == nil {
 		return new(Set)
 	}
+	c.Anew() // the set is the configuration's, not the section's
 	return sets.Make(c.Snap.Global)
 }
 

@@ -72,7 +72,7 @@ func TestTakeoverKeepsObjects(t *testing.T) {
 	e := newEditor(1)
 	e.sections = []string{
 		"defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n",
-		"frontend f\n bind 127.0.0.1:1000\n acl x path_beg /x\n use_backend b1 if x\n default_backend b2\n",
+		"frontend f\n bind 127.0.0.1:1000\n use_backend b1\n default_backend b2\n",
 		"backend b1\n server s 127.0.0.1:1\n errorfile 503 503.http\n",
 		"backend b2\n server s 127.0.0.1:1 weight 5\n",
 	}
@@ -107,6 +107,11 @@ func TestTakeoverKeepsObjects(t *testing.T) {
 	same(again(), "f")
 	e.sections[0] += " retries 5\n"
 	same(again())
+	// Lists of patterns belong to the configuration: who has some is read anew.
+	e = newEditor(1)
+	e.sections = []string{"backend b\n server s 127.0.0.1:1\n acl x path /x\n", "backend c\n server s 127.0.0.1:1\n"}
+	base, _ = load(e, nil)
+	same(again(), "c")
 	// A section that has moved is a copy whose lines are where they are now.
 	e = newEditor(1)
 	e.sections = []string{"backend b\n server s 127.0.0.1:1\n"}
