@@ -143,7 +143,13 @@ func init() {
 			func(o *object) value { return column.Str("SGPV", o.Listener.Status()) })),
 		c("weight", "Effective weight of the server, or of all active servers", of(nil,
 			func(o *object) value { _, _, n := o.Proxy.BE.Usable(); return column.U32("MaPV", int64(n)) },
-			func(o *object) value { return column.U32("MaPV", int64(o.State.UserWeight)) }, nil)),
+			func(o *object) value {
+				w := int64(o.State.UserWeight)
+				if o.State.Op == server.Starting {
+					w = int64(o.Server.Effective()+server.Scale-1) / server.Scale
+				}
+				return column.U32("MaPV", w)
+			}, nil)),
 		c("uweight", "Weight as set by the user", of(nil,
 			func(o *object) value { return column.U32("MaPV", userWeight(o.Proxy.BE)) },
 			func(o *object) value { return column.U32("MaPV", int64(o.State.UserWeight)) }, nil)),
@@ -157,7 +163,12 @@ func init() {
 			func(o *object) value { return column.U32("MAPV", backAge(o)) },
 			func(o *object) value { return column.U32("MAPV", seconds(o.Now.Sub(o.State.LastChange))) }, nil)),
 		c("downtime", "Seconds spent down", of(nil, backDown, serverDown, nil)),
-		c("throttle", "Percentage of the weight during a slow start", of(nil, nil, nil, nil)),
+		c("throttle", "Percentage of the weight during a slow start", of(nil, nil, func(o *object) value {
+			if o.State.Op != server.Starting || o.State.Admin&server.Drain != 0 {
+				return value{}
+			}
+			return column.U32("MaPV", int64(o.Server.Throttle()))
+		}, nil)),
 
 		// Sessions, queues, rates.
 		c("qcur", "Requests waiting in the queue", of(nil,
