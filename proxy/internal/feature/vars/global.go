@@ -28,6 +28,7 @@ func init() {
 		"check":  func(l *stream.VarLimits) *int { return &l.Check },
 	} {
 		keyword := "tune.vars." + name + "-max-size"
+		snapshot.AllowGlobal(keyword)
 		conf.Register(conf.Keyword{Name: keyword, In: conf.Global, Max: -1, Parse: func(c *conf.Ctx) error {
 			if len(c.Args) == 0 {
 				return fmt.Errorf("'%s' expects a size in bytes as argument.", keyword)
@@ -40,6 +41,7 @@ func init() {
 			return nil
 		}})
 	}
+	snapshot.AllowGlobal("set-var", "set-var-fmt")
 	snapshot.RegisterCarrier(snapshot.Carrier{Name: "variables", Prepare: func(t *snapshot.Transition) (snapshot.Steps, error) {
 		return snapshot.Steps{Commit: func() { t.Worker.ApplyVars(t.Old, t.New) }}, nil
 	}})
