@@ -260,7 +260,11 @@ func (l *List) validate(m *Matcher) error {
 	}
 	return lines(l.content, l.Pairs, func(no int, key, value string) error {
 		err := m.Out.check(value)
-		if read && err == nil {
+		switch {
+		case err != nil || !read:
+		case m.shape == asAddr:
+			_, _, err = parsePrefix(key, names)
+		default:
 			_, err = m.shape.parse(key, names)
 		}
 		if err != nil {

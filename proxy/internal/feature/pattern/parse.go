@@ -32,7 +32,16 @@ func (s shape) parse(key string, names lookup) (parsed, error) {
 		low, high, err := parseSpan(key)
 		return spanOf(low, high), err
 	case asAddr:
-		return parsePrefix(key, names)
+		pre, masked, err := parsePrefix(key, names)
+		if err != nil || masked != nil {
+			return parsed{odd: masked}, err
+		}
+		k, n := addrKey(pre.Addr(), pre.Bits())
+		length := pre.Bits()
+		if pre.Addr().Is6() {
+			length += ofIPv6
+		}
+		return parsed{norm: string(k[:n]), length: length}, nil
 	case asBytes:
 		b, err := parseHex(key)
 		return text(string(b)), err
@@ -146,8 +155,11 @@ func parseSpan(p string) (low, high int64, err error) {
 	return low, high, nil
 }
 
-func parsePrefix(p string, names lookup) (parsed, error) {
-	bad := func() (parsed, error) { return parsed{}, fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address", p) }
+// parsePrefix reads an address with or without a mask; one with gaps is odd.
+func parsePrefix(p string, names lookup) (netip.Prefix, *odd, error) {
+	bad := func() (netip.Prefix, *odd, error) {
+		return netip.Prefix{}, nil, fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address", p)
+	}
 	host, mask, masked := strings.Cut(p, "/")
 	a, err := netip.ParseAddr(host)
 	if err != nil {
@@ -168,17 +180,21 @@ func parsePrefix(p string, names lookup) (parsed, error) {
 	bits := a.BitLen()
 	if masked {
 		n, err := strconv.Atoi(mask)
-		switch m, merr := netip.ParseAddr(mask); {
+		var m netip.Addr
+		if err != nil {
+			m, _ = netip.ParseAddr(mask)
+		}
+		switch {
 		case err == nil && mask[0] != '+' && mask[0] != '-':
 			bits = n
-		case merr == nil && m.Is4() && a.Is4():
+		case m.Is4() && a.Is4():
 			v := m.As4()
 			x := binary.BigEndian.Uint32(v[:])
 			for bits = 0; bits < 32 && x&(1<<(31-bits)) != 0; bits++ {
 			}
 			if bits < 32 && x<<bits != 0 { // bits behind a gap
 				four := a.As4()
-				return parsed{odd: &odd{mask: x, addr: binary.BigEndian.Uint32(four[:]) & x}}, nil
+				return netip.Prefix{}, &odd{mask: x, addr: binary.BigEndian.Uint32(four[:]) & x}, nil
 			}
 		default:
 			return bad()
@@ -188,12 +204,7 @@ func parsePrefix(p string, names lookup) (parsed, error) {
 	if err != nil {
 		return bad()
 	}
-	k, n := addrKey(pre.Addr(), bits)
-	length := bits
-	if a.Is6() {
-		length += ofIPv6
-	}
-	return parsed{norm: string(k[:n]), length: length}, nil
+	return pre, nil, nil
 }
 
 // addrKey is an address that is masked to its first bits, as the index has it.
