@@ -15,12 +15,11 @@ import (
 // Where the algorithm says which server it is, the same one is tried until the
 // last attempt.
 func TestAttemptsOfADeterministicAlgorithm(t *testing.T) {
-	s := stage(t, "option redispatch\n server s1 10.2.0.1:80\n server s2 10.2.0.2:80\n server s3 10.2.0.3:80\n")
+	s := stage(t, "balance uri\n option redispatch\n server s1 10.2.0.1:80\n server s2 10.2.0.2:80\n server s3 10.2.0.3:80\n")
 	hosts := []*sim.Host{s.Listen("10.2.0.1:80"), s.Listen("10.2.0.2:80"), s.Listen("10.2.0.3:80")}
 	for _, h := range hosts {
 		h.Refuse = true
 	}
-	s.Worker.Snapshot().Backends["x"].Balance.Algorithm = "hash" // no configuration can say so yet
 	start := s.Now()
 	c := s.Dial(front)
 	c.Send(get)
