@@ -52,7 +52,7 @@ type running struct {
 }
 
 // ports are the addresses that a proxy listens on, by what they are for.
-var ports = []string{"http", "always", "edits", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
+var ports = []string{"http", "always", "edits", "uri", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
 
 // configuration is what both programs run. {name} is the address of that port,
 // {a} and {b} the two servers.
@@ -90,6 +90,14 @@ frontend edits
     bind {edits}
 {edit lines}    default_backend origin
 
+frontend uri
+    bind {uri}
+    default_backend origin-uri
+
+backend origin-uri
+    balance uri
+    hash-type consistent
+{uri servers}
 frontend h2
     bind {h2} proto h2
     bind {ecdsa} ssl crt {dir}/ecdsa.pem alpn h2,http/1.1
@@ -137,6 +145,15 @@ func editLines() string {
 	return b.String()
 }
 
+// uriServers are a thousand servers, which stand for the two that there are.
+func uriServers(origin [2]netip.AddrPort) string {
+	var b strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&b, "    server u%d %s\n", i, origin[i%2])
+	}
+	return b.String()
+}
+
 // manyOrigins is how many addresses of the origin there are where each request
 // takes a connection: a proxy has some 28,000 ports for each of them, and those of
 // a minute are in TIME_WAIT. With one address the search for a free port would
@@ -146,7 +163,7 @@ const manyOrigins = 32
 // start runs a proxy and waits until it accepts connections.
 func (p *program) start(dir string, threads int, origin [2]netip.AddrPort) (*running, error) {
 	r := &running{program: p, at: map[string]netip.AddrPort{}}
-	fill := []string{"{threads}", strconv.Itoa(threads), "{dir}", dir, "{a}", origin[0].String(), "{b}", origin[1].String(), "{edit lines}", editLines()}
+	fill := []string{"{threads}", strconv.Itoa(threads), "{dir}", dir, "{a}", origin[0].String(), "{b}", origin[1].String(), "{edit lines}", editLines(), "{uri servers}", uriServers(origin)}
 	var held []net.Listener // until all are chosen: each port once
 	for _, name := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -45,6 +45,7 @@ var scenarios = []scenario{
 	{name: "keepalive-256-2t", what: "keep-alive, 200 B, two servers, forwardfor, 256 connections, two threads", threads: 2, target: 0.8, run: wrk(256, http("http"), "/")},
 	{name: "always-64", what: "the same with http-reuse always, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("always"), "/")},
 	{name: "edits", what: "keep-alive, 10 conditions and 20 edited headers, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("edits"), "/")},
+	{name: "uri", what: "keep-alive, balance uri with 1,000 servers, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("uri"), "/some/path/of/a/file?with=query")},
 	{name: "close", what: "a connection per request, one thread", threads: 1, target: 1.0, run: perConnection},
 	{name: "close-2t", what: "a connection per request, two threads", threads: 2, target: 1.0, run: perConnection},
 	{name: "big", what: "1 MiB bodies, 16 connections, one thread", threads: 1, target: 0.7, run: wrk(16, http("http"), "/big")},
