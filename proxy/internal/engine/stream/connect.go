@@ -483,7 +483,7 @@ func (st *Stream) reuse() bool {
 // serverName is the name that a connection to the server asks for under TLS.
 func (st *Stream) serverName() string {
 	if t := UplinkOf(st.Srv.Settings()).TLS; t != nil {
-		return t.Name(st)
+		return t.Name(&st.Scope)
 	}
 	return ""
 }
@@ -517,7 +517,7 @@ func (st *Stream) dial() error {
 	up := UplinkOf(set)
 	c := &ServerConn{srv: srv, addr: addr, uses: 1, private: up.Preamble != nil, security: up.TLS}
 	if c.security != nil {
-		c.sni = up.TLS.Name(st)
+		c.sni = up.TLS.Name(&st.Scope)
 	}
 	st.last = c
 	st.serverCounters().Sessions.Add(1)

@@ -57,7 +57,7 @@ type security struct{ cfg *tls.Config }
 
 func (s security) Config(string) *tls.Config  { return s.cfg }
 func (s security) Adopt(stream.Security) bool { return false }
-func (s security) Name(*stream.Stream) string { return "localhost" }
+func (s security) Name(*stream.Scope) string  { return "localhost" }
 
 // secureOrigin is a TLS server, and the option that makes the bed's servers use
 // it.

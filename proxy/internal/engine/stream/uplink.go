@@ -12,9 +12,9 @@ type Security interface {
 	// Config gives the configuration of a connection that asks for a name ("": for
 	// none).
 	Config(name string) *tls.Config
-	// Name is the name that a connection for st asks for. Without a stream, it is
-	// that of a connection that the proxy makes for itself.
-	Name(st *Stream) string
+	// Name is the name that a connection made in a scope asks for, that of a stream or
+	// one without. For a check sc is nil.
+	Name(sc *Scope) string
 	// Adopt tells whether o says the same as it does, and takes over from o what may
 	// differ: it lives on then, with what it remembers.
 	Adopt(o Security) bool

@@ -127,7 +127,8 @@ func (x *sender) connection() error {
 		return err
 	}
 	if t := stream.UplinkOf(set).TLS; t != nil {
-		x.conn.Client(t.Config(t.Name(nil)))
+		scope := stream.Scope{W: x.w, R: x.r, Snap: x.w.Snapshot()}
+		x.conn.Client(t.Config(t.Name(&scope)))
 		if err := x.conn.Handshake(deadline); err != nil {
 			return err
 		}

@@ -263,9 +263,10 @@ func TestServerNameAllocatesNothing(t *testing.T) {
 	}
 	sec := stream.Uplinks.Of(snap.Backends["b"].ServerLines[0].Settings).TLS
 	st := &stream.Stream{}
+	st.Stream = st
 	st.Req.Fields = []message.Field{{Name: []byte("host"), Value: []byte("app.example:443")}}
-	sec.Config(sec.Name(st))
-	if n := testing.AllocsPerRun(100, func() { sec.Config(sec.Name(st)) }); n != 0 {
+	sec.Config(sec.Name(&st.Scope))
+	if n := testing.AllocsPerRun(100, func() { sec.Config(sec.Name(&st.Scope)) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

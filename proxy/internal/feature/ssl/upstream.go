@@ -149,23 +149,26 @@ func (u *Upstream) Adopt(o stream.Security) bool {
 	return true
 }
 
-// Name is the name that a connection for st asks for, "" for none. It allocates
-// for names that no connection has asked for yet. For a check st is nil.
-func (u *Upstream) Name(st *stream.Stream) string {
+// Name is the name that a connection made in a scope asks for, "" for none. It
+// allocates for names that no connection has asked for yet. For a check sc is nil.
+func (u *Upstream) Name(sc *stream.Scope) string {
 	n := u.sni.Load()
 	var name []byte
 	switch {
-	case st == nil || n.expr == nil && !n.host:
+	case sc == nil || n.expr == nil && !n.host:
 		return n.fixed
 	case n.host:
-		name = hostOf(st)
-	default:
-		v := sample.Borrow(&st.Scope)
-		defer v.Return(&st.Scope)
-		if !n.expr.Eval(&st.Scope, v) {
+		if sc.Stream == nil {
 			return ""
 		}
-		name = v.Text(&st.Scope)
+		name = hostOf(sc.Stream)
+	default:
+		v := sample.Borrow(sc)
+		defer v.Return(sc)
+		if !n.expr.Eval(sc, v) {
+			return ""
+		}
+		name = v.Text(sc)
 	}
 	if len(name) == 0 || len(name) > maxName {
 		return ""
