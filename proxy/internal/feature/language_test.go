@@ -220,7 +220,7 @@ var differences = []struct{ row, reason string }{
 	{"tarpit deny_status\n", "names the word that was written"},
 	{"nosuch.host.invalid:80", "one line says it all"}, {"127.0.0.1 check\n", "one line says it all"}, {"errorfile 503 ebad", "says what is wrong"},
 	{"str(a),add\n", forgotten}, {"path,bytes\n", forgotten},
-	{"${NOSUCH}", place}, {"${A-}", place}, {"reject if { path /x }", "the same words for all rules"}, {"connection expect-proxy", "the same words for all rules"},
+	{"${NOSUCH}", place}, {"${A-}", place}, {"connection expect-proxy", "the same words for all rules"},
 	{"balance hash nosuch", "points at the line, not at the section"},
 	{"expect ! \n", "the mark is none of a pattern"}, {"connect port x", "expressions as ports are not supported yet"},
 	{"log-format %%%\n", "no warning about what is refused"}, {"log-format %[path\n", "the bracket comes first"},

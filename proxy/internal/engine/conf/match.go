@@ -69,10 +69,16 @@ func (l *Loading) statement(st config.Statement, in Sections, kind string, p, ba
 	l.run(&Ctx{Loading: l, Pos: st.Pos, Section: kind, Proxy: p, base: base, InDefaults: kind == "defaults"}, st, k, n)
 }
 
+// ofBackends is said of rules on what servers send, where there are none.
+const ofBackends = "%s is only allowed in 'backend' sections or 'defaults' section with a name"
+
 // check looks at what a keyword's registration says of its line.
 func (c *Ctx) check(st config.Statement, k *Keyword) error {
 	if c.InDefaults && c.Proxy.Name == "" && st.Args[0] == "tcp-request" {
 		return say("%s is not allowed in anonymous 'defaults' sections", k.Name)
+	}
+	if c.InDefaults && c.Proxy.Name == "" && st.Args[0] == "tcp-response" {
+		return say(ofBackends, k.Name)
 	}
 	if c.InDefaults && c.Proxy.Name == "" && slices.Contains(onlyNamed, st.Args[0]) {
 		return say("'%s' not allowed in anonymous 'defaults' section.", st.Args[0])
@@ -124,6 +130,8 @@ func (l *Loading) incapable(pos config.Pos, k *Keyword, kind string, p *stream.P
 		name = rest
 	}
 	switch {
+	case firstWord(name) == "tcp-response":
+		l.Alert(pos, ofBackends, name)
 	case slices.ContainsFunc(ruleSets, func(s *RuleSet) bool { return s.Name == name }):
 		l.Alert(pos, "%s is not allowed because %s %s is not a frontend", name, kind, p.Name)
 	case name == "hash-preserve-affinity":

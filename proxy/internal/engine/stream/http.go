@@ -423,6 +423,10 @@ func (st *Stream) monitors(uri []byte) bool {
 // request applies the http-request rules and the "redirect" lines of p, once there
 // is the body if p waits for it. false: it was answered or is to be dropped.
 func (st *Stream) request(p *Proxy) bool {
+	if len(p.ContentRules) > 0 && !st.run(p.ContentRules) {
+		st.intercepted(p)
+		return false
+	}
 	if p.awaitsBody(st) && !st.bufferBody(p) {
 		return false
 	}
@@ -901,7 +905,7 @@ func (st *Stream) interim() bool {
 // whether the client's connection may be used again.
 func (st *Stream) forward() (keep bool) {
 	be, res := st.BE, &st.Res
-	if len(be.ResponseRules) > 0 && !st.run(be.ResponseRules) || be != st.FE && len(st.FE.ResponseRules) > 0 && !st.run(st.FE.ResponseRules) {
+	if len(be.ResponseContent) > 0 && !st.run(be.ResponseContent) || len(be.ResponseRules) > 0 && !st.run(be.ResponseRules) || be != st.FE && len(st.FE.ResponseRules) > 0 && !st.run(st.FE.ResponseRules) {
 		uploaded := st.finishUpload()
 		st.dropServerConn()
 		st.HasResponse = false

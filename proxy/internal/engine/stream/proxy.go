@@ -121,16 +121,18 @@ type Proxy struct {
 	MonitorFail []Cond
 	ErrorFiles  map[int]*Reply
 
-	Binds         []*Bind
-	ConnRules     []Rule // tcp-request connection
-	RequestRules  []Rule
-	Redirects     []Rule // "redirect" lines: after the http-request rules, whatever those allowed
-	ResponseRules []Rule
-	AfterRules    []Rule // http-after-response
-	Switching     []SwitchRule
-	Filters       []Filter
-	DefaultName   string // default_backend
-	ServerLines   []*ServerLine
+	Binds           []*Bind
+	ConnRules       []Rule // tcp-request connection
+	ContentRules    []Rule // tcp-request content: before the http-request rules
+	RequestRules    []Rule
+	Redirects       []Rule // "redirect" lines: after the http-request rules, whatever those allowed
+	ResponseContent []Rule // tcp-response content: before the http-response rules
+	ResponseRules   []Rule
+	AfterRules      []Rule // http-after-response
+	Switching       []SwitchRule
+	Filters         []Filter
+	DefaultName     string // default_backend
+	ServerLines     []*ServerLine
 
 	// UniqueID, if set, appends the exchange's unique ID; see [Stream.UniqueID].
 	// UniqueIDHeader is the field that tells it to servers, in lower case.
@@ -162,6 +164,8 @@ func (p *Proxy) Has(o Option) bool { return p.Options&o != 0 }
 func (p *Proxy) Clone() *Proxy {
 	q := *p
 	q.ConnRules = append([]Rule(nil), p.ConnRules...)
+	q.ContentRules = append([]Rule(nil), p.ContentRules...)
+	q.ResponseContent = append([]Rule(nil), p.ResponseContent...)
 	q.RequestRules = append([]Rule(nil), p.RequestRules...)
 	q.Redirects = append([]Rule(nil), p.Redirects...)
 	q.ResponseRules = append([]Rule(nil), p.ResponseRules...)

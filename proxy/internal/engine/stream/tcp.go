@@ -18,22 +18,36 @@ func (s *Session) serveTCP() {
 		fe.LogBegin(s)
 	}
 	st.attach(fe)
-	if be := st.chooseBackend(); be == nil {
-		st.end('S', 'C')
-	} else {
-		st.setBackend(be)
-		st.awaitFirst()
-		if st.connectServer() {
-			st.logSoon(st.Time.Connected)
+	if st.routeTCP() && st.connectServer() {
+		st.logSoon(st.Time.Connected)
+		if st.run(st.BE.ResponseContent) {
 			st.tunnel()
 		}
-		st.releaseServer()
 	}
+	st.releaseServer()
 	st.dropServerConn()
 	st.quiet = fe.Has(DontLogNull) && st.ReqIn == 0 && !s.spoke()
 	st.finish()
 	s.detach()
 	s.close()
+}
+
+// routeTCP is the phase "route" of mode tcp, with the rules of both sides.
+func (st *Stream) routeTCP() bool {
+	if !st.run(st.FE.ContentRules) {
+		return false
+	}
+	be := st.chooseBackend()
+	if be == nil {
+		st.end('S', 'C')
+		return false
+	}
+	st.setBackend(be)
+	if be != st.FE && !st.run(be.ContentRules) {
+		return false
+	}
+	st.awaitFirst()
+	return true
 }
 
 // spoke tells whether the client has sent something that nobody has read. What

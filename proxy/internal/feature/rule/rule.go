@@ -23,6 +23,8 @@ const (
 	Response
 	AfterResponse
 	Connection
+	RequestContent
+	ResponseContent
 )
 
 // ruleSet is a row of the table of rule sets.
@@ -45,6 +47,14 @@ var ruleSets = []*ruleSet{
 	{
 		Connection, "tcp-request connection", conf.Defaults | conf.Frontend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ConnRules },
 		sample.FrontConnection, 0, "tcp-request connection rule",
+	},
+	{
+		RequestContent, "tcp-request content", conf.Proxies, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ContentRules },
+		sample.FrontContent, sample.BackContent, "tcp-request content rule",
+	},
+	{
+		ResponseContent, "tcp-response content", conf.Defaults | conf.Backend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ResponseContent },
+		0, sample.BackResponseContent, "tcp-response content rule",
 	},
 	{
 		Request, "http-request", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.RequestRules },
@@ -88,7 +98,7 @@ func place(p *stream.Proxy, phase Phase) (where sample.Places, title string) {
 	if back || s.back == 0 {
 		where |= s.back
 	}
-	if front || s.back == 0 {
+	if front && s.front != 0 || s.back == 0 {
 		where |= s.front
 		side = "frontend"
 	}
@@ -96,14 +106,20 @@ func place(p *stream.Proxy, phase Phase) (where sample.Places, title string) {
 }
 
 // condition compiles what follows "if" or "unless".
-func condition(c *conf.Ctx, words []string, where sample.Places, title string) (stream.Cond, error) {
+func condition(c *conf.Ctx, words []string, where sample.Places, title string, warn func(string, ...any)) (stream.Cond, error) {
 	cond, err := conf.ParseCondition(c, words)
 	if r, ok := cond.(interface {
 		Restrict(where sample.Places, title string, warn func(format string, args ...any))
 	}); ok && err == nil {
-		r.Restrict(where, title, c.Warn)
+		r.Restrict(where, title, warn)
 	}
 	return cond, err
+}
+
+// Place is where in an exchange the rule set runs.
+func (l *Line) Place() sample.Places {
+	where, _ := place(l.Proxy, l.Phase)
+	return where
 }
 
 // Format compiles a log-format argument for the rule set.
@@ -233,7 +249,7 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 		}
 		slices.Sort(can)
 		list := "'" + strings.Join(can, "', '") + "'"
-		if phase == Connection {
+		if !phase.set().http {
 			return nil, fmt.Errorf("'%s' expects %s in %s (got '%s').", name, list, where(c), word)
 		}
 		if word == "" {
@@ -251,7 +267,7 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 	}
 	word += paren
 	exec, err := a.Parse(l)
-	if err != nil && phase == Connection {
+	if err != nil && !phase.set().http {
 		return nil, fmt.Errorf("'%s %s' %w in %s", name, word, err, where(c))
 	}
 	if err != nil {
@@ -267,7 +283,14 @@ func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
 			return nil, fmt.Errorf("'%s %s' expects either 'if' or 'unless' followed by a condition but found '%s'.", name, word, rest[0])
 		}
 		at, title := place(c.Proxy, phase)
-		if r.cond, err = condition(c, rest, at, title); err != nil {
+		warn := c.Warn
+		if !phase.set().http {
+			// So HAProxy has it for these sets.
+			warn = func(format string, args ...any) {
+				c.Warn(strings.TrimSuffix(strings.Replace(format, " because ", " in '"+name+"' because ", 1), "."), args...)
+			}
+		}
+		if r.cond, err = condition(c, rest, at, title, warn); err != nil {
 			return nil, fmt.Errorf("error detected while parsing an '%s %s' condition : %w.", name, word, err)
 		}
 	}
@@ -301,7 +324,7 @@ func useBackend(c *conf.Ctx) error {
 			return fmt.Errorf("unexpected keyword '%s' after switching rule, only 'if' and 'unless' are allowed.", rest[0])
 		}
 		var err error
-		if r.Cond, err = condition(c, rest, sample.UseBackend, "frontend use-backend rule"); err != nil {
+		if r.Cond, err = condition(c, rest, sample.UseBackend, "frontend use-backend rule", c.Warn); err != nil {
 			return fmt.Errorf("error detected while parsing switching rule : %w.", err)
 		}
 	}

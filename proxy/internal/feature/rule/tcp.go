@@ -12,8 +12,13 @@ import (
 
 func init() {
 	RegisterAction(
-		Action{Name: "accept", In: Connection, Parse: verdict(stream.Stop), Final: true},
-		Action{Name: "reject", In: Connection, Parse: func(*Line) (Exec, error) { return reject, nil }, Final: true},
+		Action{Name: "accept", In: Connection | RequestContent | ResponseContent, Parse: verdict(stream.Stop), Final: true},
+		Action{Name: "reject", In: Connection | RequestContent | ResponseContent, Parse: func(l *Line) (Exec, error) {
+			if l.Phase != Connection {
+				return rejectContent(l), nil
+			}
+			return reject, nil
+		}, Final: true},
 	)
 }
 
@@ -30,6 +35,22 @@ func reject(sc *stream.Scope) stream.Verdict {
 	}
 	sc.Sess.ResetOnClose()
 	return stream.Drop
+}
+
+// rejectContent closes without a word.
+func rejectContent(l *Line) Exec {
+	response, frontend, term := l.Phase == ResponseContent, l.Proxy.Frontend, stream.Termination{Cause: 'P', State: 'R'}
+	if response {
+		term.State = 'D'
+	}
+	return func(sc *stream.Scope) stream.Verdict {
+		st := sc.Stream
+		denied(st, response, frontend)
+		if st.Term.Cause == 0 {
+			st.Term = term
+		}
+		return stream.Drop
+	}
 }
 
 // silentDrop reads "silent-drop [ rst-ttl <ttl> ]".

@@ -222,18 +222,21 @@ type Places uint32
 
 // Places of rules.
 const (
-	FrontConnection Places = 1 << 0
-	FrontRequest    Places = 1 << 3
-	UseBackend      Places = 1 << 5
-	BackRequest     Places = 1 << 7
-	ServerSelection Places = 1 << 9
-	SourceSelection Places = 1 << 10
-	BackResponse    Places = 1 << 12
-	FrontResponse   Places = 1 << 16
-	Logs            Places = 1 << 18
-	HealthCheck     Places = 1 << 19
-	ConfigParser    Places = 1 << 20
-	CommandLine     Places = 1 << 21
+	FrontConnection     Places = 1 << 0
+	FrontContent        Places = 1 << 2
+	FrontRequest        Places = 1 << 3
+	UseBackend          Places = 1 << 5
+	BackContent         Places = 1 << 6
+	BackRequest         Places = 1 << 7
+	ServerSelection     Places = 1 << 9
+	SourceSelection     Places = 1 << 10
+	BackResponseContent Places = 1 << 11
+	BackResponse        Places = 1 << 12
+	FrontResponse       Places = 1 << 16
+	Logs                Places = 1 << 18
+	HealthCheck         Places = 1 << 19
+	ConfigParser        Places = 1 << 20
+	CommandLine         Places = 1 << 21
 )
 
 // Matrices of the usual kinds of fetches.

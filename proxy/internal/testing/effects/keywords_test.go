@@ -105,6 +105,12 @@ var lines = map[string]string{
 	"global tune.h2.be.max-concurrent-streams":    "tune.h2.be.max-concurrent-streams 7",
 	"global tune.h2.fe.max-concurrent-streams":    "tune.h2.fe.max-concurrent-streams 7",
 	"tcp-request connection expect-proxy":         "tcp-request connection expect-proxy layer4",
+	"http-request set-bandwidth-limit":            "filter bwlim-in l1 default-limit 10k default-period 1s\n http-request set-bandwidth-limit l1 ## filter bwlim-in l1 default-limit 10k default-period 1s",
+	"http-response set-bandwidth-limit":           "filter bwlim-out l1 default-limit 10k default-period 1s\n http-response set-bandwidth-limit l1 ## filter bwlim-out l1 default-limit 10k default-period 1s",
+	"tcp-request content set-bandwidth-limit":     "filter bwlim-in l1 default-limit 10k default-period 1s\n tcp-request content set-bandwidth-limit l1 ## filter bwlim-in l1 default-limit 10k default-period 1s",
+	"tcp-response content set-bandwidth-limit":    "filter bwlim-out l1 default-limit 10k default-period 1s\n tcp-response content set-bandwidth-limit l1 ## filter bwlim-out l1 default-limit 10k default-period 1s",
+	"tcp-request content":                         "tcp-request content accept",
+	"tcp-response content":                        "tcp-response content accept",
 	"tcp-request connection expect-netscaler-cip": "tcp-request connection expect-netscaler-cip layer4",
 }
 

@@ -21,6 +21,7 @@ var wings = []string{"config", "internal/version", "internal/console", "internal
 var uses = map[string][]string{
 	"acl":        {"pattern", "sample"},
 	"balance":    {"sample"},
+	"bwlim":      {"rule", "sample"},
 	"priority":   {"rule", "sample"},
 	"check":      {"logs", "proxyproto", "sample", "ssl"},
 	"logformat":  {"sample"},
