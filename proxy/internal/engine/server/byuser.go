@@ -5,7 +5,11 @@ import "fmt"
 // ByUser says what the Runtime socket has set otherwise than the configuration
 // says, and [Server.Replace] keeps: "drain", "weight 5 instead of 100".
 func (s *Server) ByUser() []string {
-	set, st := s.Settings(), s.State()
+	set := s.Settings()
+	if !s.byUser.Load() && set == s.given.Load() {
+		return nil
+	}
+	st := s.State()
 	var list []string
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if st.Admin&ForcedMaint != 0 {

@@ -186,7 +186,8 @@ type Server struct {
 	OnState func(s *Server, old, cur State, reason string)
 
 	settings atomic.Pointer[Settings]
-	given    atomic.Pointer[Settings] // by the configuration
+	given    atomic.Pointer[Settings] // by the configuration, before anything was kept
+	byUser   atomic.Bool              // something of the state was set at run time
 	usable   atomic.Bool
 	weight   atomic.Int32
 	// effective is the weight in units of 1/Scale, which grows during a slow start;
@@ -265,10 +266,6 @@ func healthAt(set *Settings, op Op) int {
 
 // Settings gives the settings in force.
 func (s *Server) Settings() *Settings { return s.settings.Load() }
-
-// Configured gives the settings that s was made with, or that replaced them last:
-// those in force may differ in what was set at run time.
-func (s *Server) Configured() *Settings { return s.given.Load() }
 
 // Usable tells whether new streams may be sent to s.
 func (s *Server) Usable() bool { return s.usable.Load() }
@@ -420,6 +417,7 @@ func (s *Server) publish(now time.Time) bool {
 	}
 	changed = s.effective.Swap(int32(eff)) != int32(eff) || changed
 	s.warmth.Store(int32(warmth))
+	s.byUser.Store(st.Admin&(ForcedMaint|ForcedDrain) != 0 || st.WeightByUser || st.AddrByUser || st.MaxByUser || st.CheckPaused)
 	s.down.Store(st.Op == Stopped || st.Admin&Maint != 0)
 	floor := st.MinConn
 	if floor == st.MaxConn {

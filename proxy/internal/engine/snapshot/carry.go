@@ -16,7 +16,14 @@ type Transition struct {
 	Now    time.Time // of day
 
 	inherited stream.Inherited // sockets of another process
+	changed   []*stream.Proxy
 }
+
+// Changed gives the backends that are new or say something new, or whose servers
+// commands have added or deleted: what follows servers has nothing to do for the
+// others, but for those that are gone ([server.Server.Deleted]). It is known to
+// who prepares behind the engine's own carriers.
+func (t *Transition) Changed() []*stream.Proxy { return t.changed }
 
 // Carrier takes one kind of things that live (servers, sockets, tables) from the
 // configuration in force to the next one.

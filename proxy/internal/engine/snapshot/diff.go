@@ -53,7 +53,8 @@ func Diff(old, new *stream.Snapshot) []Change {
 	if !known || !loaded {
 		return nil
 	}
-	was, is := sectionsOf(before), sectionsOf(after)
+	from, end := cutSame(before, after)
+	was, is := sectionsOf(before, from, end), sectionsOf(after, from, end)
 	var out []Change
 	for _, key := range is.order {
 		s, o := is.by[key], was.by[key]
@@ -83,6 +84,28 @@ func Diff(old, new *stream.Snapshot) []Change {
 		}
 	}
 	return out
+}
+
+// cutSame tells how many sections both configurations begin and end with that need
+// not be looked at: what is between them gives those no other meaning.
+func cutSame(old, new []*conf.Loaded) (from, end int) {
+	n := min(len(old), len(new))
+	for from < n && old[from].Same(new[from]) {
+		from++
+	}
+	for end < n-from && old[len(old)-1-end].Same(new[len(new)-1-end]) {
+		end++
+	}
+	for _, s := range slices.Concat(old[from:len(old)-end], new[from:len(new)-end]) {
+		switch s.Kind {
+		case "frontend", "backend", "listen":
+		case "defaults":
+			end = 0 // others may follow it now
+		default:
+			return 0, 0 // there may be several that count as one
+		}
+	}
+	return from, end
 }
 
 // section is all that one section says, its inherited settings by name only.
@@ -118,14 +141,21 @@ type sectionSet struct {
 	by    map[string]*section
 }
 
-func sectionsOf(parts []*conf.Loaded) sectionSet {
-	set := sectionSet{by: make(map[string]*section, len(parts))}
+// sectionsOf gives the sections but for some at the beginning and the end.
+func sectionsOf(parts []*conf.Loaded, from, end int) sectionSet {
+	set := sectionSet{by: make(map[string]*section, len(parts)-from-end)}
 	last, unnamed := "", 0
-	for _, b := range parts {
+	for i, b := range parts[:len(parts)-end] {
 		name := b.Name
 		if b.Kind == "defaults" && name == "" {
 			unnamed++
 			name = fmt.Sprintf("(unnamed %d)", unnamed)
+		}
+		if i < from {
+			if b.Kind == "defaults" {
+				last = name
+			}
+			continue
 		}
 		key := strings.TrimSpace(b.Kind + " " + name)
 		s := set.by[key]

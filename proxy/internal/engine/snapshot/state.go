@@ -67,7 +67,7 @@ func frontends(t *Transition) (Steps, error) {
 func renumbered(t *Transition) (list []string) {
 	for _, p := range t.New.Proxies {
 		o := t.Old.Backends[p.Name]
-		if o == nil || !p.Backend {
+		if o == nil || !p.Backend || t.Unchanged(p) {
 			continue
 		}
 		for _, l := range p.ServerLines {
@@ -108,6 +108,7 @@ func backends(t *Transition) (Steps, error) {
 func newPlan(t *Transition) *plan {
 	pl := &plan{Transition: t, seen: make(map[*stream.BackState][]*server.Server)}
 	n := len(t.Worker.Reactors)
+	t.changed = nil
 	for _, p := range t.New.Proxies {
 		if !p.Backend {
 			continue
@@ -119,7 +120,7 @@ func newPlan(t *Transition) *plan {
 			if p.BE != bp.old.BE {
 				p.BE = bp.old.BE
 			}
-			if unchanged(bp.old, p, list) {
+			if t.Unchanged(p) {
 				continue
 			}
 		} else {
@@ -129,6 +130,7 @@ func newPlan(t *Transition) *plan {
 		bp.set = make(map[*server.Server]*stream.ServerSettings)
 		pl.servers(&bp, n)
 		pl.backends = append(pl.backends, bp)
+		t.changed = append(t.changed, p)
 	}
 	if t.Old != nil {
 		for name, p := range t.Old.Backends {
@@ -142,25 +144,22 @@ func newPlan(t *Transition) *plan {
 	return pl
 }
 
-// unchanged tells whether a configuration says of a backend what the one before
-// said, and its servers are those that were made of that: what commands have set
-// stays then, and there is nothing to do.
-func unchanged(old, new *stream.Proxy, list []*server.Server) bool {
-	if old.Made == 0 || old.Made != new.Made || old.FullConn != new.FullConn || len(list) != len(new.ServerLines) {
-		return false
-	}
-	for i, l := range new.ServerLines {
-		if list[i].Configured() != l.Settings {
-			return false
-		}
-	}
-	return true
+// Unchanged tells whether t.New says of a backend what t.Old said, and no server
+// was added or removed since: what commands have set stays then, and there is
+// nothing to do.
+func (t *Transition) Unchanged(p *stream.Proxy) bool {
+	o := oldProxy(t.Old, p.Name, false)
+	return o != nil && o.Made != 0 && o.Made == p.Made && o.FullConn == p.FullConn && o.BE.Untouched()
 }
 
 // stale tells whether servers were added or deleted since the plan was made.
 func (pl *plan) stale() bool {
 	for be, list := range pl.seen {
-		if !slices.Equal(be.Servers(), list) {
+		now := be.Servers()
+		if len(now) > 0 && len(list) > 0 && &now[0] == &list[0] {
+			continue // most are: nothing else need be looked at under the lock
+		}
+		if !slices.Equal(now, list) {
 			return true
 		}
 	}
@@ -229,6 +228,7 @@ func (pl *plan) commit() {
 		if bp.old == nil {
 			p.BE.SetBalance(p.Balance, all)
 			p.BE.SetServers(bp.list)
+			p.BE.Applied()
 			continue
 		}
 		p.BE.Batch(pl.Now, func() {
@@ -240,6 +240,7 @@ func (pl *plan) commit() {
 				p.BE.SetBalance(p.Balance, all)
 			}
 		})
+		p.BE.Applied()
 	}
 }
 

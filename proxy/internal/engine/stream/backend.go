@@ -51,6 +51,7 @@ type BackState struct {
 
 	mu      sync.Mutex // orders changes of servers
 	servers atomic.Pointer[[]*server.Server]
+	applied *[]*server.Server // the list that a configuration has set last
 	picker  atomic.Pointer[balance.Picker]
 	draws   atomic.Uint64 // numbers for the choices of the queue
 	balance Balance
@@ -92,6 +93,13 @@ func NewBackState(name string, reactors int, now time.Time) *BackState {
 
 // Servers gives the servers in their order. The slice must not be changed.
 func (b *BackState) Servers() []*server.Server { return *b.servers.Load() }
+
+// Applied notes that the servers are those of the configuration, Untouched tells
+// whether none was added or removed since. Both are for who applies configurations.
+func (b *BackState) Applied() { b.applied = b.servers.Load() }
+
+// Untouched: see [BackState.Applied].
+func (b *BackState) Untouched() bool { return b.applied == b.servers.Load() }
 
 // Server finds a server by name, nil if there is none.
 func (b *BackState) Server(name string) *server.Server {

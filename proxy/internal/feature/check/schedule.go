@@ -2,7 +2,6 @@ package check
 
 import (
 	"cmp"
-	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -17,7 +16,7 @@ import (
 )
 
 func init() {
-	snapshot.RegisterAfter("check", func(t *snapshot.Transition) { Sync(t.Worker) })
+	snapshot.RegisterAfter("check", func(t *snapshot.Transition) { follow(t.Worker, t.Changed()) })
 	runtimeapi.OnServerAdded(Start)
 	runtimeapi.OnServerRemoved(func(w *stream.Worker, _ *stream.Proxy, s *server.Server) { Stop(w, s) })
 }
@@ -50,20 +49,26 @@ const spreadFrom = time.Second
 // to be checked, spread over the shortest interval, and those that are gone or
 // not checked any more cease. Any thread may call it; it waits for no reactor.
 func Sync(w *stream.Worker) {
-	snap := w.Snapshot()
-	if snap == nil {
-		return
+	if snap := w.Snapshot(); snap != nil {
+		follow(w, snap.Proxies)
 	}
+}
+
+// follow is Sync when nothing but these proxies has changed.
+func follow(w *stream.Worker, changed []*stream.Proxy) {
+	snap := w.Snapshot()
 	c := running.In(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wanted := make(map[*server.Server]bool)
+	looked := make(map[string]bool)
 	var fresh []*server.Server
 	var shortest time.Duration
-	for _, p := range snap.Proxies {
+	for _, p := range changed {
 		if !p.Backend || p.BE == nil {
 			continue
 		}
+		looked[p.Name] = true
 		c.listen(w, p.BE)
 		for _, s := range p.BE.Servers() {
 			k := s.Settings().Check
@@ -80,10 +85,10 @@ func Sync(w *stream.Worker) {
 			}
 		}
 	}
-	for _, s := range c.servers() {
-		if !wanted[s] {
-			c.drop(s, c.of[s])
-		}
+	for _, s := range c.servers(func(s *server.Server) bool {
+		return !wanted[s] && (looked[s.Backend] || snap.Backends[s.Backend] == nil || s.Deleted())
+	}) {
+		c.drop(s, c.of[s])
 	}
 	c.said.keep(snap)
 	for i, s := range fresh {
@@ -128,17 +133,24 @@ func StopAll(w *stream.Worker) {
 	c := running.In(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.servers() {
+	for _, s := range c.servers(func(*server.Server) bool { return true }) {
 		c.drop(s, c.of[s])
 	}
 }
 
-// servers gives those that are checked, in an order that does not change from
-// run to run.
-func (c *checks) servers() []*server.Server {
-	return slices.SortedFunc(maps.Keys(c.of), func(a, b *server.Server) int {
+// servers gives those that are checked and that which is true for, in an order that
+// does not change from run to run.
+func (c *checks) servers(which func(*server.Server) bool) []*server.Server {
+	var list []*server.Server
+	for s := range c.of {
+		if which(s) {
+			list = append(list, s)
+		}
+	}
+	slices.SortFunc(list, func(a, b *server.Server) int {
 		return cmp.Or(cmp.Compare(a.Backend, b.Backend), cmp.Compare(a.Name, b.Name))
 	})
+	return list
 }
 
 // listen makes the transitions of a backend's servers be told.

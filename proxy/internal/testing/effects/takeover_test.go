@@ -25,7 +25,7 @@ func TestTakeover(t *testing.T) {
 			t.Errorf("of %d proxies only %d were taken over", loaded, kept)
 		}
 	}()
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			e := newEditor(seed)
 			base, _ := load(e, nil)
