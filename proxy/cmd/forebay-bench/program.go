@@ -58,7 +58,7 @@ var ports = []string{"http", "always", "edits", "uri", "tcp", "close", "hold", "
 // {a} and {b} the two servers.
 const configuration = `global
     nbthread {threads}
-    maxconn 9800
+    maxconn 9200
 
 defaults
     mode http
