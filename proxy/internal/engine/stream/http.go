@@ -11,6 +11,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
 
 // private is what of a stream concerns nobody else.
@@ -23,7 +24,7 @@ type private struct {
 	in         input  // of the client's connection
 	client     h2Side // of a client that speaks HTTP/2
 	server     h2Side // of a server that speaks HTTP/2
-	uniqueID   []byte // empty: not made
+	slots      slot.Values
 	links      []attached
 	vars       streamVars
 	bodies     bool // one of the following was used
@@ -90,7 +91,7 @@ func (st *Stream) reset() {
 	st.SrvQueue, st.BackQueue = 0, 0
 	st.PriorityClass, st.PriorityOffset, st.queueEnd = 0, 0, 0
 	st.ReqLine = st.ReqLine[:0]
-	st.uniqueID = st.uniqueID[:0]
+	st.slots.Reset()
 	st.ErrText = ""
 	st.exchangeState = exchangeState{}
 	if st.client.st != nil {
@@ -469,8 +470,8 @@ func (st *Stream) route() bool {
 	if be != st.FE && !st.request(be) {
 		return false
 	}
-	if st.FE.UniqueIDHeader != "" {
-		st.addUniqueID()
+	for _, f := range st.FE.OnForward {
+		f(st)
 	}
 	if f := be.ForwardFor; f != nil || st.FE.ForwardFor != nil {
 		if f == nil {

@@ -23,7 +23,7 @@ func (bomb) Append(dst []byte, st *stream.Stream) []byte { panic("bomb") }
 func (bomb) log(*stream.Stream)                          { panic("bomb") }
 func (bomb) begin(*stream.Session)                       { panic("bomb") }
 func (bomb) find(*stream.Scope) *stream.Proxy            { panic("bomb") }
-func (bomb) id(dst []byte, sc *stream.Scope) []byte      { panic("bomb") }
+func (bomb) forward(*stream.Stream)                      { panic("bomb") }
 func (b bomb) preamble(bed *bed) {
 	b.settings(bed, func(s *server.Settings) { stream.Uplinks.Edit(s).Preamble = b })
 }
@@ -43,7 +43,7 @@ var bombs = map[string]func(*bed){
 	"use_backend's name":   func(b *bed) { b.fe.Switching = []stream.SwitchRule{{Find: bomb{}.find}} },
 	"backend's rule":       func(b *bed) { b.be.RequestRules = []stream.Rule{bomb{}} },
 	"redirect":             func(b *bed) { b.be.Redirects = []stream.Rule{bomb{}} },
-	"unique ID":            func(b *bed) { b.fe.UniqueID, b.fe.UniqueIDHeader = bomb{}.id, "x-id" },
+	"on its way":           func(b *bed) { b.fe.OnForward = []func(*stream.Stream){bomb{}.forward} },
 	"preamble":             bomb{}.preamble,
 	"backend's response":   func(b *bed) { b.be.ResponseRules = []stream.Rule{bomb{}} },
 	"frontend's response":  func(b *bed) { b.fe.ResponseRules = []stream.Rule{bomb{}} },

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -134,10 +135,9 @@ type Proxy struct {
 	DefaultName     string // default_backend
 	ServerLines     []*ServerLine
 
-	// UniqueID, if set, appends the exchange's unique ID; see [Stream.UniqueID].
-	// UniqueIDHeader is the field that tells it to servers, in lower case.
-	UniqueID       func(dst []byte, sc *Scope) []byte
-	UniqueIDHeader string
+	// OnForward are called in the frontend when a request goes on to a backend's
+	// servers, after the rules of both.
+	OnForward []func(*Stream)
 
 	// Log, if set, is called when a stream that began at this frontend ends.
 	Log func(*Stream)
@@ -177,6 +177,7 @@ func (p *Proxy) Clone() *Proxy {
 			q.ErrorFiles[k] = v
 		}
 	}
+	q.OnForward = slices.Clone(p.OnForward)
 	q.Filters = append([]Filter(nil), p.Filters...)
 	q.slots = p.slots.Clone()
 	return &q

@@ -410,10 +410,16 @@ func termination(dst []byte, sc *stream.Scope, n int) []byte {
 	return append(dst, t[:n]...)
 }
 
-var aliases map[string]alias
+// RegisterAlias adds an alias of a feature, from an init function: get gives its
+// text, which nothing is known of, or nothing.
+func RegisterAlias(name string, get func(sc *stream.Scope) []byte) {
+	aliases[name] = func(dst []byte, sc *stream.Scope, f flags) []byte { return unknown(dst, get(sc), f) }
+}
+
+var aliases = make(map[string]alias)
 
 func init() {
-	aliases = map[string]alias{
+	for name, a := range map[string]alias{
 		"ci": ip(source), "cp": port(source),
 		"fi": ip(front), "fp": port(front),
 		"si": ip(serverAddr), "sp": port(serverAddr),
@@ -514,7 +520,6 @@ func init() {
 			}
 			return raw(dst, line, f)
 		},
-		"ID": uniqueID,
 		"HM": func(dst []byte, sc *stream.Scope, f flags) []byte {
 			return raw(dst, requestPart(exchange(sc).ReqLine, 0), f)
 		},
@@ -544,6 +549,8 @@ func init() {
 			}
 			return raw(dst, nil, f)
 		},
+	} {
+		aliases[name] = a
 	}
 }
 

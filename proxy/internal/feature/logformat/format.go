@@ -297,9 +297,9 @@ func (f *Format) sample(dst []byte, sc *stream.Scope, n *node) []byte {
 	return append(encodeControls(v.Append(append(dst, '"')), at+1, n.flags, '#'), '"')
 }
 
-// uniqueID is %ID, with no more encoding than the value of an expression.
-func uniqueID(dst []byte, sc *stream.Scope, f flags) []byte {
-	id := sc.UniqueID()
+// unknown appends the text of an alias of a feature, with no more encoding than the
+// value of an expression.
+func unknown(dst, id []byte, f flags) []byte {
 	at := len(dst)
 	switch {
 	case len(id) == 0:

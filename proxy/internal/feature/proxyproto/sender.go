@@ -10,6 +10,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/uniqueid"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/x509text"
 )
 
@@ -82,7 +83,7 @@ func (s *Sender) Append(dst []byte, st *stream.Stream) []byte {
 		}
 	}
 	if s.opts&optUniqueID != 0 {
-		if id := st.UniqueID(); len(id) > 0 {
+		if id := uniqueid.Of(&st.Scope); len(id) > 0 {
 			w.field(typeUniqueID, string(id[:min(len(id), maxUniqueID)]))
 		}
 	}

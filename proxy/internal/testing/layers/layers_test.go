@@ -29,7 +29,7 @@ var uses = map[string][]string{
 	"maps":       {"logformat", "pattern", "rule", "sample"},
 	"pattern":    {"sample"},
 	"promex":     {"stats"},
-	"proxyproto": {"logformat", "rule", "sample", "ssl"},
+	"proxyproto": {"logformat", "rule", "sample", "ssl", "uniqueid"},
 	"ring":       {"logs"},
 	"rule":       {"logformat", "pattern", "sample"},
 	"ssl":        {"logs", "sample"},
