@@ -374,7 +374,7 @@ func (m moody) Exec(sc *stream.Scope) stream.Verdict {
 		return stream.Continue
 	}
 	if rnd.IntN(2) == 0 {
-		st.Service = service{m.w}
+		st.Service = service(m)
 		return stream.Answer
 	}
 	st.Reply = &stream.Reply{Status: 403, Body: make([]byte, rnd.IntN(40_000))}
