@@ -97,6 +97,7 @@ func TestMemoryLimit(t *testing.T) {
 				opt = certificate(t, s)
 				dial = func() (net.Conn, error) { return dialTLS(s.addr) }
 			}
+			s.timeouts = "10m" // those who came first are still there at the end
 			s.global = "  nbthread 2\n  maxconn 8000\n  tune.h2.fe.rxbuf 16m\n  tune.h2.fe.initial-window-size 1048576"
 			s.extra = "frontend more\n  bind " + freePort(t) + opt + "\n  use_backend hole if { path /hole }\n  default_backend app\nbackend hole\n  server h " + o.Addr().String() + "\n"
 			s.write()
@@ -175,6 +176,7 @@ func TestTooLittleMemory(t *testing.T) {
 // TestRequestsWithoutMemory: clients that are there already get an answer.
 func TestRequestsWithoutMemory(t *testing.T) {
 	s := newSite(t)
+	s.timeouts = "10m"
 	s.global = "  nbthread 1\n  maxconn 8000"
 	s.write()
 	p := launch(t, command("-W", "-S", s.control, "-m", "64", "-f", s.cfg))
