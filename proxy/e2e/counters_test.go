@@ -476,6 +476,9 @@ func TestCounters(t *testing.T) {
 			for _, name := range sorted(got[1]) {
 				for _, col := range counted {
 					a, b := got[0][name][col], got[1][name][col]
+					if col == "conn_tot" && b == "" {
+						continue // 3.4 has it for listeners too
+					}
 					if a == "" {
 						a = "0"
 					}

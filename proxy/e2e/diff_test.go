@@ -291,6 +291,9 @@ var logMasks = []struct {
 	{regexp.MustCompile(` (~|\d+)/(~|\d+)/(~|\d+)/(~|\d+)/\+?\d+ (\d|-|~)`), " $1/$2/$3/$4/N $5"},
 	// HAProxy counts a head by its internal form, forebay the bytes on the wire.
 	{regexp.MustCompile(`(/N (?:\d\d\d|~|-1)) \+?[1-9]\d* `), "$1 BYTES "},
+	// 3.4 counts no bytes of answers of its own, as forebay does not (package logs holds
+	// that beside 3.4's lines); the distribution's HAProxy does.
+	{regexp.MustCompile(`(/N (?:\d\d\d|~|-1)) 0 (\S+ \S+ [A-Za-z])`), "$1 BYTES $2"},
 	{regexp.MustCompile(` \d+/\d+/\d+/\d+/(\+?\d+) (\d+/\d+ ("|\{))`), " N/N/N/N/$1 $2"},
 }
 
