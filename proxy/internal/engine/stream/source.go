@@ -148,12 +148,13 @@ func (s *h1Source) read() (int, error) {
 var errTrailers = &http1.Error{Status: 400, Reason: "too long a trailer section"}
 
 // grow swaps a drained buffer that holds no head for a big one: bulk data goes
-// in big pieces. What comes through a tunnel is bulk once it fills a buffer.
+// in big pieces. What comes through a tunnel is bulk once it has filled buffers in
+// a row, and is copied only if it could not be spliced then.
 func (s *h1Source) grow() {
 	if s.in.base != 0 || s.in.buf == nil && s.framing != message.Tunnel || len(s.in.buf) == reactor.BigBuffer {
 		return
 	}
-	if s.framing == message.Tunnel && s.full == 0 || s.left >= 0 && s.left <= int64(len(s.in.buf)) {
+	if s.framing == message.Tunnel && s.full <= bulk || s.left >= 0 && s.left <= int64(len(s.in.buf)) {
 		return
 	}
 	r := s.st.R
