@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
@@ -43,8 +44,15 @@ frontend web
 	want := func(when, a, b, c string) {
 		t.Helper()
 		for key, value := range map[string]string{"a": a, "b": b, "c": c} {
-			if _, body, err := get(at, "/"+key); err != nil || strings.TrimSpace(body) != value {
-				t.Errorf("%s: %s is %q, want %q (%v)", when, key, body, value, err)
+			// A worker that was told to end may still have taken a connection.
+			for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+				_, body, err := get(at, "/"+key)
+				if err == nil && strings.TrimSpace(body) == value {
+					break
+				}
+				if time.Now().After(end) {
+					t.Fatalf("%s: %s is %q, want %q (%v)", when, key, body, value, err)
+				}
 			}
 		}
 	}
