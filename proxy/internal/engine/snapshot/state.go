@@ -129,6 +129,9 @@ func newPlan(t *Transition) *plan {
 		}
 		bp.set = make(map[*server.Server]*stream.ServerSettings)
 		pl.servers(&bp, n)
+		if bp.old == nil {
+			bp.begin()
+		}
 		pl.backends = append(pl.backends, bp)
 		t.changed = append(t.changed, p)
 	}
@@ -216,6 +219,16 @@ func (pl *plan) servers(bp *backendPlan, reactors int) {
 	}
 }
 
+// begin gives a new backend, which nobody sees yet, its servers: a balancer over
+// many takes its time, and commit holds a lock.
+func (bp *backendPlan) begin() {
+	p := bp.proxy
+	p.BE.SetFullConn(p.FullConn)
+	p.BE.SetBalance(p.Balance, p.Has(stream.AllBackups))
+	p.BE.SetServers(bp.list)
+	p.BE.Applied()
+}
+
 // commit does it.
 func (pl *plan) commit() {
 	for _, s := range pl.deleted {
@@ -223,14 +236,11 @@ func (pl *plan) commit() {
 	}
 	for i := range pl.backends {
 		bp := &pl.backends[i]
-		p, all := bp.proxy, bp.proxy.Has(stream.AllBackups)
-		p.BE.SetFullConn(p.FullConn)
 		if bp.old == nil {
-			p.BE.SetBalance(p.Balance, all)
-			p.BE.SetServers(bp.list)
-			p.BE.Applied()
 			continue
 		}
+		p, all := bp.proxy, bp.proxy.Has(stream.AllBackups)
+		p.BE.SetFullConn(p.FullConn)
 		p.BE.Batch(pl.Now, func() {
 			for s, set := range bp.set {
 				s.Replace(pl.Now, set)

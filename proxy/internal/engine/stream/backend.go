@@ -263,7 +263,11 @@ func (b *BackState) transition(now time.Time) {
 	}
 }
 
+// rebuild makes the picker anew, unless [BackState.Batch] will.
 func (b *BackState) rebuild() {
+	if b.batch.Load() {
+		return
+	}
 	set := balance.Set{All: b.Servers(), Active: balance.Active(b.Servers(), b.all)}
 	var old balance.Picker
 	if p := b.picker.Load(); p != nil {
