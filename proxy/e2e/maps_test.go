@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
@@ -45,15 +44,10 @@ frontend web
 		t.Helper()
 		for key, value := range map[string]string{"a": a, "b": b, "c": c} {
 			// A worker that was told to end may still have taken a connection.
-			for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+			until(t, fmt.Sprintf("%s: %s is %q", when, key, value), func() bool {
 				_, body, err := get(at, "/"+key)
-				if err == nil && strings.TrimSpace(body) == value {
-					break
-				}
-				if time.Now().After(end) {
-					t.Fatalf("%s: %s is %q, want %q (%v)", when, key, body, value, err)
-				}
-			}
+				return err == nil && strings.TrimSpace(body) == value
+			})
 		}
 	}
 	want("at first", "one", "two", "none")

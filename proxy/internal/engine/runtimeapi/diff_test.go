@@ -1,12 +1,9 @@
 package runtimeapi_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -14,6 +11,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/oracle"
 )
 
 // diffConfig is the configuration that [graph] is the graph of. Nobody listens
@@ -48,48 +46,15 @@ listen l1
 // haproxy starts the distribution's program and gives the path of its socket.
 func haproxy(t *testing.T) string {
 	t.Helper()
-	bin := os.Getenv("HAPROXY")
-	if bin == "" {
-		var err error
-		if bin, err = exec.LookPath("haproxy"); err != nil {
-			if bin = "/usr/sbin/haproxy"; exec.Command(bin, "-v").Run() != nil {
-				t.Fatal("haproxy is not installed: apt-get install haproxy (or set HAPROXY)")
-			}
-		}
-	}
 	up, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { up.Close() })
 	dir := t.TempDir()
-	cfg := filepath.Join(dir, "cfg")
-	if err := os.WriteFile(cfg, fmt.Appendf(nil, diffConfig, dir, dir, up.Addr().(*net.TCPAddr).Port, dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(bin, "-db", "-f", cfg)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	gone := make(chan struct{})
-	go func() { cmd.Wait(); close(gone) }()
-	t.Cleanup(func() { cmd.Process.Kill(); <-gone })
 	sock := filepath.Join(dir, "sock")
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if c, err := net.Dial("unix", sock); err == nil {
-			c.Close()
-			return sock
-		}
-		select {
-		case <-gone:
-			t.Fatalf("haproxy ended: %s", out.String())
-		case <-tick.C:
-		}
-	}
+	oracle.Start(t, fmt.Sprintf(diffConfig, dir, dir, up.Addr().(*net.TCPAddr).Port, dir), "unix", sock)
+	return sock
 }
 
 func askHAProxy(t *testing.T, sock, line string) string {

@@ -6,17 +6,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/forebay-lb/forebay/proxy/config"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
-	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 )
 
 // A check has variables of its own, for as long as it runs, and sees those of the
 // process.
 func TestVariablesOfChecks(t *testing.T) {
+	runs := make(chan bool, 1000)
 	addr := tcptest.Serve(t, func(c net.Conn) {
+		runs <- true
 		c.Read(make([]byte, 4096))
 		c.Write([]byte("HTTP/1.0 204 Fine\r\nX-Mood: good\r\n\r\n"))
 		c.Close()
@@ -42,23 +42,16 @@ backend b
   http-check set-var(proc.gone) var(check.n,gone)
   server s %s check inter 10ms
 `, addr)
-	snap, d := snapshot.Load(snapshot.Input{Sources: []*config.File{config.Parse("t.cfg", []byte(text))}, Threads: 1, MaxConn: 10})
-	if snap == nil {
-		t.Fatal(d.All())
-	}
-	w := workertest.New(t, 1)
-	w.Init()
-	workertest.Run(t, w)
-	if err := snapshot.Start(w, snap, nil); err != nil {
-		t.Fatal(err)
-	}
-	runs, gone := name(t, "proc.runs"), name(t, "proc.gone")
-	until := time.Now().Add(60 * time.Second)
-	for w.Vars.Get(gone) == nil || w.Vars.Get(runs).Int < 3 {
-		if time.Now().After(until) {
+	w := bed.Start(t, 1, text)
+	for range 3 { // a check begins when the one before has come to its end
+		select {
+		case <-runs:
+		case <-time.After(bed.Patience):
 			t.Fatal("no check has come to its end")
 		}
-		time.Sleep(time.Millisecond)
+	}
+	if n := w.Vars.Get(name(t, "proc.runs")); n == nil || n.Int < 3 {
+		t.Fatalf("%+v checks have begun", n)
 	}
 	for n, want := range map[string]string{"proc.seen": "204 good b/s 5 ", "proc.early": "none", "proc.gone": "gone"} {
 		v := w.Vars.Get(name(t, n))

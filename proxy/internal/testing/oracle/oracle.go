@@ -122,7 +122,18 @@ func (s *Side) here(text string) {
 
 // there runs the configuration in HAProxy.
 func (s *Side) there(text string) {
-	t := s.t
+	var addrs []string
+	for key, addr := range s.ports {
+		if strings.Contains(text, "bind "+addr) && (key == "ready" || s.ports["ready"] == "") {
+			addrs = append(addrs, addr)
+		}
+	}
+	Start(s.t, text, "tcp", addrs...)
+}
+
+// Start runs a configuration in HAProxy until the test ends, and returns when
+// connections to all the addresses are taken.
+func Start(t *testing.T, text, network string, addrs ...string) {
 	t.Helper()
 	cfg := filepath.Join(t.TempDir(), "t.cfg")
 	if err := os.WriteFile(cfg, []byte(text), 0o600); err != nil {
@@ -139,13 +150,12 @@ func (s *Side) there(text string) {
 	t.Cleanup(func() { cmd.Process.Kill(); <-gone })
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for key := range s.ports {
-		if !strings.Contains(text, "bind "+s.ports[key]) || key != "ready" && s.ports["ready"] != "" {
-			continue
-		}
+	for _, addr := range addrs {
 		for {
-			if c, err := net.Dial("tcp", s.ports[key]); err == nil {
-				c.(*net.TCPConn).SetLinger(0)
+			if c, err := net.Dial(network, addr); err == nil {
+				if tcp, ok := c.(*net.TCPConn); ok {
+					tcp.SetLinger(0)
+				}
 				c.Close()
 				break
 			}
