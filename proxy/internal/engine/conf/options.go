@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -139,7 +140,7 @@ func forwardFor(c *Ctx) error {
 			if c.arg(i) == "" {
 				return say("'option forwardfor header' expects <header_name> as argument.")
 			}
-			if !token(c.arg(i)) {
+			if !http1.ValidToken([]byte(c.arg(i))) {
 				return say("'option forwardfor header' : '%s' is not a valid header name.", c.arg(i))
 			}
 			f.Header = strings.ToLower(c.arg(i))
@@ -178,14 +179,4 @@ func network(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, err
 	}
 	return ip.Prefix(n)
-}
-
-// token tells whether s is a token of RFC 9110 5.6.2, as names of fields are.
-func token(s string) bool {
-	for _, c := range []byte(s) {
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -680,6 +680,20 @@ func Dial(r *reactor.Reactor, fd *reactor.FD, idle reactor.Handler, to, source r
 	return nil
 }
 
+// Connect is [Dial], and waits until the connection is made. A deadline of 0 leaves it
+// all the time it takes.
+func Connect(r *reactor.Reactor, fd *reactor.FD, idle reactor.Handler, to, source reactor.Addr, deadline int64) error {
+	if err := Dial(r, fd, idle, to, source); err != nil {
+		return err
+	}
+	for !fd.CanWrite() {
+		if err := fd.WaitWrite(deadline); err != nil {
+			return err
+		}
+	}
+	return Connected(fd)
+}
+
 // Connected tells whether the connection that became writable was made.
 func Connected(fd *reactor.FD) error {
 	if !fd.IsOpen() {

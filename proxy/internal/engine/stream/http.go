@@ -496,7 +496,7 @@ func (st *Stream) chooseBackend() *Proxy {
 			return be
 		}
 	}
-	if be := st.Snap.Backends[st.FE.DefaultName]; be != nil && st.FE.DefaultName != "" {
+	if be := st.Snap.Backends[st.FE.DefaultName]; be != nil {
 		return be
 	}
 	if st.FE.Backend {

@@ -21,8 +21,9 @@ func parseHash(c *conf.Ctx, b *stream.Balance, _ string) error {
 		return err
 	case err != nil:
 		return c.Errorf("failed to parse 'balance hash' expression '%s' in : %w.", c.Args[0], err)
-	case !e.Usable(sample.ServerSelection):
-		return c.Errorf("'balance hash' : fetch method '%s' extracts information from '%s', none of which is available here.", e.Fetch.Name, e.Needs())
+	}
+	if err := e.Allowed(e.Fetch.Name, sample.ServerSelection); err != nil {
+		return c.Errorf("'balance hash' : %w.", err)
 	}
 	c.Args = c.Args[1:]
 	b.Key = func(st *stream.Stream, h *balance.HashType) (uint32, bool) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
@@ -29,7 +30,7 @@ func parseParam(c *conf.Ctx, b *stream.Balance, _ string) error {
 	b.Key = func(st *stream.Stream, h *balance.HashType) (uint32, bool) {
 		v, ok := param(st.Req.Query(), name)
 		if !ok && body && st.Req.Method == message.Post {
-			if v, ok = param(st.BodyStart(), name); ok && len(v) > 0 && !token(v[0]) {
+			if v, ok = param(st.BodyStart(), name); ok && len(v) > 0 && !http1.ValidToken(v[:1]) {
 				return 0, false // no form at all
 			}
 			if end := bytes.IndexAny(v, " \t\r\n"); end >= 0 {
@@ -51,9 +52,4 @@ func param(query, name []byte) ([]byte, bool) {
 		query = rest
 	}
 	return nil, false
-}
-
-// token tells whether c may be a part of an HTTP token.
-func token(c byte) bool {
-	return c > ' ' && c < 0x7f && bytes.IndexByte([]byte(`"(),/:;<=>?@[\]{}`), c) < 0
 }

@@ -60,13 +60,13 @@ func setLimit(l *rule.Line) (rule.Exec, error) {
 			continue
 		}
 		if c := value[0]; '0' <= c && c <= '9' {
-			return nil, fmt.Errorf("invalid %s '%s' (%s)", option, value, cause(err))
+			return nil, fmt.Errorf("invalid %s '%s' (%w)", option, value, err)
 		}
 		if n.expr, err = sample.Parse(l.Ctx, value); err != nil {
 			return nil, err
 		}
-		if where := l.Place(); !n.expr.Usable(where) {
-			return nil, fmt.Errorf("fetch method '%s' extracts information from '%s', none of which is available here", value, n.expr.Needs())
+		if err = n.expr.Allowed(value, l.Place()); err != nil {
+			return nil, err
 		}
 	}
 	p, pos, phase := l.Proxy, l.Pos, l.Phase

@@ -1,7 +1,6 @@
 package bwlim
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -79,7 +78,7 @@ func parse(c *conf.Ctx, kind string, args []string) (stream.Filter, error) {
 			return nil, fmt.Errorf("'%s' : unexpected argument '%s'", kind, option)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("'%s' : invalid value for option '%s' (%s)", kind, option, cause(err))
+			return nil, fmt.Errorf("'%s' : invalid value for option '%s' (%w)", kind, option, err)
 		}
 	}
 	missing := ""
@@ -99,15 +98,6 @@ func parse(c *conf.Ctx, kind string, args []string) (stream.Filter, error) {
 		return nil, fmt.Errorf("'%s' : <%s> option is missing", kind, missing)
 	}
 	return f, nil
-}
-
-// cause is what was wrong with a size or a time.
-func cause(err error) string {
-	var bad *config.CharError
-	if errors.As(err, &bad) {
-		return fmt.Sprintf("unexpected character '%c'", bad.Char)
-	}
-	return err.Error()
 }
 
 // find gives the filter of a name.

@@ -162,21 +162,13 @@ func (p *probe) connect(st *step, i int) (outcome, bool) {
 	if limit.Check > 0 && limit.Connect > 0 {
 		p.deadline = min(p.deadline, now+int64(limit.Connect))
 	}
-	if err := stream.Dial(p.r, &p.conn.FD, p, to, p.set.Source); err != nil {
-		return notConnected(err), false
-	}
-	for !p.conn.CanWrite() {
-		err := p.conn.WaitWrite(p.deadline)
-		switch {
-		case err == reactor.ErrKilled:
-			return outcome{}, true
-		case err == reactor.ErrTimeout:
-			return outcome{status: "L4TOUT"}, false
-		case err != nil:
-			return notConnected(err), false
-		}
-	}
-	if err := stream.Connected(&p.conn.FD); err != nil {
+	switch err := stream.Connect(p.r, &p.conn.FD, p, to, p.set.Source, p.deadline); err {
+	case nil:
+	case reactor.ErrKilled:
+		return outcome{}, true
+	case reactor.ErrTimeout:
+		return outcome{status: "L4TOUT"}, false
+	default:
 		return notConnected(err), false
 	}
 	if pre := p.preamble(st); pre != nil {

@@ -51,7 +51,7 @@ func init() {
 // lists of the configuration in force.
 func lists(c *runtimeapi.Conn) *pattern.Set { return pattern.Of(c.Worker.Snapshot()) }
 
-// any finds the list that an argument names, by "#id" or by name; nil if there is
+// named finds the list that an argument names, by "#id" or by name; nil if there is
 // none.
 func named(c *runtimeapi.Conn, arg string) *pattern.List {
 	if id, ok := strings.CutPrefix(arg, "#"); ok {

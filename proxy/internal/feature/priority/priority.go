@@ -17,6 +17,10 @@ const (
 	maxOffset = 524287
 )
 
+// places is where the fetches may stand (manual 7.3.1): all but the configuration's own
+// expressions.
+const places = "YYYYYYYYYYYYYYYYYYYY.Y"
+
 func class(st *stream.Stream) *int  { return &st.PriorityClass }
 func offset(st *stream.Stream) *int { return &st.PriorityOffset }
 
@@ -26,8 +30,8 @@ func init() {
 		rule.Action{Name: "set-priority-offset", In: rule.Request, Parse: action(offset, maxOffset)},
 	)
 	sample.RegisterFetch(
-		sample.Fetch{Name: "prio_class", Out: sample.Int, Where: sample.Connection[:20] + ".Y", Compile: fetch(class)},
-		sample.Fetch{Name: "prio_offset", Out: sample.Int, Where: sample.Connection[:20] + ".Y", Compile: fetch(offset)},
+		sample.Fetch{Name: "prio_class", Out: sample.Int, Where: places, Compile: fetch(class)},
+		sample.Fetch{Name: "prio_offset", Out: sample.Int, Where: places, Compile: fetch(offset)},
 	)
 }
 

@@ -1,13 +1,16 @@
 package promex
 
-// process are the metrics of the process, in their order: each shows a field of
-// "show info".
-var process = []struct {
+// processMetric is a metric of the process.
+type processMetric struct {
 	name    string
 	counter bool
 	field   string
 	label   string // the field is a text: it is the value of this label
-}{
+}
+
+// process are the metrics of the process, in their order: each shows a field of
+// "show info".
+var process = []processMetric{
 	{"nbthread", false, "Nbthread", ""},
 	{"nbproc", false, "Nbproc", ""},
 	{"relative_process_id", false, "Process_num", ""},

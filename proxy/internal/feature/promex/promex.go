@@ -1,8 +1,6 @@
 package promex
 
 import (
-	"bytes"
-
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -28,8 +26,7 @@ var fields = []message.Field{
 
 // Serve is of [stream.Service].
 func (exporter) Serve(st *stream.Stream) stream.Source {
-	_, query, _ := bytes.Cut(st.Req.Target, []byte("?"))
-	opt, ok := parse(string(query))
+	opt, ok := parse(string(st.Req.Query()))
 	if !ok {
 		return st.ErrorReply(400).Serve(st)
 	}

@@ -178,12 +178,7 @@ func (s *scrape) step() {
 }
 
 // field adds the sample of a field of the process.
-func (s *scrape) field(m *struct {
-	name    string
-	counter bool
-	field   string
-	label   string
-}) {
+func (s *scrape) field(m *processMetric) {
 	i := slices.IndexFunc(s.info, func(v stats.InfoValue) bool { return v.Name == m.field })
 	if i < 0 || s.info[i].IsNone() && m.label != "" {
 		return

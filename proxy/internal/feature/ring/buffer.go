@@ -2,6 +2,7 @@ package ring
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -171,12 +172,7 @@ func (x *reader) close() {
 	b := x.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i, o := range b.readers {
-		if o == x {
-			b.readers = append(b.readers[:i:i], b.readers[i+1:]...)
-			break
-		}
-	}
+	b.readers = slices.DeleteFunc(b.readers, func(o *reader) bool { return o == x })
 }
 
 // notify wakes the reader. It is called with the lock held.

@@ -115,15 +115,7 @@ func (x *sender) Panicked() {
 func (x *sender) connection() error {
 	set := x.server
 	deadline := x.r.After(x.connect)
-	if err := stream.Dial(x.r, &x.conn.FD, x, set.Addr, set.Source); err != nil {
-		return err
-	}
-	for !x.conn.CanWrite() {
-		if err := x.conn.WaitWrite(deadline); err != nil {
-			return err
-		}
-	}
-	if err := stream.Connected(&x.conn.FD); err != nil {
+	if err := stream.Connect(x.r, &x.conn.FD, x, set.Addr, set.Source, deadline); err != nil {
 		return err
 	}
 	if t := stream.UplinkOf(set).TLS; t != nil {

@@ -178,6 +178,17 @@ type substitution struct {
 	to *logformat.Format
 }
 
+// replacement reads the name of a field and what is replaced in it.
+func (l *Line) replacement() (key string, s substitution, err error) {
+	const expects = "exactly 3 arguments"
+	name, err := l.Take(expects)
+	if err != nil {
+		return "", s, err
+	}
+	s, err = l.substitution(expects)
+	return strings.ToLower(name), s, err
+}
+
 func (l *Line) substitution(expects string) (s substitution, err error) {
 	rx, err := l.Take(expects)
 	if err != nil {
@@ -203,30 +214,17 @@ func (s *substitution) apply(st *stream.Stream, v []byte) ([]byte, bool) {
 	}
 	t := compute(st, s.to)
 	out := append([]byte(nil), v[:m[0]]...)
-	for k := 0; k < len(t); k++ {
-		if t[k] == '\\' && k+1 < len(t) {
-			k++
-			if d := int(t[k] - '0'); t[k] >= '0' && t[k] <= '9' {
-				if 2*d+1 < len(m) && m[2*d] >= 0 {
-					out = append(out, v[m[2*d]:m[2*d+1]]...)
-				}
-				continue
-			}
-		}
-		out = append(out, t[k])
-	}
+	out = pattern.Expand(out, t, v, m)
 	return st.Copy(append(out, v[m[1]:]...)), true
 }
 
 // replaceHeader rewrites whole values.
 func replaceHeader(l *Line) (Exec, error) {
-	const expects = "exactly 3 arguments"
-	n, err := l.Take(expects)
+	key, s, err := l.replacement()
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.substitution(expects)
-	phase, key := l.Phase, strings.ToLower(n)
+	phase := l.Phase
 	return func(sc *stream.Scope) stream.Verdict {
 		st := sc.Stream
 		h := header(st, phase)
@@ -242,13 +240,11 @@ func replaceHeader(l *Line) (Exec, error) {
 
 // replaceValue rewrites each element of comma-separated lists.
 func replaceValue(l *Line) (Exec, error) {
-	const expects = "exactly 3 arguments"
-	n, err := l.Take(expects)
+	key, s, err := l.replacement()
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.substitution(expects)
-	phase, key := l.Phase, strings.ToLower(n)
+	phase := l.Phase
 	return func(sc *stream.Scope) stream.Verdict {
 		st := sc.Stream
 		h := header(st, phase)

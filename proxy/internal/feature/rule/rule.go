@@ -124,8 +124,7 @@ func (l *Line) Place() sample.Places {
 
 // Format compiles a log-format argument for the rule set.
 func (l *Line) Format(text string) (*logformat.Format, error) {
-	where, _ := place(l.Proxy, l.Phase)
-	return logformat.Compile(l.Ctx, text, logformat.Options{Where: where, Plain: true})
+	return logformat.Compile(l.Ctx, text, logformat.Options{Where: l.Place(), Plain: true})
 }
 
 // Expr compiles a sample expression, for the rule set.
@@ -139,10 +138,7 @@ func (l *Line) Expr() (*sample.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	if where, _ := place(l.Proxy, l.Phase); !e.Usable(where) {
-		return nil, fmt.Errorf("fetch method '%s' extracts information from '%s', none of which is available here", l.Word, e.Needs())
-	}
-	return e, nil
+	return e, e.Allowed(l.Word, l.Place())
 }
 
 // FormatWord compiles the next word as a log-format, see [Line.Format].

@@ -340,6 +340,15 @@ func (e *Expr) Needs() string {
 	return "other information"
 }
 
+// Allowed gives the reason why the expression, which what names, has nothing to look
+// at in a place, nil if it has.
+func (e *Expr) Allowed(what string, where Places) error {
+	if e.Usable(where) {
+		return nil
+	}
+	return fmt.Errorf("fetch method '%s' extracts information from '%s', none of which is available here", what, e.Needs())
+}
+
 var clientAddress = map[string]bool{"src": true, "src_port": true, "dst": true, "dst_port": true}
 
 // FindConverter tells whether there is a converter of that name.

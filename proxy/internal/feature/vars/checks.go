@@ -25,14 +25,11 @@ func ofCheck(c *conf.Ctx, word string, words []string) (func(*stream.Scope), err
 	}
 	expr := func() (*sample.Expr, error) {
 		e, rest, err := sample.ParseWords(c, words)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case !e.Usable(sample.HealthCheck):
-			return nil, fmt.Errorf("fetch method '%s' extracts information from '%s', none of which is available here", word, e.Needs())
 		}
 		words = rest
-		return e, nil
+		return e, e.Allowed(word, sample.HealthCheck)
 	}
 	format := func() (*logformat.Format, error) {
 		if len(words) == 0 {

@@ -95,13 +95,14 @@ func evaluate(c *conf.Ctx, sc *stream.Scope, k kind, name variable.Name, words [
 		return variable.Value{Type: uint8(sample.Str), Bytes: f.Append(nil, sc)}, true, nil
 	}
 	e, rest, err := sample.ParseWords(c, words)
-	switch {
-	case err != nil:
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("unexpected argument '%s' behind the sample expression", rest[0])
+	}
+	if err == nil {
+		err = e.Allowed("set-var("+name.Text+")", at)
+	}
+	if err != nil {
 		return val, false, err
-	case len(rest) > 0:
-		return val, false, fmt.Errorf("unexpected argument '%s' behind the sample expression", rest[0])
-	case !e.Usable(at):
-		return val, false, fmt.Errorf("fetch method 'set-var(%s)' extracts information from '%s', none of which is available here", name.Text, e.Needs())
 	}
 	v := sample.Borrow(sc)
 	defer v.Return(sc)
