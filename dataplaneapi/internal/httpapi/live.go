@@ -119,8 +119,12 @@ func squeeze(name string) string {
 	}, name)
 }
 
-// typed reads a value as its schema has it, nil when it is not one.
+// typed reads a value as its schema has it, nil when it is not one. The mark of a check that is being made ("* L4OK",
+// chapter 9.1 of the management manual) is no part of the statuses that a schema lists.
 func typed(schema *openapi3.SchemaRef, v string) any {
+	if schema.Value.Enum != nil {
+		return strings.TrimPrefix(v, "* ")
+	}
 	if !schema.Value.Type.Is("integer") {
 		return v
 	}

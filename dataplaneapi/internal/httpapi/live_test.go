@@ -3,6 +3,8 @@ package httpapi
 import (
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/runtime"
 )
 
@@ -20,6 +22,25 @@ func TestReplyError(t *testing.T) {
 	} {
 		if got := replyError(&runtime.Error{Command: "x", Reply: reply}); got.Code != want {
 			t.Errorf("%q: %d, want %d", reply, got.Code, want)
+		}
+	}
+}
+
+func TestTyped(t *testing.T) {
+	status := &openapi3.SchemaRef{Value: openapi3.NewStringSchema().WithEnum("L4OK", "L7OK")}
+	for _, c := range []struct {
+		schema *openapi3.SchemaRef
+		in     string
+		want   any
+	}{
+		{status, "L4OK", "L4OK"},
+		{status, "* L4OK", "L4OK"}, // while the next check is being made
+		{openapi3.NewStringSchema().NewRef(), "* any", "* any"},
+		{openapi3.NewInt64Schema().NewRef(), "12", int64(12)},
+		{openapi3.NewInt64Schema().NewRef(), "-", nil},
+	} {
+		if got := typed(c.schema, c.in); got != c.want {
+			t.Errorf("%q: %v, want %v", c.in, got, c.want)
 		}
 	}
 }
