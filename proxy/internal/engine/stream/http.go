@@ -3,8 +3,6 @@ package stream
 import (
 	"bytes"
 	"errors"
-	"io"
-	"syscall"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
@@ -113,101 +111,6 @@ func (st *Stream) reset() {
 	}
 }
 
-// serveHTTP handles requests until the connection is idle or ends.
-func (s *Session) serveHTTP() {
-	if s.forcedH2() {
-		s.startH2(nil)
-		return
-	}
-	st := s.attach()
-	if st.R.Refuse() {
-		st.starve()
-		s.detach()
-		s.close()
-		return
-	}
-	if (s.TLS != nil || s.Proxied != nil) && s.Requests == 0 {
-		// What came first need not be followed by a request at once.
-		if n, err := st.in.read(&s.Conn); n == 0 && err == nil {
-			s.detach()
-			s.armRequest()
-			return
-		}
-	}
-	for n := 1; ; n++ {
-		keep := st.exchange()
-		if s.mux != nil { // it began with HTTP/2's preface
-			s.st = st
-			s.detach()
-			return
-		}
-		if !keep || !s.IsOpen() {
-			if !st.cut {
-				s.linger(st)
-			}
-			s.detach()
-			s.close()
-			return
-		}
-		if st.in.empty() && s.CanRead() {
-			// Maybe: an edge that was not used up proves nothing.
-			if n, err := st.in.read(&s.Conn); n == 0 && err != nil {
-				s.detach()
-				s.close()
-				return
-			}
-		}
-		if st.in.empty() {
-			s.detach()
-			s.arm(s.idleTimeout())
-			return
-		}
-		// The next request is there already.
-		st.in.compact()
-		co := st.co
-		ended := st.Time.End
-		st.reset()
-		st.co = co
-		st.Snap = st.W.Snapshot()
-		s.FE = s.Listener.Front.Load()
-		st.FE, st.BE = s.FE, s.FE
-		st.Time.Accept = ended
-		if n%16 == 0 && st.R.Yield() != nil {
-			s.detach()
-			s.close()
-			return
-		}
-	}
-}
-
-// starve answers a request for which there is no memory, unread.
-func (st *Stream) starve() {
-	st.Time.Begin = st.R.Now()
-	st.fail(503, 'R', 'R')
-	st.answer()
-	// What is there already would reset the connection, and the answer with it.
-	st.Sess.TryRead(st.R.Scratch)
-	st.finish()
-}
-
-// exchange is one request and its response. It tells whether the connection may
-// be used for another.
-func (st *Stream) exchange() (keep bool) {
-	s := st.Sess
-	st.Time.Begin = st.R.Now()
-	if !st.readRequest() {
-		if s.mux != nil {
-			return false // it was no request, but HTTP/2
-		}
-		if st.answering() {
-			st.answer()
-		}
-		st.finish()
-		return false
-	}
-	return st.serve()
-}
-
 // serve is the phases from "frontend" to "end" of a request that was received.
 // It tells whether the exchange is complete and its connection may be used for
 // another.
@@ -246,108 +149,6 @@ func (st *Stream) serve() (keep bool) {
 	}
 	st.finish()
 	return keep && st.Time.End != 0
-}
-
-// readRequest is the phase "request".
-func (st *Stream) readRequest() bool {
-	s, fe := st.Sess, st.FE
-	var deadline int64
-	if d := fe.Timeouts.HTTPRequest; d > 0 {
-		deadline = st.Time.Begin + int64(d)
-		if s.Requests == 0 {
-			deadline = s.Accepted + int64(d)
-		}
-	}
-	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: fe.Has(AcceptInvalidRequest)}
-	limit := st.R.BufSize() - st.Snap.Global.MaxRewrite
-	for {
-		if !st.in.empty() {
-			if s.Requests == 0 && st.in.bytes()[0] == 'P' && s.mayUpgrade() {
-				if yes, sure := speaksH2(st.in.bytes()); yes {
-					read := st.in.bytes()
-					st.quiet = true
-					s.st = nil
-					s.startH2(read)
-					st.in.r = st.in.w
-					return false
-				} else if !sure {
-					if err := st.moreOfRequest(deadline); err != nil {
-						st.readFailed(err)
-						return false
-					}
-					continue
-				}
-			}
-			n, err := http1.ParseRequest(st.in.bytes(), &st.Req, &st.limits)
-			if n > 0 && n <= limit {
-				st.in.r += n
-				st.in.base = st.in.r
-				st.HasRequest = true
-				st.headOnly = st.Req.Method == message.Head
-				st.Time.Request = st.R.Now()
-				st.ReqIn += int64(n)
-				st.keepLine()
-				if st.Req.Framing != message.NoBody {
-					st.reqBody = st.clientSource(&st.Req.Header)
-				}
-				return true
-			}
-			if err != nil || n > limit || st.in.w-st.in.r >= limit {
-				status := 431
-				st.ErrText = "request head too large"
-				var he *http1.Error
-				switch {
-				case errors.As(err, &he):
-					status, st.ErrText = he.Status, he.Reason
-				case bytes.IndexByte(st.in.bytes(), '\n') < 0:
-					status, st.ErrText = 414, "request target too long"
-				}
-				st.badRequest(status, 'P')
-				return false
-			}
-		}
-		if err := st.moreOfRequest(deadline); err != nil {
-			st.readFailed(err)
-			return false
-		}
-	}
-}
-
-// moreOfRequest reads more of a request's head, waiting until the deadline (0:
-// timeout client).
-func (st *Stream) moreOfRequest(deadline int64) error {
-	s := st.Sess
-	for {
-		n, err := st.in.read(&s.Conn)
-		if n > 0 || err != nil {
-			if n > 0 {
-				err = nil
-			}
-			return err
-		}
-		d := deadline
-		if d == 0 {
-			d = st.R.After(st.FE.Timeouts.Client)
-		}
-		if err := s.WaitRead(d); err != nil {
-			return err
-		}
-	}
-}
-
-// readFailed ends an exchange whose request did not arrive.
-func (st *Stream) readFailed(err error) {
-	nothing := st.in.empty()
-	if err == reactor.ErrKilled && nothing || nothing && (st.Sess.Requests > 0 || st.FE.Has(HTTPIgnoreProbes)) {
-		st.quiet = true // a connection that was idle, or opened in advance, ends
-		return
-	}
-	st.quiet = nothing && st.FE.Has(DontLogNull)
-	if err == reactor.ErrTimeout {
-		st.badRequest(408, 'c')
-		return
-	}
-	st.badRequest(400, 'C') // who has closed one direction may still read
 }
 
 // badRequest answers what is no request, or never became one.
@@ -577,90 +378,10 @@ func (st *Stream) replayable() bool {
 	return false
 }
 
-// sendRequest is the phase "send". A body that is not in the buffer yet is left
-// to the upload coroutine.
-func (st *Stream) sendRequest() (again, ok bool) {
-	up := st.up
-	if up.mux != nil {
-		return st.sendRequestH2()
-	}
-	if st.extended {
-		st.webSocketKey()
-	}
-	up.Prompt(st.FE.Has(HTTPNoDelay) || st.BE.Has(HTTPNoDelay))
-	st.bodies = true
-	k := &st.toServer
-	*k = h1Sink{st: st, conn: &up.Conn, framing: st.Req.Framing}
-	k.request(&st.Req, http1.WriteOptions{Close: st.closesServer() && !st.BE.Has(HTTPPretendKeepalive)})
-	body, whole := st.wholeBody()
-	var err error
-	if whole {
-		st.own.p = body
-		t := transfer{st: st, src: &st.own, dst: k}
-		t.first()
-		err = t.werr
-	} else {
-		err = k.Flush(st.reqData.Ready() && st.Req.Framing != message.Tunnel)
-	}
-	if err != nil {
-		if err == reactor.ErrKilled {
-			return false, false
-		}
-		if st.Reused && isReset(err) {
-			return st.retryReused(), false
-		}
-		if err == reactor.ErrTimeout {
-			st.badAnswer(504, 's')
-			return false, false
-		}
-		// The server may have answered before it closed.
-	}
-	st.asked = st.R.Now()
-	if whole {
-		if !st.sentFirst { // an attempt that is made again tells nothing new of the client
-			st.sentFirst = true
-			st.ReqIn += int64(len(body))
-		}
-		return false, true
-	}
-	if err != nil {
-		return false, true
-	}
-	st.bodyStarted = true
-	if st.Req.Framing != message.Tunnel {
-		st.upload.start(st, st.reqData, k)
-	}
-	return false, true
-}
-
-// wholeBody gives the request's body if it is there as a whole. It is not taken:
-// the request may be sent again.
-func (st *Stream) wholeBody() (body []byte, whole bool) {
-	if st.filtered {
-		return nil, st.reqData == nil
-	}
-	switch st.Req.Framing {
-	case message.NoBody:
-		return nil, true
-	case message.Length:
-		if body = st.in.bytes(); st.client.on() {
-			body = st.client.s.Data()
-		}
-		if n := st.Req.ContentLength; int64(len(body)) >= n {
-			return body[:n], true
-		}
-	}
-	return nil, false
-}
-
 // closesServer tells whether the server's connection ends with the exchange: either
 // side may ask for that.
 func (st *Stream) closesServer() bool {
 	return (st.BE.Options|st.FE.Options)&(HTTPServerClose|HTTPClose) != 0
-}
-
-func isReset(err error) bool {
-	return err == syscall.ECONNRESET || err == syscall.EPIPE || err == io.EOF
 }
 
 // retryReused decides about a kept connection that turned out to be dead: the
@@ -678,81 +399,6 @@ func (st *Stream) retryReused() (again bool) {
 	}
 	st.Reply = st.ErrorReply(502)
 	return false
-}
-
-// readResponse is the phase "response": it waits for a final response's head,
-// passing interim ones on.
-func (st *Stream) readResponse() (ok, again bool) {
-	up, be := st.up, st.BE
-	if up.mux != nil {
-		return st.readResponseH2()
-	}
-	limits := &st.limits
-	*limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: be.Has(AcceptInvalidResponse)}
-	for {
-		if !up.in.empty() {
-			n, err := http1.ParseResponse(up.in.bytes(), &st.Res, st.Req.Method, limits)
-			if n > 0 && err == nil && st.Res.Status == 101 {
-				err = st.badUpgrade()
-			}
-			if err != nil || n == 0 && up.in.r == 0 && up.in.w == len(up.in.buf) {
-				st.ErrText = "response head too large"
-				var he *http1.Error
-				if errors.As(err, &he) {
-					st.ErrText = he.Reason
-				}
-				st.badAnswer(502, 'P')
-				return false, false
-			}
-			if n > 0 {
-				up.in.r += n
-				st.ResIn += int64(n)
-				st.answered()
-				if st.Res.Status < 200 && st.Res.Status != 101 {
-					if !st.interim() {
-						return false, false
-					}
-					continue
-				}
-				up.in.base = up.in.r
-				st.gotResponse()
-				return true, false
-			}
-			if up.in.r > 0 {
-				up.in.compact()
-			}
-		}
-		n, err := up.in.read(&up.Conn)
-		if n > 0 {
-			continue
-		}
-		if err == nil {
-			if st.upload.broke() {
-				st.uploadFailed()
-				return false, false
-			}
-			err = st.awaitServer()
-			if err == nil {
-				continue
-			}
-		}
-		if st.Term.Cause != 0 { // killed, or the client left
-			return false, false
-		}
-		switch {
-		case err == reactor.ErrTimeout:
-			st.badAnswer(504, 's')
-		case err == errClientLeft:
-			st.clientBroke('D')
-		case st.upHalf && isReset(err):
-			st.clientBroke('H') // it was told that nobody waits for an answer
-		case st.Reused && up.in.empty() && isReset(err):
-			return false, st.retryReused()
-		default:
-			st.badAnswer(502, 'S')
-		}
-		return false, false
-	}
 }
 
 // answered counts a response head of the server, be it interim, by the status that
@@ -777,22 +423,6 @@ func (st *Stream) badAnswer(status int, cause byte) {
 	st.BE.BE.Counters[st.R.Index].RespErrors.Add(1)
 	st.fail(status, cause, 'H')
 }
-
-// badUpgrade tells what is wrong with a 101 of a server of HTTP/1.
-func (st *Stream) badUpgrade() error {
-	switch {
-	case len(st.Req.Upgrade) == 0:
-		return errNotAsked // a tunnel would carry the client's next requests past the rules
-	case st.extended && !st.upgradeAgreed():
-		return errNotAgreed
-	}
-	return nil
-}
-
-var (
-	errNotAsked  = &http1.Error{Status: 502, Reason: "101 without an upgrade in the request"}
-	errNotAgreed = &http1.Error{Status: 502, Reason: "101 to another protocol, or to another key of a WebSocket"}
-)
 
 var errClientLeft = errors.New("the client left")
 
@@ -834,36 +464,6 @@ func (st *Stream) headDeadline() int64 {
 		return 0
 	}
 	return st.asked + t
-}
-
-// awaitServer parks until the server says something. It watches the client
-// where a client that left is reason to stop.
-func (st *Stream) awaitServer() error {
-	s, up := st.Sess, st.up
-	for {
-		watch := !st.client.on() && !st.upload.running && !st.upHalf && st.aborts()
-		if watch && s.HungUp() {
-			if s.Broken() {
-				return errClientLeft
-			}
-			if st.clientGone() {
-				// The server is told, and decides what becomes of the request.
-				st.up.CloseWrite()
-				st.upHalf = true
-			}
-			watch = false
-		}
-		uploading := st.upload.running
-		var err error
-		if watch {
-			err = up.WaitReadOr(&s.Conn, st.headDeadline())
-		} else {
-			err = up.WaitRead(st.headDeadline())
-		}
-		if err != nil || up.CanRead() || uploading != st.upload.running {
-			return err
-		}
-	}
 }
 
 // aborts tells whether a client that closes its side ends what has not begun:
