@@ -103,7 +103,8 @@ func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) erro
 	}
 	api3 := &httpapi.Server{API: api, Store: st, Ladder: lad, Log: log, Access: access, Users: users, UsersIn: in, Welcome: welcome, MaxBody: int64(s.API.MaxBody),
 		SystemInfo: s.API.ShowSystemInfo, Version: Version, Build: buildTime(),
-		Certs: store.Folder{Dir: s.API.Resources.SSLCerts}, CrtLists: store.Folder{Dir: s.API.Resources.CrtLists}}
+		Certs: store.Folder{Dir: s.API.Resources.SSLCerts}, CrtLists: store.Folder{Dir: s.API.Resources.CrtLists},
+		Maps: store.Folder{Dir: s.API.Resources.Maps}, General: store.Folder{Dir: s.API.Resources.General}}
 	handler, err := api3.Handler()
 	if err != nil {
 		return err
@@ -112,6 +113,12 @@ func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) erro
 		return err
 	}
 	defer lad.Close()
+	if s.API.Resources.UpdateMaps {
+		syncCtx, stopSync := context.WithCancel(ctx)
+		var syncing sync.WaitGroup
+		syncing.Go(func() { api3.SyncMaps(syncCtx, time.Duration(s.API.Resources.UpdateMapsPeriod)*time.Second) })
+		defer func() { stopSync(); syncing.Wait() }()
+	}
 	if !s.API.DisableInotify {
 		watchCtx, stopWatch := context.WithCancel(ctx)
 		watched, err := st.Watch(watchCtx)

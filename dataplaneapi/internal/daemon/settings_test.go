@@ -50,7 +50,7 @@ func TestOriginalSettings(t *testing.T) {
 		"/var/run/data-plane.sock", h.dir+"/api.sock", "/tmp/dataplane.pid", h.dir+"/d.pid", "/etc/ssl/certs/dataplane.crt", h.dir+"/server.crt",
 		"/etc/ssl/private/dataplane.key", h.dir+"/server.key", "/etc/ssl/certs/ca.crt", h.dir+"/ca.crt", "/tmp/haproxy\n", h.dir+"/transactions\n",
 		"/tmp/backups", h.dir+"/backups", "name: dataplaneapi\n", "name: admin\n", "config_file: /etc/haproxy/haproxy.cfg", "config_file: "+h.cfg,
-		"haproxy_bin: haproxy", "haproxy_bin: "+haproxy(t), "/var/run/haproxy-master.sock", h.dir+"/m.sock", "/etc/haproxy/ssl", h.dir+"/ssl",
+		"haproxy_bin: haproxy", "haproxy_bin: "+haproxy(t), "/var/run/haproxy-master.sock", h.dir+"/m.sock", "/etc/haproxy/ssl", h.dir+"/ssl", "/etc/haproxy/maps", h.dir+"/maps", "/etc/haproxy/general", h.dir+"/general",
 		"/etc/haproxy/before.cfg", h.dir+"/before.cfg", "/etc/haproxy/after.cfg", h.dir+"/after.cfg", "systemctl reload haproxy", "true", "/var/log/dataplaneapi.log", h.dir+"/app.log", "log_to: stdout", "log_to: stderr", // the test reads what is printed
 	).Replace(string(data)))
 	// A change goes through: it is checked with the files before and after, the old text is where the file says.
@@ -63,7 +63,7 @@ func TestOriginalSettings(t *testing.T) {
 		t.Errorf("the machine is shown: %s", text)
 	}
 	log := h.read("app.log")
-	if !strings.Contains(log, "maps_dir has no effect") || strings.Contains(log, "is not known") || strings.Contains(log, "msg=request ") {
+	if !strings.Contains(log, "spoe_dir has no effect") || strings.Contains(log, "is not known") || strings.Contains(log, "msg=request ") {
 		t.Error(log)
 	}
 	// The second user, over the socket of the file system and over TLS, with the certificate of a client.

@@ -39,17 +39,17 @@ type Server struct {
 	API    *resource.API
 	Store  *store.Store
 	Ladder *ladder.Ladder
-	// Certs and CrtLists are the folders of certificates and of lists of them.
-	Certs, CrtLists store.Folder
-	Log             *slog.Logger
-	Access          *slog.Logger // of requests; nil: they are in Log, for those who debug
-	Users           func() []auth.User
-	UsersIn         func(text []byte) []auth.User // who could use the API with another configuration; nil: that makes no difference
-	Welcome         func(ctx context.Context)     // somebody has logged in on the connection of a request; may be nil
-	MaxBody         int64                         // bytes; 0: only the bounds of each operation
-	SystemInfo      bool                          // show the machine in /info
-	Version         string
-	Build           time.Time
+	// The folders of the storage: certificates, lists of them, maps, and files of any kind.
+	Certs, CrtLists, Maps, General store.Folder
+	Log                            *slog.Logger
+	Access                         *slog.Logger // of requests; nil: they are in Log, for those who debug
+	Users                          func() []auth.User
+	UsersIn                        func(text []byte) []auth.User // who could use the API with another configuration; nil: that makes no difference
+	Welcome                        func(ctx context.Context)     // somebody has logged in on the connection of a request; may be nil
+	MaxBody                        int64                         // bytes; 0: only the bounds of each operation
+	SystemInfo                     bool                          // show the machine in /info
+	Version                        string
+	Build                          time.Time
 
 	doc     *openapi3.T
 	spec    []byte
@@ -58,6 +58,7 @@ type Server struct {
 	guard   auth.Guard
 	models  models
 	tx      sync.Mutex // held while the text of a transaction is read, changed and written
+	lists   sync.Mutex // held while an entry of a list of patterns is looked for and added
 	started time.Time
 }
 
@@ -120,6 +121,7 @@ func (s *Server) Handler() (http.Handler, error) {
 	s.routes = map[string]resource.Route{}
 	fixed := s.fixed()
 	maps.Copy(fixed, s.runtimeSSL())
+	maps.Copy(fixed, s.runtimePatterns())
 	router := chi.NewRouter()
 	mux := chi.NewRouter()
 	for _, r := range routes {

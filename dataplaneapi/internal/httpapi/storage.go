@@ -30,7 +30,7 @@ const maxStored = 16 << 20
 
 // storage are the operations on files beside the configuration.
 func (s *Server) storage() map[string]handler {
-	certs, lists := s.certificates(), s.crtLists()
+	certs, lists, maps, general := s.certificates(), s.crtLists(), s.maps(), s.general()
 	return map[string]handler{
 		"getStorageEndpoints":          s.endpoints,
 		"getAllStorageSSLCertificates": certs.list,
@@ -46,6 +46,16 @@ func (s *Server) storage() map[string]handler {
 		"getStorageSSLCrtListEntries":  s.listEntries,
 		"createStorageSSLCrtListEntry": s.addEntry,
 		"deleteStorageSSLCrtListEntry": s.deleteEntry,
+		"getAllStorageMapFiles":        maps.list,
+		"createStorageMapFile":         maps.create,
+		"getOneStorageMap":             maps.content,
+		"replaceStorageMapFile":        maps.replace,
+		"deleteStorageMap":             maps.remove,
+		"getAllStorageGeneralFiles":    general.list,
+		"createStorageGeneralFile":     general.create,
+		"getOneStorageGeneralFile":     general.content,
+		"replaceStorageGeneralFile":    general.replace,
+		"deleteStorageGeneralFile":     general.remove,
 	}
 }
 
@@ -58,6 +68,9 @@ type stored struct {
 	describe func(path string, data []byte) (any, error)
 	// live is how the running proxy takes a new content over, nil if it needs more than commands.
 	live func(path string, old, data []byte) ladder.Live
+	// plain files are not looked into to be listed. Replacing one is answered without it, and one that the configuration
+	// names stays.
+	plain bool
 }
 
 func (s *Server) certificates() *stored {
@@ -132,6 +145,11 @@ func (st *stored) list(context.Context, *request) (int, any, error) {
 			continue
 		case err != nil:
 			return 0, nil, err
+		case st.plain && fi.Mode().IsRegular():
+			obj, _ := st.describe(path, nil)
+			obj.(map[string]any)["size"] = fi.Size()
+			out = append(out, obj)
+			continue
 		case fi.Size() > maxStored:
 			out = append(out, map[string]any{"file": path, "storage_name": name, "size": fi.Size()})
 			continue
@@ -182,12 +200,23 @@ func (st *stored) replace(ctx context.Context, r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return st.put(ctx, r, path, r.body, http.StatusOK, func(old []byte) error {
+	data, status := r.body, http.StatusOK
+	if r.file != nil {
+		data = r.file.data
+	}
+	if st.plain {
+		status = http.StatusNoContent
+	}
+	status, obj, err := st.put(ctx, r, path, data, status, func(old []byte) error {
 		if old == nil {
 			return st.missing(path)
 		}
 		return nil
 	})
+	if st.plain {
+		obj = nil
+	}
+	return status, obj, err
 }
 
 // put writes a new content. check sees the old one.
@@ -212,6 +241,9 @@ func (st *stored) remove(ctx context.Context, r *request) (int, any, error) {
 	return st.s.file(ctx, r, path, http.StatusNoContent, nil, func(old []byte) ([]byte, ladder.Live, error) {
 		if old == nil {
 			return nil, nil, st.missing(path)
+		}
+		if st.plain {
+			return nil, nil, st.s.unused(path)
 		}
 		return nil, nil, nil
 	})

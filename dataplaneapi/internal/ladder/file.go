@@ -193,6 +193,19 @@ func (l *Ladder) each(text []byte, source func(path string, data []byte) error, 
 	return nil
 }
 
+// Uses tells whether the configuration names a file.
+func (l *Ladder) Uses(path string) (yes bool, err error) {
+	text, _, err := l.Store.Text()
+	if err != nil {
+		return false, err
+	}
+	err = l.each(text, nil, func(n named) error {
+		yes = yes || n.is(path)
+		return nil
+	})
+	return yes, err
+}
+
 // uses tells whether the configuration names a file, or the folder that it is in.
 func (l *Ladder) uses(text []byte, path string) (yes bool, err error) {
 	err = l.each(text, nil, func(n named) error {

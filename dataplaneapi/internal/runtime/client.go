@@ -42,6 +42,11 @@ func (c *Client) Do(ctx context.Context, command string, payload []byte) (string
 	if strings.ContainsAny(command, "\n\r;") {
 		return "", &Error{command, "the command has a line feed or a semicolon in it"}
 	}
+	return c.do(ctx, command, payload)
+}
+
+// do sends what may be several commands: their words are quoted.
+func (c *Client) do(ctx context.Context, command string, payload []byte) (string, error) {
 	timeout := c.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout

@@ -29,10 +29,10 @@ const (
 // Kinds are all of them.
 var Kinds = []Kind{Cert, CAFile, CRLFile}
 
-// Quote writes a name as one word of a command.
-func Quote(name string) string {
-	return strings.NewReplacer(`\`, `\\`, " ", `\ `, ";", `\;`).Replace(name)
-}
+// Quote writes a name as one word of a command, which announces no payload.
+func Quote(name string) string { return quoter.Replace(name) }
+
+var quoter = strings.NewReplacer(`\`, `\\`, " ", `\ `, "\t", "\\\t", ";", `\;`, "<<", `\<\<`)
 
 // expect runs a command whose reply has to have want in it. Another one is an *[Error].
 func (c *Client) expect(ctx context.Context, command string, payload []byte, want string) error {

@@ -25,15 +25,10 @@ type needless struct {
 
 const (
 	noCluster = "this program is no member of a cluster"
-	noMaps    = "maps are not in the storage"
 	noSPOE    = "SPOE files are not in the storage"
 )
 
 var without = []needless{
-	{"maps-dir", 'p', "maps_dir", false, noMaps},
-	{"update-map-files", 0, "update_map_files", true, noMaps},
-	{"update-map-files-period", 0, "update_map_files_period", false, noMaps},
-	{"general-storage-dir", 0, "general_storage_dir", false, "general files are not in the storage"},
 	{"dataplane-storage-dir", 0, "dataplane_storage_dir", false, "nothing is kept but transactions, backups and the state, in transaction_dir"},
 	{"spoe-dir", 0, "spoe_dir", false, noSPOE},
 	{"spoe-transaction-dir", 0, "spoe_transaction_dir", false, noSPOE},
@@ -131,6 +126,10 @@ func newParser(s *Settings, file *string) *parser {
 	add(&s.API.Transaction.MaxOpen, 0, "max-open-transactions", "number", "at the same time")
 	add(&s.API.Resources.SSLCerts, 0, "ssl-certs-dir", "folder", "certificates of the storage")
 	add(&s.API.Resources.CrtLists, 0, "ssl-crt-lists-dir", "folder", "crt-lists of the storage")
+	add(&s.API.Resources.Maps, 'p', "maps-dir", "folder", "maps of the storage")
+	add(&s.API.Resources.General, 0, "general-storage-dir", "folder", "other files of the storage")
+	add(&s.API.Resources.UpdateMaps, 0, "update-map-files", "", "write what changed of maps in the proxy to their files")
+	add(&s.API.Resources.UpdateMapsPeriod, 0, "update-map-files-period", "seconds", "between two looks at the maps in the proxy")
 	add(&s.Proxy.ConfigFile, 'c', "config-file", "file", "the proxy's configuration")
 	add(&s.Proxy.Binary, 'b', "haproxy-bin", "program", "the proxy, which checks configurations")
 	add(&s.Proxy.MasterSocket, 'm', "master-runtime", "address", "master socket")

@@ -98,8 +98,13 @@ type Settings struct {
 
 // Resources are the folders of the storage.
 type Resources struct {
-	SSLCerts string `yaml:"ssl_certs_dir"`     // default: the folder "ssl" beside the configuration file
-	CrtLists string `yaml:"ssl_crt_lists_dir"` // default: the folder "crt-lists" beside it
+	SSLCerts string `yaml:"ssl_certs_dir"`       // default: the folder "ssl" beside the configuration file
+	CrtLists string `yaml:"ssl_crt_lists_dir"`   // default: the folder "crt-lists" beside it
+	Maps     string `yaml:"maps_dir"`            // default: the folder "maps" beside it
+	General  string `yaml:"general_storage_dir"` // default: the folder "general" beside it
+
+	UpdateMaps       bool `yaml:"update_map_files"`        // write what the proxy has of maps to their files
+	UpdateMapsPeriod int  `yaml:"update_map_files_period"` // seconds
 }
 
 func (s *Settings) warn(format string, args ...any) {
@@ -317,10 +322,20 @@ func (s *Settings) check() error {
 	}
 	s.Proxy.ConfigFile = abs
 	in := &s.API.Resources
+	in.UpdateMaps = in.UpdateMaps || s.Resources.UpdateMaps
+	if in.UpdateMapsPeriod == 0 {
+		in.UpdateMapsPeriod = s.Resources.UpdateMapsPeriod
+	}
+	if in.UpdateMapsPeriod == 0 {
+		in.UpdateMapsPeriod = 10
+	}
+	if in.UpdateMapsPeriod < 0 {
+		return errors.New("update_map_files_period: a number of seconds is expected")
+	}
 	for _, x := range []struct {
 		dir        *string
 		older, def string
-	}{{&in.SSLCerts, s.Resources.SSLCerts, "ssl"}, {&in.CrtLists, s.Resources.CrtLists, "crt-lists"}} {
+	}{{&in.SSLCerts, s.Resources.SSLCerts, "ssl"}, {&in.CrtLists, s.Resources.CrtLists, "crt-lists"}, {&in.Maps, s.Resources.Maps, "maps"}, {&in.General, s.Resources.General, "general"}} {
 		if *x.dir == "" {
 			*x.dir = x.older
 		}

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ dataplaneapi:
     - {name: admin, password: adminpwd, insecure: true}
   userlist: {userlist: controller, userlist_file: /etc/u.cfg}
   transaction: {transaction_dir: /tmp/x, backups_number: 3, max_open_transactions: 7}
-  resources: {maps_dir: /etc/maps}
+  resources: {spoe_dir: /etc/spoe}
 haproxy:
   config_file: /etc/h.cfg
   haproxy_bin: /usr/sbin/haproxy
@@ -56,7 +57,7 @@ func TestFile(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	// A key of the original that means nothing here is named, with its line, and so is one that nobody knows.
-	if len(s.Warnings) != 2 || !strings.Contains(s.Warnings[0], "line 13: maps_dir has no effect: maps") || !strings.Contains(s.Warnings[1], "line 22: field zork is not known") {
+	if len(s.Warnings) != 2 || !strings.Contains(s.Warnings[0], "line 13: spoe_dir has no effect: SPOE") || !strings.Contains(s.Warnings[1], "line 22: field zork is not known") {
 		t.Errorf("warnings %q", s.Warnings)
 	}
 }
@@ -83,7 +84,7 @@ func TestOriginalFile(t *testing.T) {
 	a.Users = []User{{"dataplaneapi", "adminpwd", true}, {"hashed", "$5$saltsalt$gOjOtoMpVhru2uyjeJSEc/JaLQWOXMNmlOnj6T4AtC.", false}}
 	a.Userlist.Name = "controller"
 	a.Transaction.Dir, a.Transaction.Backups, a.Transaction.BackupsDir = "/tmp/haproxy", 3, "/tmp/backups"
-	a.Resources = Resources{"/etc/haproxy/ssl", "/etc/haproxy/crt-lists"}
+	a.Resources = Resources{SSLCerts: "/etc/haproxy/ssl", CrtLists: "/etc/haproxy/crt-lists", Maps: "/etc/haproxy/maps", General: "/etc/haproxy/general", UpdateMapsPeriod: 10}
 	p := &want.Proxy
 	p.Binary, p.MasterSocket, p.ConfigFiles = "haproxy", "/var/run/haproxy-master.sock", []string{"/etc/haproxy/before.cfg", "/etc/haproxy/haproxy.cfg", "/etc/haproxy/after.cfg"}
 	p.Reload.Cmd, p.Reload.Service = "systemctl reload haproxy", "haproxy.service"
@@ -147,9 +148,16 @@ func TestFlags(t *testing.T) {
 		{[]string{"--log-to=file", "--log-file=/l", "--log-level=debug", "--log-format=json"}, func(s *Settings) any { return s.LogTargets[0] }, LogTarget{To: "file", File: "/l", Level: "debug", Format: "json"}},
 		{[]string{"--log-to=syslog", "--syslog-address=a", "--syslog-port=5", "--syslog-protocol=tcp", "--syslog-tag=t", "--syslog-level=error", "--syslog-facility=local1"},
 			func(s *Settings) any { return s.LogTargets[0] }, LogTarget{To: "syslog", SyslogAddress: "a", SyslogPort: 5, SyslogProtocol: "tcp", SyslogTag: "t", SyslogLevel: "error", SyslogFacility: "local1"}},
-		{[]string{"-p/m", "--maps-dir=/m", "--spoe-dir=/s", "--spoe-transaction-dir=/t", "--general-storage-dir=/g", "--dataplane-storage-dir=/d", "-s", "x", "--restart-cmd=x", "--status-cmd=x", "--cluster-tls-dir=x",
-			"--fid=x", "--update-map-files", "--update-map-files-period=3", "--api-address=x", "--api-port=1", "--debug-socket-path=x", "--preferred-time-suffix=ms", "--delayed-start-max=1s",
-			"--delayed-start-tick=1s", "--apache-common-log-format=x", "--syslog-msgid=x", "--syslog-priority=debug"}, func(s *Settings) any { return len(s.Warnings) }, 20},
+		{[]string{"-p/m", "--general-storage-dir=/g", "--update-map-files", "--update-map-files-period=3"}, func(s *Settings) any {
+			in := s.API.Resources
+			return fmt.Sprint(in.Maps, in.General, in.UpdateMaps, in.UpdateMapsPeriod)
+		}, "/m/gtrue 3"},
+		{[]string{"--maps-dir=/m"}, func(s *Settings) any {
+			return fmt.Sprint(s.API.Resources.Maps, s.API.Resources.UpdateMaps, s.API.Resources.UpdateMapsPeriod)
+		}, "/mfalse 10"},
+		{[]string{"--spoe-dir=/s", "--spoe-transaction-dir=/t", "--dataplane-storage-dir=/d", "-s", "x", "--restart-cmd=x", "--status-cmd=x", "--cluster-tls-dir=x",
+			"--fid=x", "--api-address=x", "--api-port=1", "--debug-socket-path=x", "--preferred-time-suffix=ms", "--delayed-start-max=1s",
+			"--delayed-start-tick=1s", "--apache-common-log-format=x", "--syslog-msgid=x", "--syslog-priority=debug"}, func(s *Settings) any { return len(s.Warnings) }, 16},
 	} {
 		s, err := Parse(c.args, io.Discard)
 		if err != nil {
@@ -174,12 +182,12 @@ func TestFlags(t *testing.T) {
 // The folders of the storage may stand where the original has them, and where they stood here.
 func TestResources(t *testing.T) {
 	for text, want := range map[string]string{
-		"dataplaneapi:\n  resources: {ssl_certs_dir: /a, ssl_crt_lists_dir: /b}\n": "/a /b",
-		"resources: {ssl_certs_dir: /a, ssl_crt_lists_dir: /b}\n":                  "/a /b",
-		"haproxy: {config_file: /x/h.cfg}\n":                                       "/x/ssl /x/crt-lists",
+		"dataplaneapi:\n  resources: {ssl_certs_dir: /a, ssl_crt_lists_dir: /b, maps_dir: /m, general_storage_dir: /g}\n": "/a /b /m /g",
+		"resources: {ssl_certs_dir: /a, ssl_crt_lists_dir: /b, maps_dir: /m, general_storage_dir: /g}\n":                  "/a /b /m /g",
+		"haproxy: {config_file: /x/h.cfg}\n": "/x/ssl /x/crt-lists /x/maps /x/general",
 	} {
 		s, err := Parse([]string{"-f", file(t, text)}, io.Discard)
-		if err != nil || s.API.Resources.SSLCerts+" "+s.API.Resources.CrtLists != want || len(s.Warnings) != 0 {
+		if err != nil || strings.Join([]string{s.API.Resources.SSLCerts, s.API.Resources.CrtLists, s.API.Resources.Maps, s.API.Resources.General}, " ") != want || len(s.Warnings) != 0 {
 			t.Errorf("%q: %+v %v", text, s, err)
 		}
 	}
