@@ -23,6 +23,7 @@ type FD struct {
 	idle   Handler
 	reader *Coro
 	writer *Coro
+	local  *Addr // see Local
 	fd     int32
 	state  Event
 	shared bool // see OpenShared
@@ -54,7 +55,7 @@ func (r *Reactor) open(f *FD, n int, idle Handler, add func(int, uint64) syscall
 		r.fds, r.gens = fds, gens
 	}
 	f.r, f.fd, f.idle, f.state = r, int32(n), idle, EventWrite
-	f.owing, f.prompt = false, false
+	f.owing, f.prompt, f.local = false, false, nil
 	r.gens[n]++
 	r.fds[n] = f
 	if e := add(n, uint64(uint32(n))|uint64(r.gens[n])<<32); e != 0 {
@@ -78,6 +79,22 @@ func (f *FD) Fd() int {
 		return -1
 	}
 	return int(f.fd)
+}
+
+// Local is the socket's own address, no address if there is none. The kernel is
+// asked once: what was asked before f was closed is known afterwards.
+func (f *FD) Local() Addr {
+	if f.local == nil {
+		if f.r == nil {
+			return Addr{}
+		}
+		a, e := f.r.Sys.Getsockname(int(f.fd))
+		if e != 0 {
+			return Addr{}
+		}
+		f.local = &a
+	}
+	return *f.local
 }
 
 // Reactor is the reactor that owns f, nil when closed.

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"fmt"
 	"syscall"
 	"testing"
 
@@ -16,6 +17,7 @@ type spy struct {
 	now    int64
 	flags  []int // of sends
 	pushed int   // TCP_NODELAY was set
+	named  int   // Getsockname was called
 	idle   int64 // how long each wait takes
 }
 
@@ -31,6 +33,11 @@ func (s *spy) SetsockoptInt(fd, level, opt, v int) syscall.Errno {
 		s.pushed++
 	}
 	return 0
+}
+
+func (s *spy) Getsockname(int) (Addr, syscall.Errno) {
+	s.named++
+	return Addr{Path: fmt.Sprint(s.named)}, 0
 }
 
 func (s *spy) NewPoller() (Poller, error) {
@@ -64,6 +71,34 @@ func (s *spy) pass(r *Reactor, d int64) {
 	s.now += d
 	r.Turn(0)
 	r.Turn(0)
+}
+
+// The kernel is asked once a connection what its own address is.
+func TestLocal(t *testing.T) {
+	r, s := newSpy(t)
+	a, _ := socketpair(t, r)
+	if a.Local().Path != "1" || a.Local().Path != "1" {
+		t.Errorf("asked %d times", s.named)
+	}
+	a.Close()
+	if got := a.Local().Path; got != "1" {
+		t.Errorf("%q after the end", got)
+	}
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(p[1])
+	if err := r.Open(a, p[0], nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.Local().Path; got != "2" {
+		t.Errorf("%q of the next connection", got)
+	}
+	a.Close()
+	if new(FD).Local() != (Addr{}) || s.named != 2 {
+		t.Error("what was never open has an address")
+	}
 }
 
 // Being killed is told again and again, and to nobody else.

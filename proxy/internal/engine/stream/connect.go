@@ -807,6 +807,5 @@ func (st *Stream) ServerSide() reactor.Addr {
 	if st.up == nil || !st.up.IsOpen() {
 		return reactor.Addr{}
 	}
-	a, _ := st.R.Sys.Getsockname(st.up.Fd())
-	return a
+	return st.up.Local()
 }

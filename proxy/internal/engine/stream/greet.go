@@ -60,20 +60,8 @@ type Proxied struct {
 	Peer reactor.Addr
 }
 
-// Local is the local address of the connection itself: a system call.
-func (s *Session) Local() reactor.Addr {
-	if !s.IsOpen() {
-		if s.mux != nil {
-			return s.mux.local
-		}
-		return reactor.Addr{}
-	}
-	a, _ := s.Reactor().Sys.Getsockname(s.Fd())
-	return a
-}
-
 // Dst is the address that the client connected to: the one of the PROXY protocol
-// if it told one, otherwise the local address, which is a system call.
+// if it told one, otherwise the local address.
 func (s *Session) Dst() reactor.Addr {
 	if p := s.Proxied; p != nil && p.Relayed {
 		return p.Dst

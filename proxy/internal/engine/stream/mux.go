@@ -28,8 +28,7 @@ type mux struct {
 	dying         bool  // nothing but the end is awaited
 	until         int64 // for how long, on the reactor's clock
 	pinger        *pinger
-	gone          bool         // the connection is closed
-	local         reactor.Addr // of a connection that is closed before its streams have ended
+	gone          bool // the connection is closed
 }
 
 // muxes is one reactor's connections that have something to send.
@@ -374,7 +373,7 @@ func (m *mux) closed() {
 		return
 	}
 	if m.sess != nil && m.Streams() > 0 {
-		m.local = m.sess.Local()
+		m.sess.Local() // while it can be asked for
 	}
 	m.gone, m.dying = true, true
 	m.r.Remove(&m.timer)

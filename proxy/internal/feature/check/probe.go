@@ -172,7 +172,7 @@ func (p *probe) connect(st *step, i int) (outcome, bool) {
 		return notConnected(err), false
 	}
 	if pre := p.preamble(st); pre != nil {
-		from, _ := p.r.Sys.Getsockname(p.conn.Fd())
+		from := p.conn.Local()
 		if out, killed := p.write(pre.AppendOwn(nil, from, to), "L4TOUT"); out.status != "" || killed {
 			return out, killed
 		}
