@@ -53,7 +53,7 @@ type Block struct {
 
 // Known finds a section that was evaluated before by its text, the environment's sum and the file that it stands in, nil
 // if there is none. What it returns is a copy with the new place, which may lack the statements.
-type Known func(text []byte, env uint64, pos Pos) *Block
+type Known func(p *Part, env uint64, pos Pos) *Block
 
 // Statement is one line of a section: Args[0] is the keyword. No and Default tell of a prefix "no" or "default", which is
 // not part of Args.
@@ -119,33 +119,39 @@ func (e *evaluator) alert(format string, args ...any) { e.d.lexical(Alert, e.pos
 func (e *evaluator) file(f *File) {
 	e.cur, e.conds = nil, nil
 	e.pos = Pos{File: f.Name}
-	text := f.Bytes()
-	for _, c := range chunks(text) {
-		e.chunk(f, &c)
+	parts := f.parts
+	if parts == nil {
+		parts = Cut(f.Bytes())
 	}
-	if n := len(text); n > 0 && text[n-1] != '\n' {
-		e.pos.Line = bytes.Count(text, []byte("\n")) + 1
-		e.alert("Missing LF on last line, file might have been truncated at position %d.", n-bytes.LastIndexByte(text, '\n'))
+	e.pos.Line = 1
+	for i := range parts {
+		e.part(f, &parts[i])
+	}
+	e.pos.Line-- // the last one
+	if n := len(parts); n > 0 {
+		if text := parts[n-1].Text; text[len(text)-1] != '\n' {
+			e.alert("Missing LF on last line, file might have been truncated at position %d.", len(text)-bytes.LastIndexByte(text, '\n'))
+		}
 	}
 	if len(e.conds) > 0 {
 		e.alert("non-terminated '.if' block.")
 	}
 }
 
-// chunk evaluates the lines of a part of a file.
-func (e *evaluator) chunk(f *File, c *chunk) {
-	e.pos.Line = c.line
+// part evaluates the lines of a part of a file.
+func (e *evaluator) part(f *File, c *Part) {
 	env := e.opt.Env.Sum()
-	alone := c.plain && len(e.conds) == 0
+	alone := c.Plain && len(e.conds) == 0
 	if alone && e.known != nil {
-		if b := e.known(c.text, env, e.pos); b != nil {
-			b.Text, b.Env = c.text, env
+		if b := e.known(c, env, e.pos); b != nil {
+			b.Text, b.Env = c.Text, env
 			e.blocks, e.cur = append(e.blocks, b), b
+			e.pos.Line += c.lines()
 			return
 		}
 	}
 	n := len(e.blocks)
-	for raw := range bytes.Lines(c.text) {
+	for raw := range bytes.Lines(c.Text) {
 		if f.Lines != nil {
 			e.line = f.Lines[e.pos.Line-1]
 		} else {
@@ -156,9 +162,8 @@ func (e *evaluator) chunk(f *File, c *chunk) {
 		}
 		e.pos.Line++
 	}
-	e.pos.Line--
 	if alone && len(e.blocks) == n+1 && e.opt.Env.Sum() == env {
-		e.blocks[n].Text, e.blocks[n].Env = c.text, env
+		e.blocks[n].Text, e.blocks[n].Env = c.Text, env
 	}
 }
 

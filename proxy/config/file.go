@@ -8,10 +8,11 @@ import (
 // File is one configuration file, kept to the byte.
 type File struct {
 	Name string
-	// Lines are the lines, nil for a file of [Text].
+	// Lines are the lines, nil for a file of [Text] or [Join].
 	Lines []*Line
 
-	text []byte // of a file without lines
+	text  []byte // of a file without lines
+	parts []Part // the same in parts, see Join
 }
 
 // Line is one line of a file. The language has no line continuation: a backslash at the end of a line is a character.
@@ -64,12 +65,22 @@ func parseLine(raw []byte, no int) *Line {
 	return l
 }
 
-// Bytes returns the text of the file. Without edits it is what Parse or Text was given.
+// Bytes returns the text of the file. Without edits it is what Parse, Text or Join was given.
 func (f *File) Bytes() []byte {
-	if f.Lines == nil {
-		return f.text
-	}
 	n := 0
+	if f.Lines == nil {
+		if f.parts == nil {
+			return f.text
+		}
+		for _, p := range f.parts {
+			n += len(p.Text)
+		}
+		b := make([]byte, 0, n)
+		for _, p := range f.parts {
+			b = append(b, p.Text...)
+		}
+		return b
+	}
 	for _, l := range f.Lines {
 		n += len(l.Raw)
 	}

@@ -85,7 +85,7 @@ func loadFrom(in Input, base *record) (snap *stream.Snapshot, d *config.Diagnost
 	opt.Env = env
 	var find config.Known
 	if base != nil {
-		l.takeover = &takeover{base: base, l: l, take: make(map[*config.Block]*Loaded), sums: make(map[string]bool), defs: make(map[string]*Loaded), moved: make(map[config.Pos]*Loaded)}
+		l.takeover = &takeover{base: base, l: l, sums: make(map[string]bool), defs: make(map[string]*Loaded), moved: make(map[config.Pos]*Loaded)}
 		find = l.takeover.find
 	}
 	blocks := config.EvaluateKnown(in.Sources, opt, d, find)

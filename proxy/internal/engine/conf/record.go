@@ -23,6 +23,7 @@ type Loaded struct {
 	Text             []byte // as it stands in the file; nil: it depends on more than that
 	Env              uint64 // the sum of its environment
 
+	sum        config.Sum // of Text
 	args       []string
 	statements []config.Statement // where Text does not say them by itself
 	made       uint64             // the same after the section has moved
@@ -43,10 +44,10 @@ type reference struct {
 type record struct {
 	serial, base uint64 // base: of the configuration that it was made from, 0: of none
 	sections     []*Loaded
-	byText       map[uint64]*Loaded
-	others       uint64 // sum of what the sections say that are no proxies
-	env          uint64 // sum of the environment behind the last line
-	in           Input  // without files
+	bySum        map[config.Sum]*Loaded // those that can be taken over
+	others       uint64                 // sum of what the sections say that are no proxies
+	env          uint64                 // sum of the environment behind the last line
+	in           Input                  // without files
 	threads      int
 	whole        bool // nothing of it can be taken over
 	files        map[string][sha256.Size]byte
@@ -107,10 +108,11 @@ func (s *Loaded) Same(o *Loaded) bool {
 // takeover is how sections of the base are found again while a configuration is
 // read.
 type takeover struct {
-	base *record
-	l    *Loading
-	take map[*config.Block]*Loaded
-	sums map[string]bool // files that were compared, and whether they are the same
+	base  *record
+	l     *Loading
+	found []*found // in the order of the configuration
+	room  []found
+	sums  map[string]bool // files that were compared, and whether they are the same
 
 	// moved are defaults sections that stand elsewhere now. They are read again, as
 	// sections that are new take the places of their lines from them, but mean what
@@ -131,21 +133,44 @@ func (r *record) usable(b *Input) bool {
 }
 
 // find is a [config.Known].
-func (t *takeover) find(text []byte, env uint64, pos config.Pos) *config.Block {
+func (t *takeover) find(p *config.Part, env uint64, pos config.Pos) *config.Block {
 	t.l.breathe()
-	s := t.base.byText[maphash.Bytes(textSeed, text)]
-	if s == nil || s.Env != env || s.Pos.File != pos.File || !bytes.Equal(s.Text, text) || !t.inherits(s) || !t.sameFiles(s) {
-		t.note(text, nil)
+	s := t.base.bySum[p.Sum()]
+	if s == nil || s.Env != env || s.Pos.File != pos.File || !bytes.Equal(s.Text, p.Text) || !t.inherits(s) || !t.sameFiles(s) {
+		t.note(p.Text, nil)
 		return nil
 	}
-	t.note(text, s)
+	t.note(p.Text, s)
 	if s.Kind == "defaults" && pos != s.proxy.Pos {
 		t.moved[pos] = s
 		return nil
 	}
-	b := &config.Block{Kind: s.Kind, Name: s.Name, From: s.From, Args: s.args, Pos: pos}
-	t.take[b] = s
-	return b
+	if len(t.room) == 0 {
+		t.room = make([]found, 256)
+	}
+	f := &t.room[0]
+	t.room = t.room[1:]
+	*f = found{Block: config.Block{Kind: s.Kind, Name: s.Name, From: s.From, Args: s.args, Pos: pos}, of: s}
+	t.found = append(t.found, f)
+	return &f.Block
+}
+
+// found is a section as it goes through the evaluation, and what it is taken over
+// from.
+type found struct {
+	config.Block
+	of *Loaded
+}
+
+// taken gives what the next section of the configuration is taken over from, nil
+// if it is read anew.
+func (t *takeover) taken(b *config.Block) *Loaded {
+	if t == nil || len(t.found) == 0 || b != &t.found[0].Block {
+		return nil
+	}
+	s := t.found[0].of
+	t.found = t.found[1:]
+	return s
 }
 
 // note keeps which defaults sections there are. A section that is read anew tells
@@ -250,10 +275,7 @@ type reading struct {
 // begin notes that a section is read.
 func (l *Loading) begin(b *config.Block) {
 	l.breathe()
-	l.cur = &reading{block: b}
-	if l.takeover != nil {
-		l.cur.taken = l.takeover.take[b]
-	}
+	l.cur = &reading{block: b, taken: l.takeover.taken(b)}
 	l.read = append(l.read, l.cur)
 }
 
@@ -417,7 +439,7 @@ func (l *Loading) keep(in Input, blocks []*config.Block) {
 	l.complained()
 	*r = record{
 		serial: serials.Add(1), others: others(blocks), env: l.env.Sum(), threads: l.Threads, whole: l.whole,
-		byText: make(map[uint64]*Loaded, len(l.read)), files: l.sums.close(),
+		bySum: make(map[config.Sum]*Loaded, len(l.read)), files: l.sums.close(),
 	}
 	if in.Base != nil {
 		r.base = records.Make(in.Base.Global).serial
@@ -428,7 +450,7 @@ func (l *Loading) keep(in Input, blocks []*config.Block) {
 		s := cur.loaded()
 		r.sections = append(r.sections, s)
 		if s.proxy != nil {
-			r.byText[maphash.Bytes(textSeed, s.Text)] = s
+			r.bySum[s.sum] = s
 		}
 	}
 }
@@ -445,9 +467,10 @@ func (cur *reading) loaded() *Loaded {
 	}
 	if b.Text != nil {
 		if cur.taken != nil {
-			s.Text, s.statements = cur.taken.Text, cur.taken.statements
+			s.Text, s.sum, s.statements = cur.taken.Text, cur.taken.sum, cur.taken.statements
 		} else {
 			s.Text = bytes.Clone(b.Text) // not the whole file
+			s.sum = sha256.Sum256(s.Text)
 		}
 		if bytes.IndexByte(s.Text, '$') < 0 {
 			s.statements = nil

@@ -6,7 +6,7 @@ import "fmt"
 // says, and [Server.Replace] keeps: "drain", "weight 5 instead of 100".
 func (s *Server) ByUser() []string {
 	set := s.Settings()
-	if !s.byUser.Load() && set == s.given.Load() {
+	if !s.mayByUser() {
 		return nil
 	}
 	st := s.State()
@@ -43,3 +43,13 @@ var byUser []func(set *Settings) string
 // OnByUser makes f be asked what of a feature's the Runtime socket has set, and
 // settings that take the place of others keep ([OnReplace]); "" for nothing.
 func OnByUser(f func(set *Settings) string) { byUser = append(byUser, f) }
+
+// mayByUser tells at a glance whether ByUser has to look.
+func (s *Server) mayByUser() bool { return s.byUser.Load() || s.Settings() != s.given.Load() }
+
+// tellByUser lets the backend know.
+func (s *Server) tellByUser() {
+	if l := s.load.Load(); l != nil && s.mayByUser() && !l.ByUser.Load() {
+		l.ByUser.Store(true)
+	}
+}

@@ -16,10 +16,15 @@ type Load struct {
 	Full atomic.Int64
 	// Static tells that the weights of servers do not change while they are up.
 	Static atomic.Bool
+	// ByUser tells that there may be servers of which something was set at run time.
+	ByUser atomic.Bool
 }
 
 // Follow makes s follow the load of its backend.
-func (s *Server) Follow(l *Load) { s.load.Store(l) }
+func (s *Server) Follow(l *Load) {
+	s.load.Store(l)
+	s.tellByUser()
+}
 
 // Slots is how many streams s may serve at the moment, 0: any number. It is on the
 // ramp from minconn to maxconn while the backend is not full, and less while s has

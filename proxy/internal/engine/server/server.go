@@ -418,6 +418,7 @@ func (s *Server) publish(now time.Time) bool {
 	changed = s.effective.Swap(int32(eff)) != int32(eff) || changed
 	s.warmth.Store(int32(warmth))
 	s.byUser.Store(st.Admin&(ForcedMaint|ForcedDrain) != 0 || st.WeightByUser || st.AddrByUser || st.MaxByUser || st.CheckPaused)
+	s.tellByUser()
 	s.down.Store(st.Op == Stopped || st.Admin&Maint != 0)
 	floor := st.MinConn
 	if floor == st.MaxConn {

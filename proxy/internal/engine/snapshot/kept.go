@@ -40,7 +40,7 @@ func kept(w *stream.Worker) []Change {
 			add(p.Kind+" "+p.Name, list)
 		}
 		if p.Backend && p.BE != nil {
-			for _, s := range p.BE.Servers() {
+			for _, s := range p.BE.ByUser() {
 				add("server "+p.Name+"/"+s.Name, s.ByUser())
 			}
 		}

@@ -101,6 +101,20 @@ func (b *BackState) Applied() { b.applied = b.servers.Load() }
 // Untouched: see [BackState.Applied].
 func (b *BackState) Untouched() bool { return b.applied == b.servers.Load() }
 
+// ByUser gives the servers of which something may have been set at run time. It is
+// for who has [server.Server.ByUser] say what.
+func (b *BackState) ByUser() []*server.Server {
+	if !b.load.ByUser.Swap(false) {
+		return nil
+	}
+	some := slices.ContainsFunc(b.Servers(), func(s *server.Server) bool { return s.ByUser() != nil })
+	if !some {
+		return nil
+	}
+	b.load.ByUser.Store(true)
+	return b.Servers()
+}
+
 // Server finds a server by name, nil if there is none.
 func (b *BackState) Server(name string) *server.Server {
 	for _, s := range b.Servers() {

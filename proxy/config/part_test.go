@@ -14,7 +14,8 @@ type known struct {
 	found int
 }
 
-func (k *known) find(text []byte, env uint64, pos Pos) *Block {
+func (k *known) find(p *Part, env uint64, pos Pos) *Block {
+	text := p.Text
 	k.asked++
 	for _, b := range k.list {
 		if bytes.Equal(b.Text, text) && b.Env == env && b.Pos.File == pos.File {
@@ -68,6 +69,10 @@ func checkKnown(t *testing.T, data []byte) *known {
 			t.Fatalf("%q\ngot  %s\nwant %s", data, got, want)
 		}
 	}
+	f := Join("f", Cut(data))
+	if got := evaluated(f, &known{list: k.list}); got != want || !bytes.Equal(f.Bytes(), data) {
+		t.Fatalf("%q in parts: %q\ngot  %s\nwant %s", data, f.Bytes(), got, want)
+	}
 	moved := append([]byte("# a line above\n"), data...)
 	if got, want := evaluated(Text("f", moved), k), evaluated(Parse("f", moved), nil); got != want {
 		t.Fatalf("%q\ngot  %s\nwant %s", moved, got, want)
@@ -100,14 +105,48 @@ func TestKnownSections(t *testing.T) {
 	}
 }
 
-func TestChunks(t *testing.T) {
+func TestCut(t *testing.T) {
 	text := "# top\n\nglobal\n maxconn 1\ndefaults d\nbackend b\n x\n.endif\n"
 	var got []string
-	for _, c := range chunks([]byte(text)) {
-		got = append(got, fmt.Sprintf("%d %v %q", c.line, c.plain, c.text))
+	for _, c := range Cut([]byte(text)) {
+		got = append(got, fmt.Sprintf("%v %q", c.Plain, c.Text))
 	}
-	want := []string{`1 false "# top\n\n"`, `3 true "global\n maxconn 1\n"`, `5 true "defaults d\n"`, `6 false "backend b\n x\n.endif\n"`}
+	want := []string{`false "# top\n\n"`, `true "global\n maxconn 1\n"`, `true "defaults d\n"`, `false "backend b\n x\n.endif\n"`}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%q", got)
+	}
+}
+
+// Parts that come from elsewhere, as they were told: what is not plain is cut again, and one line that has to be taken
+// apart makes all of them uncertain, as in one text.
+func TestJoin(t *testing.T) {
+	a, b, quoted := Part{Text: []byte("backend a\n retries 1\n"), Plain: true}, Part{Text: []byte("backend b\n retries 2\n"), Plain: true}, Part{Text: []byte("backend c\n \"retries\" 3\n")}
+	for _, c := range []struct {
+		name  string
+		parts []Part
+		plain int
+	}{
+		{"all known", []Part{a, b}, 2},
+		{"one as text", []Part{a, {Text: b.Text}}, 2},
+		{"two in one text", []Part{{Text: append(bytes.Clone(a.Text), b.Text...)}}, 2},
+		{"empty", []Part{{}, a, {}}, 1},
+		{"none", nil, 0},
+		{"a line to be taken apart", []Part{a, quoted, b}, 0},
+		{"a line that goes on", []Part{{Text: []byte("backend a\n retries ")}, {Text: []byte("1\nbackend b\n")}}, 2},
+		{"a header that is none", []Part{{Text: []byte("frontend f\n de")}, {Text: []byte("backend b\n")}}, 1},
+	} {
+		var text []byte
+		for _, p := range c.parts {
+			text = append(text, p.Text...)
+		}
+		f := Join("f", c.parts)
+		if got, want := evaluated(f, nil), evaluated(Text("f", text), nil); got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", c.name, got, want)
+		}
+		k := new(known)
+		evaluated(f, k)
+		if k.asked != c.plain || !bytes.Equal(f.Bytes(), text) {
+			t.Errorf("%s: %d sections are plain, text %q", c.name, k.asked, f.Bytes())
+		}
 	}
 }
