@@ -234,24 +234,6 @@ func (f *FD) WaitRead(deadline int64) error {
 	return err
 }
 
-// WaitReadOr parks until f may be readable, or other's peer hung up or sent
-// something: the wait for a server's answer that notices a client that leaves.
-func (f *FD) WaitReadOr(other *FD, deadline int64) error {
-	if f.r == nil {
-		return ErrClosed
-	}
-	if f.state&EventRead != 0 || other.r == nil || other.HungUp() {
-		return f.WaitRead(deadline)
-	}
-	f.reader, other.reader = f.r.cur, f.r.cur
-	err := f.r.park(deadline)
-	f.reader, other.reader = nil, nil
-	if err == nil && f.r == nil {
-		return ErrClosed
-	}
-	return err
-}
-
 // WaitWrite parks until f may be writable.
 func (f *FD) WaitWrite(deadline int64) error {
 	if f.r == nil {
@@ -266,18 +248,6 @@ func (f *FD) WaitWrite(deadline int64) error {
 	if err == nil && f.r == nil {
 		return ErrClosed
 	}
-	return err
-}
-
-// WaitWriteOr parks until f may be writable, or other's peer hung up or sent
-// something: the wait for a connection that notices a client that leaves.
-func (f *FD) WaitWriteOr(other *FD, deadline int64) error {
-	if f.r == nil || other.r == nil || other.HungUp() {
-		return f.WaitWrite(deadline)
-	}
-	other.reader = f.r.cur
-	err := f.WaitWrite(deadline)
-	other.reader = nil
 	return err
 }
 

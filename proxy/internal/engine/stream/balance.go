@@ -78,18 +78,18 @@ func (p *Proxy) awaitsBody(st *Stream) bool {
 }
 
 // FirstBytes are what the client of mode tcp has sent so far, and nobody has taken.
-func (st *Stream) FirstBytes() []byte { return st.in.bytes() }
+func (st *Stream) FirstBytes() []byte { return st.h1.in.bytes() }
 
 // awaitFirst reads the first bytes of a client until there are enough to choose a
 // server by, for as long as an attempt to connect may take. Without them the choice
 // is as good as any.
 func (st *Stream) awaitFirst() {
 	first := st.BE.Balance.First
-	if first == nil || st.client.on() {
+	if first == nil {
 		return
 	}
-	for deadline := st.R.After(st.BE.Timeouts.Connect); first(st.in.bytes()) && (st.in.buf == nil || st.in.w < len(st.in.buf)); {
-		if st.moreOfRequest(deadline) != nil {
+	for deadline := st.R.After(st.BE.Timeouts.Connect); first(st.h1.in.bytes()) && (st.h1.in.buf == nil || st.h1.in.w < len(st.h1.in.buf)); {
+		if st.h1.more(deadline) != nil {
 			return
 		}
 	}

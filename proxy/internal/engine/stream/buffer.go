@@ -8,40 +8,6 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 )
 
-// arrival is how far a body that nobody takes yet has been looked through.
-type arrival struct {
-	chunks http1.Chunks
-	seen   int
-}
-
-// buffered tells whether there is nothing to wait for any more: the request's body
-// has come as a whole, or as much of it as a buffer holds.
-func (st *Stream) bodyBuffered(a *arrival) (bool, error) {
-	size := st.R.BufSize()
-	if st.requestTaken() {
-		return true, nil
-	}
-	if st.client.on() {
-		s := st.client.s
-		return s.EndReceived() || s.Queued() >= size || s.WindowUsed(), s.Err()
-	}
-	switch b := st.in.bytes(); st.Req.Framing {
-	case message.Length:
-		if int64(len(b)) >= st.fromClient.left {
-			return true, nil
-		}
-	case message.Chunked:
-		for n := 1; n > 0; a.seen += n {
-			var done bool
-			var err error
-			if _, n, done, err = a.chunks.Next(b[a.seen:], nil); done || err != nil {
-				return done, err
-			}
-		}
-	}
-	return st.in.w >= size, nil
-}
-
 // bufferBody is "option http-buffer-request" of p: rules and server choice wait for
 // the body. false: it did not come. Nothing of it is taken.
 func (st *Stream) bufferBody(p *Proxy) bool {
@@ -50,10 +16,9 @@ func (st *Stream) bufferBody(p *Proxy) bool {
 	}
 	st.buffered = true
 	st.Time.Request = 0 // the request is complete with its body
-	a := arrival{chunks: st.fromClient.chunks}
 	deadline := deadlineIn(st.R, int64(p.Timeouts.HTTPRequest))
 	for {
-		ok, err := st.bodyBuffered(&a)
+		ok, err := st.client.arrived()
 		if err == nil && ok {
 			st.Time.Request = st.R.Now()
 			return true
@@ -68,15 +33,7 @@ func (st *Stream) bufferBody(p *Proxy) bool {
 			res.Reset()
 		}
 		if err == nil {
-			if !st.client.on() {
-				err = st.moreOfRequest(deadline)
-			} else {
-				d := deadline
-				if d == 0 {
-					d = st.R.After(st.FE.Timeouts.Client)
-				}
-				err = st.client.read.Wait(st.R, d)
-			}
+			err = st.client.more(deadline)
 		}
 		if err != nil {
 			st.notBuffered(err)
@@ -97,7 +54,7 @@ func (st *Stream) notBuffered(err error) {
 		st.ErrText = he.Reason
 		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
 		st.fail(400, 'P', 'R')
-	case st.client.on():
+	case st.client.revoked():
 		st.clientLeft('R')
 	default:
 		st.clientBroke('R')
@@ -107,24 +64,8 @@ func (st *Stream) notBuffered(err error) {
 // BodyStart is the beginning of the request's body, as far as it is in the buffer and
 // nobody has taken it: of a chunked one, what the first chunk holds.
 func (st *Stream) BodyStart() []byte {
-	if st.requestTaken() {
+	if st.client == nil {
 		return nil
 	}
-	if st.client.on() {
-		return st.client.s.Data()
-	}
-	p := st.in.bytes()
-	switch st.Req.Framing {
-	case message.Length:
-		return p[:min(int64(len(p)), st.fromClient.left)]
-	case message.Chunked:
-		for chunks := st.fromClient.chunks; ; {
-			data, n, done, err := chunks.Next(p, nil)
-			if len(data) > 0 || n == 0 || done || err != nil {
-				return data
-			}
-			p = p[n:]
-		}
-	}
-	return nil
+	return st.client.atHand()
 }

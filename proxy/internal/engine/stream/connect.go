@@ -236,13 +236,10 @@ func (st *Stream) turnAround() bool {
 // pause waits until the deadline, or until something happens to a client that is
 // watched because it may leave.
 func (st *Stream) pause(deadline int64) error {
-	client := &st.Sess.Conn
-	if st.client.on() || !st.aborts() || client.HungUp() {
-		var never reactor.Waiter
-		return never.Wait(st.R, deadline)
+	if st.aborts() {
+		st.client.watch(st.co)
+		defer st.client.watch(nil)
 	}
-	client.Watch(st.co)
-	defer client.Watch(nil)
 	var never reactor.Waiter
 	return never.Wait(st.R, deadline)
 }
@@ -250,7 +247,11 @@ func (st *Stream) pause(deadline int64) error {
 // abandoned tells whether the client left before the request was sent to a server,
 // and that is a reason to give it up.
 func (st *Stream) abandoned() bool {
-	return st.aborts() && st.Sess.HungUp() && st.clientGone()
+	if !st.aborts() {
+		return false
+	}
+	quiet, _ := st.client.left()
+	return quiet
 }
 
 // Tarpit keeps the client waiting for as long as "timeout tarpit" says, or until it
@@ -260,20 +261,14 @@ func (st *Stream) Tarpit() {
 	if t == 0 {
 		t = st.BE.Timeouts.Connect
 	}
-	s := st.Sess
-	watch := !st.client.on() // with HTTP/2 the stream is killed when the client resets it
-	if watch {
-		s.Watch(st.co)
-	}
+	st.client.watch(st.co)
 	var wait reactor.Waiter
-	for until := st.R.Now() + int64(t); st.R.Now() < until && !(s.HungUp() && st.clientGone()); {
-		if wait.Wait(st.R, until) == reactor.ErrKilled {
+	for until := st.R.Now() + int64(t); st.R.Now() < until; {
+		if quiet, _ := st.client.left(); quiet || wait.Wait(st.R, until) == reactor.ErrKilled {
 			break
 		}
 	}
-	if watch {
-		s.Watch(nil)
-	}
+	st.client.watch(nil)
 	st.Time.GaveUp = st.R.Now()
 }
 
@@ -350,20 +345,14 @@ func (st *Stream) enqueue(only *server.Server) (*server.Server, error) {
 	if t == 0 {
 		t = st.BE.Timeouts.Connect
 	}
-	client := &st.Sess.Conn
-	watch := !st.client.on() // with HTTP/2 the connection is not the stream's to watch
-	if watch {
-		client.Watch(st.co)
-	}
+	st.client.watch(st.co)
 	if st.queueEnd == 0 {
 		st.queueEnd = st.R.After(t)
 	}
 	s, ahead, err := st.BE.BE.Queue.Wait(st.R, queue.Wish{
 		Only: only, Class: st.PriorityClass, Offset: st.PriorityOffset, Deadline: st.queueEnd, Gone: st.abandoned,
 	})
-	if watch {
-		client.Watch(nil)
-	}
+	st.client.watch(nil)
 	if err == queue.ErrFull {
 		return nil, err
 	}
@@ -569,24 +558,24 @@ const patience = 100e6
 
 // connected waits until a connection is made.
 func (st *Stream) connected(c *ServerConn, deadline int64) error {
-	s := st.Sess
 	enough := st.R.Now() + patience
 	for {
 		until := deadline
-		if st.abandoned() {
-			if s.Broken() || st.R.Now() >= enough {
+		quiet, gone := false, false
+		if st.aborts() {
+			quiet, gone = st.client.left()
+		}
+		if quiet {
+			if gone || st.R.Now() >= enough {
 				return errClientLeft
 			}
 			if until == 0 || enough < until {
 				until = enough
 			}
 		}
-		var err error
-		if st.client.on() {
-			err = c.FD.WaitWrite(until)
-		} else {
-			err = c.WaitWriteOr(&s.FD, until)
-		}
+		st.client.watch(st.co)
+		err := c.FD.WaitWrite(until)
+		st.client.watch(nil)
 		if err == reactor.ErrTimeout && until != deadline {
 			continue
 		}

@@ -78,9 +78,7 @@ func (st *Stream) wholeBody() (body []byte, whole bool) {
 	case message.NoBody:
 		return nil, true
 	case message.Length:
-		if body = st.in.bytes(); st.client.on() {
-			body = st.client.s.Data()
-		}
+		body = st.client.atHand()
 		if n := st.Req.ContentLength; int64(len(body)) >= n {
 			return body[:n], true
 		}
@@ -179,36 +177,37 @@ var (
 	errNotAgreed = &http1.Error{Status: 502, Reason: "101 to another protocol, or to another key of a WebSocket"}
 )
 
+func isReset(err error) bool {
+	return err == syscall.ECONNRESET || err == syscall.EPIPE || err == io.EOF
+}
+
 // awaitServer parks until the server says something. It watches the client
 // where a client that left is reason to stop.
 func (st *Stream) awaitServer() error {
-	s, up := st.Sess, st.up
+	up := st.up
 	for {
-		watch := !st.client.on() && !st.upload.running && !st.upHalf && st.aborts()
-		if watch && s.HungUp() {
-			if s.Broken() {
+		watch := !st.upload.running && !st.upHalf && st.aborts()
+		if watch {
+			quiet, gone := st.client.left()
+			if gone {
 				return errClientLeft
 			}
-			if st.clientGone() {
+			if quiet {
 				// The server is told, and decides what becomes of the request.
-				st.up.CloseWrite()
-				st.upHalf = true
+				up.CloseWrite()
+				st.upHalf, watch = true, false
 			}
-			watch = false
 		}
 		uploading := st.upload.running
-		var err error
 		if watch {
-			err = up.WaitReadOr(&s.Conn, st.headDeadline())
-		} else {
-			err = up.WaitRead(st.headDeadline())
+			st.client.watch(st.co)
+		}
+		err := up.WaitRead(st.headDeadline())
+		if watch {
+			st.client.watch(nil)
 		}
 		if err != nil || up.CanRead() || uploading != st.upload.running {
 			return err
 		}
 	}
-}
-
-func isReset(err error) bool {
-	return err == syscall.ECONNRESET || err == syscall.EPIPE || err == io.EOF
 }

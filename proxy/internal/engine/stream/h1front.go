@@ -7,9 +7,25 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
 
-// A client that speaks HTTP/1.
+// h1Client is the client's side of an exchange that has its connection to itself:
+// one of HTTP/1, or of mode tcp.
+type h1Client struct {
+	st    *Stream
+	conn  *transport.Conn
+	in    input    // what was read
+	from  h1Source // the request's body
+	to    h1Sink
+	ahead arrival // of a body that is waited for
+}
+
+// arrival is how far a body that nobody takes yet has been looked through.
+type arrival struct {
+	chunks http1.Chunks
+	seen   int
+}
 
 // serveHTTP handles requests until the connection is idle or ends.
 func (s *Session) serveHTTP() {
@@ -26,7 +42,7 @@ func (s *Session) serveHTTP() {
 	}
 	if (s.TLS != nil || s.Proxied != nil) && s.Requests == 0 {
 		// What came first need not be followed by a request at once.
-		if n, err := st.in.read(&s.Conn); n == 0 && err == nil {
+		if n, err := st.h1.in.read(&s.Conn); n == 0 && err == nil {
 			s.detach()
 			s.armRequest()
 			return
@@ -47,21 +63,21 @@ func (s *Session) serveHTTP() {
 			s.close()
 			return
 		}
-		if st.in.empty() && s.CanRead() {
+		if st.h1.in.empty() && s.CanRead() {
 			// Maybe: an edge that was not used up proves nothing.
-			if n, err := st.in.read(&s.Conn); n == 0 && err != nil {
+			if n, err := st.h1.in.read(&s.Conn); n == 0 && err != nil {
 				s.detach()
 				s.close()
 				return
 			}
 		}
-		if st.in.empty() {
+		if st.h1.in.empty() {
 			s.detach()
 			s.arm(s.idleTimeout())
 			return
 		}
 		// The next request is there already.
-		st.in.compact()
+		st.h1.in.compact()
 		co := st.co
 		ended := st.Time.End
 		st.reset()
@@ -119,83 +135,61 @@ func (st *Stream) readRequest() bool {
 	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: fe.Has(AcceptInvalidRequest)}
 	limit := st.R.BufSize() - st.Snap.Global.MaxRewrite
 	for {
-		if !st.in.empty() {
-			if s.Requests == 0 && st.in.bytes()[0] == 'P' && s.mayUpgrade() {
-				if yes, sure := speaksH2(st.in.bytes()); yes {
-					read := st.in.bytes()
+		if !st.h1.in.empty() {
+			if s.Requests == 0 && st.h1.in.bytes()[0] == 'P' && s.mayUpgrade() {
+				if yes, sure := speaksH2(st.h1.in.bytes()); yes {
+					read := st.h1.in.bytes()
 					st.quiet = true
 					s.st = nil
 					s.startH2(read)
-					st.in.r = st.in.w
+					st.h1.in.r = st.h1.in.w
 					return false
 				} else if !sure {
-					if err := st.moreOfRequest(deadline); err != nil {
+					if err := st.h1.more(deadline); err != nil {
 						st.readFailed(err)
 						return false
 					}
 					continue
 				}
 			}
-			n, err := http1.ParseRequest(st.in.bytes(), &st.Req, &st.limits)
+			n, err := http1.ParseRequest(st.h1.in.bytes(), &st.Req, &st.limits)
 			if n > 0 && n <= limit {
-				st.in.r += n
-				st.in.base = st.in.r
+				st.h1.in.r += n
+				st.h1.in.base = st.h1.in.r
 				st.HasRequest = true
 				st.headOnly = st.Req.Method == message.Head
 				st.Time.Request = st.R.Now()
 				st.ReqIn += int64(n)
 				st.keepLine()
 				if st.Req.Framing != message.NoBody {
-					st.reqBody = st.clientSource(&st.Req.Header)
+					st.reqBody = st.client.source(&st.Req.Header)
 				}
 				return true
 			}
-			if err != nil || n > limit || st.in.w-st.in.r >= limit {
+			if err != nil || n > limit || st.h1.in.w-st.h1.in.r >= limit {
 				status := 431
 				st.ErrText = "request head too large"
 				var he *http1.Error
 				switch {
 				case errors.As(err, &he):
 					status, st.ErrText = he.Status, he.Reason
-				case bytes.IndexByte(st.in.bytes(), '\n') < 0:
+				case bytes.IndexByte(st.h1.in.bytes(), '\n') < 0:
 					status, st.ErrText = 414, "request target too long"
 				}
 				st.badRequest(status, 'P')
 				return false
 			}
 		}
-		if err := st.moreOfRequest(deadline); err != nil {
+		if err := st.h1.more(deadline); err != nil {
 			st.readFailed(err)
 			return false
 		}
 	}
 }
 
-// moreOfRequest reads more of a request's head, waiting until the deadline (0:
-// timeout client).
-func (st *Stream) moreOfRequest(deadline int64) error {
-	s := st.Sess
-	for {
-		n, err := st.in.read(&s.Conn)
-		if n > 0 || err != nil {
-			if n > 0 {
-				err = nil
-			}
-			return err
-		}
-		d := deadline
-		if d == 0 {
-			d = st.R.After(st.FE.Timeouts.Client)
-		}
-		if err := s.WaitRead(d); err != nil {
-			return err
-		}
-	}
-}
-
 // readFailed ends an exchange whose request did not arrive.
 func (st *Stream) readFailed(err error) {
-	nothing := st.in.empty()
+	nothing := st.h1.in.empty()
 	if err == reactor.ErrKilled && nothing || nothing && (st.Sess.Requests > 0 || st.FE.Has(HTTPIgnoreProbes)) {
 		st.quiet = true // a connection that was idle, or opened in advance, ends
 		return
@@ -206,4 +200,210 @@ func (st *Stream) readFailed(err error) {
 		return
 	}
 	st.badRequest(400, 'C') // who has closed one direction may still read
+}
+
+// more is of clientSide.
+func (c *h1Client) more(deadline int64) error {
+	for {
+		n, err := c.in.read(c.conn)
+		if n > 0 || err != nil {
+			if n > 0 {
+				err = nil
+			}
+			return err
+		}
+		d := deadline
+		if d == 0 {
+			d = c.st.R.After(c.st.FE.Timeouts.Client)
+		}
+		if err := c.conn.WaitRead(d); err != nil {
+			return err
+		}
+	}
+}
+
+// source is of side.
+func (c *h1Client) source(h *message.Header) Source {
+	c.st.bodies = true
+	c.ahead = arrival{}
+	s := &c.from
+	s.st, s.conn, s.in, s.client = c.st, c.conn, &c.in, true
+	s.start(h)
+	return s
+}
+
+// taken is of side.
+func (c *h1Client) taken() bool { return c.from.ended() }
+
+// sink is of side.
+func (c *h1Client) sink(f message.Framing) sink {
+	c.st.bodies = true
+	c.to = h1Sink{st: c.st, conn: c.conn, framing: f, client: true}
+	return &c.to
+}
+
+// atHand is of clientSide: of a chunked body, what the first chunk holds.
+func (c *h1Client) atHand() []byte {
+	if c.taken() {
+		return nil
+	}
+	p := c.in.bytes()
+	switch c.st.Req.Framing {
+	case message.Length:
+		return p[:min(int64(len(p)), c.from.left)]
+	case message.Chunked:
+		for chunks := c.from.chunks; ; {
+			data, n, done, err := chunks.Next(p, nil)
+			if len(data) > 0 || n == 0 || done || err != nil {
+				return data
+			}
+			p = p[n:]
+		}
+	}
+	return nil
+}
+
+// arrived is of clientSide.
+func (c *h1Client) arrived() (bool, error) {
+	if c.taken() {
+		return true, nil
+	}
+	a := &c.ahead
+	switch b := c.in.bytes(); c.st.Req.Framing {
+	case message.Length:
+		if int64(len(b)) >= c.from.left {
+			return true, nil
+		}
+	case message.Chunked:
+		for n := 1; n > 0; a.seen += n {
+			var done bool
+			var err error
+			if _, n, done, err = a.chunks.Next(b[a.seen:], nil); done || err != nil {
+				return done, err
+			}
+		}
+	}
+	return c.in.w >= c.st.R.BufSize(), nil
+}
+
+// begin is of clientSide.
+func (c *h1Client) begin(body Source, may bool) (keep bool) {
+	st, res, t := c.st, &c.st.Res, &c.st.download
+	may = may && (st.upload.running || c.bodyRead())
+	v10 := st.Req.Version == message.HTTP10
+	if res.Framing == message.Chunked && v10 {
+		res.Framing = message.Close // HTTP/1.0 knows no chunks
+	}
+	keep = may && st.mayKeep() && res.Framing != message.Close
+	k := &c.to
+	c.sink(res.Framing)
+	k.fin = !keep
+	if st.headOnly {
+		k.framing = message.NoBody
+	}
+	k.response(res, http1.WriteOptions{Close: !keep, Peer10: v10 && st.HasRequest, Head: st.headOnly})
+	*t = transfer{st: st, src: body, dst: k}
+	t.first()
+	return keep
+}
+
+// interim is of clientSide.
+func (c *h1Client) interim(res *message.Response) error {
+	c.sink(message.NoBody)
+	c.to.response(res, http1.WriteOptions{})
+	return c.to.Flush(false)
+}
+
+// cut is of clientSide: a reset says it where a FIN would say that the response is
+// complete.
+func (c *h1Client) cut() {
+	switch st := c.st; {
+	case st.tunnelling:
+		if !st.FE.Has(NoLinger) { // else a reset is to follow
+			c.conn.CloseWrite()
+		}
+	case st.Res.Framing == message.Close:
+		st.cut = true
+		c.conn.ResetOnClose()
+	}
+}
+
+// watch is of clientSide.
+func (c *h1Client) watch(co *reactor.Coro) { c.conn.Watch(co) }
+
+// left is of clientSide. Who has closed one direction may still have said more: a
+// pipelined request would be answered.
+func (c *h1Client) left() (quiet, gone bool) {
+	switch {
+	case !c.conn.HungUp():
+		return false, false
+	case c.conn.Broken():
+		return true, true
+	case !c.in.empty():
+		return false, false
+	}
+	n, err := c.in.read(c.conn)
+	return n == 0 && err != nil, false
+}
+
+// revoked is of clientSide: who speaks HTTP/1 can only leave.
+func (c *h1Client) revoked() bool { return false }
+
+// closes is of clientSide.
+func (c *h1Client) closes() bool { return true }
+
+// leave is of clientSide.
+func (c *h1Client) leave() {}
+
+// bodyRead tells whether nothing of the request's body is left to be read: only
+// then can the next request be found.
+func (c *h1Client) bodyRead() bool {
+	st := c.st
+	switch st.Req.Framing {
+	case message.NoBody:
+		return true
+	case message.Length:
+		left := st.Req.ContentLength
+		if st.bodyStarted {
+			left = c.from.left
+		}
+		if left > int64(len(c.in.bytes())) {
+			return false
+		}
+		c.in.r += int(left)
+		st.bodyStarted, c.from.left, c.from.done = true, 0, true
+		return true
+	}
+	return st.bodyStarted && c.from.ended()
+}
+
+// unheard tells whether the client says more than was read, or still will.
+func (c *h1Client) unheard() bool {
+	st := c.st
+	if st.pipelined || !c.bodyRead() {
+		return true
+	}
+	if !c.conn.CanRead() {
+		return false
+	}
+	// Maybe: an edge that was not used up proves nothing, nor does TLS that was not
+	// asked since its last record.
+	n, err := c.in.read(c.conn)
+	st.pipelined = n > 0
+	return n > 0 || err == nil && c.conn.CanRead()
+}
+
+// linger closes after a reply to a client that may still be sending: closing at
+// once would reset the connection and destroy the reply.
+func (s *Session) linger(st *Stream) {
+	if s.IsOpen() && st.h1.unheard() && !s.Broken() && !s.FE.Has(NoLinger) {
+		s.CloseWrite()
+		until := st.R.Now() + lingering
+		for range 256 {
+			if _, err := s.Read(st.R.Scratch, until); err != nil {
+				break
+			}
+		}
+	}
+	s.close()
 }

@@ -13,24 +13,26 @@ import (
 // connection that it shares with others. It is source and sink of that side. The
 // zero value is a side that has its connection to itself.
 type h2Side struct {
-	st    *Stream
-	m     *mux
-	s     *http2.Stream
-	read  reactor.Waiter
-	write reactor.Waiter
-	given int  // bytes given by Next, not yet consumed
-	done  bool // the last of them were given
-	told  bool // the trailers behind them are counted
+	st     *Stream
+	m      *mux
+	s      *http2.Stream
+	read   reactor.Waiter
+	write  reactor.Waiter
+	given  int  // bytes given by Next, not yet consumed
+	client bool // it is the client's side
+	done   bool // the last of them were given
+	told   bool // the trailers behind them are counted
 }
 
 func (l *h2Side) on() bool { return l.s != nil }
 
-func (l *h2Side) isClient() bool { return l == &l.st.client }
+// taken is of side.
+func (l *h2Side) taken() bool { return l.done }
 
 // changed is told by the connection that something is new: bytes, room, the end
 // or an error.
 func (l *h2Side) changed() {
-	if l.s.Err() != nil && l.isClient() {
+	if l.s.Err() != nil && l.client {
 		l.st.clientReset() // a second coroutine finds out by itself
 	}
 	l.read.Notify()
@@ -76,11 +78,11 @@ func (l *h2Side) Next(max int) (p []byte, last bool, err error) {
 	p = l.s.Data()
 	p = p[:min(max, len(p))]
 	l.given = len(p)
-	l.st.came(l.isClient(), int64(len(p)))
+	l.st.came(l.client, int64(len(p)))
 	if l.done = l.s.EndReceived() && l.s.Queued() == len(p); l.done && !l.told {
 		l.told = true
 		h := message.Header{Fields: l.s.Trailers}
-		l.st.came(l.isClient(), int64(h.Size()))
+		l.st.came(l.client, int64(h.Size()))
 	}
 	if len(p) == 0 && !l.done {
 		err = l.s.Err()
@@ -91,7 +93,7 @@ func (l *h2Side) Next(max int) (p []byte, last bool, err error) {
 // Wait is of [Source].
 func (l *h2Side) Wait() error {
 	st := l.st
-	deadline := st.readDeadline(l.isClient())
+	deadline := st.readDeadline(l.client)
 	for {
 		if l.s == nil {
 			return reactor.ErrClosed
@@ -105,8 +107,8 @@ func (l *h2Side) Wait() error {
 		}
 		err := l.read.Wait(st.R, deadline)
 		switch {
-		case err == reactor.ErrTimeout && st.tunnelActive(l.isClient()):
-			deadline = st.readDeadline(l.isClient())
+		case err == reactor.ErrTimeout && st.tunnelActive(l.client):
+			deadline = st.readDeadline(l.client)
 		case err != nil || st.tunnelling:
 			return err
 		}
@@ -131,7 +133,7 @@ func (l *h2Side) awaitRoom() error {
 		if !slices.Contains(l.m.awaitRoom, l) {
 			l.m.awaitRoom = append(l.m.awaitRoom, l)
 		}
-		if err := l.write.Wait(l.st.R, deadlineIn(l.st.R, l.st.writeTimeout(l.isClient()))); err != nil {
+		if err := l.write.Wait(l.st.R, deadlineIn(l.st.R, l.st.writeTimeout(l.client))); err != nil {
 			return err
 		}
 	}
@@ -144,7 +146,7 @@ func (l *h2Side) Send(p []byte, last bool, trailers []message.Field) error {
 		if err := l.sendData(p, end); err != nil {
 			return err
 		}
-		l.st.moved(l.isClient(), int64(len(p)))
+		l.st.moved(l.client, int64(len(p)))
 	}
 	if last && len(trailers) > 0 {
 		if l.s == nil {
@@ -153,7 +155,7 @@ func (l *h2Side) Send(p []byte, last bool, trailers []message.Field) error {
 		if err := l.s.Err(); err != nil {
 			return err
 		}
-		l.st.moved(l.isClient(), int64(l.s.SendTrailers(trailers)))
+		l.st.moved(l.client, int64(l.s.SendTrailers(trailers)))
 		l.m.touch()
 	}
 	return nil
@@ -161,7 +163,7 @@ func (l *h2Side) Send(p []byte, last bool, trailers []message.Field) error {
 
 func (l *h2Side) sendData(p []byte, end bool) error {
 	st := l.st
-	timeout := st.writeTimeout(l.isClient())
+	timeout := st.writeTimeout(l.client)
 	deadline := deadlineIn(st.R, timeout)
 	for {
 		if l.s == nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
@@ -19,17 +18,16 @@ type private struct {
 	OwnReply Reply
 
 	exchangeState
-	in         input  // of the client's connection
-	client     h2Side // of a client that speaks HTTP/2
-	server     h2Side // of a server that speaks HTTP/2
+	client     clientSide
+	h1         h1Client // of a client that has its connection to itself
+	h2         h2Client // of one that speaks HTTP/2
+	server     h2Side   // of a server that speaks HTTP/2
 	slots      slot.Values
 	links      []attached
 	vars       streamVars
 	bodies     bool // one of the following was used
-	fromClient h1Source
 	fromServer h1Source
 	own        bytesSource // what is there as a whole
-	toClient   h1Sink
 	toServer   h1Sink
 	upload     upload   // what the client sends
 	download   transfer // what it is sent
@@ -92,18 +90,18 @@ func (st *Stream) reset() {
 	st.slots.Reset()
 	st.ErrText = ""
 	st.exchangeState = exchangeState{}
-	if st.client.st != nil {
-		st.client = h2Side{}
+	if st.h2.st != nil {
+		st.h2 = h2Client{}
 	}
 	if st.server.st != nil {
 		st.server = h2Side{}
 	}
 	if st.bodies {
 		st.bodies = false
-		st.fromClient = h1Source{trailers: st.fromClient.trailers[:0]}
+		st.h1.from = h1Source{trailers: st.h1.from.trailers[:0]}
 		st.fromServer = h1Source{trailers: st.fromServer.trailers[:0]}
 		st.own = bytesSource{}
-		st.toClient, st.toServer = h1Sink{}, h1Sink{}
+		st.h1.to, st.toServer = h1Sink{}, h1Sink{}
 		st.upload, st.download = upload{}, transfer{}
 	}
 	if st.OwnReply.Status != 0 {
@@ -120,9 +118,6 @@ func (st *Stream) serve() (keep bool) {
 	fe := st.FE
 	s.Prompt(fe.Has(HTTPNoDelay))
 	fe.FE.Counters[r.Index].Requests.Add(1)
-	if st.client.on() {
-		fe.FE.Counters[r.Index].H2Req.Add(1)
-	}
 	st.W.Counters[r.Index].Requests.Add(1)
 	st.number()
 	if fe.LogBegin != nil {
@@ -132,7 +127,7 @@ func (st *Stream) serve() (keep bool) {
 	st.attach(fe)
 	if st.frontend() && st.route() {
 		switch {
-		case st.client.on() && st.client.s.Err() != nil:
+		case st.client.revoked():
 			st.clientLeft('R') // rules have seen it, and it is logged: the server is spared
 		case st.extended && (http1.HasElement(st.Req.Upgrade, "h2c") || http1.HasElement(st.Req.Upgrade, "h2")):
 			st.ErrText = "extended CONNECT for HTTP/2" // which HTTP/1 does not ask a server for either
@@ -472,23 +467,6 @@ func (st *Stream) aborts() bool {
 	return st.BE.Has(AbortOnClose) || st.BE.Mode == HTTP && st.BE.NoOptions&AbortOnClose == 0
 }
 
-// clientGone looks whether a client that is known to have closed has really
-// nothing more to say (a pipelined request would still be answered).
-func (st *Stream) clientGone() bool {
-	s := st.Sess
-	if st.client.on() {
-		return st.client.s.Err() != nil
-	}
-	if s.Broken() {
-		return true
-	}
-	if !st.in.empty() {
-		return false
-	}
-	n, err := st.in.read(&s.Conn)
-	return n == 0 && err != nil
-}
-
 // interim passes a 1xx on to the client, unless it speaks HTTP/1.0.
 func (st *Stream) interim() bool {
 	st.asked = st.R.Now()
@@ -532,7 +510,7 @@ func (st *Stream) forward() (keep bool) {
 		}
 	}
 	st.Status = res.Status
-	keep = st.beginResponse(body, st.upload.running || st.bodyRead())
+	keep = st.client.begin(body, true)
 	t := &st.download
 	if t.werr == nil {
 		st.logSoon(st.Time.Response)
@@ -549,28 +527,15 @@ func (st *Stream) forward() (keep bool) {
 	} else {
 		st.releaseConn(reusable && (!received || st.responseTaken()))
 	}
-	return keep || st.client.on() // whatever became of the request
+	return keep
 }
 
 // breakOff ends an exchange in the middle of a response.
 func (st *Stream) breakOff(rerr, werr error) {
 	st.failForward(rerr, werr)
-	st.truncated()
+	st.client.cut()
 	st.dropServerConn()
 	st.finishUpload()
-}
-
-// truncated makes the connection end with a reset where a FIN would say that the
-// response is complete.
-func (st *Stream) truncated() {
-	if st.client.on() {
-		st.client.s.Reset(http2.InternalError)
-		return
-	}
-	if st.Res.Framing == message.Close {
-		st.cut = true
-		st.Sess.ResetOnClose()
-	}
 }
 
 // failWrite ends an exchange whose response the client did not take.

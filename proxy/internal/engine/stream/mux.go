@@ -110,8 +110,8 @@ func (m *mux) NewStream(s *http2.Stream) *message.Request {
 	}
 	st := m.w.streams[m.r.Index].get()
 	st.W, st.R, st.Sess = m.w, m.r, m.sess
-	st.client = h2Side{st: st, m: m, s: s}
-	s.User = &st.client
+	st.h2 = h2Client{h2Side{st: st, m: m, s: s, client: true}}
+	st.client, s.User = &st.h2, &st.h2.h2Side
 	m.AcceptInvalid = m.sess.Listener.Front.Load().Has(AcceptInvalidRequest)
 	return &st.Req
 }
@@ -123,7 +123,7 @@ func (m *mux) Request(s *http2.Stream) {
 	if m.w.Stopping.Load() {
 		m.drain()
 	}
-	m.r.Start(l.st)
+	m.r.Start(&l.st.h2)
 }
 
 // Response tells the stream of a response's head.

@@ -93,27 +93,3 @@ func (st *Stream) end(cause, state byte) {
 		st.Term = Termination{cause, state}
 	}
 }
-
-// bodyRead tells whether nothing of the request's body is left to be read: only
-// then can the next request be found.
-func (st *Stream) bodyRead() bool {
-	if st.client.on() {
-		return true // its connection knows what is of which stream
-	}
-	switch st.Req.Framing {
-	case message.NoBody:
-		return true
-	case message.Length:
-		left := st.Req.ContentLength
-		if st.bodyStarted {
-			left = st.fromClient.left
-		}
-		if left > int64(len(st.in.bytes())) {
-			return false
-		}
-		st.in.r += int(left)
-		st.bodyStarted, st.fromClient.left, st.fromClient.done = true, 0, true
-		return true
-	}
-	return st.bodyStarted && st.fromClient.ended()
-}

@@ -69,16 +69,16 @@ func (st *Stream) answer() (keep bool) {
 	if rep != nil && rep.For != 0 && res.Status == status {
 		st.Status = rep.For
 	}
-	keep = st.beginResponse(body, st.HasRequest && !(rep != nil && rep.Close) && st.bodyRead())
+	keep = st.client.begin(body, st.HasRequest && !(rep != nil && rep.Close))
 	t := &st.download
 	if t.run(); !t.failed() {
-		return keep || st.client.on()
+		return keep
 	}
 	if t.werr != nil {
 		st.end('C', 'D')
 	} else {
 		st.end('I', 'D')
-		st.truncated()
+		st.client.cut()
 	}
 	return false
 }

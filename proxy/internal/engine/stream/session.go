@@ -297,6 +297,8 @@ func (s *Session) attach() *Stream {
 	w := s.Listener.worker
 	st := w.streams[r.Index].get()
 	st.W, st.R, st.Sess = w, r, s
+	st.h1.st, st.h1.conn = st, &s.Conn
+	st.client = &st.h1
 	st.Snap = w.Snapshot()
 	// A keep-alive connection takes the newest configuration at its next request.
 	s.FE = s.Listener.Front.Load()
@@ -313,7 +315,7 @@ func (s *Session) detach() {
 	st := s.st
 	s.st = nil
 	st.leave()
-	st.in.release(st.R)
+	st.h1.in.release(st.R)
 	st.W.streams[st.R.Index].put(st)
 }
 
@@ -361,37 +363,6 @@ func (s *Session) forcedH2() bool {
 		return false
 	}
 	return s.TLS != nil && s.TLS.Protocol() == "h2"
-}
-
-// linger closes after a reply to a client that may still be sending: closing at
-// once would reset the connection and destroy the reply.
-func (s *Session) linger(st *Stream) {
-	if s.IsOpen() && st.unheard() && !s.Broken() && !s.FE.Has(NoLinger) {
-		s.CloseWrite()
-		until := st.R.Now() + lingering
-		for range 256 {
-			if _, err := s.Read(st.R.Scratch, until); err != nil {
-				break
-			}
-		}
-	}
-	s.close()
-}
-
-// unheard tells whether the client says more than was read, or still will.
-func (st *Stream) unheard() bool {
-	if st.pipelined || !st.bodyRead() {
-		return true
-	}
-	s := st.Sess
-	if !s.CanRead() {
-		return false
-	}
-	// Maybe: an edge that was not used up proves nothing, nor does TLS that was not
-	// asked since its last record.
-	n, err := st.in.read(&s.Conn)
-	st.pipelined = n > 0
-	return n > 0 || err == nil && s.CanRead()
 }
 
 // streamList is one reactor's streams: those in use, and a pool.

@@ -77,7 +77,7 @@ func (k *h1Sink) Send(p []byte, last bool, trailers []message.Field) error {
 	if !last && direct == nil {
 		return nil
 	}
-	err := k.write(direct, last && k.fin && !k.st.unheard()) // the FIN goes along
+	err := k.write(direct, last && k.fin && !k.st.h1.unheard()) // the FIN goes along
 	if last && err == nil && k.framing == message.Tunnel {
 		k.conn.CloseWrite()
 	}

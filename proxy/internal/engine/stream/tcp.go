@@ -65,10 +65,6 @@ func (s *Session) spoke() bool {
 func (st *Stream) tunnelHTTP() bool {
 	st.Status = st.Res.Status
 	st.finishUpload()
-	if st.client.on() {
-		st.Res.Status, st.Res.Upgrade = 200, nil // as an extended CONNECT is accepted
-		st.Res.Del("sec-websocket-accept")
-	}
 	err := st.sendInterim(&st.Res)
 	if err != nil {
 		st.failWrite(err)
@@ -77,7 +73,7 @@ func (st *Stream) tunnelHTTP() bool {
 		st.tunnel()
 	}
 	st.dropServerConn()
-	return err == nil && st.client.on()
+	return false
 }
 
 // tunnel moves bytes both ways until both directions have ended. The stream's own
@@ -86,15 +82,13 @@ func (st *Stream) tunnel() {
 	st.activity = st.R.Now()
 	st.tunnelling, st.bodies = true, true
 	req, res := &st.upload, &st.download
-	*res = transfer{st: st, src: st.filterTunnel(st.serverSource(&tunnelled), false), dst: st.clientSink(message.Tunnel)}
-	req.start(st, st.filterTunnel(st.clientSource(&tunnelled), true), st.serverSink(message.Tunnel))
+	*res = transfer{st: st, src: st.filterTunnel(st.serverSource(&tunnelled), false), dst: st.client.sink(message.Tunnel)}
+	req.start(st, st.filterTunnel(st.client.source(&tunnelled), true), st.serverSink(message.Tunnel))
 	res.run()
 	st.directionEnded(res, false)
 	if res.failed() && req.running { // broken: the other direction has no use any more
 		st.abortServer()
-		if st.client.on() || !st.FE.Has(NoLinger) { // else a reset is to follow
-			res.dst.Send(nil, true, nil)
-		}
+		st.client.cut()
 		req.kill()
 	}
 	req.wait.Until(st.R, func() bool { return !req.running })
@@ -153,7 +147,7 @@ func (st *Stream) directionEnded(t *transfer, fromClient bool) {
 	}
 	if !st.half {
 		st.half = true
-		if !st.client.on() { // the end of a stream is no close
+		if st.client.closes() {
 			st.firstEnd = 'S'
 			if fromClient {
 				st.firstEnd = 'C'

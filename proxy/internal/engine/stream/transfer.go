@@ -262,14 +262,14 @@ func (st *Stream) restOfUpload() bool {
 	if u.st == nil {
 		return true
 	}
-	st.early = u.running || !st.requestTaken()
+	st.early = u.running || !st.client.taken()
 	for u.running {
 		if u.wait.Wait(st.R, 0) == reactor.ErrKilled {
 			return false
 		}
 	}
 	err := u.rerr
-	for err == nil && !st.requestTaken() {
+	for err == nil && !st.client.taken() {
 		var p []byte
 		var last bool
 		p, last, err = st.reqBody.Next(everything)
@@ -299,12 +299,4 @@ func (st *Stream) responseTaken() bool {
 		return st.server.done
 	}
 	return st.fromServer.ended()
-}
-
-// requestTaken tells whether all of the request's body was taken from the client.
-func (st *Stream) requestTaken() bool {
-	if st.client.on() {
-		return st.client.done
-	}
-	return st.fromClient.ended()
 }

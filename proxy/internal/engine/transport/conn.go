@@ -92,15 +92,6 @@ func (c *Conn) WaitRead(deadline int64) error {
 	return c.FD.WaitRead(deadline)
 }
 
-// WaitReadOr parks until c may be readable, or other's peer hung up or sent
-// something.
-func (c *Conn) WaitReadOr(other *Conn, deadline int64) error {
-	if c.TLS != nil && !c.TLS.dry && c.IsOpen() {
-		return nil
-	}
-	return c.FD.WaitReadOr(&other.FD, deadline)
-}
-
 // TryWrite sends what fits. It returns 0, nil when nothing does. Under TLS bytes
 // that it took may still stand in a buffer: see [Conn.Flushed].
 func (c *Conn) TryWrite(p []byte, flags int) (int, error) {

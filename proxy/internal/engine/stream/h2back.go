@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
 
@@ -163,5 +165,152 @@ func (c *ServerConn) Panicked() {
 func (c *ServerConn) Writable() {
 	if c.mux != nil {
 		c.mux.flush()
+	}
+}
+
+// sendRequestH2 is the phase "send" to a server that speaks HTTP/2.
+func (st *Stream) sendRequestH2() (again, ok bool) {
+	up := st.up
+	if st.Req.Upgrade != nil {
+		st.Req.Upgrade = st.upgradesTo()
+	}
+	if st.Req.Upgrade != nil && !st.awaitConnect(up) {
+		switch {
+		case st.Term.Cause != 0:
+			return false, false
+		case up.mux.Draining():
+			return st.elsewhere() // the server closes: another connection may do
+		case st.extended || st.webSocket():
+			st.ErrText = "the server takes no extended CONNECT"
+			st.fail(502, 'S', 'H')
+			return false, false
+		}
+		st.Req.Upgrade = nil // the client is served without
+	}
+	whole := (st.Req.Framing == message.NoBody || st.reqData == nil) && st.Req.Upgrade == nil
+	st.Res.Reset()
+	hs, err := up.mux.Open(&st.Req, &st.Res, &st.server, whole)
+	if err != nil {
+		return st.elsewhere()
+	}
+	st.server = h2Side{st: st, m: up.mux, s: hs}
+	st.ReqOut += int64(hs.HeadOut)
+	up.mux.touch()
+	st.asked = st.R.Now()
+	if whole || st.Req.Framing == message.Tunnel || st.Req.Upgrade != nil {
+		return false, true
+	}
+	st.bodyStarted = true
+	st.upload.start(st, st.reqData, &st.server)
+	return false, true
+}
+
+// awaitConnect waits for the server's settings, and tells whether they allow an
+// extended CONNECT.
+func (st *Stream) awaitConnect(up *ServerConn) bool {
+	st.awaitSettings(up)
+	return up.mux.PeerExtendedConnect() && !up.mux.Draining()
+}
+
+// elsewhere has a request that no server has seen sent on a new connection.
+func (st *Stream) elsewhere() (again, ok bool) {
+	if st.Retries < st.BE.Retries {
+		st.noReuse = true
+		return st.countRetry(), false
+	}
+	st.ErrText = "the server opens no more streams"
+	st.fail(502, 'S', 'H')
+	return false, false
+}
+
+// countRetry counts one more attempt.
+func (st *Stream) countRetry() bool {
+	st.Retries++
+	st.BE.BE.Counters[st.R.Index].Retries.Add(1)
+	st.serverCounters().Retries.Add(1)
+	return true
+}
+
+// readResponseH2 is the phase "response" of a server that speaks HTTP/2.
+func (st *Stream) readResponseH2() (ok, again bool) {
+	l, be := &st.server, st.BE
+	for {
+		if l.s.HasHead() {
+			st.ResIn += int64(st.Res.Size() + len("HTTP/2.0 200 \r\n\r\n"))
+			if st.Res.Status < 200 {
+				st.answered()
+				if !st.interim() {
+					return false, false
+				}
+				l.s.NextHead()
+				continue
+			}
+			if st.Req.Upgrade != nil && st.Res.Status < 300 {
+				st.upgradeAccepted()
+			}
+			st.answered()
+			st.gotResponse()
+			return true, false
+		}
+		err := l.s.Err()
+		if err == nil {
+			if st.upload.broke() {
+				st.uploadFailed()
+				return false, false
+			}
+			if err = st.awaitServerH2(); err == nil {
+				continue
+			}
+		}
+		if st.Term.Cause != 0 {
+			return false, false
+		}
+		switch {
+		case err == reactor.ErrTimeout:
+			st.badAnswer(504, 's')
+		case err == errClientLeft:
+			st.clientBroke('D')
+		case isRefused(err) && st.replayableBody() && st.Retries < be.Retries:
+			st.noReuse = true
+			return false, st.countRetry()
+		case isLost(err) && st.Reused && l.s.ID > 1: // 1: it waited for the connection, which never served anyone
+			return false, st.retryReused()
+		default:
+			st.ErrText = err.Error()
+			if l.s.Malformed() {
+				st.badAnswer(502, 'P')
+			} else {
+				st.badAnswer(502, 'S')
+			}
+		}
+		return false, false
+	}
+}
+
+// isLost tells whether the connection to the server ended.
+func isLost(err error) bool { return isReset(err) || err == reactor.ErrClosed }
+
+// replayableBody tells whether nothing of the request's body was consumed.
+func (st *Stream) replayableBody() bool { return !st.bodyStarted }
+
+// awaitServerH2 is [Stream.awaitServer] for a server that speaks HTTP/2.
+func (st *Stream) awaitServerH2() error {
+	l := &st.server
+	for {
+		watch := !st.upload.running && st.aborts()
+		if watch {
+			if quiet, _ := st.client.left(); quiet {
+				return errClientLeft
+			}
+			st.client.watch(st.co)
+		}
+		uploading := st.upload.running
+		err := l.read.Wait(st.R, st.headDeadline())
+		if watch {
+			st.client.watch(nil)
+		}
+		if err != nil || l.s.HasHead() || l.s.Err() != nil || uploading != st.upload.running {
+			return err
+		}
 	}
 }
