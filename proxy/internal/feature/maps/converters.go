@@ -90,7 +90,7 @@ func fallback(out pattern.Out, args []string) (sample.Convert, error) {
 }
 
 // regm is "map_regm": in the map's value \0 to \9 stand for what the groups of the
-// expression matched. It allocates where it matches, since regexp does.
+// expression matched.
 func regm(c *conf.Ctx, args []string) (sample.Convert, error) {
 	list, err := pattern.Load(c, args[0], pattern.Use{Method: pattern.RegM, Out: pattern.OutStr, Map: true})
 	if err != nil {
@@ -102,7 +102,9 @@ func regm(c *conf.Ctx, args []string) (sample.Convert, error) {
 		if e == nil {
 			return otherwise(sc, v)
 		}
-		out := pattern.Expand(sc.Scratch(), e.Value(), v.Bytes, re.FindSubmatchIndex(v.Bytes))
+		var g pattern.Groups
+		re.Submatch(v.Bytes, &g)
+		out := pattern.Expand(sc.Scratch(), e.Value(), v.Bytes, g[:])
 		return v.SetStr(sc.Keep(out))
 	}, err
 }

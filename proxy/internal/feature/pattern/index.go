@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"hash/maphash"
 	"net/netip"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"unsafe"
@@ -28,7 +27,7 @@ type odd struct {
 	e          *Entry
 	low, high  int64
 	addr, mask uint32
-	re         *regexp.Regexp
+	re         *Regexp
 	must       literal
 }
 

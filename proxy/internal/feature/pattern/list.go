@@ -3,7 +3,6 @@ package pattern
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,7 +193,7 @@ func (m *Matcher) Find(v *sample.Value) *Entry {
 }
 
 // FindRegexp is Find of regular expressions, with the one that matched.
-func (m *Matcher) FindRegexp(b []byte) (*Entry, *regexp.Regexp) {
+func (m *Matcher) FindRegexp(b []byte) (*Entry, *Regexp) {
 	if m.List.store == nil {
 		return nil, nil
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -50,7 +49,7 @@ func (s shape) parse(key string, names lookup) (parsed, error) {
 		if s.folded() {
 			flags = "(?i)"
 		}
-		re, err := regexp.Compile(flags + key)
+		re, err := CompileRegexp(flags + key)
 		if err != nil {
 			return parsed{}, fmt.Errorf("regex '%s' is invalid: %v (the syntax is RE2's: look-around and back references cannot be used)", key, err)
 		}

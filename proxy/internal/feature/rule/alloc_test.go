@@ -22,7 +22,11 @@ func TestNoAllocation(t *testing.T) {
 	if err := os.WriteFile(seen, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := oracle.Run(t, strings.ReplaceAll(head+`
+	regm := filepath.Join(t.TempDir(), "regm.map")
+	if err := os.WriteFile(regm, []byte("^/([a-z]+)/(.*) \\2-\\1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := oracle.Run(t, strings.NewReplacer("{seen}", seen, "{regm}", regm).Replace(head+`
 frontend f
   bind {f}
   log {log} local0
@@ -39,8 +43,17 @@ frontend f
   http-request set-header host %[req.hdr(host),lower]
   http-request return status 200 content-type text/plain lf-string "%[path] %[src]" hdr x-a %[method] if { path_end .txt }
   http-request redirect prefix https://other code 301 if { path_dir old }
+  http-request replace-header x-list "(a+),(b)" "\2,%[src],\1"
+  http-request replace-value x-list "^(\w+)=(\w)" "\2=\1"
+  http-request replace-path ^/(api|x)/(.*) /\2/\1
+  http-request set-header x-regm %[path,map_regm({regm})]
+  http-request set-header x-coded %[path,base64]
+  use_backend %[path,field(2,/)]
+backend y
+  http-request return status 200 hdr x-back %[be_name] hdr x-list %[req.fhdr(x-list)] hdr x-coded %[req.hdr(x-coded)] hdr x-regm %[req.hdr(x-regm)]
+backend x
   http-request return status 204 if METH_GET
-`, "{seen}", seen))[0]
+`))[0]
 	c, err := net.Dial("tcp", s.Addr("f"))
 	if err != nil {
 		t.Fatal(err)
@@ -49,8 +62,8 @@ frontend f
 	var all []byte
 	var answers bytes.Buffer // to know how long they are
 	br := bufio.NewReader(io.TeeReader(c, &answers))
-	for _, p := range []string{"/api/x", "/a.txt", "/x/old/y"} {
-		req := "GET " + p + " HTTP/1.1\r\nHost: H.Example\r\nX-Gone: 1\r\n\r\n"
+	for _, p := range []string{"/api/x", "/a.txt", "/x/old/y", "/x/y/z"} {
+		req := "GET " + p + " HTTP/1.1\r\nHost: H.Example\r\nX-Gone: 1\r\nX-List: aa,b, c=d, eee=f\r\n\r\n"
 		all = append(all, req...)
 		io.WriteString(c, req)
 		res, err := http.ReadResponse(br, nil)
@@ -58,6 +71,11 @@ frontend f
 			t.Fatal(err)
 		}
 		io.Copy(io.Discard, res.Body)
+	}
+	for _, want := range []string{"x-back: y", "x-list: b,127.0.0.1,aa, d=c, f=eee", "x-coded: L3kvei94", "x-regm: z/x-y"} {
+		if !strings.Contains(answers.String(), want+"\r\n") {
+			t.Errorf("no %q in %q", want, answers.String())
+		}
 	}
 	got := make([]byte, answers.Len())
 	round := func() {
@@ -79,7 +97,7 @@ frontend f
 	if !bytes.Equal(got, answers.Bytes()) {
 		t.Errorf("%q, want %q", got, answers.Bytes())
 	}
-	if n := float64(after.Mallocs-before.Mallocs) / (3 * rounds); n > 0.1 {
+	if n := float64(after.Mallocs-before.Mallocs) / (4 * rounds); n > 0.1 {
 		t.Errorf("%.2f allocations per request", n)
 	}
 }

@@ -3,7 +3,6 @@ package rule
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -174,7 +173,7 @@ func delHeader(l *Line) (Exec, error) {
 
 // substitution is a regular expression and what its match is replaced by.
 type substitution struct {
-	re *regexp.Regexp
+	re *pattern.Regexp
 	to *logformat.Format
 }
 
@@ -198,24 +197,23 @@ func (l *Line) substitution(expects string) (s substitution, err error) {
 	if err != nil {
 		return s, err
 	}
-	if s.re, err = regexp.Compile(rx); err != nil {
+	if s.re, err = pattern.CompileRegexp(rx); err != nil {
 		return s, fmt.Errorf("regex '%s' is invalid: %v", rx, err)
 	}
 	s.to, err = l.Format(to)
 	return s, err
 }
 
-// apply replaces the first match in v, \0 to \9 standing for its groups. It
-// allocates where it matches.
+// apply replaces the first match in v, \0 to \9 standing for its groups.
 func (s *substitution) apply(st *stream.Stream, v []byte) ([]byte, bool) {
-	m := s.re.FindSubmatchIndex(v)
-	if m == nil {
+	var g pattern.Groups
+	if !s.re.Submatch(v, &g) {
 		return v, false
 	}
 	t := compute(st, s.to)
-	out := append([]byte(nil), v[:m[0]]...)
-	out = pattern.Expand(out, t, v, m)
-	return st.Copy(append(out, v[m[1]:]...)), true
+	out := append(st.Scratch(), v[:g[0]]...)
+	out = pattern.Expand(out, t, v, g[:])
+	return st.Keep(append(out, v[g[1]:]...)), true
 }
 
 // replaceHeader rewrites whole values.
@@ -249,22 +247,24 @@ func replaceValue(l *Line) (Exec, error) {
 		st := sc.Stream
 		h := header(st, phase)
 		for i := h.Next(key, 0); i >= 0; i = h.Next(key, i+1) {
-			var out []byte // the new value, nil as long as it is the old one
-			done := 0
+			out := st.Scratch() // the new value
+			changed, done := false, 0
 			old := h.Fields[i].Value
 			for from := 0; from < len(old); {
 				start, end, next := sample.Element(old, from)
 				if v, ok := s.apply(st, old[start:end]); ok {
 					out = append(append(out, old[done:start]...), v...)
-					done = end
+					changed, done = true, end
 				}
 				from = next
 			}
-			if out != nil {
-				v := st.Copy(append(out, old[done:]...))
-				h.Fields[i].Value = v
-				follow(st, phase, key, v)
+			if !changed {
+				st.Drop(out)
+				continue
 			}
+			v := st.Keep(append(out, old[done:]...))
+			h.Fields[i].Value = v
+			follow(st, phase, key, v)
 		}
 		return stream.Continue
 	}, err
