@@ -19,9 +19,10 @@ const (
 // Greeter reads one kind of greeting.
 type Greeter struct {
 	Greeting Greeting
-	// Read reads it in a coroutine, not one byte more. deadline is on the
-	// reactor's clock (0: none). Errors are [ConnError] or [reactor.ErrKilled].
-	Read func(s *Session, deadline int64) (*Proxied, error)
+	// Read reads it in a coroutine, not one byte more, and puts it in force: see
+	// [Session.Relay]. deadline is on the reactor's clock (0: none). Errors are
+	// [ConnError] or [reactor.ErrKilled].
+	Read func(s *Session, deadline int64) error
 	// Timeout is the error of a client that said nothing at all.
 	Timeout *ConnError
 }
@@ -44,27 +45,25 @@ type ConnError struct {
 // Error gives the text that logs show.
 func (e *ConnError) Error() string { return e.Text }
 
-// Proxied is what another proxy told of a connection that it made for a client.
-type Proxied struct {
-	// Version is that of the PROXY protocol; 0: NetScaler Client IP.
-	Version int
-	// Relayed tells that Src and Dst are those of the client's connection to the
-	// other proxy. Otherwise the connection speaks for itself. Without a path or
-	// an IP address they are those of a UNIX socket without a name.
-	Relayed  bool
-	Src, Dst reactor.Addr
-	// TLVs are the type-length-value fields of version 2 as they came. They are
-	// well-formed, and none holds more than 1024 bytes.
-	TLVs []byte
-	// Peer is where the connection itself comes from.
-	Peer reactor.Addr
+// relay is the client's connection to another proxy, which made this one for it.
+type relay struct {
+	dst  reactor.Addr // where the client connected to
+	peer reactor.Addr // where this connection itself comes from
+}
+
+// Relay tells that the connection was made for a client of another proxy, which
+// connected from src to dst. Without a path or an IP address they are those of a
+// UNIX socket without a name. What is told later is in force.
+func (s *Session) Relay(src, dst reactor.Addr) {
+	s.relay = &relay{dst, s.Peer()}
+	s.Src = src
 }
 
 // Dst is the address that the client connected to: the one of the PROXY protocol
 // if it told one, otherwise the local address.
 func (s *Session) Dst() reactor.Addr {
-	if p := s.Proxied; p != nil && p.Relayed {
-		return p.Dst
+	if s.relay != nil {
+		return s.relay.dst
 	}
 	return s.Local()
 }
@@ -72,8 +71,8 @@ func (s *Session) Dst() reactor.Addr {
 // Peer is where the connection itself comes from; Src is where the client of a
 // proxy in between comes from.
 func (s *Session) Peer() reactor.Addr {
-	if s.Proxied != nil {
-		return s.Proxied.Peer
+	if s.relay != nil {
+		return s.relay.peer
 	}
 	return s.Src
 }
@@ -90,32 +89,13 @@ func (s *Session) greet(deadline int64) error {
 		if s.greeting&g.Greeting == 0 {
 			continue
 		}
-		p, err := g.Read(s, deadline)
-		if p != nil {
-			s.proxied(p)
-		}
-		if err != nil {
+		if err := g.Read(s, deadline); err != nil {
 			return err
 		}
 		s.greeting &^= g.Greeting
+		s.greeted = true
 	}
 	return nil
-}
-
-// proxied puts what was told in force.
-func (s *Session) proxied(p *Proxied) {
-	if old := s.Proxied; old != nil { // the second greeting: it tells more
-		p.Peer = old.Peer
-		if !p.Relayed {
-			p.Relayed, p.Src, p.Dst = old.Relayed, old.Src, old.Dst
-		}
-	} else {
-		p.Peer = s.Src
-	}
-	s.Proxied = p
-	if p.Relayed {
-		s.Src = p.Src
-	}
 }
 
 // late is the error of a client that said nothing in time.

@@ -40,7 +40,7 @@ func (s *Session) serveHTTP() {
 		s.close()
 		return
 	}
-	if (s.TLS != nil || s.Proxied != nil) && s.Requests == 0 {
+	if (s.TLS != nil || s.greeted) && s.Requests == 0 {
 		// What came first need not be followed by a request at once.
 		if n, err := st.h1.in.read(&s.Conn); n == 0 && err == nil {
 			s.detach()

@@ -32,6 +32,10 @@ type Scope struct {
 	Stream *Stream
 	Check  *Check
 
+	// Failed is why the client's connection ended before its first request, nil
+	// unless that is what is told of.
+	Failed error
+
 	ID uint64 // %rt: number of the exchange in the process
 
 	arena []byte
@@ -214,7 +218,7 @@ func (s *Session) Scope() *Scope {
 func (sc *Scope) Release() {
 	l := &sc.W.streams[sc.R.Index]
 	sc.clear()
-	sc.Sess, sc.Snap, sc.FE, sc.BE, sc.ID = nil, nil, nil, nil, 0
+	sc.Sess, sc.Snap, sc.FE, sc.BE, sc.Failed, sc.ID = nil, nil, nil, nil, nil, 0
 	if len(l.scopes) < 8 { // rules of connections rarely wait
 		l.scopes = append(l.scopes, sc)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
@@ -87,7 +88,7 @@ type Session struct {
 	// at each exchange.
 	FE       *Proxy
 	Src      reactor.Addr // the client: as a PROXY protocol header has it, if there was one
-	Proxied  *Proxied     // what another proxy told, nil: nothing
+	relay    *relay       // of whom another proxy told, nil: nobody
 	Accepted int64        // reactor time
 	Requests int32        // exchanges begun on it
 	// HandshakeMs is how many milliseconds passed until it was established.
@@ -100,11 +101,10 @@ type Session struct {
 	busy        bool          // a coroutine has it although there is no stream
 	counted     bool          // in the numbers of connections
 	ready       bool          // established: what comes before requests is done
-	// ErrID is the number of the error that the connection ended with before its
-	// first request (fc_err), 0 for none.
-	ErrID    uint8
-	greeting Greeting // what the client has to say first, and did not yet
-	admitted bool     // the rules on new connections were run, or there are none
+	greeted     bool          // it has said what it has to say first
+	greeting    Greeting      // what the client has to say first, and did not yet
+	admitted    bool          // the rules on new connections were run, or there are none
+	slots       slot.Values
 }
 
 // AcceptDate is the time of day when the connection was accepted.

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
 
 // TLS is the secure layer of a [Conn].
 type TLS struct {
-	// Note is what the feature that chose the configuration remembers of this
-	// connection.
-	Note any
+	// Heard tells that the peer's ClientHello was understood. Who is asked for the
+	// configuration sets it.
+	Heard bool
 	// Capture is how many bytes of the ClientHello are to be kept; it is set
 	// before the handshake.
 	Capture int
@@ -39,7 +40,11 @@ type TLS struct {
 	written  int  // bytes since the transfer began
 	wrote    int64
 	count    *atomic.Int64
+	slots    slot.Values
 }
+
+// Slots are what features remember of the connection.
+func (t *TLS) Slots() *slot.Values { return &t.slots }
 
 // Count adds the connection to n until it is closed.
 func (t *TLS) Count(n *atomic.Int64) {

@@ -381,7 +381,7 @@ func ofTLS(e *sample.Expr, none string) alias {
 
 func status(sc *stream.Scope) int64 {
 	st := exchange(sc)
-	if st.Status == 0 && sc.Sess != nil && sc.FE.Mode == stream.HTTP && sc.Sess.ErrID == 0 && (st.HasRequest || !sc.Sess.H2()) {
+	if st.Status == 0 && sc.Sess != nil && sc.FE.Mode == stream.HTTP && sc.Failed == nil && (st.HasRequest || !sc.Sess.H2()) {
 		return -1
 	}
 	return int64(st.Status)

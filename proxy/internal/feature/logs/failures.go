@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"errors"
 	"strconv"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -14,53 +13,43 @@ import (
 // request (8.2.5).
 func (s *settings) failures(p *stream.Proxy) func(*stream.Session, error) {
 	return func(ses *stream.Session, err error) {
-		r := ses.Reactor()
 		level := Info
 		if p.Has(stream.LogSeparateErrors) {
 			level = Err
 		}
+		sc := ses.Scope()
+		defer sc.Release()
 		if ses.H2() { // a violation of the protocol makes a line of traffic
-			s.failedAs(s.format, ses, level)
+			s.failedAs(s.format, sc, level)
 			return
 		}
-		why := reason(ses, err)
-		ses.ErrID = uint8(why.ID)
-		ses.HandshakeMs = int32((r.Now() - ses.Accepted) / 1e6)
+		sc.Failed = err
+		why := sample.FailureOf(sc)
+		ses.HandshakeMs = int32((sc.R.Now() - ses.Accepted) / 1e6)
 		if timedOut(why.ID) {
 			ses.HandshakeMs = -1
 		}
-		if p.Has(stream.DontLogNull) && isNull(why.ID) {
-			return
+		switch {
+		case p.Has(stream.DontLogNull) && isNull(why.ID):
+		case s.errFmt != nil:
+			s.failedAs(s.errFmt, sc, level)
+		default:
+			b := sc.R.Scratch
+			s.send(sc.R, sc.W, level, legacy(b[:0], p, ses, why), nil, b[len(b)/2:len(b)/2])
 		}
-		if s.errFmt != nil {
-			s.failedAs(s.errFmt, ses, level)
-			return
-		}
-		s.send(r, ses.Listener.Worker(), level, legacy(r.Scratch[:0], p, ses, why), nil, r.Scratch[len(r.Scratch)/2:len(r.Scratch)/2])
 	}
 }
 
 // failedAs logs the connection in a format.
-func (s *settings) failedAs(f *logformat.Format, ses *stream.Session, level Level) {
+func (s *settings) failedAs(f *logformat.Format, sc *stream.Scope, level Level) {
 	if s.errFmt != nil {
 		f = s.errFmt
 	}
 	if f == nil {
 		return
 	}
-	sc := ses.Scope()
 	sc.Number()
 	s.line(sc, f, nil, level)
-	sc.Release()
-}
-
-// reason tells why a connection failed.
-func reason(ses *stream.Session, err error) tlserr.Reason {
-	var known *stream.ConnError
-	if errors.As(err, &known) {
-		return tlserr.Reason{ID: known.ID}
-	}
-	return tlserr.Of(err, ses.TLS != nil && ses.TLS.Note != nil)
 }
 
 // timedOut tells whether an error is that the client took too long.

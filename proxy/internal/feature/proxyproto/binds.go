@@ -11,6 +11,33 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
+// Header is what a header tells of the connection that it stands before.
+type Header struct {
+	// Version is that of the PROXY protocol; 0: NetScaler Client IP.
+	Version int
+	// Relayed tells that Src and Dst are those of the client's connection to the
+	// other proxy. Otherwise the connection speaks for itself. Without a path or
+	// an IP address they are those of a UNIX socket without a name.
+	Relayed  bool
+	Src, Dst reactor.Addr
+	// TLVs are the type-length-value fields of version 2 as they came. They are
+	// well-formed, and none holds more than 1024 bytes.
+	TLVs []byte
+}
+
+// told are the headers of the PROXY protocol that clients' connections began with.
+var told = slot.New[*stream.Session, Header]()
+
+// apply puts what a header tells in force.
+func (h *Header) apply(s *stream.Session) {
+	if h.Relayed {
+		s.Relay(h.Src, h.Dst)
+	}
+	if h.Version != 0 {
+		told.Set(s, *h)
+	}
+}
+
 // magics are the numbers that headers of NetScaler begin with.
 var magics = slot.New[*stream.Bind, uint32]()
 
@@ -42,27 +69,31 @@ func acceptCIP(_ *conf.Ctx, b *stream.Bind, words []string) (int, error) {
 // wording are a protocol's errors while its header is waited for.
 type wording struct{ empty, abort, timeout, truncated *stream.ConnError }
 
-func readProxy(s *stream.Session, deadline int64) (*stream.Proxied, error) {
+func readProxy(s *stream.Session, deadline int64) error {
 	return receive(s, deadline, Parse, wording{errEmpty, errAbort, errTimeout, errTruncated})
 }
 
-func readCIP(s *stream.Session, deadline int64) (*stream.Proxied, error) {
+func readCIP(s *stream.Session, deadline int64) error {
 	var magic uint32
 	if m := magics.Of(s.Listener.Bind.Load()); m != nil {
 		magic = *m
 	}
-	parse := func(b []byte) (int, *stream.Proxied, error) { return ParseCIP(b, magic) }
+	parse := func(b []byte) (int, *Header, error) { return ParseCIP(b, magic) }
 	return receive(s, deadline, parse, wording{errCIPEmpty, errCIPAbort, errCIPTimeout, errCIPTruncated})
 }
 
-// receive reads a header and not a byte of what follows.
-func receive(s *stream.Session, deadline int64, parse func([]byte) (int, *stream.Proxied, error), say wording) (*stream.Proxied, error) {
+// receive reads a header and not a byte of what follows, and puts it in force.
+func receive(s *stream.Session, deadline int64, parse func([]byte) (int, *Header, error), say wording) error {
 	// The reactor's scratch is not ours across a wait. Most headers are short.
 	buf := make([]byte, 0, 256)
 	for {
 		n, p, err := parse(buf)
-		if p != nil || err != nil {
-			return p, err
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			p.apply(s)
+			return nil
 		}
 		if n > cap(buf) {
 			buf = append(make([]byte, 0, n), buf...)
@@ -72,15 +103,15 @@ func receive(s *stream.Session, deadline int64, parse func([]byte) (int, *stream
 		switch {
 		case err == nil:
 		case err == reactor.ErrKilled:
-			return nil, err
+			return err
 		case err == reactor.ErrTimeout:
-			return nil, say.timeout
+			return say.timeout
 		case len(buf) > 0:
-			return nil, say.truncated
+			return say.truncated
 		case err == io.EOF:
-			return nil, say.empty
+			return say.empty
 		default:
-			return nil, say.abort
+			return say.abort
 		}
 	}
 }

@@ -28,7 +28,7 @@ const (
 // number, a length, and the IP and TCP headers of the client's first packet. Its
 // standard form has a version (0), a type and a second length in between, the
 // legacy form does not. The results are as for [Parse].
-func ParseCIP(b []byte, magic uint32) (n int, p *stream.Proxied, err error) {
+func ParseCIP(b []byte, magic uint32) (n int, p *Header, err error) {
 	if len(b) < 4 {
 		return 4, nil, nil
 	}
@@ -52,7 +52,7 @@ func ParseCIP(b []byte, magic uint32) (n int, p *stream.Proxied, err error) {
 		return n, nil, nil
 	}
 	ip := b[at:n]
-	p = &stream.Proxied{Relayed: true}
+	p = &Header{Relayed: true}
 	var tcp int
 	var proto byte
 	switch ip[0] >> 4 {

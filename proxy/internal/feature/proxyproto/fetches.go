@@ -23,8 +23,7 @@ const tlvPlaces = ".YYYYYYYYYYYYYYYYYY..."
 func init() {
 	sample.RegisterFetch(
 		sample.Fetch{Name: "fc_rcvd_proxy", Out: sample.Bool, Where: sample.Connection, Compile: ofClient(func(s *stream.Session, v *sample.Value) bool {
-			p := s.Proxied
-			return v.SetBool(p != nil && p.Version != 0)
+			return v.SetBool(told.Of(s) != nil)
 		})},
 		sample.Fetch{Name: "fc_pp_authority", Out: sample.Str, Where: sample.Connection, Compile: first(typeAuthority)},
 		sample.Fetch{Name: "fc_pp_unique_id", Out: sample.Str, Where: sample.Connection, Compile: first(typeUniqueID)},
@@ -107,10 +106,10 @@ func tlv(_ *conf.Ctx, args []string) (sample.Func, error) {
 }
 
 func field(s *stream.Session, v *sample.Value, typ byte, n int) bool {
-	p := s.Proxied
-	if p == nil {
+	h := told.Of(s)
+	if h == nil {
 		return false
 	}
-	b, ok := find(p.TLVs, typ, n)
+	b, ok := find(h.TLVs, typ, n)
 	return ok && v.SetStr(b)
 }

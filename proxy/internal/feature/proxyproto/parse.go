@@ -46,7 +46,7 @@ const (
 // the beginning of a header that has n bytes at least, n > len(b): exactly that
 // many may be read without taking a byte of what follows. Errors are those of
 // [stream.ConnError] from 14 to 17.
-func Parse(b []byte) (n int, p *stream.Proxied, err error) {
+func Parse(b []byte) (n int, p *Header, err error) {
 	switch {
 	case len(b) == 0:
 		return minV1, nil, nil
@@ -57,7 +57,7 @@ func Parse(b []byte) (n int, p *stream.Proxied, err error) {
 }
 
 // parseV1 reads the line of version 1 (specification 2.1).
-func parseV1(b []byte) (int, *stream.Proxied, error) {
+func parseV1(b []byte) (int, *Header, error) {
 	if k := min(len(b), len("PROXY ")); string(b[:k]) != "PROXY "[:k] {
 		return 0, nil, errNotHeader
 	}
@@ -76,7 +76,7 @@ func parseV1(b []byte) (int, *stream.Proxied, error) {
 }
 
 // moreV1 tells how many bytes a line that is not complete has at least.
-func moreV1(b []byte) (int, *stream.Proxied, error) {
+func moreV1(b []byte) (int, *Header, error) {
 	if len(b) >= maxV1 {
 		return 0, nil, errBadHeader
 	}
@@ -113,9 +113,9 @@ func moreV1(b []byte) (int, *stream.Proxied, error) {
 }
 
 // lineV1 reads what stands between "PROXY " and the end of the line.
-func lineV1(line string) (*stream.Proxied, error) {
+func lineV1(line string) (*Header, error) {
 	word := strings.Split(line, " ")
-	p := &stream.Proxied{Version: 1}
+	p := &Header{Version: 1}
 	switch word[0] {
 	case "UNKNOWN": // the rest is ignored
 		return p, nil
@@ -149,7 +149,7 @@ func portV1(s string) (uint16, bool) {
 }
 
 // parseV2 reads a header of version 2 (specification 2.2).
-func parseV2(b []byte) (int, *stream.Proxied, error) {
+func parseV2(b []byte) (int, *Header, error) {
 	if k := min(len(b), len(signature)); string(b[:k]) != signature[:k] {
 		return 0, nil, errNotHeader
 	}
@@ -167,7 +167,7 @@ func parseV2(b []byte) (int, *stream.Proxied, error) {
 		return n, nil, nil
 	}
 	b = b[:n]
-	p := &stream.Proxied{Version: 2}
+	p := &Header{Version: 2}
 	if b[12]&15 == 0 { // LOCAL: everything else is to be discarded
 		return n, p, nil
 	}
@@ -187,7 +187,7 @@ func parseV2(b []byte) (int, *stream.Proxied, error) {
 }
 
 // addressesV2 reads the addresses and tells how many bytes they take.
-func addressesV2(family byte, b []byte, p *stream.Proxied) (int, error) {
+func addressesV2(family byte, b []byte, p *Header) (int, error) {
 	if family>>4 > 3 || family&15 > 2 {
 		return 0, errBadProto
 	}

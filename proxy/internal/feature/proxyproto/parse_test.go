@@ -281,7 +281,7 @@ func TestParseCIP(t *testing.T) {
 }
 
 // checkParse is what holds for any input.
-func checkParse(t *testing.T, in []byte, parse func([]byte) (int, *stream.Proxied, error)) {
+func checkParse(t *testing.T, in []byte, parse func([]byte) (int, *Header, error)) {
 	before := bytes.Clone(in)
 	n, p, err := parse(in)
 	var bad *stream.ConnError
@@ -324,6 +324,6 @@ func FuzzParseCIP(f *testing.F) {
 	f.Add([]byte(cip(ip20 + tcp20)))
 	f.Add([]byte(cipStandard(ip20 + tcp20)))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		checkParse(t, in, func(b []byte) (int, *stream.Proxied, error) { return ParseCIP(b, magic) })
+		checkParse(t, in, func(b []byte) (int, *Header, error) { return ParseCIP(b, magic) })
 	})
 }

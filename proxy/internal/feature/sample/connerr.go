@@ -88,11 +88,25 @@ var errnos = map[syscall.Errno]int{
 	syscall.EFAULT: 51, syscall.EINVAL: 52, syscall.ENOTCONN: 53, syscall.ENOTSOCK: 54, syscall.ENOBUFS: 55, syscall.EPIPE: 56,
 }
 
+// FailureOf tells why the client's connection ended before its first request: the
+// zero Reason if that is not what a scope tells of.
+func FailureOf(sc *stream.Scope) tlserr.Reason {
+	if sc.Failed == nil {
+		return tlserr.Reason{} // before what allocates
+	}
+	var known *stream.ConnError
+	if errors.As(sc.Failed, &known) {
+		return tlserr.Reason{ID: known.ID}
+	}
+	t := sc.ClientTLS()
+	return tlserr.Of(sc.Failed, t != nil && t.Heard)
+}
+
 func frontErr(sc *stream.Scope) int {
 	if t := sc.ClientTLS(); t != nil && t.Fault() != nil {
 		return tlserr.Fatal
 	}
-	return int(sc.Sess.ErrID)
+	return FailureOf(sc).ID
 }
 
 // backErr is the error of the last attempt to connect to a server, or what ended

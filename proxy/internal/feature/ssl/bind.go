@@ -16,6 +16,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
@@ -52,7 +53,10 @@ type Bind struct {
 	warn                func(string, ...any)
 }
 
-// Info is what is remembered of a client's connection (transport.TLS.Note).
+// infos are what is remembered of clients' connections.
+var infos = slot.New[*transport.TLS, Info]()
+
+// Info is what is remembered of a client's connection.
 type Info struct {
 	Bind *Bind
 	// Cert is the certificate that is served, nil if none is; Line is its line of a
@@ -83,8 +87,7 @@ func InfoOf(t *transport.TLS) *Info {
 	if t == nil {
 		return nil
 	}
-	i, _ := t.Note.(*Info)
-	return i
+	return infos.Of(t)
 }
 
 // newBind makes what a line asks for.
@@ -406,7 +409,9 @@ func (s *Served) config(form int) *tls.Config {
 func (b *Bind) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	info := &Info{Bind: b, SNI: hello.ServerName}
 	if t := transport.Of(hello.Conn); t != nil {
-		t.Note = info
+		t.Heard = true
+		infos.Set(t, *info)
+		info = infos.Of(t)
 		if b.keyLog {
 			t.KeepServerHello()
 		}

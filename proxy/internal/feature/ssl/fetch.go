@@ -145,7 +145,7 @@ func failure(t *transport.TLS) tlserr.Reason {
 	case t.Err() == nil:
 		return tlserr.OfFault(t.Fault())
 	case t.IsServer():
-		return tlserr.Of(t.Err(), t.Note != nil)
+		return tlserr.Of(t.Err(), t.Heard)
 	}
 	return tlserr.OfServer(t.Err())
 }
