@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
@@ -50,8 +51,6 @@ type Options struct {
 	Started func(c *Conn) time.Time
 	// Before, if set, is called before each command. It may park.
 	Before func(c *Conn)
-	// Data is for the owner of the set.
-	Data any
 }
 
 // Conn is a client's connection, as commands see it. It lives on one reactor.
@@ -79,7 +78,11 @@ type Conn struct {
 	eof          bool
 	out          []byte
 	err          error // of writing: sticky
+	slots        slot.Values
 }
+
+// Slots are what the owner of the set knows of the connection.
+func (c *Conn) Slots() *slot.Values { return &c.slots }
 
 // flushAt is how much output is gathered before it is sent, in bytes.
 const flushAt = 32 << 10

@@ -13,6 +13,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 	"github.com/forebay-lb/forebay/proxy/internal/version"
@@ -39,6 +40,11 @@ type client struct {
 	still bool             // it waits before a command, or runs one that the next master is to run again
 	wait  reactor.Waiter
 }
+
+// clients hang on their connections, as commands see them.
+var clients = slot.New[*runtimeapi.Conn, *client]()
+
+func clientOf(c *runtimeapi.Conn) *client { return *clients.Of(c) }
 
 // openCLI binds the master sockets (-S), of which some may be inherited. There is
 // none without -S.
@@ -110,24 +116,24 @@ func (c *cli) accept(s *stream.Session) {
 			s.Listener.Cur.Add(-1)
 		}()
 		if s.Secure(c.r.After(runtimeapi.DefaultTimeout)) == nil {
-			k.conn = runtimeapi.New(&s.Conn, c.set, c.options(k, level))
+			k.conn = runtimeapi.New(&s.Conn, c.set, c.options(level))
+			clients.Set(k.conn, k)
 			k.conn.Serve()
 		}
 	})
 }
 
-func (c *cli) options(k *client, level runtimeapi.Level) runtimeapi.Options {
+func (c *cli) options(level runtimeapi.Level) runtimeapi.Options {
 	return runtimeapi.Options{
 		Level: level, Route: c.m.route, Before: c.hold,
 		Limit:      func(*runtimeapi.Conn, []string) int { return runtimeapi.MaxBundle },
 		PromptText: c.m.prompt,
 		Started:    func(*runtimeapi.Conn) time.Time { return c.m.started },
-		Data:       k,
 	}
 }
 
 func (m *Master) prompt(c *runtimeapi.Conn) string {
-	if t := c.Data.(*client); t.pid != 0 {
+	if t := clientOf(c); t.pid != 0 {
 		return strconv.Itoa(t.pid) + ">"
 	}
 	m.mu.Lock()
@@ -162,7 +168,7 @@ func (m *Master) commands() *runtimeapi.Set {
 // ends.
 func (m *Master) reloadCommand(hard bool) func(*runtimeapi.Conn, []string) error {
 	return func(c *runtimeapi.Conn, _ []string) error {
-		k := c.Data.(*client)
+		k := clientOf(c)
 		c.Flush()
 		// If the master is replaced first, the next one finds the command
 		// unanswered and runs it.

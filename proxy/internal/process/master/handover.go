@@ -453,7 +453,7 @@ func (c *cli) hold(conn *runtimeapi.Conn) {
 		return
 	}
 	conn.Flush()
-	k := conn.Data.(*client)
+	k := clientOf(conn)
 	for c.holding && !conn.Closed() {
 		k.still = true
 		k.wait.Wait(c.r, 0)
@@ -480,7 +480,8 @@ func (c *cli) resume(v visitor) {
 	}
 	k := &client{fd: fd, pid: v.PID}
 	c.clients[k] = true
-	k.conn = runtimeapi.New(fd, c.set, c.options(k, v.State.Level))
+	k.conn = runtimeapi.New(fd, c.set, c.options(v.State.Level))
+	clients.Set(k.conn, k)
 	k.conn.Resume(v.State)
 	c.r.Go(func() {
 		defer func() {

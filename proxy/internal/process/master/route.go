@@ -16,7 +16,7 @@ import (
 // route sees each command of a master socket first: those with a prefix, or of a
 // connection that was switched to a worker, are the worker's.
 func (m *Master) route(c *runtimeapi.Conn, text string, words []string) (bool, error) {
-	t := c.Data.(*client)
+	t := clientOf(c)
 	if len(words) == 0 {
 		return false, nil
 	}
