@@ -45,6 +45,12 @@ func U64(tags string, n int64) Value { return Value{kind: kU64, tags: tags, n: m
 // Total counts since the start.
 func Total(n int64) Value { return U64("MCPP", n) }
 
+// ModuleTotal is Total in a column of a feature's own (of a "module").
+func ModuleTotal(n int64) Value { return U64("MCPV", n) }
+
+// ModuleGauge is Gauge in a column of a feature's own.
+func ModuleGauge(n int64) Value { return U64("MGPV", n) }
+
 // Gauge is how many there are now.
 func Gauge(n int64) Value { return U32("MGPV", n) }
 

@@ -22,6 +22,8 @@ type Conn struct {
 	// AcceptInvalid lets fragments ("#") into paths ("option
 	// accept-unsafe-violations-in-http-request").
 	AcceptInvalid bool
+	// Counters are where the connection is counted; without any it has its own.
+	Counters *Counters
 
 	cfg *Config
 	o   Owner
@@ -92,9 +94,13 @@ type Conn struct {
 // the acknowledgement of the peer's.
 func (c *Conn) Init(cfg *Config, o Owner) {
 	*c = Conn{
-		Secure: c.Secure, Lenient: c.Lenient, AcceptInvalid: c.AcceptInvalid, cfg: cfg, o: o, out: c.out[:0], buckets: c.buckets,
+		Secure: c.Secure, Lenient: c.Lenient, AcceptInvalid: c.AcceptInvalid, Counters: c.Counters, cfg: cfg, o: o,
+		out: c.out[:0], buckets: c.buckets,
 		recvWin: defaultWindow, sendWin: defaultWindow, recvInit: int64(cfg.window()), sendInit: defaultWindow,
 		peerFrame: minFrame, peerStreams: maxID, goAwayID: maxID, peerID: maxID,
+	}
+	if c.Counters == nil {
+		c.Counters = new(Counters)
 	}
 	clear(c.buckets)
 	c.dec.init(cfg.headerTable())
@@ -171,6 +177,7 @@ func (c *Conn) Feed(p []byte) error {
 			if err := c.beginFrame(); err != nil {
 				return err
 			}
+			c.Counters.came(c.f.kind)
 			c.inFrame = true
 		}
 		var err error
@@ -589,6 +596,7 @@ func (c *Conn) fail(code ErrCode, reason string) error {
 		return c.err
 	}
 	c.glitches++
+	c.Counters.failed(code)
 	c.goAway(code, c.accepted)
 	c.err = &Error{code, reason}
 	c.drop()
@@ -637,7 +645,8 @@ func (c *Conn) givenUp() error {
 
 // streamError resets a stream for a mistake of the peer.
 func (c *Conn) streamError(s *Stream, code ErrCode) error {
-	c.reset(s.ID, code)
+	c.Counters.StreamErrors.Add(1)
+	c.refuseFrame(s.ID, code)
 	answered := s.headSent || s.final
 	c.broken(s, resetError(code, false))
 	if !answered && c.cfg.Server {
@@ -707,6 +716,12 @@ func (c *Conn) setErr(s *Stream, err error) {
 func (c *Conn) reset(id uint32, code ErrCode) {
 	ch := c.space(frameHeader + 4)
 	c.answered(ch, append32(appendFrame(ch.b, 4, frameRst, 0, id), uint32(code)))
+}
+
+// refuseFrame resets the stream of a frame that is not as it should be.
+func (c *Conn) refuseFrame(id uint32, code ErrCode) {
+	c.Counters.RstSent.Add(1)
+	c.reset(id, code)
 }
 
 // Ping queues a PING.

@@ -27,25 +27,25 @@ func (c *Conn) beginData() error {
 		if f.has(flagEndStream) {
 			c.finishLate(f.id)
 		} else if n > 0 && c.finishLate(f.id) {
-			c.reset(f.id, ProtocolError) // a body where there is none
+			c.refuseFrame(f.id, ProtocolError) // a body where there is none
 		}
 		byUs, known := c.recall(f.id)
 		if byUs || !known && !c.cfg.Server {
 			return nil // it was on its way when we reset the stream
 		}
-		c.reset(f.id, StreamClosed)
+		c.refuseFrame(f.id, StreamClosed)
 		if !known && c.forgot() {
 			return nil // as it may have been
 		}
 		return c.glitch()
 	case s.err != nil:
 		if s.peerReset {
-			c.reset(f.id, StreamClosed)
+			c.refuseFrame(f.id, StreamClosed)
 			return c.glitch()
 		}
 		return nil
 	case s.over():
-		c.reset(f.id, StreamClosed) // it does not matter to the owner
+		c.refuseFrame(f.id, StreamClosed) // it does not matter to the owner
 		return c.glitch()
 	case s.recvEnd:
 		return c.streamError(s, StreamClosed)
@@ -313,7 +313,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 		case !c.forgot():
 			return c.fail(ProtocolError, "stream that is older than others")
 		default:
-			c.reset(f.id, StreamClosed)
+			c.refuseFrame(f.id, StreamClosed)
 			if err := c.glitch(); err != nil {
 				return err
 			}
@@ -383,6 +383,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 		return c.malformed(s)
 	}
 	s.requested = true
+	s.count()
 	s.Scheme, s.Protocol, s.Authority = h.pseudo[scheme], h.pseudo[protocol], h.pseudo[authority]
 	s.headOnly = s.Req.Method == message.Head
 	s.connect = s.Req.Framing == message.Tunnel
@@ -400,7 +401,7 @@ func (c *Conn) headers(f *frame, block []byte) error {
 // malformed resets a stream whose request is malformed, and gives it to its
 // owner to be closed.
 func (c *Conn) malformed(s *Stream) error {
-	c.reset(s.ID, ProtocolError)
+	c.refuseFrame(s.ID, ProtocolError)
 	c.setErr(s, resetError(ProtocolError, false))
 	c.o.Request(s)
 	if err := c.givenUp(); err != nil {
@@ -411,7 +412,7 @@ func (c *Conn) malformed(s *Stream) error {
 
 // refuse resets a stream that is one too many; the client may try again.
 func (c *Conn) refuse(id uint32, block []byte) error {
-	c.reset(id, RefusedStream)
+	c.refuseFrame(id, RefusedStream)
 	c.remember(id | ours)
 	if err := c.glitch(); err != nil {
 		return err
@@ -437,14 +438,14 @@ func (c *Conn) moreHeaders(s *Stream, f *frame, block []byte) error {
 	case s.err != nil:
 		c.useless++
 		if s.peerReset {
-			c.reset(f.id, StreamClosed)
+			c.refuseFrame(f.id, StreamClosed)
 			if err := c.glitch(); err != nil {
 				return err
 			}
 		}
 		return c.skip(block)
 	case s.over():
-		c.reset(f.id, StreamClosed)
+		c.refuseFrame(f.id, StreamClosed)
 		if err := c.glitch(); err != nil {
 			return err
 		}

@@ -60,6 +60,7 @@ type Stream struct {
 	blocked   bool // waits for the stream's window
 	queuedUp  bool // waits in Conn.waiting
 	turn      bool // was told of room
+	counted   bool // is one of Counters.OpenStreams
 }
 
 var pool = sync.Pool{New: func() any { return new(Stream) }}
@@ -76,6 +77,13 @@ func (c *Conn) newStream(id uint32) *Stream {
 	s.next, *b = *b, s
 	c.streams++
 	return s
+}
+
+// count counts a stream that is a request.
+func (s *Stream) count() {
+	s.counted = true
+	s.c.Counters.Streams.Add(1)
+	s.c.Counters.OpenStreams.Add(1)
 }
 
 func (c *Conn) bucket(id uint32) **Stream { return &c.buckets[(id>>1)&uint32(len(c.buckets)-1)] }
@@ -276,6 +284,9 @@ func (s *Stream) Close() {
 		c.data = nil
 	}
 	c.remove(s)
+	if s.counted {
+		c.Counters.OpenStreams.Add(-1)
+	}
 	trail, bufs, later := &s.trail, s.bufs[:0], s.later[:0]
 	trail.Reset()
 	trail.Shrink()

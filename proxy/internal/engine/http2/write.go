@@ -273,6 +273,7 @@ func (c *Conn) Open(req *message.Request, res *message.Response, user any, end b
 		c.last += 2
 	}
 	s := c.newStream(c.last)
+	s.count()
 	s.Req, s.Res, s.User = req, res, user
 	s.headOnly = req.Method == message.Head
 

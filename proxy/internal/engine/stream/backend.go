@@ -8,6 +8,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/queue"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -31,6 +32,7 @@ type BackCounters struct {
 	MaxQueue, MaxConnect, MaxResp, MaxTotal counter.Int // the longest, milliseconds
 	Timed                                   counter.Int
 	TLS                                     counter.TLS
+	H2                                      http2.Counters
 	_                                       [64]byte
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
@@ -91,6 +92,7 @@ type FrontCounters struct {
 	H2Sess, H2Req                    counter.Int // over HTTP/2
 	Status                           [6]counter.Int
 	TLS                              counter.TLS
+	H2                               http2.Counters
 	_                                [64]byte
 }
 

@@ -14,7 +14,7 @@ func (c *ServerConn) negotiatedH2(set *server.Settings) bool {
 
 // startH2 makes a new connection HTTP/2, and st its first user.
 func (c *ServerConn) startH2(st *Stream) {
-	c.mux = newMux(st.W, st.R, &c.Conn, false)
+	c.mux = newMux(st.W, st.R, &c.Conn, false, &st.BE.BE.Counters[st.R.Index].H2)
 	c.mux.up = c
 	c.mux.Secure = c.security != nil
 	c.reuse = st.BE.Reuse

@@ -30,9 +30,10 @@ func (s *Session) mayUpgrade() bool {
 
 // startH2 makes the connection HTTP/2. read is what was read of it.
 func (s *Session) startH2(read []byte) {
-	s.mux = newMux(s.Listener.worker, s.Reactor(), &s.Conn, true)
+	fc := &s.FE.FE.Counters[s.Reactor().Index]
+	fc.H2Sess.Add(1)
+	s.mux = newMux(s.Listener.worker, s.Reactor(), &s.Conn, true, &fc.H2)
 	s.mux.sess = s
-	s.FE.FE.Counters[s.Reactor().Index].H2Sess.Add(1)
 	s.armRequest()
 	if len(read) > 0 {
 		s.mux.feed(read)

@@ -83,8 +83,11 @@ func (w *Worker) h2config(r *reactor.Reactor, server bool) *http2.Config {
 	return *have
 }
 
-func newMux(w *Worker, r *reactor.Reactor, conn *transport.Conn, server bool) *mux {
+func newMux(w *Worker, r *reactor.Reactor, conn *transport.Conn, server bool, n *http2.Counters) *mux {
 	m := &mux{conn: conn, w: w, r: r}
+	m.Counters = n
+	n.Conns.Add(1)
+	n.OpenConns.Add(1)
 	m.Init(w.h2config(r, server), m)
 	m.timer.Fire = m
 	m.touch()
@@ -376,6 +379,7 @@ func (m *mux) closed() {
 		m.sess.Local() // while it can be asked for
 	}
 	m.gone, m.dying = true, true
+	m.Counters.OpenConns.Add(-1)
 	m.r.Remove(&m.timer)
 	if m.pinger != nil {
 		m.r.Remove(&m.pinger.timer)

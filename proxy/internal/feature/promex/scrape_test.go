@@ -180,6 +180,9 @@ func TestMetricsOfHAProxy(t *testing.T) {
 			if x := all["haproxy_"+k+"_ssl_sess"]; (x != nil) != (query != "") {
 				t.Errorf("%q: ssl_sess of %s: %v", query, k, x)
 			}
+			if x := all["haproxy_"+k+"_h2_total_connections"]; (x != nil) != (query != "" && (k == "frontend" || k == "backend")) {
+				t.Errorf("%q: h2_total_connections of %s: %v", query, k, x)
+			}
 		}
 	}
 }

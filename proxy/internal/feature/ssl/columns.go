@@ -18,16 +18,16 @@ func init() {
 	} {
 		column.Register(column.Column{Name: k.name, Desc: k.desc, Module: "ssl", Of: [column.Kinds]column.Func{
 			column.Frontend: func(o *column.Object) column.Value {
-				return column.Total(o.Proxy.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return k.of(&c.TLS) }))
+				return column.ModuleTotal(o.Proxy.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return k.of(&c.TLS) }))
 			},
 			column.Backend: func(o *column.Object) column.Value {
-				return column.Total(o.Proxy.BE.Counters.Sum(func(c *stream.BackCounters) *counter.Int { return k.of(&c.TLS) }))
+				return column.ModuleTotal(o.Proxy.BE.Counters.Sum(func(c *stream.BackCounters) *counter.Int { return k.of(&c.TLS) }))
 			},
 			column.Server: func(o *column.Object) column.Value {
-				return column.Total(o.Server.Counters.Sum(func(c *server.Counters) *counter.Int { return k.of(&c.TLS) }))
+				return column.ModuleTotal(o.Server.Counters.Sum(func(c *server.Counters) *counter.Int { return k.of(&c.TLS) }))
 			},
 			column.Listener: func(o *column.Object) column.Value {
-				return column.Total(o.Listen.Counters.Sum(func(c *stream.ListenCounters) *counter.Int { return k.of(&c.TLS) }))
+				return column.ModuleTotal(o.Listen.Counters.Sum(func(c *stream.ListenCounters) *counter.Int { return k.of(&c.TLS) }))
 			},
 		}})
 	}

@@ -239,6 +239,8 @@ func zero(counters any) {
 			for j := range f {
 				f[j].Store(0)
 			}
+		case interface{ Clear() }:
+			f.Clear()
 		case *counter.TLS, *counter.Traffic:
 			zero(f)
 		}
