@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
-	"sync/atomic"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
@@ -27,7 +26,7 @@ type ring struct {
 	members []member
 	places  []place
 	bound   bound
-	pos     *atomic.Uint64 // of who has no key; shared with who has the same places
+	pos     *turn // of who has no key; shared with who has the same places
 }
 
 type member struct {
@@ -57,7 +56,7 @@ func (p place) compare(q place) int {
 const idle = 8
 
 func newRing(c *Config, set Set, old Picker) *ring {
-	r := &ring{c: c, list: set.Active, members: make([]member, len(set.All)), pos: new(atomic.Uint64)}
+	r := &ring{c: c, list: set.Active, members: make([]member, len(set.All)), pos: new(turn)}
 	counts := make(map[*server.Server]bool, len(set.Active))
 	for _, s := range set.Active {
 		counts[s] = true
@@ -89,7 +88,7 @@ func newRing(c *Config, set Set, old Picker) *ring {
 	}
 	r.place(o)
 	if o != nil {
-		r.pos.Store(o.pos.Load())
+		r.pos = o.pos
 	}
 	return r
 }

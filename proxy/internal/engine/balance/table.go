@@ -3,7 +3,6 @@ package balance
 import (
 	"math/bits"
 	"slices"
-	"sync/atomic"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
@@ -16,11 +15,11 @@ type table struct {
 	list    []*server.Server
 	weights []int // that it was filled by
 	slots   []*server.Server
-	pos     atomic.Uint64
+	pos     *turn
 }
 
 func newTable(set Set, old Picker) *table {
-	t := &table{list: set.Active, weights: share(set)}
+	t := &table{list: set.Active, weights: share(set), pos: new(turn)}
 	o, ok := old.(*table)
 	if ok && slices.Equal(o.list, t.list) && slices.Equal(o.weights, t.weights) {
 		t.slots = o.slots

@@ -5,6 +5,10 @@ package counter
 
 import "sync/atomic"
 
+// Line keeps what stands before it and what comes after it in a struct on
+// different cache lines.
+type Line [64]byte
+
 // Shards is one T for each reactor. T is a struct of [Int] fields, padded
 // to a cache line by its owner where that matters.
 type Shards[T any] []T

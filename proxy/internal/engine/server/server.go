@@ -155,27 +155,32 @@ type Counters struct {
 
 // Server is one server of a backend.
 type Server struct {
-	Backend, Name string
-	ID            int  // number within the backend, from 1
-	Dynamic       bool // added at run time, or in the configuration applied later
+	// What every request changes comes first: it has a cache line of its own, so that
+	// one thread's requests do not take from the others what all of them read.
 
-	// Cur is the number of streams being served, Max its highest value; Queued
+	// Cur is the number of streams being served, MaxCur its highest value; Queued
 	// and MaxQueued the same for those waiting for this very server.
-	Cur, MaxCur, Queued, MaxQueued atomic.Int64
+	Cur, MaxCur, Queued atomic.Int64
+	// Idle is the number of idle connections of all reactors, Private those among
+	// them that only one client uses; Used those in use, peak the highest Used since
+	// need was last estimated.
+	Idle, Used, peak atomic.Int64
+	LastUsed         atomic.Int64 // reactor time of the last session, 0: never
+
+	MaxQueued, Private atomic.Int64
+	// need is how many connections the server's traffic takes at a time, highest the
+	// highest peak before the present one.
+	need, highest atomic.Int64
 	// Granted is how many that waited for this very server were given a slot. It is
 	// the queue's, under its lock.
 	Granted int64
-	// Idle is the number of idle connections of all reactors, Private those among
-	// them that only one client uses; Used those in use.
-	Idle, Private, Used atomic.Int64
-	// peak is the highest Used since need was last estimated, need how many
-	// connections the server's traffic takes at a time, highest the highest peak
-	// before the present one.
-	peak, need, highest atomic.Int64
-	LastUsed            atomic.Int64 // reactor time of the last session, 0: never
-	Limit               atomic.Int64 // maxconn in force, 0: none; see [Server.Slots]
-	Counters            counter.Shards[Counters]
-	SessRate            counter.Rate
+
+	Backend, Name string
+	ID            int          // number within the backend, from 1
+	Dynamic       bool         // added at run time, or in the configuration applied later
+	Limit         atomic.Int64 // maxconn in force, 0: none; see [Server.Slots]
+	Counters      counter.Shards[Counters]
+	SessRate      counter.Rate
 
 	// Pools are the idle connections, one a reactor, touched only by it.
 	Pools []Pool

@@ -38,14 +38,16 @@ type BackCounters struct {
 
 // BackState is what lives of a backend: its servers, queue and counters.
 type BackState struct {
+	// What every request changes comes first, on a cache line of its own.
+	Cur, Max, LastUsed atomic.Int64
+	_                  [40]byte
+
 	Name       string
-	Cur, Max   atomic.Int64
 	Counters   counter.Shards[BackCounters]
 	SessRate   counter.Rate
 	Queue      queue.Queue  // streams that wait for any server
 	LastChange atomic.Int64 // time of day in seconds
 	Downs      atomic.Int64
-	LastUsed   atomic.Int64
 	// DownTime is how long no server was usable in all, in seconds, but for the
 	// time since LastChange.
 	DownTime atomic.Int64

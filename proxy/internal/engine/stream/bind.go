@@ -98,14 +98,18 @@ type FrontCounters struct {
 
 // FrontState is what lives of a frontend.
 type FrontState struct {
-	Name     string
-	Cur, Max atomic.Int64
-	Limit    atomic.Int64 // maxconn in force
+	Name  string
+	Limit atomic.Int64 // maxconn in force
 	// Paused is set by "disable frontend", Stopped by "shutdown frontend".
 	Paused, Stopped             atomic.Bool
 	Counters                    counter.Shards[FrontCounters]
 	ConnRate, SessRate, ReqRate counter.Rate
-	limiter                     limiter // rate-limit sessions
+
+	// What every connection changes has cache lines of its own.
+	_        counter.Line
+	Cur, Max atomic.Int64
+	limiter  limiter // rate-limit sessions
+	_        counter.Line
 }
 
 // NewFrontState makes the state of a frontend.

@@ -19,12 +19,15 @@ import (
 type Listener struct {
 	Bind  atomic.Pointer[Bind]
 	Front atomic.Pointer[Proxy]
-	// Cur is the number of connections accepted here and not closed.
-	Cur atomic.Int64
 	// Stats is nil while nothing is counted.
 	Stats   atomic.Pointer[ListenStats]
 	worker  *Worker
 	sockets []*socket
+
+	_ counter.Line
+	// Cur is the number of connections accepted here and not closed.
+	Cur atomic.Int64
+	_   counter.Line
 }
 
 // socket is a listening descriptor on one reactor.

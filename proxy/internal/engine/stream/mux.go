@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
@@ -36,6 +37,7 @@ type muxes struct {
 	dirty, spare []*mux
 	fe, be       *http2.Config // of the settings that conf was made from
 	feOf, beOf   *Global
+	_            counter.Line // each reactor's alone
 }
 
 // H2LogLevels are what tune.h2.log-errors may say: which errors of HTTP/2

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 )
 
@@ -374,6 +375,7 @@ type streamList struct {
 	// scopes and scratch are pools too, see [Session.Scope] and [Scope.Scratch].
 	scopes  []*Scope
 	scratch [][]byte
+	_       counter.Line // each reactor's alone
 }
 
 // Number gives the exchange its number in the process. Each reactor has its own

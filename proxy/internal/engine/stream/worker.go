@@ -102,13 +102,18 @@ type Worker struct {
 	Counters counter.Shards[ReactorCounters]
 	ConnRate counter.Rate
 	SessRate counter.Rate
+	MaxConn  atomic.Int64
+
+	// What every connection changes has cache lines of its own.
+	_ counter.Line
 	// Curr is the number of client connections, counted against MaxConn.
-	Curr    atomic.Int64
-	MaxConn atomic.Int64
+	Curr atomic.Int64
 	// CurrTLS is how many connections are under TLS, with clients and servers.
 	CurrTLS atomic.Int64
 	// tlsRate counts connections accepted for TLS ("maxsslrate").
 	tlsRate limiter
+	_       counter.Line
+
 	// rateSet is the limit of tlsRate that was set at run time, plus one; 0: none.
 	rateSet atomic.Int64
 	// Stopping is set when the worker only finishes what it has.
