@@ -119,20 +119,26 @@ func squeeze(name string) string {
 	}, name)
 }
 
-// typed reads a value as its schema has it, nil when it is not one. The mark of a check that is being made ("* L4OK",
-// chapter 9.1 of the management manual) is no part of the statuses that a schema lists.
-func typed(schema *openapi3.SchemaRef, v string) any {
-	if schema.Value.Enum != nil {
-		return strings.TrimPrefix(v, "* ")
+// typed reads a value as its schema has it, nil when it is not one: an answer has nothing that its document does not allow,
+// as clients that are made from it may refuse all of the answer. The mark of a check that is being made ("* L4OK", chapter
+// 9.1 of the management manual) is no part of the statuses that a schema lists.
+func typed(schema *openapi3.SchemaRef, text string) any {
+	s := schema.Value
+	if s.Enum != nil {
+		text = strings.TrimPrefix(text, "* ")
 	}
-	if !schema.Value.Type.Is("integer") {
-		return v
+	var v any = text
+	if s.Type.Is("integer") {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil
+		}
+		v = n
 	}
-	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil {
+	if (s.Enum != nil || s.Min != nil || s.Max != nil || s.Pattern != "") && s.VisitJSON(v) != nil {
 		return nil
 	}
-	return n
+	return v
 }
 
 func (s *Server) stats(ctx context.Context, r *request) (int, any, error) {
@@ -263,7 +269,9 @@ func (s *Server) runtimeObject(at map[string]string) map[string]any {
 	default:
 		obj["admin_state"] = "ready"
 	}
-	obj["operational_state"] = map[string]string{"0": "down", "1": "up", "2": "up", "3": "stopping"}[at["srv_op_state"]]
+	if state, ok := map[string]string{"0": "down", "1": "up", "2": "up", "3": "stopping"}[at["srv_op_state"]]; ok {
+		obj["operational_state"] = state
+	}
 	return obj
 }
 
