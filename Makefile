@@ -60,8 +60,8 @@ fuzz-smoke: ## every parser of outside bytes, FUZZ each
 	scripts/fuzz.sh $(FUZZ)
 
 .PHONY: bench
-bench: build ## beside HAProxy, in one run
-	scripts/bench.sh
+bench: build ## beside HAProxy, in one run: BENCH='-only keepalive,tcp -rounds 10', '-table' for scripts/README.md
+	scripts/bench.sh $(BENCH)
 
 .PHONY: pgo
 pgo: ## measure what the proxy does in the benchmark's scenes, for the compiler (proxy/cmd/forebay/default.pgo)

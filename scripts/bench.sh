@@ -1,6 +1,6 @@
 #!/bin/sh
 # Measures Forebay beside HAProxy, see proxy/cmd/forebay-bench. Arguments go
-# through: -only name, -rounds n, -seconds n, -detail, -list, -strict.
+# through: -only names, -rounds n, -seconds n, -detail, -list, -strict, -table.
 #
 # HAPROXY names the HAProxy to compare with (default: the one in the PATH or the
 # distribution's), FOREBAY what is measured (default: bin/forebay).

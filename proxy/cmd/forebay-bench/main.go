@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +30,9 @@ type bench struct {
 	origin  [2]netip.AddrPort // two servers, each a process of its own
 	progs   [2]*program       // Forebay, HAProxy
 	missed  int
+	out     io.Writer // where the lines go
+	table   bool
+	rows    []string // of the table
 }
 
 func main() {
@@ -42,6 +47,7 @@ func main() {
 	strict := flag.Bool("strict", false, "exit with 1 if a target is missed")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds for each program, of which the median counts")
 	flag.BoolVar(&b.detail, "detail", false, "show user and system time, and every round")
+	flag.BoolVar(&b.table, "table", false, "print a table for scripts/README.md, and the lines on stderr")
 	flag.StringVar(&b.profile, "profile", "", "do not compare: write profiles of Forebay, built with -tags profile, to a `folder`")
 	flag.Parse()
 	if *list {
@@ -55,6 +61,9 @@ func main() {
 		os.Exit(2)
 	}
 	b.length = time.Duration(*seconds) * time.Second
+	if b.out = os.Stdout; b.table {
+		b.out = os.Stderr
+	}
 	if err := b.prepare(); err != nil {
 		fatal("%v", err)
 	}
@@ -76,8 +85,11 @@ func main() {
 	if !ran {
 		fatal("no scenario is called %q, see -list", *only)
 	}
+	if b.table {
+		b.printTable()
+	}
 	if b.missed > 0 {
-		fmt.Printf("\n%d missed.\n", b.missed)
+		fmt.Fprintf(b.out, "\n%d missed.\n", b.missed)
 		if *strict {
 			os.RemoveAll(b.dir)
 			os.Exit(1)
@@ -136,13 +148,55 @@ func (b *bench) header() {
 		fmt.Fprintf(os.Stderr, "warning: the load average is %.2f: something else is running, and the figures will be off\n", load)
 	}
 	for _, p := range b.progs {
-		fmt.Printf("%-8s %s (%s)\n", p.name, p.version, p.path)
+		fmt.Fprintf(b.out, "%-8s %s (%s)\n", p.name, p.version, p.path)
 	}
+	fmt.Fprintf(b.out, "%s; %d rounds of %v, medians, spread of the rounds' ratios\n\n", machine(), b.rounds, b.length)
+	fmt.Fprintf(b.out, "%-17s %10s %10s %7s %-11s %7s %-7s %10s %10s %7s\n", "scenario", "forebay", "haproxy", "ratio", "spread", "target", "", "req/s", "req/s", "ratio")
+}
+
+// machine tells where this runs.
+func machine() string {
 	var u unix.Utsname
 	unix.Uname(&u)
-	fmt.Printf("%d × %s, Linux %s, a system call %d ns; %d rounds of %v, medians, spread of the rounds' ratios\n\n",
-		runtime.NumCPU(), processor(), unix.ByteSliceToString(u.Release[:]), systemCall().Nanoseconds(), b.rounds, b.length)
-	fmt.Printf("%-17s %10s %10s %7s %-11s %7s %-7s %10s %10s %7s\n", "scenario", "forebay", "haproxy", "ratio", "spread", "target", "", "req/s", "req/s", "ratio")
+	release, _, _ := strings.Cut(unix.ByteSliceToString(u.Release[:]), "-")
+	return fmt.Sprintf("%d × %s, Linux %s, a system call %d ns", runtime.NumCPU(), processor(), release, systemCall().Nanoseconds())
+}
+
+// row takes down a line of the table.
+func (b *bench) row(s *scenario, v [2]float64, spread string, missed bool) {
+	number := func(v float64) string {
+		text := strconv.FormatFloat(v, 'f', s.kind.digits(), 64)
+		if v >= 100 { // as it is read
+			text = strconv.FormatFloat(v, 'f', 0, 64)
+		}
+		for n := len(text) - 3; n > 0 && v >= 1000; n -= 3 {
+			text = text[:n] + "," + text[n:]
+		}
+		return text
+	}
+	ratio := fmt.Sprintf("%.2f", v[0]/v[1])
+	if missed {
+		ratio = "**" + ratio + "**"
+	}
+	target := fmt.Sprintf("%.2f", s.target)
+	if s.kind == bytesPerClient {
+		target = number(s.target) + " B"
+	}
+	if s.once {
+		spread = ""
+	}
+	b.rows = append(b.rows, fmt.Sprintf("| %s | %s %s | %s %s | %s | %s | %s |", s.what, number(v[0]), s.kind.unit(), number(v[1]), s.kind.unit(), ratio, spread, target))
+}
+
+// printTable prints what stands between the marks in scripts/README.md.
+func (b *bench) printTable() {
+	haproxy := strings.Join(strings.Fields(b.progs[1].version)[:3], " ")
+	fmt.Printf("%s; %s; medians of %d rounds of %.0f s.\n\n", machine(), strings.Replace(haproxy, " version", "", 1), b.rounds, b.length.Seconds())
+	fmt.Println("| scenario | Forebay | HAProxy | ratio | spread | target |")
+	fmt.Println("|---|---|---|---|---|---|")
+	for _, r := range b.rows {
+		fmt.Println(r)
+	}
 }
 
 // processor is the name that the kernel has for the machine's.
@@ -238,7 +292,7 @@ func (b *bench) scenario(s *scenario) {
 
 func (b *bench) broken(s *scenario, err error) {
 	b.missed++
-	fmt.Printf("%-17s failed: %v\n", s.name, err)
+	fmt.Fprintf(b.out, "%-17s failed: %v\n", s.name, err)
 }
 
 func median(list []sample, f func(sample) float64) float64 {
@@ -269,22 +323,23 @@ func (b *bench) line(s *scenario, got [2][]sample) {
 		verdict = "missed"
 		b.missed++
 	}
-	fmt.Printf("%-17s "+format, s.name, v[0], v[1], ratio, spread(got), s.target, verdict)
+	fmt.Fprintf(b.out, "%-17s "+format, s.name, v[0], v[1], ratio, spread(got), s.target, verdict)
 	if rate[0] > 0 {
-		fmt.Printf(" %10.0f %10.0f %7.2f", rate[0], rate[1], rate[0]/rate[1])
+		fmt.Fprintf(b.out, " %10.0f %10.0f %7.2f", rate[0], rate[1], rate[0]/rate[1])
 	}
-	fmt.Printf("  %s: %s\n", s.kind.unit(), s.what)
+	fmt.Fprintf(b.out, "  %s: %s\n", s.kind.unit(), s.what)
+	b.row(s, v, spread(got), verdict != "ok")
 	if !b.detail {
 		return
 	}
 	for i, p := range b.progs {
-		fmt.Printf("    %-8s", p.name)
+		fmt.Fprintf(b.out, "    %-8s", p.name)
 		if s.kind == cpuPerRequest {
-			fmt.Printf(" user %.2f, system %.2f;", median(got[i], func(s sample) float64 { return s.user }), median(got[i], func(s sample) float64 { return s.system }))
+			fmt.Fprintf(b.out, " user %.2f, system %.2f;", median(got[i], func(s sample) float64 { return s.user }), median(got[i], func(s sample) float64 { return s.system }))
 		}
 		for _, r := range got[i] {
-			fmt.Printf(" %.2f", r.value)
+			fmt.Fprintf(b.out, " %.2f", r.value)
 		}
-		fmt.Println()
+		fmt.Fprintln(b.out)
 	}
 }

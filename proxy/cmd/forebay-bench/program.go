@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -52,7 +53,7 @@ type running struct {
 }
 
 // ports are the addresses that a proxy listens on, by what they are for.
-var ports = []string{"http", "always", "edits", "uri", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
+var ports = []string{"http", "always", "edits", "bwlim", "uri", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
 
 // configuration is what both programs run. {name} is the address of that port,
 // {a} and {b} the two servers.
@@ -89,6 +90,10 @@ backend origin-always
 frontend edits
     bind {edits}
 {edit lines}    default_backend origin
+
+frontend bwlim
+    bind {bwlim}
+{bwlim lines}    default_backend origin
 
 frontend uri
     bind {uri}
@@ -145,6 +150,15 @@ func editLines() string {
 	return b.String()
 }
 
+// bwlimLines make every response pass the filter, with a limit that none reaches.
+const bwlimLines = `    filter bwlim-out wide default-limit 1g default-period 1s
+    http-response set-bandwidth-limit wide
+`
+
+// withoutBwlim are the releases of HAProxy that do not know the filter: they serve the
+// scenario without it.
+var withoutBwlim = regexp.MustCompile(`^HAProxy version (1\.|2\.[0-6]\.)`)
+
 // uriServers are a thousand servers, which stand for the two that there are.
 func uriServers(origin [2]netip.AddrPort) string {
 	var b strings.Builder
@@ -164,6 +178,11 @@ const manyOrigins = 32
 func (p *program) start(dir string, threads int, origin [2]netip.AddrPort) (*running, error) {
 	r := &running{program: p, at: map[string]netip.AddrPort{}}
 	fill := []string{"{threads}", strconv.Itoa(threads), "{dir}", dir, "{a}", origin[0].String(), "{b}", origin[1].String(), "{edit lines}", editLines(), "{uri servers}", uriServers(origin)}
+	lines := bwlimLines
+	if withoutBwlim.MatchString(p.version) {
+		lines = ""
+	}
+	fill = append(fill, "{bwlim lines}", lines)
 	var held []net.Listener // until all are chosen: each port once
 	for _, name := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -29,7 +29,10 @@ const (
 	latency                    // ms; the target is a ratio
 )
 
-func (k kind) unit() string { return [...]string{"µs CPU/request", "bytes/connection", "ms"}[k] }
+func (k kind) unit() string { return [...]string{"µs", "B", "ms"}[k] }
+
+// digits is how many of a value's follow the point.
+func (k kind) digits() int { return [...]int{2, 0, 2}[k] }
 
 // sample is the result of one round.
 type sample struct {
@@ -39,35 +42,36 @@ type sample struct {
 }
 
 var scenarios = []scenario{
-	{name: "keepalive-64", what: "keep-alive, 200 B, two servers, forwardfor, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("http"), "/")},
-	{name: "keepalive-256", what: "keep-alive, 200 B, two servers, forwardfor, 256 connections, one thread", threads: 1, target: 0.8, run: wrk(256, http("http"), "/")},
-	{name: "keepalive-64-2t", what: "keep-alive, 200 B, two servers, forwardfor, 64 connections, two threads", threads: 2, target: 0.8, run: wrk(64, http("http"), "/")},
-	{name: "keepalive-256-2t", what: "keep-alive, 200 B, two servers, forwardfor, 256 connections, two threads", threads: 2, target: 0.8, run: wrk(256, http("http"), "/")},
-	{name: "always-64", what: "the same with http-reuse always, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("always"), "/")},
-	{name: "edits", what: "keep-alive, 10 conditions and 20 edited headers, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("edits"), "/")},
-	{name: "uri", what: "keep-alive, balance uri with 1,000 servers, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("uri"), "/some/path/of/a/file?with=query")},
+	{name: "keepalive-64", what: "keep-alive, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, http("http"), "/")},
+	{name: "keepalive-256", what: "keep-alive, 256 connections, one thread", threads: 1, target: 0.8, run: wrk(256, http("http"), "/")},
+	{name: "keepalive-64-2t", what: "keep-alive, 64 connections, two threads", threads: 2, target: 0.8, run: wrk(64, http("http"), "/")},
+	{name: "keepalive-256-2t", what: "keep-alive, 256 connections, two threads", threads: 2, target: 0.8, run: wrk(256, http("http"), "/")},
+	{name: "always-64", what: "`http-reuse always`, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("always"), "/")},
+	{name: "edits", what: "10 conditions and 20 edited headers, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("edits"), "/")},
+	{name: "bwlim", what: "`filter bwlim-out`, 100 connections, the limit never reached", threads: 1, target: 0.8, run: wrk(100, http("bwlim"), "/")},
+	{name: "uri", what: "`balance uri`, 1,000 servers, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("uri"), "/some/path/of/a/file?with=query")},
 	{name: "close", what: "a connection per request, one thread", threads: 1, target: 1.0, run: perConnection},
 	{name: "close-2t", what: "a connection per request, two threads", threads: 2, target: 1.0, run: perConnection},
-	{name: "big", what: "1 MiB bodies, 16 connections, one thread", threads: 1, target: 0.7, run: wrk(16, http("http"), "/big")},
-	{name: "tcp", what: "TCP mode, 200 B, 64 connections, one thread", threads: 1, target: 0.85, run: wrk(64, http("tcp"), "/")},
-	{name: "tcp-big", what: "TCP mode, 1 MiB, 16 connections, one thread", threads: 1, target: 0.85, run: wrk(16, http("tcp"), "/big")},
-	{name: "h2-1", what: "HTTP/2 in clear, 200 B, 64 connections of 1 stream, one thread", threads: 1, target: 0.8, run: h2load(64, 1, false)},
-	{name: "h2-10", what: "HTTP/2 in clear, 200 B, 16 connections of 10 streams, one thread", threads: 1, target: 0.8, run: h2load(16, 10, false)},
-	{name: "h2-100", what: "HTTP/2 in clear, 200 B, 4 connections of 100 streams, one thread", threads: 1, target: 0.8, run: h2load(4, 100, false)},
-	{name: "h2s-1", what: "HTTP/2 over TLS, 200 B, 64 connections of 1 stream, one thread", threads: 1, target: 0.8, run: h2load(64, 1, true)},
-	{name: "h2s-10", what: "HTTP/2 over TLS, 200 B, 16 connections of 10 streams, one thread", threads: 1, target: 0.8, run: h2load(16, 10, true)},
-	{name: "h2s-100", what: "HTTP/2 over TLS, 200 B, 4 connections of 100 streams, one thread", threads: 1, target: 0.8, run: h2load(4, 100, true)},
-	{name: "tls-keepalive", what: "keep-alive over TLS, 200 B, 64 connections, one thread", threads: 1, target: 0.8, run: wrk(64, https("ecdsa"), "/")},
-	{name: "tls-big", what: "1 MiB bodies over TLS, 16 connections, one thread", threads: 1, target: 1.0, run: wrk(16, https("ecdsa"), "/big")},
-	{name: "tls-ecdsa", what: "full TLS 1.3 handshake, ECDSA P-256, one thread", threads: 1, target: 0.8, run: handshakes("ecdsa", false)},
-	{name: "tls-rsa", what: "full TLS 1.3 handshake, RSA 2048, one thread", threads: 1, target: 1.0, run: handshakes("rsa", false)},
-	{name: "tls-resumed", what: "resumed TLS 1.3 handshake, one thread", threads: 1, target: 0.8, run: handshakes("ecdsa", true)},
-	{name: "p99", what: "99th percentile at 15,000 requests/s, 64 connections", threads: 1, target: 1.0, kind: latency, run: percentile},
-	{name: "idle", what: "idle keep-alive connection, 5,000 of them", threads: 1, target: 600, kind: bytesPerClient, run: idle, once: true},
-	{name: "idle-h2", what: "idle HTTP/2 connection in clear, 2,000 of them", threads: 1, target: 2500, kind: bytesPerClient, run: idleConns(2000, dialH2), once: true},
-	{name: "idle-tls", what: "idle connection under TLS, 2,000 of them", threads: 1, target: 10000, kind: bytesPerClient, run: idleConns(2000, dialTLS("http/1.1")), once: true},
-	{name: "idle-h2s", what: "idle HTTP/2 connection under TLS, 2,000 of them", threads: 1, target: 12000, kind: bytesPerClient, run: idleConns(2000, dialTLS("h2")), once: true},
-	{name: "burst", what: "connection, a minute after 9,000 requests at once", threads: 1, target: 2048, kind: bytesPerClient, run: burst, once: true},
+	{name: "big", what: "1 MiB bodies, 16 connections", threads: 1, target: 0.7, run: wrk(16, http("http"), "/big")},
+	{name: "tcp", what: "TCP mode, 200 B, 64 connections", threads: 1, target: 0.85, run: wrk(64, http("tcp"), "/")},
+	{name: "tcp-big", what: "TCP mode, 1 MiB, 16 connections", threads: 1, target: 0.85, run: wrk(16, http("tcp"), "/big")},
+	{name: "h2-1", what: "HTTP/2 in clear, 64 connections of 1 stream", threads: 1, target: 0.8, run: h2load(64, 1, false)},
+	{name: "h2-10", what: "HTTP/2 in clear, 16 connections of 10 streams", threads: 1, target: 0.8, run: h2load(16, 10, false)},
+	{name: "h2-100", what: "HTTP/2 in clear, 4 connections of 100 streams", threads: 1, target: 0.8, run: h2load(4, 100, false)},
+	{name: "h2s-1", what: "HTTP/2 over TLS, 64 connections of 1 stream", threads: 1, target: 0.8, run: h2load(64, 1, true)},
+	{name: "h2s-10", what: "HTTP/2 over TLS, 16 connections of 10 streams", threads: 1, target: 0.8, run: h2load(16, 10, true)},
+	{name: "h2s-100", what: "HTTP/2 over TLS, 4 connections of 100 streams", threads: 1, target: 0.8, run: h2load(4, 100, true)},
+	{name: "tls-keepalive", what: "keep-alive over TLS, 64 connections", threads: 1, target: 0.8, run: wrk(64, https("ecdsa"), "/")},
+	{name: "tls-big", what: "1 MiB bodies over TLS, 16 connections", threads: 1, target: 1.0, run: wrk(16, https("ecdsa"), "/big")},
+	{name: "tls-ecdsa", what: "full handshake, ECDSA P-256", threads: 1, target: 0.8, run: handshakes("ecdsa", false)},
+	{name: "tls-rsa", what: "full handshake, RSA 2048", threads: 1, target: 1.0, run: handshakes("rsa", false)},
+	{name: "tls-resumed", what: "resumed handshake", threads: 1, target: 0.8, run: handshakes("ecdsa", true)},
+	{name: "p99", what: "99th percentile at 15,000 requests a second", threads: 1, target: 1.0, kind: latency, run: percentile},
+	{name: "idle", what: "idle connection", threads: 1, target: 600, kind: bytesPerClient, run: idle, once: true},
+	{name: "idle-h2", what: "idle HTTP/2 connection in clear", threads: 1, target: 2500, kind: bytesPerClient, run: idleConns(2000, dialH2), once: true},
+	{name: "idle-tls", what: "idle connection under TLS", threads: 1, target: 10000, kind: bytesPerClient, run: idleConns(2000, dialTLS("http/1.1")), once: true},
+	{name: "idle-h2s", what: "idle HTTP/2 connection under TLS", threads: 1, target: 12000, kind: bytesPerClient, run: idleConns(2000, dialTLS("h2")), once: true},
+	{name: "burst", what: "a minute after 9,000 requests at once, a connection", threads: 1, target: 2048, kind: bytesPerClient, run: burst, once: true},
 }
 
 var (
