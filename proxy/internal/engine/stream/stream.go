@@ -10,19 +10,6 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
-// Times are the moments of an exchange on the reactor's clock in nanoseconds; 0:
-// did not happen. Those of chapter 8.4 of the manual follow from them.
-type Times struct {
-	Accept    int64 // the connection was accepted, or the previous exchange on it ended
-	Begin     int64 // first byte of the request (TCP: Accept)
-	Request   int64 // the request's head was complete
-	Queued    int64 // the queue was left for a server
-	GaveUp    int64 // the queue was left without one
-	Connected int64 // the server's connection was there
-	Response  int64 // the response's head was complete
-	End       int64
-}
-
 // Termination flags (configuration.txt 8.5): Cause is who ended the exchange,
 // State in which phase.
 type Termination struct{ Cause, State byte }

@@ -1,12 +1,8 @@
 package logformat
 
 import (
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
-	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
@@ -68,182 +64,28 @@ func Compile(c *conf.Ctx, text string, o Options) (*Format, error) {
 	if o.Where == 0 {
 		o.Where = sample.Logs
 	}
-	o.Plain = o.Plain || o.Raw
-	f := &Format{plain: o.Plain, raw: o.Raw}
-	var global flags
-	var lit []byte
-	flush := func() {
-		if len(lit) > 0 {
-			f.nodes = append(f.nodes, node{text: lit})
-			lit = nil
+	p := parser{c: c, o: o, text: text, f: &Format{plain: o.Plain || o.Raw, raw: o.Raw}}
+	for p.at < len(text) {
+		if err := p.next(); err != nil {
+			return nil, conf.Join(p.missing, err)
 		}
 	}
-	var missing error // words that are not supported yet
-	for i := 0; i < len(text); {
-		b := text[i]
-		if b == ' ' && !o.Plain {
-			flush()
-			if n := len(f.nodes); n == 0 || !f.nodes[n-1].blank {
-				f.nodes = append(f.nodes, node{blank: true})
-			}
-			i++
-			continue
-		}
-		if b != '%' {
-			lit = append(lit, b)
-			i++
-			continue
-		}
-		i++
-		if i < len(text) && text[i] == '%' {
-			lit = append(lit, '%')
-			i++
-			continue
-		}
-		if i < len(text) && (isDigit(text[i]) || text[i] == ' ' || text[i] == '\t') {
-			return nil, fmt.Errorf("unexpected variable name near '%c' at position %d line : '%s'. Maybe you want to write a single '%%', use the syntax '%%%%'", text[i], i, text)
-		}
-		fl, modified := global, false
-		if i < len(text) && text[i] == '(' { // %(name): a name for structured formats
-			end := strings.IndexByte(text[i:], ')')
-			if end < 0 {
-				return nil, fmt.Errorf("truncated line after '%s'", text[i+1:])
-			}
-			if at := strings.IndexByte(text[i:i+end], ':'); at >= 0 && !slices.Contains([]string{"str", "sint", "bool", "raw"}, text[i+at+1:i+end]) {
-				return nil, fmt.Errorf("unexpected output type '%s' at position %d line : '%s'. Supported types are: str, sint, bool, raw", text[i+at+1:i+end], i+at+1, text)
-			}
-			i += end + 1
-		}
-		if i < len(text) && text[i] == '{' {
-			end := strings.IndexByte(text[i:], '}')
-			if end < 0 {
-				return nil, fmt.Errorf("truncated line after '%s'", text[i+1:])
-			}
-			var err error
-			if fl, err = parseFlags(c, text[i+1:i+end], fl); err != nil {
-				missing = conf.Join(missing, err)
-			}
-			i += end + 1
-			modified = true
-		}
-		if i == len(text) && !modified {
-			return nil, errors.New("truncated line after '%'")
-		}
-		if modified && (i == len(text) || text[i] != '[' && !isLetter(text[i])) {
-			return nil, fmt.Errorf("parse argument modifier without variable name near '%%%s'", text[:i][strings.LastIndexByte(text[:i], '{'):])
-		}
-		if text[i] == '[' {
-			expr, rest, ok := sample.Split(text[i+1:], ']')
-			if !ok {
-				return nil, fmt.Errorf("missing ']' after '%s'", text[i+1:])
-			}
-			i = len(text) - len(rest)
-			expr = strings.TrimSpace(expr)
-			e, err := sample.Parse(c, expr)
-			if err != nil {
-				if err = fmt.Errorf("failed to parse sample expression <%s> : %w", expr, err); conf.IsNotYet(err) {
-					missing = conf.Join(missing, err)
-					continue
-				}
-				return nil, conf.Join(missing, err)
-			}
-			if !e.Usable(o.Where) {
-				return nil, conf.Join(missing, fmt.Errorf("sample fetch <%s> may not be reliably used here because it needs '%s' which is not available here", e.Fetch.Name, e.Needs()))
-			}
-			flush()
-			f.nodes = append(f.nodes, node{expr: e, flags: fl})
-			continue
-		}
-		end := i
-		for end < len(text) && isLetter(text[end]) {
-			end++
-		}
-		name := text[i:end]
-		i = end
-		if name == "o" { // only sets the flags from here on
-			global = fl
-			continue
-		}
-		a, ok := aliases[name]
-		if t, short := tlsAliases[name]; short {
-			e, err := sample.Parse(c, t.fetch)
-			if err != nil {
-				return nil, err
-			}
-			a, ok = ofTLS(e, t.none), true
-		}
-		if name == "" { // a sign in front of something else is just that
-			lit = append(lit, '%')
-			continue
-		}
-		if !ok {
-			if why := notYet[name]; why != "" {
-				missing = conf.Join(missing, conf.NotYet("log-format alias", "%"+name))
-				continue
-			}
-			msg := fmt.Sprintf("no such format alias '%s'. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", name)
-			return nil, conf.Join(missing, errors.New(msg+config.DidYouMean(name, names())))
-		}
-		if ofLine[name] && o.Where != sample.Logs {
-			c.KeepLines()
-		}
-		flush()
-		f.nodes = append(f.nodes, node{alias: a, flags: fl})
+	if p.missing != nil {
+		return nil, p.missing
 	}
-	if missing != nil {
-		return nil, missing
-	}
-	flush()
-	f.fixed = true
-	for _, n := range f.nodes {
-		if n.alias != nil || n.expr != nil {
-			f.fixed = false
-		}
-	}
-	if f.fixed {
-		f.constant = f.append(nil, nil)
-	}
-	return f, nil
+	p.flush()
+	p.f.fix()
+	return p.f, nil
 }
 
-func isDigit(b byte) bool { return '0' <= b && b <= '9' }
-
-func isLetter(b byte) bool { return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' }
-
-// parseFlags reads what stands between braces. As in HAProxy, a word without a
-// sign changes nothing, nor does a name that there is not; only -dD tells.
-func parseFlags(c *conf.Ctx, s string, f flags) (flags, error) {
-	var missing error
-	for _, w := range strings.Split(s, ",") {
-		w = strings.TrimSpace(w)
-		var bit flags
-		sign, name := byte(0), w
-		if w != "" && (w[0] == '+' || w[0] == '-') {
-			sign, name = w[0], w[1:]
-		}
-		switch name {
-		case "Q":
-			bit = quoted
-		case "X":
-			bit = hexa
-		case "E":
-			bit = escaped
-		case "json", "cbor", "bin":
-			if sign == '+' {
-				missing = conf.Join(missing, conf.NotYet("log-format flag", w))
-			}
-		}
-		if (bit == 0 || sign == 0) && missing == nil {
-			c.Diags.Diag(c.Pos, "'%s' in '{%s}' of a log-format changes nothing: flags are +Q, -Q, +X, -X, +E and -E.", w, s)
-		}
-		switch sign {
-		case '+':
-			f |= bit
-		case '-':
-			f &^= bit
+// fix makes the text of a format in which nothing varies.
+func (f *Format) fix() {
+	for _, n := range f.nodes {
+		if n.alias != nil || n.expr != nil {
+			return
 		}
 	}
-	return f, missing
+	f.fixed, f.constant = true, f.append(nil, nil)
 }
 
 // Append appends the format's text for an exchange.
@@ -295,19 +137,6 @@ func (f *Format) sample(dst []byte, sc *stream.Scope, n *node) []byte {
 		return encodeControls(v.Append(dst), at, n.flags, '#') // no more than that, as in HAProxy: it may be JSON
 	}
 	return append(encodeControls(v.Append(append(dst, '"')), at+1, n.flags, '#'), '"')
-}
-
-// unknown appends the text of an alias of a feature, with no more encoding than the
-// value of an expression.
-func unknown(dst, id []byte, f flags) []byte {
-	at := len(dst)
-	switch {
-	case len(id) == 0:
-		return appendMissing(dst, f, false)
-	case f&quoted == 0:
-		return encodeControls(append(dst, id...), at, f, '#')
-	}
-	return append(encodeControls(append(append(dst, '"'), id...), at+1, f, '#'), '"')
 }
 
 // encodeControls writes control characters of dst[at:] as two hexadecimal digits

@@ -94,7 +94,7 @@ func TestAliasesNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	for _, name := range names() {
+	for _, name := range stream.Aliases() {
 		for _, flags := range []string{"", "{+Q}", "{+X}", "{+Q,+X,+E}"} {
 			f, err := Compile(&conf.Ctx{Loading: &conf.Loading{Diags: new(config.Diagnostics), Snap: &stream.Snapshot{Global: &stream.Global{}}}}, "%"+flags+name, Options{})
 			if err != nil {

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
@@ -95,6 +97,12 @@ const (
 )
 
 func init() {
+	stream.RegisterAlias(stream.Alias{Name: "lc", Hex: true, Int: func(sc *stream.Scope) int64 {
+		if sc.FE == nil || sc.FE.FE == nil {
+			return 0
+		}
+		return sc.FE.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.LogLines })
+	}})
 	conf.Register(
 		conf.Keyword{Name: "log", In: conf.Global | conf.Proxies, No: true, Max: -1, Parse: logLine},
 		conf.Keyword{Name: "log-tag", In: conf.Global | conf.Proxies, Max: 1, Parse: func(c *conf.Ctx) error {
@@ -245,63 +253,72 @@ func finish(c *conf.Ctx) {
 	g.finish()
 	for p := range c.Fresh() {
 		s := sections.Make(p)
-		if s.global {
-			s.all = append(s.all, g.targets...)
+		s.inherit(g)
+		text := s.chooseFormat(c, p)
+		if p.Frontend {
+			s.attach(c, p, text)
 		}
-		s.all = append(s.all, s.targets...)
-		tag := g.tag
-		if s.tag != "" {
-			tag = s.tag
-		}
-		if tag == "" {
-			tag = "forebay"
-		}
-		s.tagB = []byte(tag)
-		s.name = []byte(tag + "[" + strconv.Itoa(os.Getpid()) + "]: ")
-		if g.sendHost {
-			s.host = g.host
-		}
-		text := s.text
-		switch {
-		case s.clf:
-			text = written{clfFormat, p.Pos}
-		case s.https && p.Mode == stream.HTTP:
-			text = written{httpsFormat, p.Pos}
-		case s.httplog && p.Mode == stream.HTTP:
-			text = written{httpFormat, p.Pos}
-		case s.httplog:
-			if p.Frontend {
-				option := "httplog"
-				if s.https {
-					option = "httpslog"
-				}
-				c.Diags.Warn(s.chosen, "'option %s' not usable with %s '%s' (needs 'mode http'). Falling back to 'option tcplog'.", option, conf.KindOf(p), p.Name)
+	}
+}
+
+// inherit takes over what the global section says of logs.
+func (s *settings) inherit(g *global) {
+	if s.global {
+		s.all = append(s.all, g.targets...)
+	}
+	s.all = append(s.all, s.targets...)
+	tag := cmp.Or(s.tag, g.tag, "forebay")
+	s.tagB = []byte(tag)
+	s.name = []byte(tag + "[" + strconv.Itoa(os.Getpid()) + "]: ")
+	if g.sendHost {
+		s.host = g.host
+	}
+}
+
+// chooseFormat gives the format of lines of traffic: that of an option, or what was
+// written.
+func (s *settings) chooseFormat(c *conf.Ctx, p *stream.Proxy) written {
+	switch {
+	case s.clf:
+		return written{clfFormat, p.Pos}
+	case s.https && p.Mode == stream.HTTP:
+		return written{httpsFormat, p.Pos}
+	case s.httplog && p.Mode == stream.HTTP:
+		return written{httpFormat, p.Pos}
+	case s.httplog:
+		if p.Frontend {
+			option := "httplog"
+			if s.https {
+				option = "httpslog"
 			}
-			text = written{tcpFormat, p.Pos}
-		case s.tcplog:
-			text = written{tcpFormat, p.Pos}
+			c.Diags.Warn(s.chosen, "'option %s' not usable with %s '%s' (needs 'mode http'). Falling back to 'option tcplog'.", option, conf.KindOf(p), p.Name)
 		}
-		if !p.Frontend {
-			continue
+		return written{tcpFormat, p.Pos}
+	case s.tcplog:
+		return written{tcpFormat, p.Pos}
+	}
+	return s.text
+}
+
+// attach makes a frontend log. Formats are compiled for their errors, even if
+// nothing is logged.
+func (s *settings) attach(c *conf.Ctx, p *stream.Proxy, text written) {
+	s.sdFmt = s.sd.compile(c, p, "log-format-sd")
+	s.errFmt = s.errText.compile(c, p, "error-log-format")
+	s.format = text.compile(c, p, "log-format")
+	if len(s.all) == 0 {
+		if s.format != nil && !s.format.IsEmpty() || s.sdFmt != nil {
+			c.Diags.Warn(p.Pos, "log format ignored for %s '%s' since it has no log address.", conf.KindOf(p), p.Name)
 		}
-		// Formats are compiled for their errors, even if nothing is logged.
-		s.sdFmt = s.sd.compile(c, p, "log-format-sd")
-		s.errFmt = s.errText.compile(c, p, "error-log-format")
-		s.format = text.compile(c, p, "log-format")
-		if len(s.all) == 0 {
-			if s.format != nil && !s.format.IsEmpty() || s.sdFmt != nil {
-				c.Diags.Warn(p.Pos, "log format ignored for %s '%s' since it has no log address.", conf.KindOf(p), p.Name)
-			}
-			continue
-		}
-		if s.format == nil {
-			p.LogBegin = s.connected(p)
-		} else {
-			p.Log = s.traffic(p)
-		}
-		if s.format != nil || s.errFmt != nil {
-			p.LogFail = s.failures(p)
-		}
+		return
+	}
+	if s.format == nil {
+		p.LogBegin = s.connected(p)
+	} else {
+		p.Log = s.traffic(p)
+	}
+	if s.format != nil || s.errFmt != nil {
+		p.LogFail = s.failures(p)
 	}
 }
 

@@ -115,85 +115,100 @@ func (t *target) sink(c *conf.Ctx, find func(*conf.Ctx, string) (Sink, error), n
 
 // parseTarget reads the arguments of a "log" line.
 func parseTarget(c *conf.Ctx) (*target, error) {
-	args := c.Args
-	t := &target{fd: -1, level: Debug, max: 1024, key: args[0]}
-	where := args[0]
-	_, name, _ := strings.Cut(where, "@")
-	registered := sinks[where[:len(where)-len(name)]]
+	t := &target{fd: -1, level: Debug, max: 1024, key: c.Args[0]}
+	if err := t.parseAddress(c); err != nil {
+		return nil, err
+	}
+	w := conf.ReadWords(c.Args[1:])
+	if err := t.parseOptions(c, &w); err != nil {
+		return nil, err
+	}
+	return t, t.parseFacility(c, &w)
+}
+
+// parseAddress reads where the target is.
+func (t *target) parseAddress(c *conf.Ctx) (err error) {
+	where := c.Args[0]
+	kind, name, named := strings.Cut(where, "@")
+	find := sinks[kind+"@"]
 	switch {
 	case where == "stdout":
 		t.fd, t.format = 1, short
 	case where == "stderr":
 		t.fd, t.format = 2, short
-	case strings.HasPrefix(where, "fd@"):
-		n, err := strconv.Atoi(where[3:])
+	case named && kind == "fd":
+		n, err := strconv.Atoi(name)
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("file descriptor '%s' is not a valid integer in '%s'", where[3:], where)
-		}
-		if t.fd, err = c.Descriptor(n); err != nil {
-			return nil, err
+			return fmt.Errorf("file descriptor '%s' is not a valid integer in '%s'", name, where)
 		}
 		t.format = short
-	case registered != nil:
-		t.sink(c, registered, name)
-	case strings.HasPrefix(where, "ring@"), strings.HasPrefix(where, "backend@"), strings.HasPrefix(where, "tcp"), strings.HasPrefix(where, "quic"):
-		return nil, conf.NotYet("log target", where)
+		t.fd, err = c.Descriptor(n)
+		return err
+	case named && find != nil:
+		t.sink(c, find, name)
+	case named && (kind == "ring" || kind == "backend"), strings.HasPrefix(where, "tcp"), strings.HasPrefix(where, "quic"):
+		return conf.NotYet("log target", where)
 	default:
-		a, err := c.SocketAddr(c.Args, 0, config.AddressOptions{Port: true, NoStream: true})
-		if err != nil {
-			return nil, err
+		t.addr, err = c.SocketAddr(c.Args, 0, config.AddressOptions{Port: true, NoStream: true})
+		if !t.addr.IsUnix() {
+			t.addr.Port = cmp.Or(t.addr.Port, 514)
 		}
-		if !a.IsUnix() {
-			a.Port = cmp.Or(a.Port, 514)
-		}
-		t.addr, t.format, t.key = a, rfc3164, c.Args[0]
+		t.format, t.key = rfc3164, c.Args[0]
 	}
-	args = args[1:]
-	for len(args) > 0 {
-		if slices.Contains([]string{"len", "format", "sample", "profile"}, args[0]) && len(args) == 1 {
-			return nil, usage(c)
+	return err
+}
+
+// parseOptions reads what may stand before the facility.
+func (t *target) parseOptions(c *conf.Ctx, w *conf.Words) error {
+	for slices.Contains([]string{"len", "format", "sample", "profile"}, w.Peek()) {
+		option := w.Next()
+		if len(w.Rest()) == 0 {
+			return usage(c)
 		}
-		switch args[0] {
+		switch v := w.Next(); option {
 		case "len":
-			n, err := strconv.Atoi(args[1])
+			n, err := strconv.Atoi(v)
 			if err != nil || n < 80 || n > 65535 {
-				return nil, fmt.Errorf("invalid log length '%s', must be between 80 and 65535", args[1])
+				return fmt.Errorf("invalid log length '%s', must be between 80 and 65535", v)
 			}
 			t.max = n
 		case "format":
-			if !IsFormat(args[1]) {
-				return nil, fmt.Errorf("unknown log format '%s'", args[1])
+			if !IsFormat(v) {
+				return fmt.Errorf("unknown log format '%s'", v)
 			}
-			t.format = format(args[1])
-		case "sample", "profile":
-			return nil, conf.NotYet("log option", args[0])
+			t.format = format(v)
 		default:
-			goto facility
-		}
-		args = args[2:]
-	}
-facility:
-	if len(args) == 0 {
-		return nil, usage(c)
-	}
-	t.facility = index(facilities, args[0])
-	if t.facility < 0 {
-		return nil, fmt.Errorf("unknown log facility '%s'", args[0])
-	}
-	if len(args) > 1 {
-		if t.level = Level(index(levels, args[1])); t.level < 0 {
-			return nil, fmt.Errorf("unknown optional log level '%s'", args[1])
+			return conf.NotYet("log option", option)
 		}
 	}
-	if len(args) > 2 {
-		if t.min = Level(index(levels, args[2])); t.min < 0 {
-			return nil, fmt.Errorf("unknown optional minimum log level '%s'", args[2])
+	return nil
+}
+
+// parseFacility reads the facility and the levels.
+func (t *target) parseFacility(c *conf.Ctx, w *conf.Words) error {
+	if len(w.Rest()) == 0 {
+		return usage(c)
+	}
+	name := w.Next()
+	if t.facility = index(facilities, name); t.facility < 0 {
+		return fmt.Errorf("unknown log facility '%s'", name)
+	}
+	for _, l := range []struct {
+		level *Level
+		what  string
+	}{{&t.level, "optional log level"}, {&t.min, "optional minimum log level"}} {
+		if len(w.Rest()) == 0 {
+			return nil
+		}
+		name := w.Next()
+		if *l.level = Level(index(levels, name)); *l.level < 0 {
+			return fmt.Errorf("unknown %s '%s'", l.what, name)
 		}
 	}
-	if len(args) > 3 {
-		return nil, fmt.Errorf("cannot handle unexpected argument '%s'", args[3])
+	if rest := w.Rest(); len(rest) > 0 {
+		return fmt.Errorf("cannot handle unexpected argument '%s'", rest[0])
 	}
-	return t, nil
+	return nil
 }
 
 func index(list []string, w string) int {

@@ -57,7 +57,7 @@ func tell(st *stream.Stream) {
 }
 
 func init() {
-	logformat.RegisterAlias("ID", Of)
+	stream.RegisterAlias(stream.Alias{Name: "ID", Form: stream.Known, Append: func(dst []byte, sc *stream.Scope) []byte { return append(dst, Of(sc)...) }})
 	conf.Register(
 		conf.Keyword{Name: "unique-id-format", In: conf.Proxies, Max: -1, Parse: format},
 		conf.Keyword{Name: "unique-id-header", In: conf.Defaults | conf.Frontend, Max: -1, Parse: header},
