@@ -35,6 +35,7 @@ type Coro struct {
 	stop  func()
 	yield func(struct{}) bool
 	timer Timer
+	relay Relay // see FD.WaitRelay
 
 	parked   bool
 	queued   bool // in the ready queue

@@ -146,7 +146,9 @@ func (f *FD) event(ev Event) {
 	reader, writer := f.reader, f.writer
 	if ev&EventRead != 0 {
 		if reader != nil {
-			f.r.wake(reader)
+			if reader.relay == nil || !reader.relay.Relay() {
+				f.r.wake(reader)
+			}
 		} else if f.idle != nil {
 			f.idle.Readable()
 		}
@@ -231,6 +233,26 @@ func (f *FD) WaitRead(deadline int64) error {
 	if err == nil && f.r == nil {
 		return ErrClosed
 	}
+	return err
+}
+
+// Relay does what a coroutine would do that waits for a descriptor to be readable.
+type Relay interface {
+	// Relay is called on the loop in the coroutine's place, and must not wait. It
+	// tells whether that was all: the coroutine goes on waiting.
+	Relay() bool
+}
+
+// WaitRelay is WaitRead that lets relay do what there is to do, as long as it can,
+// without the switch to the coroutine and back. The deadline stays what it is.
+func (f *FD) WaitRelay(relay Relay, deadline int64) error {
+	if f.r == nil {
+		return ErrClosed
+	}
+	co := f.r.cur
+	co.relay = relay
+	err := f.WaitRead(deadline)
+	co.relay = nil
 	return err
 }
 

@@ -479,3 +479,43 @@ func TestReleaseOfAnotherSize(t *testing.T) {
 		t.Error("a buffer of the pool is not taken back")
 	}
 }
+
+// relayOf is a relay of a function.
+type relayOf func() bool
+
+func (f relayOf) Relay() bool { return f() }
+
+// A relay is asked in place of the coroutine until it has had enough, and only while
+// that one waits by it.
+func TestWaitRelay(t *testing.T) {
+	r, s := newSpy(t)
+	a, b := socketpair(t, r)
+	buf := make([]byte, 10)
+	var said, got string
+	enough := false
+	var errs []error
+	r.Go(func() {
+		relay := relayOf(func() bool {
+			n, _ := a.TryRead(buf)
+			said += string(buf[:n])
+			return !enough
+		})
+		errs = append(errs, a.WaitRelay(relay, 0))
+		errs = append(errs, a.WaitRead(0))
+		n, _ := a.TryRead(buf)
+		got += string(buf[:n])
+		errs = append(errs, a.WaitRelay(relay, r.Now()+10))
+	})
+	for _, text := range []string{"a", "b", "c", "d", "e"} {
+		enough = text == "c"
+		b.TryWrite([]byte(text), 0)
+		r.Turn(0)
+	}
+	if said != "abce" || got != "d" || len(errs) != 2 {
+		t.Errorf("the relay had %q, the coroutine %q, waits ended with %v", said, got, errs)
+	}
+	s.pass(r, 10)
+	if len(errs) != 3 || errs[2] != ErrTimeout {
+		t.Errorf("waits ended with %v", errs)
+	}
+}

@@ -57,8 +57,10 @@ type h1Source struct {
 	left     int64  // of Length
 	full     int    // reads in a row that filled the buffer
 	framing  message.Framing
-	client   bool // it is the client's connection
-	done     bool // all is taken off the buffer
+	client   bool          // it is the client's connection
+	done     bool          // all is taken off the buffer
+	err      error         // what reading ended with, if the relay found it out
+	relay    reactor.Relay // of a tunnel: who passes on what comes during Wait
 	chunks   http1.Chunks
 	trailers []message.Field
 }
@@ -66,7 +68,7 @@ type h1Source struct {
 // start makes s the source of the body of a message with the head h.
 func (s *h1Source) start(h *message.Header) {
 	s.framing, s.left = h.Framing, h.ContentLength
-	s.rest, s.full, s.done = nil, 0, false
+	s.rest, s.full, s.done, s.err, s.relay = nil, 0, false, nil, nil
 	s.trailers = s.trailers[:0]
 	switch s.framing {
 	case message.Chunked:
@@ -133,7 +135,10 @@ func (s *h1Source) read() (int, error) {
 	} else if !s.in.shift() {
 		return 0, errTrailers // nothing else needs to be there as a whole
 	}
-	n, err := s.in.read(s.conn)
+	n, err := 0, s.err
+	if err == nil {
+		n, err = s.in.read(s.conn)
+	}
 	if s.in.w == len(s.in.buf) {
 		s.full++
 	} else {
@@ -173,7 +178,12 @@ func (s *h1Source) Wait() error {
 	}
 	deadline := st.readDeadline(s.client)
 	for {
-		err := s.conn.WaitRead(deadline)
+		var err error
+		if s.relay != nil {
+			err = s.conn.FD.WaitRelay(s.relay, deadline)
+		} else {
+			err = s.conn.WaitRead(deadline)
+		}
 		switch {
 		case err == reactor.ErrTimeout && st.tunnelActive(s.client):
 			deadline = st.readDeadline(s.client)

@@ -52,6 +52,9 @@ func (t *transfer) send(p []byte, last bool) {
 // run moves all that there is until the end, or until an error.
 func (t *transfer) run() {
 	splice := t.maySplice()
+	if src, dst := t.direct(); src != nil && src.framing == message.Tunnel && dst.framing == message.Tunnel {
+		src.relay = t
+	}
 	for !t.done && !t.failed() {
 		if splice {
 			if n := t.src.(*h1Source).spliceable(); n != 0 {
@@ -71,14 +74,53 @@ func (t *transfer) run() {
 	}
 }
 
+// direct gives the ends if both are sockets in clear, and nothing stands in between.
+func (t *transfer) direct() (*h1Source, *h1Sink) {
+	src, from := t.src.(*h1Source)
+	dst, to := t.dst.(*h1Sink)
+	if !from || !to || src.conn.TLS != nil || dst.conn.TLS != nil {
+		return nil, nil
+	}
+	return src, dst
+}
+
+// Relay is of [reactor.Relay]: what comes through a tunnel while its coroutine waits is
+// passed on in its place, which is all that small messages need. The rest is left to
+// it: what does not go at once, much data, and the end.
+func (t *transfer) Relay() bool {
+	st, src, dst := t.st, t.src.(*h1Source), t.dst.(*h1Sink)
+	if src.conn.HungUp() || !dst.conn.CanWrite() || !src.in.empty() {
+		return false
+	}
+	n, err := src.in.read(src.conn)
+	full := src.in.w == len(src.in.buf)
+	if n > 0 {
+		n, t.werr = dst.conn.FD.TryWrite(src.in.bytes(), 0)
+		src.in.r += n
+		st.came(src.client, int64(n))
+		st.moved(dst.client, int64(n))
+	}
+	src.err = err
+	if err != nil || t.werr != nil || full || !src.in.empty() {
+		if full {
+			src.full++
+		}
+		return false
+	}
+	src.full = 0
+	if src.in.base == 0 {
+		src.in.release(st.R)
+	}
+	return true
+}
+
 // maySplice tells whether the data may bypass user space: if nothing stands in
 // between, and the options do not say otherwise. As in HAProxy either proxy can
 // ask for it, but nobody has to: only "no option splice-auto", or that of the
 // direction, is against it.
 func (t *transfer) maySplice() bool {
-	src, from := t.src.(*h1Source)
-	dst, to := t.dst.(*h1Sink)
-	if !from || !to || dst.framing == message.Chunked || src.conn.TLS != nil || dst.conn.TLS != nil {
+	src, dst := t.direct()
+	if src == nil || dst.framing == message.Chunked {
 		return false
 	}
 	st := t.st
