@@ -124,6 +124,52 @@ func TestTakeoverKeepsObjects(t *testing.T) {
 	}
 }
 
+// A change of some defaults leaves the sections that have others: nothing but those
+// is read anew.
+func TestTakeoverByDefaults(t *testing.T) {
+	e := newEditor(1)
+	e.sections = []string{
+		"defaults d1\n retries 5\n", "defaults d2\n retries 6\n",
+		"backend b1 from d1\n server s 127.0.0.1:1\n", "backend b2 from d2\n server s 127.0.0.1:1\n",
+	}
+	base, messages := load(e, nil)
+	if base == nil {
+		t.Fatal(messages)
+	}
+	e.sections[0] = strings.Replace(e.sections[0], "5", "7", 1)
+	next, messages := load(e, base)
+	if next == nil {
+		t.Fatal(messages)
+	}
+	if n := next.Backends["b1"].Retries; n != 7 {
+		t.Errorf("%d retries, though the defaults say 7", n)
+	}
+	if next.Backends["b2"] != base.Backends["b2"] {
+		t.Error("a section of other defaults was read anew")
+	}
+}
+
+// What a section that has not changed refers to may be gone, and be there again.
+func TestTakeoverRefers(t *testing.T) {
+	e := newEditor(1)
+	e.sections = []string{
+		"defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n",
+		"frontend f\n bind 127.0.0.1:1000\n http-request set-header n %[nbsrv(b)]\n",
+		"backend b\n server s 127.0.0.1:1\n",
+	}
+	base, messages := load(e, nil)
+	if base == nil {
+		t.Fatal(messages)
+	}
+	if again, _ := load(e, base); again.Frontends["f"] != base.Frontends["f"] {
+		t.Fatal("the frontend is not taken over")
+	}
+	e.sections = e.sections[:2]
+	if next, messages := load(e, base); next != nil || !strings.Contains(messages, "'b'") {
+		t.Errorf("loaded: %v, %q, though the backend is gone", next != nil, messages)
+	}
+}
+
 func load(e *editor, base *stream.Snapshot) (*stream.Snapshot, string) {
 	var files []*config.File
 	for i, f := range strings.Split(e.text(), twoFiles) {
