@@ -146,11 +146,9 @@ type Counters struct {
 	ClientAborts, ServerAborts, DeniedResp  counter.Int
 	Internal                                counter.Int
 	Status                                  [6]counter.Int // 1xx … 5xx, other at 0
-	SumQueue, SumConnect, SumResp, SumTotal counter.Int    // milliseconds
-	MaxQueue, MaxConnect, MaxResp, MaxTotal counter.Int    // the longest, milliseconds
-	Timed                                   counter.Int    // how many are in the sums
-	TLS                                     counter.TLS
-	_                                       [64]byte
+	counter.Durations
+	TLS counter.TLS
+	_   [64]byte
 }
 
 // Server is one server of a backend.

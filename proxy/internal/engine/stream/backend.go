@@ -28,12 +28,10 @@ type BackCounters struct {
 	ClientAborts, ServerAborts              counter.Int
 	FailedRewrites, Internal                counter.Int
 	Status                                  [6]counter.Int
-	SumQueue, SumConnect, SumResp, SumTotal counter.Int // milliseconds
-	MaxQueue, MaxConnect, MaxResp, MaxTotal counter.Int // the longest, milliseconds
-	Timed                                   counter.Int
-	TLS                                     counter.TLS
-	H2                                      http2.Counters
-	_                                       [64]byte
+	counter.Durations
+	TLS counter.TLS
+	H2  http2.Counters
+	_   [64]byte
 }
 
 // BackState is what lives of a backend: its servers, queue and counters.

@@ -5,24 +5,14 @@
 // and limits. What lives and changes hangs beside it ([FrontState], [BackState],
 // server.Server) and is found again by the next snapshot.
 //
-// The life of an HTTP exchange, a function for each phase (http.go):
+// A connection is accepted by a [Listener]; a [Session] begins, and a [Stream] with
+// the newest snapshot for each of its exchanges. The life of an exchange is a list of
+// phases, one for each mode (phases.go); each is a function in the file of its name.
+// The chart in ARCHITECTURE.md says what they do, who may answer in them, what they
+// count and which times and timeouts are theirs.
 //
-//	accept     a connection is accepted by a [Listener]; a [Session] begins
-//	request    its head is parsed; a [Stream] begins with the newest snapshot
-//	frontend   monitor-uri, then the frontend's http-request rules
-//	route      use_backend and default_backend choose the backend
-//	backend    the backend's http-request rules; forwardfor
-//	assign     a server is chosen, a slot or a place in the queue is taken
-//	connect    an idle connection is taken or a new one made; retries
-//	send       the request goes out; a body is pumped by a second coroutine
-//	response   its head is awaited and parsed; http-response rules
-//	forward    head and body go to the client
-//	end        counters, log line, keep-alive or close
-//
-// A TCP exchange (tcp.go) has accept, route, assign, connect, forward and end.
-//
-// README.md has the timers, statuses and counters of each phase in one table, and
-// whose a server connection is.
+// README.md has the timers, statuses and counters of what goes wrong in one table,
+// and whose a server connection is.
 //
 // Features hang in by registering keywords (package conf) that set fields of a
 // Proxy, rules and conditions ([Rule], [Cond]), or slots (package slot). The

@@ -1,6 +1,9 @@
 package stream
 
-import "github.com/forebay-lb/forebay/proxy/internal/engine/message"
+import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+)
 
 // Filter is what a line "filter" of a proxy, or a keyword that stands for one,
 // puts in the way of the data of its streams.
@@ -84,14 +87,29 @@ func (st *Stream) detach() {
 	clear(links)
 }
 
-// filterHead has the filters see the request before it is sent.
-func (st *Stream) filterHead() {
+// filters is the phase of that name: the filters see the request before it is sent,
+// if it is one that servers are sent.
+func (st *Stream) filters() step {
+	switch {
+	case st.client.revoked():
+		st.clientLeft('R') // rules have seen it, and it is logged: the server is spared
+		return stop
+	case st.extended && (http1.HasElement(st.Req.Upgrade, "h2c") || http1.HasElement(st.Req.Upgrade, "h2")):
+		st.ErrText = "extended CONNECT for HTTP/2" // which HTTP/1 does not ask a server for either
+		st.fail(501, 'P', 'R')
+		return stop
+	}
+	st.reqData = st.reqBody
+	if len(st.links) == 0 {
+		return next
+	}
 	st.filtered = true
 	if st.Req.Framing == message.Tunnel {
 		st.filterRequest(nil)
-		return
+	} else {
+		st.reqData = st.filterRequest(st.reqBody)
 	}
-	st.reqData = st.filterRequest(st.reqBody)
+	return next
 }
 
 // filterRequest shows the request to the filters, and gives the body that they make

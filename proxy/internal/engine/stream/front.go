@@ -18,6 +18,9 @@ type side interface {
 // clientSide is the client's side of an exchange, over whatever protocol.
 type clientSide interface {
 	side
+	// request awaits the head of a request. It tells whether there is one; if not, the
+	// exchange is over.
+	request() bool
 	// atHand is what has come of the request's body, as far as it is in one piece and
 	// nobody has taken it.
 	atHand() []byte

@@ -49,7 +49,7 @@ func (s *Session) serveHTTP() {
 		}
 	}
 	for n := 1; ; n++ {
-		keep := st.exchange()
+		keep := st.live(httpLife)
 		if s.mux != nil { // it began with HTTP/2's preface
 			s.st = st
 			s.detach()
@@ -98,33 +98,16 @@ func (s *Session) serveHTTP() {
 func (st *Stream) starve() {
 	st.Time.Begin = st.R.Now()
 	st.fail(503, 'R', 'R')
-	st.answer()
+	st.reply()
 	// What is there already would reset the connection, and the answer with it.
 	st.Sess.TryRead(st.R.Scratch)
 	st.finish()
 }
 
-// exchange is one request and its response. It tells whether the connection may
-// be used for another.
-func (st *Stream) exchange() (keep bool) {
-	s := st.Sess
+// request is of clientSide.
+func (c *h1Client) request() bool {
+	st, s, fe := c.st, c.st.Sess, c.st.FE
 	st.Time.Begin = st.R.Now()
-	if !st.readRequest() {
-		if s.mux != nil {
-			return false // it was no request, but HTTP/2
-		}
-		if st.answering() {
-			st.answer()
-		}
-		st.finish()
-		return false
-	}
-	return st.serve()
-}
-
-// readRequest is the phase "request".
-func (st *Stream) readRequest() bool {
-	s, fe := st.Sess, st.FE
 	var deadline int64
 	if d := fe.Timeouts.HTTPRequest; d > 0 {
 		deadline = st.Time.Begin + int64(d)

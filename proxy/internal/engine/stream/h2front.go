@@ -87,9 +87,7 @@ func (l *h2Client) Run() {
 	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders}
 	switch {
 	case l.s.HasRequest():
-		l.received()
-		st.FE.FE.Counters[st.R.Index].H2Req.Add(1)
-		st.serve()
+		st.live(httpLife)
 	case l.s.Malformed():
 		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
 		st.listenerError()
@@ -107,8 +105,9 @@ func (s *Session) logH2(err error) {
 	}
 }
 
-// received turns the head as HTTP/2 has it into what rules and logs expect.
-func (l *h2Client) received() {
+// request is of clientSide: it turns the head as HTTP/2 has it into what rules and
+// logs expect.
+func (l *h2Client) request() bool {
 	st, q := l.st, &l.st.Req
 	st.HasRequest = true
 	st.headOnly = q.Method == message.Head
@@ -145,6 +144,8 @@ func (l *h2Client) received() {
 	if q.Framing != message.NoBody {
 		st.reqBody = l.source(&q.Header)
 	}
+	st.FE.FE.Counters[st.R.Index].H2Req.Add(1)
+	return true
 }
 
 // withoutPort is host without the port, if that is usual or empty (RFC 3986
@@ -179,11 +180,11 @@ func (st *Stream) clientReset() {
 		return // it has not begun, or has ended
 	}
 	if st.Time.End == 0 {
-		phase := st.phase()
-		if phase == 'H' {
-			phase, st.Status = 'D', 400
+		state := st.state()
+		if state == 'H' {
+			state, st.Status = 'D', 400
 		}
-		st.clientLeft(phase)
+		st.clientLeft(state)
 	}
 	st.co.Kill()
 }

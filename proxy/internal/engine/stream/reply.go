@@ -79,17 +79,3 @@ func (st *Stream) ErrorReply(status int) *Reply {
 	}
 	return DefaultReply(status)
 }
-
-// fail makes the answer to the client an error, with the termination that goes
-// to the log.
-func (st *Stream) fail(status int, cause, state byte) {
-	st.Reply, st.Service = st.ErrorReply(status), nil
-	st.end(cause, state)
-}
-
-// end notes who ended the exchange and when; the first word counts.
-func (st *Stream) end(cause, state byte) {
-	if st.Term.Cause == 0 {
-		st.Term = Termination{cause, state}
-	}
-}

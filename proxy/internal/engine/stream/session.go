@@ -282,7 +282,7 @@ func (s *Session) timedOut() {
 	st.Time.Begin = s.Accepted
 	st.readFailed(reactor.ErrTimeout)
 	if st.answering() {
-		st.answer()
+		st.reply()
 	}
 	st.finish()
 	s.detach()
@@ -465,7 +465,7 @@ func (w *Worker) EachStream(r *reactor.Reactor, f func(*Stream) bool) {
 // Kill ends the stream, with the cause that goes to the log: [Killed],
 // [ServerDown], [ServerUp], or 'I' for a panic. Call it on the stream's reactor.
 func (st *Stream) Kill(cause byte) {
-	state := st.phase()
+	state := st.state()
 	if cause != 'I' && st.Term.Cause == 0 && st.slot {
 		// Its connection to the server is what is broken, however far it had come, and
 		// nobody outside is to blame: that is how HAProxy has it.
@@ -475,9 +475,9 @@ func (st *Stream) Kill(cause byte) {
 	st.co.Kill()
 }
 
-// phase is the second letter of the termination state for where the exchange
+// state is the second letter of the termination state for where the exchange
 // is.
-func (st *Stream) phase() byte {
+func (st *Stream) state() byte {
 	switch {
 	case st.early:
 		return 'L'

@@ -3,8 +3,10 @@ package stream
 import (
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
@@ -98,4 +100,105 @@ type Session struct {
 func (s *Session) AcceptDate() time.Time {
 	r := s.Reactor()
 	return r.Wall().Add(-time.Duration(r.Now() - s.Accepted))
+}
+
+// private is what of a stream concerns nobody else.
+type private struct {
+	// OwnReply is for rules that compute their answer: they fill it and set Reply
+	// to it.
+	OwnReply Reply
+
+	exchangeState
+	client     clientSide
+	h1         h1Client // of a client that has its connection to itself
+	h2         h2Client // of one that speaks HTTP/2
+	server     h2Side   // of a server that speaks HTTP/2
+	slots      slot.Values
+	links      []attached
+	vars       streamVars
+	bodies     bool // one of the following was used
+	fromServer h1Source
+	own        bytesSource // what is there as a whole
+	toServer   h1Sink
+	upload     upload   // what the client sends
+	download   transfer // what it is sent
+	limits     http1.Limits
+	prev, next *Stream
+}
+
+// exchangeState is what begins anew with every exchange.
+type exchangeState struct {
+	co          *reactor.Coro
+	reqBody     Source // of the request as it was received, nil: none
+	reqData     Source // what filters made of it
+	filtered    bool   // they have seen it
+	up          *ServerConn
+	failed      *server.Server // its connection failed, and another is to be asked
+	last        *ServerConn    // what up was last: it goes back to the pool before the log line is made
+	dialing     *ServerConn    // the connection that is being made
+	dialErr     error          // why the last attempt to make up failed
+	activity    int64          // when data was last sent on
+	asked       int64          // since when the server has to answer
+	tunnelling  bool           // bytes go both ways
+	slot        bool           // a slot of Srv is held
+	routed      bool           // counted at the backend
+	bodyStarted bool
+	keep        bool // the client's connection may be used again
+	reusable    bool // the server's as well
+	buffered    bool // its body was waited for
+	quiet       bool // not logged: monitor requests
+	logged      bool // the log line is written
+	left        bool // the client gave the exchange up, and that was counted
+	pipelined   bool // after the request came more, which nobody will read
+	half        bool // one direction of a tunnel has ended
+	firstEnd    byte // which: 'C' or 'S'
+	sentFirst   bool // the body went out with the head, and is counted
+	noReuse     bool // the next attempt takes a new connection
+	upHalf      bool // the server was told that the client left
+	extended    bool // an extended CONNECT of HTTP/2 that became an upgrade
+	headOnly    bool // the client's method is HEAD, whatever rules made of it
+	early       bool // the response is complete, and the request is not
+	ended       bool // killed while a server had it, by us or whoever runs us
+	cut         bool // only a reset tells the client that the response is incomplete
+}
+
+// reset makes the stream ready for its next use, keeping its memory.
+func (st *Stream) reset() {
+	st.Req.Reset()
+	st.Res.Reset()
+	st.Req.Shrink()
+	st.Res.Shrink()
+	st.dropVars(&st.vars.reqres)
+	st.dropVars(&st.vars.txn)
+	st.vars.res = false
+	st.Scope.clear()
+	st.Reply, st.Service, st.Reused = nil, nil, false
+	st.HasRequest, st.HasResponse = false, false
+	st.Time = Times{}
+	st.Traffic = Traffic{}
+	st.Status, st.Term = 0, Termination{}
+	st.Retries, st.Redispatch = 0, false
+	st.SrvQueue, st.BackQueue = 0, 0
+	st.PriorityClass, st.PriorityOffset, st.queueEnd = 0, 0, 0
+	st.ReqLine = st.ReqLine[:0]
+	st.slots.Reset()
+	st.ErrText = ""
+	st.exchangeState = exchangeState{}
+	if st.h2.st != nil {
+		st.h2 = h2Client{}
+	}
+	if st.server.st != nil {
+		st.server = h2Side{}
+	}
+	if st.bodies {
+		st.bodies = false
+		st.h1.from = h1Source{trailers: st.h1.from.trailers[:0]}
+		st.fromServer = h1Source{trailers: st.fromServer.trailers[:0]}
+		st.own = bytesSource{}
+		st.h1.to, st.toServer = h1Sink{}, h1Sink{}
+		st.upload, st.download = upload{}, transfer{}
+	}
+	if st.OwnReply.Status != 0 {
+		st.OwnReply = Reply{Fields: st.OwnReply.Fields[:0]}
+	}
 }

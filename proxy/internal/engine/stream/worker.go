@@ -258,3 +258,29 @@ func (s *Snapshot) Frontend(name string) *Proxy {
 	}
 	return s.Frontends[name]
 }
+
+// handshakeGarbage tells about how many bytes the handshakes since it was last
+// asked have left behind: many of them are reason to hand memory back once all
+// is quiet, which the collector would not do for minutes.
+func (w *Worker) handshakeGarbage(r *reactor.Reactor) func() int {
+	const each = 16 << 10
+	var before int64
+	return func() int {
+		n := &w.Counters[r.Index]
+		now := n.TLSFront.Load() + n.TLSFrontFailed.Load() + n.TLSBack.Load()
+		d := now - before
+		before = now
+		return int(d) * each
+	}
+}
+
+// Init prepares the worker's reactors for serving: it is called once, before they
+// run.
+func (w *Worker) Init() {
+	for _, r := range w.Reactors {
+		r.OnTrim(func() int { return w.streams[r.Index].trim() })
+		r.OnTrim(func() int { return w.purgePools(r) })
+		r.OnTrim(w.handshakeGarbage(r))
+		r.OnTurn(func() { w.flushMuxes(r) })
+	}
+}

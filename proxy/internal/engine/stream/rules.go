@@ -1,0 +1,88 @@
+package stream
+
+import "github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+
+// run evaluates a rule set. false: it was answered or is to be dropped.
+func (st *Stream) run(rules []Rule) bool {
+	for _, rule := range rules {
+		switch rule.Exec(&st.Scope) {
+		case Continue:
+		case Stop:
+			return true
+		case Answer:
+			if !st.answering() {
+				st.fail(500, 'I', 'R')
+			}
+			return false
+		case Drop:
+			return false
+		}
+	}
+	return true
+}
+
+// requestRules applies the http-request rules and the "redirect" lines of p, once
+// there is the body if p waits for it.
+func (st *Stream) requestRules(p *Proxy) step {
+	if len(p.ContentRules) > 0 && !st.run(p.ContentRules) {
+		st.intercepted(p)
+		return stop
+	}
+	if p.awaitsBody(st) && !st.bufferBody(p) {
+		return stop
+	}
+	if len(p.RequestRules) > 0 && !st.run(p.RequestRules) || len(p.Redirects) > 0 && !st.run(p.Redirects) {
+		st.intercepted(p)
+		return stop
+	}
+	return next
+}
+
+// responseRules is the phase of that name: the http-response rules may replace the
+// response, which then comes no further than here.
+func (st *Stream) responseRules() step {
+	fe, be := st.FE, st.BE
+	if len(be.ResponseContent) > 0 && !st.run(be.ResponseContent) || len(be.ResponseRules) > 0 && !st.run(be.ResponseRules) ||
+		be != fe && len(fe.ResponseRules) > 0 && !st.run(fe.ResponseRules) {
+		st.HasResponse = false
+		return stop
+	}
+	st.afterRules()
+	return next
+}
+
+// afterRules applies the http-after-response rules to the response that is to go
+// out: the backend's first, whoever made the response.
+func (st *Stream) afterRules() {
+	if len(st.BE.AfterRules) > 0 {
+		st.run(st.BE.AfterRules)
+	}
+	if st.FE != st.BE && len(st.FE.AfterRules) > 0 {
+		st.run(st.FE.AfterRules)
+	}
+}
+
+// intercepted counts an answer that a rule made.
+func (st *Stream) intercepted(p *Proxy) {
+	if p.FE != nil && st.Term.Cause == 'L' {
+		p.FE.Counters[st.R.Index].Intercepted.Add(1)
+	}
+}
+
+// Tarpit keeps the client waiting for as long as "timeout tarpit" says, or until it
+// leaves.
+func (st *Stream) Tarpit() {
+	t := st.BE.Timeouts.Tarpit
+	if t == 0 {
+		t = st.BE.Timeouts.Connect
+	}
+	st.client.watch(st.co)
+	var wait reactor.Waiter
+	for until := st.R.Now() + int64(t); st.R.Now() < until; {
+		if quiet, _ := st.client.left(); quiet || wait.Wait(st.R, until) == reactor.ErrKilled {
+			break
+		}
+	}
+	st.client.watch(nil)
+	st.Time.GaveUp = st.R.Now()
+}
