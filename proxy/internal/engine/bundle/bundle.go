@@ -3,12 +3,13 @@
 //
 // A [Recorder] reads from the disk and remembers what it read; the [Bundle] it
 // leaves behind is a file system of exactly those files, for the worker or for
-// the Runtime socket of a running one. The package does not know what the files
-// say.
+// the Runtime socket of a running one. Who has read most of them before gets an
+// [Update]. The package does not know what the files say.
 package bundle
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -80,6 +81,36 @@ type Bundle struct {
 	Sources []File
 	Named   []File
 	Folders []Folder
+	Gone    []string // that were looked for and are not there
+}
+
+// Update is what the next configuration's sources may name, for who knows most of
+// it: a [Bundle] without sources.
+type Update struct {
+	Named   []File
+	Kept    []Kept // as they were
+	Folders []Folder
+	Gone    []string
+}
+
+// Kept is a file whose content the other side may know.
+type Kept struct {
+	Name string
+	Sum  Sum
+}
+
+// Sum is the SHA-256 of a file's content.
+type Sum = [sha256.Size]byte
+
+// Names gives the names of all that was looked for.
+func (b *Bundle) Names() (list []string) {
+	for _, f := range b.Named {
+		list = append(list, f.Name)
+	}
+	for _, f := range b.Folders {
+		list = append(list, f.Name)
+	}
+	return append(list, b.Gone...)
 }
 
 // Folder is the list of a folder that the configuration names.
@@ -234,9 +265,37 @@ func (r *Recorder) Bundle(sources []*config.File) *Bundle {
 	for name, files := range r.folders {
 		b.Folders = append(b.Folders, Folder{name, files})
 	}
+	for name := range r.gone {
+		b.Gone = append(b.Gone, name)
+	}
+	slices.Sort(b.Gone)
 	slices.SortFunc(b.Folders, func(x, y Folder) int { return strings.Compare(x.Name, y.Name) })
 	slices.SortFunc(b.Named, func(x, y File) int { return byName(x, y.Name) })
 	return b
+}
+
+// Look reads what there is of a name, a file or a folder.
+func (r *Recorder) Look(name string) {
+	if f, err := r.Open(name); err == nil {
+		f.Close()
+		return
+	}
+	r.ReadDir(name)
+}
+
+// Update gives what was read so far; of files that known is true for, the sum
+// only.
+func (r *Recorder) Update(known func(name string, sum Sum) bool) *Update {
+	b, u := r.Bundle(nil), new(Update)
+	u.Folders, u.Gone = b.Folders, b.Gone
+	for _, f := range b.Named {
+		if sum := Sum(sha256.Sum256(f.Data)); known(f.Name, sum) {
+			u.Kept = append(u.Kept, Kept{f.Name, sum})
+		} else {
+			u.Named = append(u.Named, f)
+		}
+	}
+	return u
 }
 
 // file is a file in memory.

@@ -44,7 +44,7 @@ type reference struct {
 type record struct {
 	serial, base uint64 // base: of the configuration that it was made from, 0: of none
 	sections     []*Loaded
-	bySum        map[config.Sum]*Loaded // those that can be taken over
+	bySum        map[config.Sum]*Loaded // those that have a text
 	others       uint64                 // sum of what the sections say that are no proxies
 	env          uint64                 // sum of the environment behind the last line
 	in           Input                  // without files
@@ -69,6 +69,17 @@ func Contents(s *stream.Snapshot) (list []*Loaded, files map[string][sha256.Size
 		return nil, nil, false
 	}
 	return r.sections, r.files, true
+}
+
+// TextOf gives the text of a section of a loaded configuration by its sum, nil if
+// there is none whose text says what it means.
+func TextOf(s *stream.Snapshot, sum config.Sum) []byte {
+	if r := records.Of(s.Global); r != nil {
+		if l := r.bySum[sum]; l != nil {
+			return l.Text
+		}
+	}
+	return nil
 }
 
 // InputOf gives what a configuration was loaded from, without the files; ok is
@@ -136,7 +147,7 @@ func (r *record) usable(b *Input) bool {
 func (t *takeover) find(p *config.Part, env uint64, pos config.Pos) *config.Block {
 	t.l.breathe()
 	s := t.base.bySum[p.Sum()]
-	if s == nil || s.Env != env || s.Pos.File != pos.File || !bytes.Equal(s.Text, p.Text) || !t.inherits(s) || !t.sameFiles(s) {
+	if s == nil || s.proxy == nil || s.Env != env || s.Pos.File != pos.File || !bytes.Equal(s.Text, p.Text) || !t.inherits(s) || !t.sameFiles(s) {
 		t.note(p.Text, nil)
 		return nil
 	}
@@ -449,7 +460,7 @@ func (l *Loading) keep(in Input, blocks []*config.Block) {
 	for _, cur := range l.read {
 		s := cur.loaded()
 		r.sections = append(r.sections, s)
-		if s.proxy != nil {
+		if s.Text != nil && (s.proxy != nil || r.bySum[s.sum] == nil) {
 			r.bySum[s.sum] = s
 		}
 	}

@@ -15,6 +15,12 @@ type recorder struct {
 	sums map[string][sha256.Size]byte
 }
 
+// Summed is a file system that knows the sums of files, SHA-256, without reading
+// them.
+type Summed interface {
+	Sum(name string) (sum [sha256.Size]byte, ok bool)
+}
+
 // of gives the sum of a file or folder; ok is false if there is none.
 func (r *recorder) of(name string) (sum [sha256.Size]byte, ok bool) {
 	r.mu.Lock()
@@ -22,6 +28,14 @@ func (r *recorder) of(name string) (sum [sha256.Size]byte, ok bool) {
 	r.mu.Unlock()
 	if ok {
 		return sum, true
+	}
+	if fsys, is := r.fs.(Summed); is {
+		if sum, ok = fsys.Sum(name); ok {
+			r.mu.Lock()
+			r.sums[name] = sum
+			r.mu.Unlock()
+			return sum, true
+		}
 	}
 	if _, err := ReadFile(r, name); err != nil {
 		r.ReadDir(name)

@@ -119,7 +119,7 @@ func (r *Reactor) Fire() {
 	}
 	r.freed += freed
 	switch {
-	case freed < 64<<10 && r.freed >= 4<<20:
+	case freed < 64<<10 && r.freed >= burst:
 		// The pools have settled after a burst: hand the memory back now, the
 		// collector would not run for minutes in an idle process.
 		r.freed = 0
@@ -129,3 +129,10 @@ func (r *Reactor) Fire() {
 	}
 	r.Set(&r.trim, r.now+trimPeriod)
 }
+
+// burst is how much has to be freed for it to be handed back at once.
+const burst = 4 << 20
+
+// GiveBack makes what the process does not use any more go back to the kernel soon:
+// much was replaced. It is called on the reactor.
+func (r *Reactor) GiveBack() { r.freed += burst }

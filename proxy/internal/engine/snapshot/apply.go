@@ -76,5 +76,6 @@ func Apply(w *stream.Worker, new *stream.Snapshot) ([]Change, error) {
 	if err != nil {
 		return refused(changes, err)
 	}
+	w.Reactors[0].Post(w.Reactors[0].GiveBack)
 	return append(changes, kept(w)...), nil
 }

@@ -31,6 +31,7 @@ type bundle struct {
 	id      int
 	sources []*config.File
 	files   map[string][]byte // that the configuration names
+	partial *partial          // nil: what is not among the files does not exist
 	size    int
 	used    int64 // reactor time of the last command about it
 	r       *reactor.Reactor
@@ -140,36 +141,51 @@ func (l *bundles) String() string {
 // same name is replaced. The others may be of any kind, and come as they are.
 func (b *bundle) add(source bool, path, text string) error {
 	data := []byte(text)
-	if source && !strings.HasSuffix(text, "\n") {
-		data = append(data, '\n') // a payload typed by hand comes without its last line feed
+	if source {
+		if !strings.HasSuffix(text, "\n") {
+			data = append(data, '\n') // a payload typed by hand comes without its last line feed
+		}
+		return b.addSource(config.Text(path, data), len(data))
 	}
-	old := 0
-	i := slices.IndexFunc(b.sources, func(f *config.File) bool { return f.Name == path })
-	if source && i >= 0 {
-		old = len(b.sources[i].Bytes())
-	} else if !source {
-		old = len(b.files[path])
+	if err := b.take(len(data) - len(b.files[path])); err != nil {
+		return err
 	}
-	if b.size-old+len(data) > maxBundle {
+	b.files[path] = data
+	return nil
+}
+
+// take counts the bytes of a file that is added.
+func (b *bundle) take(n int) error {
+	if b.size+n > maxBundle {
 		return runtimeapi.Errorf("The configuration is too large (maximum is %d bytes).\n", maxBundle)
 	}
 	if len(b.sources)+len(b.files) >= maxFiles {
 		return runtimeapi.Errorf("Too many files (maximum is %d).\n", maxFiles)
 	}
-	b.size += len(data) - old
-	switch {
-	case !source:
-		b.files[path] = data
-	case i >= 0:
-		b.sources[i] = config.Text(path, data)
-	default:
-		b.sources = append(b.sources, config.Text(path, data))
+	b.size += n
+	return nil
+}
+
+func (b *bundle) addSource(f *config.File, size int) error {
+	i := slices.IndexFunc(b.sources, func(o *config.File) bool { return o.Name == f.Name })
+	old := 0
+	if i >= 0 {
+		old = len(b.sources[i].Bytes())
+	}
+	if err := b.take(size - old); err != nil {
+		return err
+	}
+	if i >= 0 {
+		b.sources[i] = f
+	} else {
+		b.sources = append(b.sources, f)
 	}
 	return nil
 }
 
-// load reads the configuration as the running one was read.
-func (b *bundle) load(w *stream.Worker) (*stream.Snapshot, *config.Diagnostics) {
+// load reads the configuration as the running one was read. With missing, which
+// files have to be sent first, it is of no use.
+func (b *bundle) load(w *stream.Worker) (snap *stream.Snapshot, d *config.Diagnostics, missing []string) {
 	base := w.Snapshot()
 	in, _ := conf.InputOf(base)
 	system := map[string][]byte{}
@@ -180,15 +196,23 @@ func (b *bundle) load(w *stream.Worker) (*stream.Snapshot, *config.Diagnostics) 
 	in.Sources = b.sources
 	in.Threads = len(w.Reactors)
 	in.Files = memory{b.files, system}
-	snap, d := Load(in)
+	var look *partial
+	if b.partial != nil {
+		look = b.partial.over(memory{b.files})
+		in.Files = look
+	}
+	snap, d = Load(in)
+	if look != nil && len(look.missing) > 0 {
+		return nil, new(config.Diagnostics), slices.Sorted(maps.Keys(look.missing))
+	}
 	if len(b.sources) == 0 {
 		d.Alert(config.Pos{}, "the configuration has no files.")
-		return nil, d
+		return nil, d, nil
 	}
 	if snap != nil {
 		snap.Version = b.id
 	}
-	return snap, d
+	return snap, d, nil
 }
 
 // memory is a file system of files that were sent, with those of the system
@@ -240,9 +264,9 @@ func (i memoryInfo) IsDir() bool        { return false }
 func (i memoryInfo) Sys() any           { return nil }
 
 // forget lets the files go: the timer may hold the bundle for a while.
-func (b *bundle) forget() { b.sources, b.files = nil, nil }
+func (b *bundle) forget() { b.sources, b.files, b.partial = nil, nil, nil }
 
 // copy gives a bundle that can be loaded while this one changes.
 func (b *bundle) copy() bundle {
-	return bundle{id: b.id, sources: slices.Clone(b.sources), files: maps.Clone(b.files)}
+	return bundle{id: b.id, sources: slices.Clone(b.sources), files: maps.Clone(b.files), partial: b.partial}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	packed "github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
@@ -23,6 +24,14 @@ func init() {
 		runtimeapi.Command{
 			Words: "add config-file", Level: admin, Usage: "@<ver> <path> <payload>", Help: "add a file that the configuration of a version names",
 			Payload: true, MaxPayload: runtimeapi.MaxBundle, Run: addFile(false),
+		},
+		runtimeapi.Command{
+			Words: "add config-parts", Level: admin, Usage: "@<ver> <path> <payload>", Help: "add a configuration file, naming sections that did not change",
+			Payload: true, MaxPayload: runtimeapi.MaxBundle, Run: addParts,
+		},
+		runtimeapi.Command{
+			Words: "add config-update", Level: admin, Usage: "@<ver> <payload>", Help: "add what the master knows of the named files",
+			Payload: true, MaxPayload: runtimeapi.MaxBundle, Run: addUpdate,
 		},
 		runtimeapi.Command{Words: "check config", Level: admin, Usage: "@<ver>", Help: "tell what is wrong with a version of the configuration", Run: checkConfig},
 		runtimeapi.Command{Words: "show config", Level: admin, Usage: "[runtime|@<ver>]", Help: "list the versions, what one of them would change, or what was set at run time", Run: showConfig},
@@ -67,6 +76,50 @@ func addFile(source bool) func(*runtimeapi.Conn, []string) error {
 	}
 }
 
+// addParts answers with the sums of the sections that the running configuration
+// does not have: they must be sent.
+func addParts(c *runtimeapi.Conn, args []string) error {
+	id, err := version(args)
+	if err != nil {
+		return err
+	}
+	if len(args) != 2 || !c.HasPayload {
+		return runtimeapi.Errorf("A version, a path and a payload ('<<') are expected.\n")
+	}
+	var f *config.File
+	var size int
+	var lacking []config.Sum
+	stream.Await(c.R, func() { f, size, lacking, err = readParts(c.Worker, args[1], c.Payload) })
+	switch {
+	case err != nil:
+		return err
+	case len(lacking) == 0:
+		return bundlesOf(c.Worker).with(id, c.R.Now(), func(b *bundle) error { return b.addSource(f, size) })
+	}
+	text := []byte("Unknown sections:\n")
+	for _, sum := range lacking {
+		text = append(append(text, sum.String()...), '\n')
+	}
+	_, err = c.Write(text)
+	return err
+}
+
+func addUpdate(c *runtimeapi.Conn, args []string) error {
+	id, err := version(args)
+	if err != nil {
+		return err
+	}
+	if len(args) != 1 || !c.HasPayload {
+		return runtimeapi.Errorf("A version and a payload ('<<') are expected.\n")
+	}
+	var u packed.Update
+	stream.Await(c.R, func() { err = packed.Decode(strings.NewReader(c.Payload), &u) })
+	if err != nil {
+		return runtimeapi.Errorf("%s\n", err)
+	}
+	return bundlesOf(c.Worker).with(id, c.R.Now(), func(b *bundle) error { return b.addUpdate(&u) })
+}
+
 // loadVersion loads an open version, aside from the reactor, and prints what is
 // wrong with it. The snapshot is nil if it cannot be used.
 func loadVersion(c *runtimeapi.Conn, args []string) (*stream.Snapshot, error) {
@@ -86,7 +139,15 @@ func loadVersion(c *runtimeapi.Conn, args []string) (*stream.Snapshot, error) {
 func load(c *runtimeapi.Conn, b *bundle) *stream.Snapshot {
 	var snap *stream.Snapshot
 	var d *config.Diagnostics
-	stream.Await(c.R, func() { snap, d = b.load(c.Worker) })
+	var missing []string
+	stream.Await(c.R, func() { snap, d, missing = b.load(c.Worker) })
+	if len(missing) > 0 {
+		for _, name := range missing {
+			c.Printf("? %q\n", name)
+		}
+		c.Printf("Files are missing\n")
+		return nil
+	}
 	for _, x := range d.All() {
 		if x.Severity > config.Diag {
 			c.Printf("[%s] %s\n", x.Severity, x)

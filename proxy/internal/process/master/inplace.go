@@ -19,33 +19,21 @@ const (
 // inPlace asks a worker to apply a configuration without a restart. It returns
 // false if that takes a new worker. An error is one of the worker's.
 func (m *Master) inPlace(p *process, b *bundle.Bundle) (bool, error) {
-	reply, err := p.ask("prepare config", nil)
+	id, err := prepare(p)
 	if err != nil {
 		return false, err
 	}
-	var id int
-	if _, err := fmt.Sscanf(reply, "New version created: %d", &id); err != nil {
-		return false, fmt.Errorf("%s", firstLine(reply))
-	}
 	for _, s := range b.Sources {
-		reply, err = p.ask(fmt.Sprintf("add config @%d %s", id, escape(s.Name)), s.Data)
-		if err == nil && strings.TrimSpace(reply) != "" {
-			err = fmt.Errorf("%s", firstLine(reply))
-		}
-		if err != nil {
+		if err := add(p, fmt.Sprintf("add config @%d %s", id, escape(s.Name)), s.Data); err != nil {
 			return false, m.abandon(p, id, err)
 		}
 	}
 	for _, f := range b.Named {
-		reply, err = p.ask(fmt.Sprintf("add config-file @%d %s", id, escape(f.Name)), f.Data)
-		if err == nil && strings.TrimSpace(reply) != "" {
-			err = fmt.Errorf("%s", firstLine(reply))
-		}
-		if err != nil {
+		if err := add(p, fmt.Sprintf("add config-file @%d %s", id, escape(f.Name)), f.Data); err != nil {
 			return false, m.abandon(p, id, err)
 		}
 	}
-	reply, err = p.ask(fmt.Sprintf("commit config @%d", id), nil)
+	reply, err := p.ask(fmt.Sprintf("commit config @%d", id), nil)
 	if err != nil {
 		return false, err
 	}

@@ -54,9 +54,10 @@ type Master struct {
 	wanted  chan bool // reloads asked for by signals, coalesced
 	secret  []byte    // see worker.Order
 
-	reloading sync.Mutex // one reload at a time; it guards the next two
+	reloading sync.Mutex // one reload at a time; it guards the next three
 	announced bool       // the service manager knows of the reload that is to come
 	news      string     // to be told with it
+	known     *known     // nil: the files are to be loaded here first
 
 	mu       sync.Mutex
 	workers  []*process // the newest first
@@ -121,7 +122,7 @@ func (m *Master) begin() error {
 	if err != nil {
 		return err
 	}
-	m.o.First = nil
+	m.known, m.o.First = knownOf(m.o.First), nil
 	if err := p.await("current worker"); err != nil {
 		return err
 	}

@@ -81,11 +81,14 @@ func (m *Master) Reload(hard, again bool) (bool, string) {
 var errShown = errors.New("failed")
 
 func (m *Master) reload(hard bool) error {
+	cur := m.current()
+	if !hard && cur != nil && cur.image == m.image && m.update(cur) {
+		return nil
+	}
 	b, err := m.load()
 	if err != nil {
 		return err
 	}
-	cur := m.current()
 	if cur == nil {
 		return errors.New("there is no worker")
 	}
@@ -99,10 +102,15 @@ func (m *Master) reload(hard bool) error {
 			m.o.Console.Warn("worker (%d) did not take the configuration: %v; starting a new one", cur.pid, err)
 		}
 		if done {
+			m.known = knownOf(b)
 			return nil
 		}
 	}
-	return m.replace(cur, b, hard)
+	if err := m.replace(cur, b, hard); err != nil {
+		return err
+	}
+	m.known = knownOf(b)
+	return nil
 }
 
 // load reads and checks the files.
@@ -116,11 +124,7 @@ func (m *Master) load() (*bundle.Bundle, error) {
 		}
 		return nil, errShown
 	}
-	var names []string
-	for _, s := range sources {
-		names = append(names, s.Name)
-	}
-	m.o.Settings.Files = worker.SourceNames(names)
+	m.o.Settings.Files = worker.SourceNames(sourceNames(sources))
 	in := m.o.Settings.Input()
 	in.Sources, in.Files = sources, rec
 	snap, d := snapshot.Load(in)

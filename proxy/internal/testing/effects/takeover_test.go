@@ -1,6 +1,7 @@
 package effects_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -173,11 +174,16 @@ func TestTakeoverRefers(t *testing.T) {
 func load(e *editor, base *stream.Snapshot) (*stream.Snapshot, string) {
 	var files []*config.File
 	for i, f := range strings.Split(e.text(), twoFiles) {
-		files = append(files, config.Text(fmt.Sprintf("%d.cfg", i), []byte(f)))
+		name := fmt.Sprintf("%d.cfg", i)
+		if base != nil && e.serial%2 == 0 {
+			files = append(files, told(base, name, []byte(f)))
+		} else {
+			files = append(files, config.Text(name, []byte(f)))
+		}
 	}
 	env := config.NewEnvironment([]string{"PORT=" + e.port, "EMPTY="})
 	snap, d := conf.Load(conf.Input{
-		Sources: files, Files: e.files, Base: base, Threads: 2, MaxConn: 500,
+		Sources: files, Files: summed{e.files}, Base: base, Threads: 2, MaxConn: 500,
 		Options: config.Options{Version: "3.4.0", Env: env},
 	})
 	var text strings.Builder
@@ -185,6 +191,32 @@ func load(e *editor, base *stream.Snapshot) (*stream.Snapshot, string) {
 		fmt.Fprintf(&text, "%s %s\n", m.Severity, m)
 	}
 	return snap, text.String()
+}
+
+// told is a file as it is known to who was told of its sections by their names, and
+// asked for those that base does not have.
+func told(base *stream.Snapshot, name string, text []byte) *config.File {
+	parts := config.Cut(text)
+	find := func(sum config.Sum) []byte { return conf.TextOf(base, sum) }
+	_, lacking, err := config.ReadManifest(config.Manifest(parts, nil), find)
+	if err != nil {
+		panic(err)
+	}
+	got, lacking, err := config.ReadManifest(config.Manifest(parts, func(sum config.Sum) bool { return slices.Contains(lacking, sum) }), find)
+	if err != nil || len(lacking) > 0 {
+		panic(fmt.Sprint(lacking, err))
+	}
+	return config.Join(name, got)
+}
+
+// summed are files whose sums are known.
+type summed struct{ fstest.MapFS }
+
+func (s summed) Sum(name string) (sum [sha256.Size]byte, ok bool) {
+	if f := s.MapFS[name]; f != nil {
+		return sha256.Sum256(f.Data), true
+	}
+	return sum, false
 }
 
 // written is all of a snapshot, with the numbers that it has once it follows base.
