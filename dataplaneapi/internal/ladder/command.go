@@ -16,6 +16,7 @@ import (
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/resource"
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/runtime"
 	"github.com/forebay-lb/forebay/dataplaneapi/internal/store"
+	"github.com/forebay-lb/forebay/proxy/config"
 )
 
 const (
@@ -183,7 +184,14 @@ func (l *Ladder) apply(ctx context.Context, c *runtime.Client, text []byte) (err
 		}
 		return err
 	}
-	err = l.each(text, func(path string, data []byte) error { return add("add config", path, data) }, func(n named) error {
+	source := func(path string, data []byte) error {
+		if done, err := parts(ctx, c, at, path, data); done || err != nil {
+			total += len(data)
+			return err
+		}
+		return add("add config", path, data)
+	}
+	err = l.each(text, source, func(n named) error {
 		for name, data := range load(n.path, n.dir) {
 			if err := add("add config-file", name, data); err != nil {
 				return err
@@ -209,6 +217,32 @@ func (l *Ladder) apply(ctx context.Context, c *runtime.Client, text []byte) (err
 	default:
 		return fmt.Errorf("%w: %s", errNotInPlace, reply)
 	}
+}
+
+// manyParts is from how many bytes on a file is told by the names of its sections.
+const manyParts = 64 << 10
+
+// parts sends a file to a proxy that has most of its sections: those are named only. It is false if the proxy cannot do
+// with that, and has to get the whole.
+func parts(ctx context.Context, c *runtime.Client, at, path string, data []byte) (done bool, err error) {
+	if len(data) < manyParts {
+		return false, nil
+	}
+	cut := config.Cut(data)
+	send := func(lacks func(config.Sum) bool) (string, error) {
+		return c.Do(ctx, "add config-parts "+at+" "+runtime.Quote(path), append(config.Manifest(cut, lacks), '\n'))
+	}
+	reply, err := send(nil)
+	if rest, is := strings.CutPrefix(reply, "Unknown sections:\n"); is && err == nil {
+		lacking := map[config.Sum]bool{}
+		for line := range strings.Lines(rest) {
+			if sum, err := config.ParseSum(strings.TrimSpace(line)); err == nil {
+				lacking[sum] = true
+			}
+		}
+		reply, err = send(func(sum config.Sum) bool { return lacking[sum] })
+	}
+	return reply == "" && err == nil, err
 }
 
 // load reads a file that the configuration names, or the files of a folder. What cannot be read is left out: the proxy
