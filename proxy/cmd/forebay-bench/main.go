@@ -49,7 +49,15 @@ func main() {
 	flag.BoolVar(&b.detail, "detail", false, "show user and system time, and every round")
 	flag.BoolVar(&b.table, "table", false, "print a table for scripts/README.md, and the lines on stderr")
 	flag.StringVar(&b.profile, "profile", "", "do not compare: write profiles of Forebay, built with -tags profile, to a `folder`")
+	apply := flag.Bool("apply", false, "measure Forebay alone: what it takes to apply a configuration of many servers of which one has changed")
+	backends := flag.Int("backends", 10000, "with -apply: how many backends of 10 servers")
 	flag.Parse()
+	if *apply {
+		if err := b.apply(*backends, 10); err != nil {
+			fatal("%v", err)
+		}
+		return
+	}
 	if *list {
 		for _, s := range scenarios {
 			fmt.Printf("%-17s %s\n", s.name, s.what)
