@@ -162,22 +162,17 @@ func malformedHeader(rnd *rand.Rand) []byte {
 // announced is a server's part in a connection until the PROXY protocol's header
 // is complete.
 type announced struct {
-	o      *origin
-	e      *end
-	rnd    *rand.Rand
-	buf    []byte
-	waking bool
+	o   *origin
+	e   *end
+	rnd *rand.Rand
+	buf []byte
+	waker
 }
 
 func (a *announced) wake(*end) {
-	if a.waking || a.e.closed {
-		return
+	if !a.e.closed {
+		a.soon(a.o.w, a.rnd, a.run)
 	}
-	a.waking = true
-	a.o.w.after(1+a.rnd.Int64N(2000), func() {
-		a.waking = false
-		a.run()
-	})
 }
 
 func (a *announced) run() {

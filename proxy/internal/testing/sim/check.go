@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -78,14 +80,27 @@ func (w *World) done() bool {
 	if !w.stopped || w.clients > 0 || w.worker.Curr.Load() > 0 {
 		return false
 	}
-	if w.opened > 0 {
-		// Idle connections and pipes are given back little by little.
-		if w.endBy == 0 {
-			w.endBy = w.now + int64(3*time.Minute)
-		}
+	if w.endBy == 0 {
+		w.endBy = w.now + int64(3*time.Minute)
+		w.warmBy = w.now + int64(longestWarmup+time.Second)
+	}
+	switch {
+	case w.opened > 0: // idle connections and pipes are given back little by little
 		return w.now > w.endBy
+	case w.warming():
+		return w.now > w.warmBy
 	}
 	return true
+}
+
+// warming tells whether the slow start of a server is still looked after: every
+// second, until one finds that it has ended, or that the server went down.
+func (w *World) warming() bool {
+	slow := false
+	for _, v := range w.scene.servers {
+		slow = slow || v.Settings().SlowStart > 0 && v.State().Op != server.Running
+	}
+	return slow && slices.ContainsFunc(w.rs, func(r *reactor.Reactor) bool { return r.Timers() != 1 })
 }
 
 // checkEnd looks at what must hold when all has ended.

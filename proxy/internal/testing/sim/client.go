@@ -26,16 +26,16 @@ type client struct {
 	abortAt   int // bytes, -1: never
 	abortHow  int
 	body      []byte // held back until 100
-	waking    bool
-	ended     bool
-	noMore    bool // no request is sent any more
-	broken    bool // a send failed
-	ignore    bool // malformed requests were sent: any answer will do
-	tunnel    *duplex
-	verdict   string
-	dead      int64 // when it gives up
-	thinking  bool
-	paused    bool
+	waker
+	ended    bool
+	noMore   bool // no request is sent any more
+	broken   bool // a send failed
+	ignore   bool // malformed requests were sent: any answer will do
+	tunnel   *duplex
+	verdict  string
+	dead     int64 // when it gives up
+	thinking bool
+	paused   bool
 }
 
 // pace is how many bytes are written at once: in calm runs not so few that
@@ -152,14 +152,9 @@ func (c *client) text(t *truth) (h, b []byte) {
 }
 
 func (c *client) wake(*end) {
-	if c.waking || c.ended {
-		return
+	if !c.ended {
+		c.soon(c.w, c.rnd, c.run)
 	}
-	c.waking = true
-	c.w.after(1+c.rnd.Int64N(2000), func() {
-		c.waking = false
-		c.run()
-	})
 }
 
 func (c *client) finish(verdict string) {
@@ -290,11 +285,7 @@ func (c *client) read() {
 			return
 		}
 		if c.readPace > 0 {
-			c.waking = true
-			c.w.after(c.rnd.Int64N(3e6), func() {
-				c.waking = false
-				c.run()
-			})
+			c.in(c.w, c.rnd.Int64N(3e6), c.run)
 			return
 		}
 	}

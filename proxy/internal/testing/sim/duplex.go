@@ -14,20 +14,16 @@ type duplex struct {
 	sent, got         int
 	prefix            []byte // sent before
 	shut, eof         bool
-	waking, ended     bool
-	abortAt           int // bytes sent, 0: never
-	over              func(verdict string)
+	waker
+	ended   bool
+	abortAt int // bytes sent, 0: never
+	over    func(verdict string)
 }
 
 func (d *duplex) wake(*end) {
-	if d.waking || d.ended {
-		return
+	if !d.ended {
+		d.soon(d.w, d.rnd, d.run)
 	}
-	d.waking = true
-	d.w.after(1+d.rnd.Int64N(2000), func() {
-		d.waking = false
-		d.run()
-	})
 }
 
 func (d *duplex) finish(verdict string) {

@@ -71,8 +71,8 @@ type wire struct {
 	paused    bool
 	resting   bool // does not read for now
 	stalled   bool // gives no room
-	waking    bool
-	ended     bool
+	waker
+	ended bool
 }
 
 // prefs are the settings of one side.
@@ -229,17 +229,9 @@ func (c *wire) tell(p prefs) {
 }
 
 func (c *wire) wake(*end) {
-	if !c.waking && !c.ended {
-		c.wakeIn(1 + c.rnd.Int64N(2000))
+	if !c.ended {
+		c.soon(c.w, c.rnd, c.run)
 	}
-}
-
-func (c *wire) wakeIn(d int64) {
-	c.waking = true
-	c.w.after(d, func() {
-		c.waking = false
-		c.run()
-	})
 }
 
 // later does f, unless the connection has ended by then, and goes on.

@@ -62,6 +62,25 @@ type segment struct {
 // when anything has changed.
 type actor interface{ wake(e *end) }
 
+// waker makes that an actor runs a moment after it was told of something, once.
+type waker struct{ waking bool }
+
+// soon calls run within some microseconds.
+func (k *waker) soon(w *World, rnd *rand.Rand, run func()) {
+	if !k.waking {
+		k.in(w, 1+rnd.Int64N(2000), run)
+	}
+}
+
+// in calls run in so many nanoseconds. Until then nothing else does.
+func (k *waker) in(w *World, d int64, run func()) {
+	k.waking = true
+	w.after(d, func() {
+		k.waking = false
+		run()
+	})
+}
+
 func (w *World) newConn() *conn {
 	w.conns++
 	c := &conn{w: w, id: w.conns, rnd: rand.New(rand.NewPCG(w.Seed64, uint64(w.conns)))}

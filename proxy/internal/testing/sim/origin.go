@@ -103,14 +103,15 @@ type originConn struct {
 	e   *end
 	r   reader
 
-	from                  *route // by its header
-	readPace, writePace   int
-	seen                  int   // requests
-	client                int64 // whose was the first
-	socketsOnly           bool  // the server's other requests come over HTTP/2
-	cur                   *serving
-	out                   []byte
-	waking, ended, paused bool
+	from                *route // by its header
+	readPace, writePace int
+	seen                int   // requests
+	client              int64 // whose was the first
+	socketsOnly         bool  // the server's other requests come over HTTP/2
+	cur                 *serving
+	out                 []byte
+	waker
+	ended, paused bool
 }
 
 // serving is an exchange as the server sees it.
@@ -131,14 +132,9 @@ type serving struct {
 }
 
 func (c *originConn) wake(*end) {
-	if c.waking || c.ended {
-		return
+	if !c.ended {
+		c.soon(c.w, c.rnd, c.run)
 	}
-	c.waking = true
-	c.w.after(1+c.rnd.Int64N(2000), func() {
-		c.waking = false
-		c.run()
-	})
 }
 
 func (c *originConn) finish(rst bool) {

@@ -180,19 +180,49 @@ func (s *scene) balance() stream.Balance {
 		{Algorithm: "leastconn", New: balance.LeastConn}, {Algorithm: "first", New: balance.First},
 		{Algorithm: "random", New: balance.Random, Config: balance.Config{Draws: 2}},
 	}
-	return b[s.w.rnd.IntN(len(b))]
+	rnd := s.w.rnd
+	if rnd.IntN(3) > 0 {
+		return b[rnd.IntN(len(b))]
+	}
+	k := stream.Balance{Algorithm: "uri", New: balance.ByKey, Key: byPath}
+	k.Config.Hash = balance.HashType{Consistent: rnd.IntN(3) > 0, Avalanche: rnd.IntN(2) == 0}
+	k.Config.Hash.Function = []string{"sdbm", "djb2", "wt6", "crc32"}[rnd.IntN(4)]
+	k.Config.Hash.Sum = balance.Functions[k.Config.Hash.Function]
+	if k.Config.Hash.Consistent {
+		k.Config.Factor = []int{0, 0, 101, 150, 1000}[rnd.IntN(5)]
+		k.Config.Affinity = balance.Affinity(rnd.IntN(3))
+	}
+	return k
+}
+
+// byPath is a key: some requests have none, many have the same.
+func byPath(st *stream.Stream, h *balance.HashType) (uint32, bool) {
+	if st.BE.Mode == stream.TCP {
+		return h.Address(addrPort(st.Sess.Src).Addr()), true
+	}
+	path := st.Req.PathQuery()
+	if n := len(path); n > 0 && path[n-1] != '7' {
+		return h.Hash(path[n-1:]), true
+	}
+	return 0, false
 }
 
 // addBackend makes the state of a backend with some servers.
 func (s *scene) addBackend(name string, mode stream.Mode) {
 	b := stream.NewBackState(name, s.threads, s.w.Wall())
+	b.Clock = s.w.rs[0]
 	b.SetBalance(s.balance(), s.w.rnd.IntN(2) == 0)
+	if s.w.rnd.IntN(2) == 0 {
+		b.SetFullConn(1 + s.w.rnd.IntN(10))
+	}
 	s.backends = append(s.backends, b)
 	s.modes[b] = mode
 	for range 1 + s.w.rnd.IntN(4) {
 		s.addServer(b)
 	}
 }
+
+const longestWarmup = 4 * time.Second
 
 // addServer adds a server with an origin of its own.
 func (s *scene) addServer(b *stream.BackState) {
@@ -212,6 +242,15 @@ func (s *scene) addServer(b *stream.BackState) {
 	if rnd.IntN(3) == 0 {
 		set.MaxConn = 1 + rnd.IntN(3)
 		o.limit = set.MaxConn
+		if rnd.IntN(2) == 0 {
+			set.MinConn = 1 + rnd.IntN(set.MaxConn)
+		}
+		if rnd.IntN(3) == 0 {
+			set.MaxQueue = 1 + rnd.IntN(3)
+		}
+	}
+	if rnd.IntN(3) == 0 {
+		set.SlowStart = time.Duration(1+rnd.Int64N(longestWarmup.Milliseconds())) * time.Millisecond
 	}
 	set.Backup = rnd.IntN(6) == 0
 	if rnd.IntN(2) == 0 {
@@ -309,6 +348,9 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 		}
 		snap.Backends[p.Name] = p
 		snap.Proxies = append(snap.Proxies, p)
+		if rnd.IntN(5) == 0 {
+			p.Filters = s.drawFilters()
+		}
 		if p.Mode == stream.HTTP {
 			web = append(web, p)
 		}
@@ -325,8 +367,11 @@ func (s *scene) snapshot(all []*front) *stream.Snapshot {
 				word, _, _ := strings.Cut(strings.TrimPrefix(string(sc.Request().PathQuery()), "/"), "/")
 				return sc.Snap.Backends[word]
 			}}}
+			if rnd.IntN(3) == 0 {
+				p.RequestRules = append(p.RequestRules, urgent{w})
+			}
 			if !w.calm && rnd.IntN(3) == 0 {
-				p.RequestRules = []stream.Rule{moody{w}}
+				p.RequestRules = append(p.RequestRules, moody{w})
 			}
 		}
 		if rnd.IntN(3) == 0 {
@@ -357,6 +402,15 @@ func (s *scene) drawFilters() (list []stream.Filter) {
 		s.filters = append(s.filters, f.(*Filter))
 	}
 	return list
+}
+
+// urgent is a rule that gives each request a place in the queue.
+type urgent struct{ w *World }
+
+// Exec is the rule.
+func (u urgent) Exec(sc *stream.Scope) stream.Verdict {
+	sc.Stream.PriorityClass, sc.Stream.PriorityOffset = u.w.rnd.IntN(5)-2, u.w.rnd.IntN(4000)-2000
+	return stream.Continue
 }
 
 // moody is a rule of a frontend that takes its time now and then, and now and then

@@ -62,8 +62,9 @@ type World struct {
 	logged   int
 	sessions int // logged in mode tcp
 	nonces   int
-	refusals int // in calm runs, of requests that can be tried again
-	endBy    int64
+	refusals int   // in calm runs, of requests that can be tried again
+	endBy    int64 // when what is kept for later use has to be gone
+	warmBy   int64 // when servers have to be through their slow starts
 }
 
 type event struct {
