@@ -325,3 +325,23 @@ func TestWrittenHeads(t *testing.T) {
 		}
 	})
 }
+
+// The size of a head counts the content-length that is said of a body, whether the
+// fields had it or not.
+func TestSizeOfLength(t *testing.T) {
+	cl, _ := pair(t, Config{}, Config{})
+	size := func(fields ...string) int {
+		q := get("/", fields...)
+		q.Method, q.MethodName = message.Post, []byte("POST")
+		q.Framing, q.ContentLength = message.Length, 1234
+		s, err := cl.c.Open(q, new(message.Response), nil, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.HeadOut
+	}
+	none, with := size(), size("content-length", "1234")
+	if want := len("POST / HTTP/2.0\r\nhost: example.org\r\ncontent-length: 1234\r\n\r\n"); none != want || with != want {
+		t.Errorf("%d bytes, %d with the field, want %d", none, with, want)
+	}
+}

@@ -36,19 +36,15 @@ func get(t *testing.T, addr, path string) {
 // events waits until a ring shows n events.
 func events(t *testing.T, w *stream.Worker, ring string, n int) []string {
 	t.Helper()
-	for end := time.Now().Add(bed.Patience); ; {
-		list := strings.Split(strings.TrimRight(bed.Ask(t, w, "show events "+ring), "\n"), "\n")
-		if list[0] == "" {
-			list = nil
+	c := bed.Dial(t, w, runtimeapi.Worker, runtimeapi.Options{Level: runtimeapi.Admin})
+	defer c.Close()
+	io.WriteString(c, "show events "+ring+" -w\n")
+	for rd, i := bufio.NewReader(c), 0; i < n; i++ {
+		if l, err := rd.ReadString('\n'); err != nil {
+			t.Fatalf("%q, %v: want %d events, have %d", l, err, n, i)
 		}
-		if len(list) >= n {
-			return list
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%q, want %d events", list, n)
-		}
-		time.Sleep(time.Millisecond)
 	}
+	return strings.Split(strings.TrimRight(bed.Ask(t, w, "show events "+ring), "\n"), "\n")
 }
 
 // The texts of "show events" are those of 3.4.

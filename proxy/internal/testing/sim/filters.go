@@ -17,6 +17,8 @@ type Filter struct {
 	Most int64
 	// Begun and Ended count the streams that it took part in.
 	Begun, Ended int
+	// Told, if not nil, is called at the end of each.
+	Told func()
 }
 
 // FilterKind is what a [Filter] does.
@@ -71,7 +73,12 @@ func (l *filterLink) Tunnel(st *stream.Stream, data stream.Source, _ bool) strea
 }
 
 // End is of stream.Link.
-func (l *filterLink) End(st *stream.Stream) { l.f.Ended++ }
+func (l *filterLink) End(st *stream.Stream) {
+	l.f.Ended++
+	if l.f.Told != nil {
+		l.f.Told()
+	}
+}
 
 type filterSource struct {
 	f      *Filter
