@@ -283,7 +283,8 @@ func (l *Loading) judge(p *stream.Proxy) {
 	}
 	if p.Backend && p.Balance.HTTP {
 		warn("Layer 7 hash not possible for %s '%s' (needs 'mode http'). Falling back to round robin.", kind, p.Name)
-		p.Balance = stream.Balance{Algorithm: "roundrobin", Config: p.Balance.Config}
+		// It stays one that needs HTTP, so that the next configuration says so again.
+		p.Balance = stream.Balance{Algorithm: "roundrobin", Config: p.Balance.Config, HTTP: true}
 	}
 	if p.ForwardFor != nil {
 		warn("'option %s' ignored for %s '%s' as it requires HTTP mode.", "forwardfor", kind, p.Name)

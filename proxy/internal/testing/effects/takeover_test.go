@@ -8,12 +8,14 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
 
 // A configuration that takes over what has not changed from the one before is the
@@ -28,7 +30,7 @@ func TestTakeover(t *testing.T) {
 	}()
 	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			e := newEditor(seed)
+			e := newEditor(t, seed)
 			base, _ := load(e, nil)
 			for step := range 25 {
 				e.edit()
@@ -70,7 +72,7 @@ func takenOver(base *stream.Snapshot, p *stream.Proxy) bool {
 
 // What has not changed is not made again.
 func TestTakeoverKeepsObjects(t *testing.T) {
-	e := newEditor(1)
+	e := newEditor(t, 1)
 	e.sections = []string{
 		"defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n",
 		"frontend f\n bind 127.0.0.1:1000\n use_backend b1\n default_backend b2\n",
@@ -109,12 +111,12 @@ func TestTakeoverKeepsObjects(t *testing.T) {
 	e.sections[0] += " retries 5\n"
 	same(again())
 	// Lists of patterns belong to the configuration: who has some is read anew.
-	e = newEditor(1)
+	e = newEditor(t, 1)
 	e.sections = []string{"backend b\n server s 127.0.0.1:1\n acl x path /x\n", "backend c\n server s 127.0.0.1:1\n"}
 	base, _ = load(e, nil)
 	same(again(), "c")
 	// A section that has moved is a copy whose lines are where they are now.
-	e = newEditor(1)
+	e = newEditor(t, 1)
 	e.sections = []string{"backend b\n server s 127.0.0.1:1\n"}
 	base, _ = load(e, nil)
 	e.sections[0] = "# one more\n" + e.sections[0]
@@ -128,7 +130,7 @@ func TestTakeoverKeepsObjects(t *testing.T) {
 // A change of some defaults leaves the sections that have others: nothing but those
 // is read anew.
 func TestTakeoverByDefaults(t *testing.T) {
-	e := newEditor(1)
+	e := newEditor(t, 1)
 	e.sections = []string{
 		"defaults d1\n retries 5\n", "defaults d2\n retries 6\n",
 		"backend b1 from d1\n server s 127.0.0.1:1\n", "backend b2 from d2\n server s 127.0.0.1:1\n",
@@ -152,7 +154,7 @@ func TestTakeoverByDefaults(t *testing.T) {
 
 // What a section that has not changed refers to may be gone, and be there again.
 func TestTakeoverRefers(t *testing.T) {
-	e := newEditor(1)
+	e := newEditor(t, 1)
 	e.sections = []string{
 		"defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n",
 		"frontend f\n bind 127.0.0.1:1000\n http-request set-header n %[nbsrv(b)]\n",
@@ -250,26 +252,48 @@ type editor struct {
 	port     string
 	last     string
 	serial   int
+	certs    [2][]byte
 }
 
 // twoFiles is where the second file begins.
 const twoFiles = "--\n"
 
-func newEditor(seed uint64) *editor {
-	e := &editor{rnd: rand.New(rand.NewPCG(seed, 9)), port: "1001", files: fstest.MapFS{
-		"503.http": {Data: []byte("HTTP/1.1 503 No\r\n\r\nno\n")},
-		"words":    {Data: []byte("/a\n/b\n")},
+func newEditor(t testing.TB, seed uint64) *editor {
+	e := &editor{certs: certificates(t), rnd: rand.New(rand.NewPCG(seed, 9)), port: "1001", files: fstest.MapFS{
+		"503.http":  {Data: []byte("HTTP/1.1 503 No\r\n\r\nno\n")},
+		"words":     {Data: []byte("/a\n/b\n")},
+		"hosts.map": {Data: []byte("/a one\n/b two\n")},
+		"site.pem":  {Data: certificates(t)[0]},
+		"sites.txt": {Data: []byte("site.pem [alpn h2] a.example\n")},
 	}}
 	e.sections = []string{
 		"global\n log 127.0.0.1:514 local0\n setenv NAME web\n stats socket /tmp/sock\n",
 		"userlist u\n user a password x\n",
 		"defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n",
 	}
+	if seed%10 == 9 { // with it, nothing is taken over
+		e.sections[1] += "ring r\n size 64k\n"
+	}
 	for range 3 + e.rnd.IntN(5) {
 		e.add()
 	}
 	return e
 }
+
+// certificates are two of one name, with their keys: the same ones for all editors.
+func certificates(t testing.TB) [2][]byte {
+	made.Do(func() {
+		for i := range pems {
+			pems[i] = certtest.SelfSigned(t, "a.example", certtest.Names("a.example")).PEM(t)
+		}
+	})
+	return pems
+}
+
+var (
+	made sync.Once
+	pems [2][]byte
+)
 
 func (e *editor) text() string { return strings.Join(e.sections, "") }
 
@@ -311,18 +335,28 @@ func (e *editor) line(kind string) string {
 		" http-request deny if { nbsrv(" + e.name() + ") lt 1 }\n", " http-request auth unless { http_auth(u) }\n", " acl x path /" + e.name() + "\n",
 		" http-request set-header h %[ssl_fc_client_random,hex]\n", " option httpchk\n", " no option httplog\n", " frobnicate\n", " retries 3\n",
 		" .notice \"here\"\n", ".if defined(EMPTY)\n retries 4\n.endif\n",
+		" filter bwlim-in up default-limit 1m default-period 1s\n", fmt.Sprintf(" filter bwlim-out down default-limit %dk default-period 1s min-size 1k\n", n+1),
+		" http-request set-bandwidth-limit up limit 5k\n", " http-response set-bandwidth-limit down if { var(txn.a) -m found }\n",
+		" http-request set-var(txn.a) src\n", fmt.Sprintf(" http-request set-var-fmt(proc.p%d) \"%%[var(proc.g)] $NAME\"\n", n), " http-response unset-var(txn.a)\n",
+		" http-request set-header m %[path,map_beg(hosts.map,none)]\n", " http-request set-map(hosts.map) %[path] %[src]\n", " http-request deny if { src,map_ip(virt@nets) -m found }\n",
+		" http-request add-acl(words) %[path]\n", " http-request set-priority-class int(3)\n", " log ring@r local0\n",
 	}
 	front := []string{
 		fmt.Sprintf(" bind 127.0.0.1:%d\n", 1100+n), " bind \"127.0.0.1:$PORT\"\n", " bind 127.0.0.1:$PORT maxconn 5\n", " default_backend " + e.name() + "\n",
 		" use_backend " + e.name() + " if { path /" + e.name() + " }\n", " use_backend %[path]\n", fmt.Sprintf(" maxconn %d\n", 10*n+1), " log-format \"%ci %r\"\n",
 		" unique-id-format %{+X}o%ci\n", " monitor fail if { nbsrv(" + e.name() + ") lt 1 }\n", " backlog 7\n", " bind 127.0.0.1:1110 thread 1\n",
-		" tcp-request connection accept\n", " option forwardfor\n",
+		" tcp-request connection accept\n", " option forwardfor\n", " tcp-request connection set-var(sess.s) src\n",
+		" bind 127.0.0.1:1120 ssl crt site.pem\n", " bind 127.0.0.1:1121 ssl crt-list sites.txt ca-file site.pem verify optional\n",
+		" http-request use-service prometheus-exporter if { path /metrics }\n",
 	}
 	back := []string{
 		fmt.Sprintf(" server s%d 127.0.0.1:%d weight %d\n", n, 2000+n, n), fmt.Sprintf(" server s%d 127.0.0.1:%d check\n", n, 2000+n),
 		fmt.Sprintf(" server s%d \"127.0.0.1:$PORT\" ssl verify none\n", n), fmt.Sprintf(" server-template t 1-%d 127.0.0.1:3000\n", n+1),
 		fmt.Sprintf(" server h%d localhost:80 id %d\n", n, 20+n), " default-server weight 7 inter 3s\n", " balance leastconn\n", " fullconn 9\n", " option allbackups\n",
 		" http-check send meth HEAD uri /x\n", " http-reuse always\n", fmt.Sprintf(" server v%d 127.0.0.1:1 ssl\n", n), " server c 127.0.0.1:1 check ssl verify none check-sni x ssl-min-ver TLSv1.3\n",
+		fmt.Sprintf(" server k%d 127.0.0.1:1 ssl crt site.pem ca-file site.pem sni var(txn.a)\n", n), " balance uri depth 2\n", " balance hash req.hdr(x),lower\n",
+		" hash-type consistent sdbm avalanche\n", fmt.Sprintf(" hash-balance-factor %d\n", 100+n), fmt.Sprintf(" server q%d 127.0.0.1:1 maxconn 5 minconn 2 maxqueue %d slowstart 3s hash-key addr\n", n, n),
+		" http-check set-var(check.x) int(1)\n",
 	}
 	list := both
 	switch e.rnd.IntN(5) {
@@ -390,8 +424,17 @@ func (e *editor) edit() {
 		if e.rnd.IntN(3) == 0 {
 			e.files["503.http"] = &fstest.MapFile{Data: fmt.Appendf(nil, "HTTP/1.1 503 No\r\n\r\nno %d\n", e.rnd.IntN(3))}
 		}
+		if e.rnd.IntN(3) == 0 {
+			e.files["hosts.map"] = &fstest.MapFile{Data: fmt.Appendf(nil, "/a one\n/%d two\n", e.rnd.IntN(3))}
+		}
+		if e.rnd.IntN(3) == 0 {
+			e.files["site.pem"] = &fstest.MapFile{Data: e.certs[e.rnd.IntN(2)]}
+		}
+		if e.rnd.IntN(3) == 0 {
+			e.files["sites.txt"] = &fstest.MapFile{Data: fmt.Appendf(nil, "site.pem %s\n", e.pick("a.example", "b.example", "[alpn h2]"))}
+		}
 		if e.rnd.IntN(5) == 0 {
-			delete(e.files, e.pick("words", "503.http"))
+			delete(e.files, e.pick("words", "503.http", "hosts.map", "site.pem", "sites.txt"))
 		}
 	case 12:
 		e.last = "the environment"
@@ -399,7 +442,8 @@ func (e *editor) edit() {
 	case 13:
 		i := e.rnd.IntN(2)
 		e.last = "the global section or the userlist"
-		e.sections[i] = strings.TrimSuffix(e.sections[i], "\n") + "\n" + []string{" log-tag " + e.name() + "\n", " user " + e.name() + " password y\n"}[i]
+		e.sections[i] = strings.TrimSuffix(e.sections[i], "\n") + "\n" + []string{
+			e.pick(" log-tag "+e.name()+"\n", fmt.Sprintf(" set-var proc.g int(%d)\n", e.rnd.IntN(3)), fmt.Sprintf(" tune.vars.txn-max-size %d\n", 1000+e.rnd.IntN(3)), " ssl-default-bind-options no-tls-tickets\n"), " user " + e.name() + " password y\n"}[i]
 		if i == 0 && e.rnd.IntN(2) == 0 {
 			e.sections[0] = "global\n log 127.0.0.1:514 local0\n setenv NAME " + e.name() + "\n"
 		}
