@@ -141,19 +141,19 @@ func hashType(c *Ctx) error {
 		h.Consistent = true
 	case "map-based":
 	default:
-		return say("'hash-type' only supports 'consistent' and 'map-based'.")
+		return Predicatef("only supports 'consistent' and 'map-based'.")
 	}
 	h.Function = c.arg(1)
 	switch {
 	case len(c.Args) < 2:
 		h.Function, h.Avalanche = "sdbm", h.Consistent
 	case balance.Functions[h.Function] == nil:
-		return say("'hash-type' only supports 'sdbm', 'djb2', 'crc32', or 'wt6' hash functions.")
+		return Predicatef("only supports 'sdbm', 'djb2', 'crc32', or 'wt6' hash functions.")
 	}
 	h.Sum = balance.Functions[h.Function]
 	if len(c.Args) > 2 {
 		if c.arg(2) != "avalanche" {
-			return say("'hash-type' only supports 'avalanche' as a modifier for hash functions.")
+			return Predicatef("only supports 'avalanche' as a modifier for hash functions.")
 		}
 		h.Avalanche = true
 	}
@@ -164,7 +164,7 @@ func hashType(c *Ctx) error {
 func hashBalanceFactor(c *Ctx) error {
 	n, err := c.integer(0, maxInt, "an integer argument.")
 	if err == nil && n != 0 && n <= 100 {
-		err = say("'hash-balance-factor' must be 0 or greater than 100.")
+		err = Predicatef("must be 0 or greater than 100.")
 	}
 	if err == nil {
 		c.Proxy.Balance.Config.Factor = n
@@ -196,7 +196,7 @@ func hashKey(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 	case "id32", "guid":
 		return 0, NotYet("hash-key", v)
 	default:
-		return 0, say("'hash-key' has to be 'id', 'id32', 'guid', 'addr', or 'addr-port'.")
+		return 0, Predicatef("has to be 'id', 'id32', 'guid', 'addr', or 'addr-port'.")
 	}
 	return 2, nil
 }

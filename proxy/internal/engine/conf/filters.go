@@ -83,11 +83,11 @@ func filter(c *Ctx) error {
 		for _, n := range sortedKeys(filterKinds) {
 			list += fmt.Sprintf("\n    [%s] %s", filterKinds[n].Class, n)
 		}
-		return say("'filter' : unknown keyword '%s'. Registered keywords :%s", name, list)
+		return Causef("unknown keyword '%s'. Registered keywords :%s", name, list)
 	}
 	f, err := k.Parse(c, c.Args[1:])
 	if err != nil {
-		return say("'filter' : %w", err)
+		return Causef("%w", About(name, err))
 	}
 	c.Proxy.Filters = append(slices.Clip(c.Proxy.Filters), f)
 	return nil

@@ -182,7 +182,7 @@ func interval(words []string) (time.Duration, error) {
 	}
 	d, err := config.ParseTime(v, time.Millisecond)
 	if err != nil {
-		return 0, say("'%s' : %w", words[0], err)
+		return 0, Causef("%w", err)
 	}
 	return d, nil
 }

@@ -88,7 +88,7 @@ func (s *Section[T]) read(l *Loading, b *config.Block) {
 	begin := Ctx{Loading: l, Pos: b.Pos, Section: b.Kind}
 	t, err := s.Begin(&begin, b.Name)
 	if err != nil {
-		l.report(b.Pos, err)
+		l.report(b.Pos, About(b.Kind, err))
 	}
 	if t == nil {
 		return

@@ -40,7 +40,7 @@ func parse(c *conf.Ctx, kind string, args []string) (stream.Filter, error) {
 	w := conf.ReadWords(args)
 	f := &filter{name: w.Next(), upload: kind == "bwlim-in", spare: make([]spares, max(c.Threads, 1))}
 	if f.name == "" {
-		return nil, fmt.Errorf("'%s' : a name is expected as first argument", kind)
+		return nil, conf.Causef("a name is expected as first argument")
 	}
 	if find(c.Proxy, f.name) != nil {
 		return nil, fmt.Errorf("bwlim filter '%s' already declared for proxy '%s'", f.name, c.Proxy.Name)
@@ -72,19 +72,19 @@ func parse(c *conf.Ctx, kind string, args []string) (stream.Filter, error) {
 		case "table":
 			shared = true
 			if value == "" {
-				return nil, fmt.Errorf("'%s' : a table name is expected for option 'table'", kind)
+				return nil, conf.Causef("a table name is expected for option 'table'")
 			}
 		default:
-			return nil, fmt.Errorf("'%s' : unexpected argument '%s'", kind, option)
+			return nil, conf.Causef("unexpected argument '%s'", option)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("'%s' : invalid value for option '%s' (%w)", kind, option, err)
+			return nil, conf.Causef("invalid value for option '%s' (%w)", option, err)
 		}
 	}
 	missing := ""
 	switch {
 	case shared && perStream:
-		return nil, fmt.Errorf("'%s' : options of limits for one stream and of shared limits exclude each other", kind)
+		return nil, conf.Causef("options of limits for one stream and of shared limits exclude each other")
 	case shared && !key:
 		missing = "key"
 	case shared:
@@ -95,7 +95,7 @@ func parse(c *conf.Ctx, kind string, args []string) (stream.Filter, error) {
 		missing = "default-limit"
 	}
 	if missing != "" {
-		return nil, fmt.Errorf("'%s' : <%s> option is missing", kind, missing)
+		return nil, conf.Causef("<%s> option is missing", missing)
 	}
 	return f, nil
 }

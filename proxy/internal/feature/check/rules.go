@@ -268,7 +268,7 @@ func (st *step) connects(c *conf.Ctx, name string, w *conf.Words) (err error) {
 	case "alpn":
 		var list string
 		if list, err = w.Value(aString); err == nil {
-			st.alpn, err = ssl.Protocols("alpn", list)
+			st.alpn, err = ssl.Protocols(list)
 		}
 	case "port":
 		text := w.Next()

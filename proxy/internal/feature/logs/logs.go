@@ -107,7 +107,7 @@ func init() {
 		conf.Keyword{Name: "log", In: conf.Global | conf.Proxies, No: true, Max: -1, Parse: logLine},
 		conf.Keyword{Name: "log-tag", In: conf.Global | conf.Proxies, Max: 1, Parse: func(c *conf.Ctx) error {
 			if len(c.Args) == 0 {
-				return errors.New("'log-tag' expects a tag for use in syslog.")
+				return conf.Predicatef("expects a tag for use in syslog.")
 			}
 			if c.Proxy == nil {
 				globals.Make(c.Snap.Global).tag = c.Args[0]
@@ -136,7 +136,7 @@ func init() {
 				return fmt.Errorf("keyword 'httplog' only supports option 'clf'.")
 			}
 			if len(c.Args) > 1 {
-				return fmt.Errorf("'option httplog' cannot handle unexpected argument '%s'.", c.Args[1])
+				return conf.Predicatef("cannot handle unexpected argument '%s'.", c.Args[1])
 			}
 			if inBackend(c) {
 				return nil

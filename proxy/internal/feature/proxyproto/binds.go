@@ -1,7 +1,6 @@
 package proxyproto
 
 import (
-	"fmt"
 	"io"
 	"strconv"
 
@@ -55,11 +54,11 @@ func init() {
 
 func acceptCIP(_ *conf.Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
-		return 0, fmt.Errorf("'%s' : missing value", words[0])
+		return 0, conf.Causef("missing value")
 	}
 	n, err := strconv.ParseUint(words[1], 10, 32)
 	if err != nil || n == 0 {
-		return 0, fmt.Errorf("'%s' : invalid value '%s', must be a number from 1 to %d", words[0], words[1], uint32(1<<32-1))
+		return 0, conf.Causef("invalid value '%s', must be a number from 1 to %d", words[1], uint32(1<<32-1))
 	}
 	b.Greeting |= stream.ClientIP
 	magics.Set(b, uint32(n))

@@ -94,18 +94,18 @@ func customTLV(c *conf.Ctx, set *stream.ServerSettings, words []string) (int, er
 	id, closed := strings.CutSuffix(inside, ")")
 	n, err := strconv.ParseUint(id, 0, 8)
 	if !closed || err != nil {
-		return 0, fmt.Errorf("'%s' : expects the type of the field in parentheses, a number between 0 and 255", words[0])
+		return 0, conf.Causef("expects the type of the field in parentheses, a number between 0 and 255")
 	}
 	if len(words) < 2 || words[1] == "" {
-		return 0, fmt.Errorf("'%s' : expects a log-format string as argument", words[0])
+		return 0, conf.Causef("expects a log-format string as argument")
 	}
 	f, err := logformat.Compile(c, words[1], logformat.Options{Where: sample.SourceSelection, Raw: true})
 	if err != nil {
-		return 0, fmt.Errorf("'%s' : %w", words[0], err)
+		return 0, conf.Causef("%w", err)
 	}
 	s := senders.Edit(set)
 	if len(s.tlvs) >= maxCustom {
-		return 0, fmt.Errorf("'%s' : too many fields (maximum is %d)", words[0], maxCustom)
+		return 0, conf.Causef("too many fields (maximum is %d)", maxCustom)
 	}
 	s.tlvs = append(s.tlvs[:len(s.tlvs):len(s.tlvs)], custom{byte(n), f})
 	return 2, nil

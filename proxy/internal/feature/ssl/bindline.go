@@ -1,7 +1,6 @@
 package ssl
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -68,12 +67,12 @@ func lineOfBind(c *conf.Ctx, b *stream.Bind) *bindLine {
 func bindOption(name string, args int, lacks string, set func(c *conf.Ctx, l *bindLine, value string) error) conf.BindOption {
 	return conf.BindOption{Name: name, Args: args, Parse: func(c *conf.Ctx, b *stream.Bind, words []string) (int, error) {
 		if c.Snap == nil {
-			return 0, errNoTLS(name)
+			return 0, errNoTLS
 		}
 		value := ""
 		if args > 0 {
 			if len(words) < 2 || words[1] == "" {
-				return 0, fmt.Errorf("'%s' : missing %s", name, lacks)
+				return 0, conf.Causef("missing %s", lacks)
 			}
 			value = words[1]
 		}
@@ -82,10 +81,8 @@ func bindOption(name string, args int, lacks string, set func(c *conf.Ctx, l *bi
 }
 
 // errNoTLS refuses an option where there is no configuration that its files could
-// belong to: the master's socket.
-func errNoTLS(name string) error {
-	return fmt.Errorf("'%s' : TLS is not available on the master's socket", name)
-}
+// belong to.
+var errNoTLS = conf.Causef("TLS is not available on the master's socket")
 
 func init() {
 	source := func(word string) conf.BindOption {
@@ -107,15 +104,15 @@ func init() {
 		bindOption("ca-sign-pass", 1, "CAkey password", func(_ *conf.Ctx, l *bindLine, v string) error { l.signPass = v; return nil }),
 		bindOption("tls-ticket-keys", 1, "TLS ticket keys file path", func(_ *conf.Ctx, l *bindLine, v string) error { l.keysFile = v; return nil }),
 		bindOption("crt-ignore-err", 1, "error IDs list", func(_ *conf.Ctx, l *bindLine, v string) (err error) {
-			l.crtIgnore, err = parseIgnored("crt-ignore-err", v)
+			l.crtIgnore, err = parseIgnored(v)
 			return err
 		}),
 		bindOption("ca-ignore-err", 1, "error IDs list", func(_ *conf.Ctx, l *bindLine, v string) (err error) {
-			l.caIgnore, err = parseIgnored("ca-ignore-err", v)
+			l.caIgnore, err = parseIgnored(v)
 			return err
 		}),
 		bindOption("ech", 1, "directory", func(*conf.Ctx, *bindLine, string) error {
-			return errors.New("'ech' : it is experimental in HAProxy 3.4, and not available")
+			return conf.Causef("it is experimental in HAProxy 3.4, and not available")
 		}),
 	}
 	common := slices.Clone(Words)
@@ -130,7 +127,7 @@ func init() {
 		}
 		list = append(list, conf.BindOption{Name: word, Args: args, Parse: func(c *conf.Ctx, b *stream.Bind, words []string) (int, error) {
 			if c.Snap == nil {
-				return 0, errNoTLS(word)
+				return 0, errNoTLS
 			}
 			n, _, err := lineOfBind(c, b).parse(DefaultsOf(c.Snap.Global), words)
 			return n, err

@@ -239,7 +239,7 @@ func (l *Line) options(d *Defaults) error {
 			return fmt.Errorf("ssl args out of '[]' for %s", words[0])
 		}
 		if err != nil {
-			return err
+			return conf.About(words[0], err)
 		}
 		words = words[n:]
 	}

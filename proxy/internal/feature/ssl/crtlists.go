@@ -147,10 +147,10 @@ func init() {
 func sslFUse(c *conf.Ctx) error {
 	l := &Line{Words: slices.Clone(c.Args)}
 	if err := l.options(DefaultsOf(c.Snap.Global)); err != nil {
-		return fmt.Errorf("'ssl-f-use' : %w.", err)
+		return conf.Causef("%w.", err)
 	}
 	if l.Files.Cert == "" {
-		return fmt.Errorf("'ssl-f-use' : 'crt' is mandatory.")
+		return conf.Causef("'crt' is mandatory.")
 	}
 	l.Name = l.Files.Cert
 	if l.Files == (certs.Paths{Cert: l.Name}) {

@@ -1,7 +1,6 @@
 package ssl
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
@@ -45,7 +44,7 @@ func load(c *conf.Ctx, store, crtBase, keyBase string, words []string) error {
 	for len(words) > 0 {
 		if words[0] == "alias" {
 			if len(words) < 2 || words[1] == "" {
-				return errors.New("'load' : 'alias' expects a value.")
+				return conf.Causef("'alias' expects a value.")
 			}
 			alias, words = words[1], words[2:]
 			continue
@@ -58,12 +57,12 @@ func load(c *conf.Ctx, store, crtBase, keyBase string, words []string) error {
 			err = fmt.Errorf("unknown keyword '%s'", words[0])
 		}
 		if err != nil {
-			return fmt.Errorf("'load' : %w.", err)
+			return conf.Causef("%w.", err)
 		}
 		words = words[n:]
 	}
 	if crt == "" {
-		return errors.New("'load' : 'crt' is mandatory.")
+		return conf.Causef("'crt' is mandatory.")
 	}
 	name := files.Cert
 	switch {
@@ -74,10 +73,10 @@ func load(c *conf.Ctx, store, crtBase, keyBase string, words []string) error {
 	}
 	l := loaderOf(c)
 	if l.Store.Cert(name) != nil {
-		return fmt.Errorf("'load' : '%s' is already defined.", name)
+		return conf.Causef("'%s' is already defined.", name)
 	}
 	if _, err := l.LoadAs(name, files); err != nil {
-		return fmt.Errorf("'load' : %w", err)
+		return conf.Causef("%w", err)
 	}
 	return sayUpdate(c, name, update)
 }

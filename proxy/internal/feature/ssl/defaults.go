@@ -119,7 +119,7 @@ func base(name string, field func(*Defaults) *string) conf.Keyword {
 	set := text(name, "directory path", field)
 	return global(name, 1, func(c *conf.Ctx, d *Defaults) error {
 		if *field(d) != "" {
-			return fmt.Errorf("'%s' already specified.", name)
+			return conf.Predicatef("already specified.")
 		}
 		return set.Parse(c)
 	})
@@ -131,7 +131,7 @@ func chains(c *conf.Ctx, d *Defaults) (err error) {
 		return fmt.Errorf("global statement '%s' expects a directory path as an argument.", c.Keyword)
 	}
 	if d.Chains, err = (&certs.Loader{Files: files{c}}).LoadChains(c.Args[0]); err != nil {
-		return fmt.Errorf("'%s' : %w.", c.Keyword, err)
+		return conf.Causef("%w.", err)
 	}
 	return nil
 }
@@ -140,18 +140,18 @@ func chains(c *conf.Ctx, d *Defaults) (err error) {
 func number(name string, low, high int, set func(c *conf.Ctx, d *Defaults, n int) error) conf.Keyword {
 	return global(name, 1, func(c *conf.Ctx, d *Defaults) error {
 		if word(c, 0) == "" {
-			return fmt.Errorf("'%s' expects an integer argument.", name)
+			return conf.Predicatef("expects an integer argument.")
 		}
 		n, err := strconv.Atoi(c.Args[0])
 		switch {
 		case err != nil:
-			return fmt.Errorf("'%s' expects an integer argument, found '%s'.", name, c.Args[0])
+			return conf.Predicatef("expects an integer argument, found '%s'.", c.Args[0])
 		case n < 0 && low == 0:
-			return fmt.Errorf("'%s' expects a positive numeric value.", name)
+			return conf.Predicatef("expects a positive numeric value.")
 		case n < low:
-			return fmt.Errorf("'%s' expects a value >= %d.", name, low)
+			return conf.Predicatef("expects a value >= %d.", low)
 		case n > high:
-			return fmt.Errorf("'%s' expects a value up to %d.", name, high)
+			return conf.Predicatef("expects a value up to %d.", high)
 		}
 		return set(c, d, n)
 	})
@@ -235,7 +235,7 @@ func init() {
 
 func refused(name, why string) conf.Keyword {
 	return conf.Keyword{Name: name, In: conf.Global, Max: -1, Parse: func(*conf.Ctx) error {
-		return fmt.Errorf("'%s' is not available: %s.", name, why)
+		return conf.Predicatef("is not available: %s.", why)
 	}}
 }
 
@@ -258,7 +258,7 @@ func defaultOptions(c *conf.Ctx, o *Options) error {
 			n, known, err = o.Parse(words)
 		}
 		if err != nil {
-			return fmt.Errorf("%w on global statement '%s'.", err, c.Keyword)
+			return fmt.Errorf("%w on global statement '%s'.", conf.About(words[0], err), c.Keyword)
 		}
 		if !known {
 			return fmt.Errorf("unknown option '%s' on global statement '%s'.", words[0], c.Keyword)
@@ -272,7 +272,7 @@ func defaultOptions(c *conf.Ctx, o *Options) error {
 var listWord = map[string]bool{"ciphers": true, "ciphersuites": true, "curves": true, "ecdhe": true, "sigalgs": true, "client-sigalgs": true}
 
 // errRenegotiate refuses "renegotiate"; "no-renegotiate" is what crypto/tls does.
-var errRenegotiate = errors.New("'renegotiate' : renegotiation is not available: it has been a source of attacks, and TLS 1.3 has none")
+var errRenegotiate = conf.Causef("renegotiation is not available: it has been a source of attacks, and TLS 1.3 has none")
 
 func serverVerify(c *conf.Ctx, d *Defaults) error {
 	switch word(c, 0) {
@@ -281,7 +281,7 @@ func serverVerify(c *conf.Ctx, d *Defaults) error {
 	case "required":
 		d.VerifyNone = false
 	default:
-		return errors.New("'ssl-server-verify' expects 'none' or 'required' as argument.")
+		return conf.Predicatef("expects 'none' or 'required' as argument.")
 	}
 	return nil
 }
@@ -291,16 +291,16 @@ var extraNames = map[string]Extra{"bundle": ExtraBundle, "sctl": ExtraSCTL, "ocs
 func extraFiles(c *conf.Ctx, d *Defaults) error {
 	d.Extra = 0
 	if len(c.Args) == 0 {
-		return errors.New("'ssl-load-extra-files' expects one or multiple arguments (none, all, bundle, sctl, ocsp, issuer).")
+		return conf.Predicatef("expects one or multiple arguments (none, all, bundle, sctl, ocsp, issuer).")
 	}
 	for _, name := range c.Args {
 		switch x := extraNames[name]; {
 		case x != 0:
 			d.Extra |= x
 		case name != "none" && name != "all":
-			return errors.New("'ssl-load-extra-files' expects one or multiple arguments (none, all, bundle, sctl, ocsp, issuer).")
+			return conf.Predicatef("expects one or multiple arguments (none, all, bundle, sctl, ocsp, issuer).")
 		case len(c.Args) > 1:
-			return errors.New("'ssl-load-extra-files' 'none' and 'all' can be only used alone")
+			return conf.Predicatef("'none' and 'all' can be only used alone")
 		case name == "all":
 			d.Extra = ExtraAll
 		}
@@ -310,7 +310,7 @@ func extraFiles(c *conf.Ctx, d *Defaults) error {
 
 func lifetime(c *conf.Ctx, d *Defaults) error {
 	if word(c, 0) == "" {
-		return errors.New("'tune.ssl.lifetime' expects ssl sessions <lifetime> in seconds as argument.")
+		return conf.Predicatef("expects ssl sessions <lifetime> in seconds as argument.")
 	}
 	t, err := config.ParseTime(c.Args[0], time.Second)
 	var bad *config.CharError
@@ -320,7 +320,7 @@ func lifetime(c *conf.Ctx, d *Defaults) error {
 	case errors.As(err, &bad):
 		return fmt.Errorf("unexpected character '%c' in argument to <tune.ssl.lifetime>.", bad.Char)
 	case err != nil:
-		return fmt.Errorf("'tune.ssl.lifetime' : %w", err)
+		return conf.Causef("%w", err)
 	}
 	d.Lifetime = t
 	return nil
@@ -334,7 +334,7 @@ func choice(c *conf.Ctx, yes, no string) (bool, error) {
 	case no:
 		return false, nil
 	}
-	return false, fmt.Errorf("'%s' expects either '%s' or '%s' but got '%s'.", c.Keyword, yes, no, word(c, 0))
+	return false, conf.Predicatef("expects either '%s' or '%s' but got '%s'.", yes, no, word(c, 0))
 }
 
 // noDHE tells that parameters of Diffie-Hellman are of no use.
@@ -345,7 +345,7 @@ func noDHE(c *conf.Ctx) error {
 
 func dhParamFile(c *conf.Ctx, _ *Defaults) error {
 	if word(c, 0) == "" {
-		return errors.New("'ssl-dh-param-file' expects a file path as an argument.")
+		return conf.Predicatef("expects a file path as an argument.")
 	}
 	data, err := c.ReadFile(c.Args[0])
 	for err == nil {

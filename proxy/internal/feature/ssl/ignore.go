@@ -1,10 +1,10 @@
 package ssl
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
 )
 
@@ -17,7 +17,7 @@ func (s *ignored) has(code int) bool {
 
 // parseIgnored reads the argument of "crt-ignore-err" and "ca-ignore-err": "all", or
 // numbers and names of X509_V_ERR.
-func parseIgnored(word, text string) (s ignored, err error) {
+func parseIgnored(text string) (s ignored, err error) {
 	if text == "all" {
 		for i := range s {
 			s[i] = ^uint64(0)
@@ -30,7 +30,7 @@ func parseIgnored(word, text string) (s ignored, err error) {
 			code = errorNames[part]
 		}
 		if code < 1 || code > certs.MaxError {
-			return s, fmt.Errorf("'%s' : ID '%s' out of range (1..%d) in error IDs list '%s'", word, part, certs.MaxError, text)
+			return s, conf.Causef("ID '%s' out of range (1..%d) in error IDs list '%s'", part, certs.MaxError, text)
 		}
 		s[code/64] |= 1 << (code % 64)
 	}

@@ -1,6 +1,10 @@
 package ssl
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+)
 
 func TestIgnoredErrors(t *testing.T) {
 	for _, x := range []struct {
@@ -18,10 +22,10 @@ func TestIgnoredErrors(t *testing.T) {
 		{text: "X509_V_ERR_EC_KEY_EXPLICIT_PARAMS", has: []int{94}},
 		{text: "0", refused: "0"}, {text: "95", refused: "95"}, {text: "-1", refused: "-1"}, {text: "10,", refused: ""}, {text: "10,all", refused: "all"}, {text: "CERT_REVOKED", refused: "CERT_REVOKED"},
 	} {
-		s, err := parseIgnored("crt-ignore-err", x.text)
+		s, err := parseIgnored(x.text)
 		if len(x.has) == 0 {
 			want := "'crt-ignore-err' : ID '" + x.refused + "' out of range (1..94) in error IDs list '" + x.text + "'"
-			if err == nil || err.Error() != want {
+			if err = conf.About("crt-ignore-err", err); err == nil || err.Error() != want {
 				t.Errorf("%s: %v, want %s", x.text, err, want)
 			}
 			continue

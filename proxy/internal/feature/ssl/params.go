@@ -79,11 +79,6 @@ func WordArgs(word string) int {
 	return 0
 }
 
-// ParseCommon is [Options.Parse] for parsers of lines.
-func ParseCommon(_ *conf.Ctx, o *Options, words []string) (n int, known bool, err error) {
-	return o.Parse(words)
-}
-
 // Parse takes the option that words begin with and tells how many words it
 // took. known is false if the first is none of [Words].
 func (o *Options) Parse(words []string) (n int, known bool, err error) {
@@ -93,7 +88,7 @@ func (o *Options) Parse(words []string) (n int, known bool, err error) {
 	}
 	if what := missing[name]; what != "" {
 		if len(words) < 2 || words[1] == "" {
-			return 0, true, fmt.Errorf("'%s' : missing %s", name, what)
+			return 0, true, conf.Causef("missing %s", what)
 		}
 		value = words[1]
 	}

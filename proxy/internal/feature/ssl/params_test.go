@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 )
 
 // resolve parses words and resolves them; warnings are joined.
@@ -100,7 +102,9 @@ func TestWordsErrors(t *testing.T) {
 		"sigalgs foo":                         "unable to set SSL Signature Algorithm list to 'foo': unknown algorithm 'foo'",
 		"client-sigalgs ed25519:foo":          "unable to set SSL Client Signature Algorithm list to 'ed25519:foo': unknown algorithm 'foo'",
 	} {
-		if _, _, err := resolve(false, strings.Fields(words)...); err == nil || err.Error() != want {
+		list := strings.Fields(words)
+		_, _, err := resolve(false, list...)
+		if err = conf.About(list[0], err); err == nil || err.Error() != want {
 			t.Errorf("%q: %v", words, err)
 		}
 	}

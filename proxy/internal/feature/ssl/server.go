@@ -1,7 +1,6 @@
 package ssl
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -77,7 +76,7 @@ func option(name string, args int, set func(c *conf.Ctx, l *serverLine, value st
 		value := ""
 		if args > 0 {
 			if len(words) < 2 || words[1] == "" {
-				return 0, fmt.Errorf("'%s' : missing %s.", name, lackingOnServer[name])
+				return 0, conf.Causef("missing %s.", lackingOnServer[name])
 			}
 			value = words[1]
 		}
@@ -117,14 +116,14 @@ func init() {
 		option("sni", 1, setSNI),
 		flag("sni-auto", func(l *serverLine) { l.noAuto = false }),
 		flag("no-sni-auto", func(l *serverLine) { l.noAuto = true }),
-		option("alpn", 1, func(_ *conf.Ctx, l *serverLine, v string) (err error) { l.alpn, err = Protocols("alpn", v); return err }),
+		option("alpn", 1, func(_ *conf.Ctx, l *serverLine, v string) (err error) { l.alpn, err = Protocols(v); return err }),
 		flag("ssl-reuse", func(l *serverLine) { l.noReuse = false }),
 		flag("no-ssl-reuse", func(l *serverLine) { l.noReuse = true }),
 		flag("no-renegotiate", func(*serverLine) {}),
 		option("renegotiate", 0, func(*conf.Ctx, *serverLine, string) error { return errRenegotiate }),
 		option("npn", 1, func(*conf.Ctx, *serverLine, string) error { return errNPN }),
 		option("allow-0rtt", 0, func(*conf.Ctx, *serverLine, string) error {
-			return errors.New("'allow-0rtt' : early data is not available: Go's crypto/tls has none")
+			return errEarlyData
 		}),
 		option("ktls", 1, func(_ *conf.Ctx, _ *serverLine, v string) error { return kernelTLS(v) }),
 		flag("check-ssl", func(l *serverLine) { l.check, l.noCheck = true, false }),
@@ -133,7 +132,7 @@ func init() {
 		flag("check-sni-auto", func(l *serverLine) { l.checkNoAuto = false }),
 		flag("no-check-sni-auto", func(l *serverLine) { l.checkNoAuto = true }),
 		option("check-alpn", 1, func(_ *conf.Ctx, l *serverLine, v string) (err error) {
-			l.checkALPN, err = Protocols("check-alpn", v)
+			l.checkALPN, err = Protocols(v)
 			return err
 		}),
 	}
@@ -157,14 +156,14 @@ func common(name string) conf.ServerOption {
 		l.built = nil
 		n, _, err := l.opts.Parse(words)
 		if err != nil {
-			return 0, fmt.Errorf("%w.", err)
+			return 0, fmt.Errorf("%w.", conf.About(words[0], err))
 		}
 		serverLines.Set(s, l)
 		return n, nil
 	}}
 }
 
-var errNPN = errors.New("'npn' : NPN is not available: ALPN has replaced it, use 'alpn'")
+var errNPN = conf.Causef("NPN is not available: ALPN has replaced it, use 'alpn'")
 
 // kernelTLS judges the argument of "ktls".
 func kernelTLS(value string) error {
@@ -172,25 +171,25 @@ func kernelTLS(value string) error {
 	case "off":
 		return nil
 	case "on":
-		return errors.New("'ktls' : TLS in the kernel is not available")
+		return conf.Causef("TLS in the kernel is not available")
 	}
-	return fmt.Errorf("'ktls' : expects 'on' or 'off', found '%s'.", value)
+	return conf.Causef("expects 'on' or 'off', found '%s'.", value)
 }
 
-// Protocols reads a list of ALPN protocols ("h2,http/1.1"); word is for
-// messages. Empty names are skipped.
-func Protocols(word, text string) ([]string, error) {
+// Protocols reads a list of ALPN protocols ("h2,http/1.1"). Empty names are
+// skipped.
+func Protocols(text string) ([]string, error) {
 	var list []string
 	for _, p := range strings.Split(text, ",") {
 		if len(p) > 255 {
-			return nil, fmt.Errorf("'%s' : ALPN protocol name too long : '%s'", word, p)
+			return nil, conf.Causef("ALPN protocol name too long : '%s'", p)
 		}
 		if p != "" {
 			list = append(list, p)
 		}
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("'%s' : missing the comma-delimited ALPN protocol suite.", word)
+		return nil, conf.Causef("missing the comma-delimited ALPN protocol suite.")
 	}
 	return list, nil
 }
@@ -202,7 +201,7 @@ func setVerify(_ *conf.Ctx, l *serverLine, value string) error {
 	case "required":
 		l.verify = verifyRequired
 	default:
-		return fmt.Errorf("'verify' : unknown verify method '%s', only 'none' and 'required' are supported.", value)
+		return conf.Causef("unknown verify method '%s', only 'none' and 'required' are supported.", value)
 	}
 	return nil
 }

@@ -1,9 +1,6 @@
 package ssl
 
-import (
-	"errors"
-	"fmt"
-)
+import "github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 
 // Settings are what bind lines, lines of crt-lists and "ssl-f-use" lines can say
 // alike (manual 5.1 and 4.2, "ssl-f-use").
@@ -44,7 +41,7 @@ var lackingSetting = map[string]string{
 	"ktls": "'on' or 'off'",
 }
 
-var errEarlyData = errors.New("'allow-0rtt' : early data is not available: Go's crypto/tls has none")
+var errEarlyData = conf.Causef("early data is not available: Go's crypto/tls has none")
 
 // parse takes the option that words begin with. known is false if it is none of
 // those in common.
@@ -57,13 +54,13 @@ func (s *Settings) parse(d *Defaults, words []string) (n int, known bool, err er
 	value := ""
 	if args > 0 {
 		if len(words) < 2 || words[1] == "" {
-			return 0, true, fmt.Errorf("'%s' : missing %s", name, lackingSetting[name])
+			return 0, true, conf.Causef("missing %s", lackingSetting[name])
 		}
 		value = words[1]
 	}
 	switch name {
 	case "alpn":
-		s.ALPN, err = Protocols(name, value)
+		s.ALPN, err = Protocols(value)
 		s.ALPNSaid = true
 	case "no-alpn":
 		s.ALPN, s.ALPNSaid = nil, true
@@ -90,7 +87,7 @@ func (s *Settings) parse(d *Defaults, words []string) (n int, known bool, err er
 		case "required":
 			s.Verify = VerifyRequired
 		default:
-			err = fmt.Errorf("'verify' : unknown verify method '%s', only 'none', 'optional', and 'required' are supported", value)
+			err = conf.Causef("unknown verify method '%s', only 'none', 'optional', and 'required' are supported", value)
 		}
 	}
 	return 1 + args, true, err

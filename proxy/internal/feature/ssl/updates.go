@@ -1,7 +1,6 @@
 package ssl
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -161,7 +160,7 @@ func init() {
 
 func updateProxy(c *conf.Ctx, u *ocspUpdates, arg string) error {
 	if arg == "" {
-		return errors.New("'ocsp-update.httpproxy' expects <address>[:port].")
+		return conf.Predicatef("expects <address>[:port].")
 	}
 	host, port, err := net.SplitHostPort(arg)
 	if err != nil { // no port
@@ -171,7 +170,7 @@ func updateProxy(c *conf.Ctx, u *ocspUpdates, arg string) error {
 		}
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
-		return fmt.Errorf("'ocsp-update.httpproxy' : '%s' is no address.", arg)
+		return conf.Causef("'%s' is no address.", arg)
 	}
 	u.proxy = net.JoinHostPort(host, port)
 	return nil

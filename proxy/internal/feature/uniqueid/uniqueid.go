@@ -77,7 +77,7 @@ func format(c *conf.Ctx) error {
 	case len(c.Args) > 1:
 		return fmt.Errorf("unique-id-format expects only one argument, don't forget to escape spaces!")
 	case strings.Contains(c.Args[0], "ID") && refersToItself(c.Args[0]) || strings.Contains(c.Args[0], "unique-id"):
-		return fmt.Errorf("'unique-id-format' cannot refer to the unique ID itself.")
+		return conf.Predicatef("cannot refer to the unique ID itself.")
 	}
 	where := sample.FrontRequest
 	if !c.Proxy.Frontend || c.Proxy.Backend {
@@ -118,9 +118,9 @@ func header(c *conf.Ctx) error {
 	case len(c.Args) == 0 || c.Args[0] == "":
 		return fmt.Errorf("unique-id-header expects an argument.")
 	case len(c.Args) > 1:
-		return fmt.Errorf("'unique-id-header' cannot handle unexpected argument '%s'.", c.Args[1])
+		return conf.Predicatef("cannot handle unexpected argument '%s'.", c.Args[1])
 	case strings.ContainsFunc(c.Args[0], func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r) }):
-		return fmt.Errorf("'unique-id-header' expects the name of a header field, got '%s'.", c.Args[0])
+		return conf.Predicatef("expects the name of a header field, got '%s'.", c.Args[0])
 	}
 	set := sections.Make(c.Proxy)
 	if set.header == "" {

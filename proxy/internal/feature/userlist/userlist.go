@@ -6,7 +6,6 @@
 package userlist
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,7 +64,7 @@ func begin(c *conf.Ctx, name string) (*section, error) {
 		*all = map[string]*List{}
 	}
 	if name == "" {
-		return nil, errors.New("'userlist' expects <name> as arguments.")
+		return nil, conf.Predicatef("expects <name> as arguments.")
 	}
 	if (*all)[name] != nil {
 		c.Warn("ignoring duplicated userlist '%s'.", name)
@@ -99,7 +98,7 @@ func end(c *conf.Ctx, l *section) error {
 
 func (l *List) group(args []string, members map[string][]string) error {
 	if len(args) == 0 {
-		return errors.New("'group' expects <name> as arguments.")
+		return conf.Predicatef("expects <name> as arguments.")
 	}
 	name := args[0]
 	if l.Groups[name] {
@@ -107,7 +106,7 @@ func (l *List) group(args []string, members map[string][]string) error {
 	}
 	l.Groups[name] = true
 	if len(args) > 1 && (args[1] != "users" || len(args) != 3) {
-		return fmt.Errorf("'group' only supports 'users' option, got '%s'.", args[1])
+		return conf.Predicatef("only supports 'users' option, got '%s'.", args[1])
 	}
 	if len(args) == 3 {
 		members[name] = strings.Split(args[2], ",")
@@ -117,7 +116,7 @@ func (l *List) group(args []string, members map[string][]string) error {
 
 func (l *List) user(args []string) error {
 	if len(args) == 0 {
-		return errors.New("'user' expects <name> as arguments.")
+		return conf.Predicatef("expects <name> as arguments.")
 	}
 	u := &User{Name: args[0]}
 	if l.Users[u.Name] != nil {
@@ -139,7 +138,7 @@ func (l *List) user(args []string) error {
 		case "groups":
 			u.Groups = strings.Split(v, ",")
 		default:
-			return fmt.Errorf("'user' only supports 'password', 'insecure-password' and 'groups' options, got '%s'.", args[i])
+			return conf.Predicatef("only supports 'password', 'insecure-password' and 'groups' options, got '%s'.", args[i])
 		}
 	}
 	return nil

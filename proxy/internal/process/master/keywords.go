@@ -21,11 +21,11 @@ var reloads = slot.New[*stream.Global, settings]()
 func init() {
 	conf.Register(conf.Keyword{Name: "mworker-max-reloads", In: conf.Global, Max: 1, Parse: func(c *conf.Ctx) error {
 		if len(c.Args) == 0 {
-			return c.Errorf("'mworker-max-reloads' expects an integer argument.")
+			return conf.Predicatef("expects an integer argument.")
 		}
 		n, err := strconv.Atoi(c.Args[0])
 		if err != nil || n < 0 {
-			return c.Errorf("'mworker-max-reloads' expects a positive value or zero.")
+			return conf.Predicatef("expects a positive value or zero.")
 		}
 		reloads.Make(c.Snap.Global).maxReloads = n
 		return nil
