@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 )
 
 // args is the command line (management.txt 3).
@@ -19,9 +21,7 @@ type args struct {
 	dump         *string  // -dK
 	diag         bool     // -dD
 	strict       bool     // -dW
-	noSplice     bool     // -dS
-	noVerify     bool     // -dV
-	noResolve    bool     // -dr
+	switches     []string // of conf.Switch
 	dumpConfig   bool     // -dC
 	dumpObjects  bool     // -dL
 	help         bool     // -h
@@ -105,18 +105,12 @@ func parseArgs(words []string) (*args, error) {
 			a.diag = true
 		case flag == "dW":
 			a.strict = true
-		case flag == "dS", flag == "dF", flag == "dZ": // there is no other short cut for data
-			a.noSplice = true
-		case flag == "dr":
-			a.noResolve = true
 		case flag == "dC":
 			a.dumpConfig = true
 		case flag == "dL":
 			a.dumpObjects = true
 		case flag == "dG", flag == "dT", flag == "dk", flag == "dp", flag == "dv":
 			// What they switch off is not there: what they ask for is what is.
-		case flag == "dV":
-			a.noVerify = true
 		case strings.HasPrefix(flag, "dK"):
 			list := flag[2:]
 			a.dump = &list
@@ -170,6 +164,8 @@ func parseArgs(words []string) (*args, error) {
 				}
 				words = words[1:]
 			}
+		case conf.FindSwitch(flag) != nil:
+			a.switches = append(a.switches, flag)
 		case refusal(flag) != "":
 			err = fmt.Errorf("'-%s' : %s", flag, refusal(flag))
 		default:
@@ -208,7 +204,8 @@ func refusal(flag string) string {
 	return ""
 }
 
-const usage = `Usage : forebay [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ] [ -N <maxpconn> ]
+// usage is the program's help.
+var usage = `Usage : forebay [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ] [ -N <maxpconn> ]
         [ -p <pidfile> ] [ -m <max megs> ] [ -C <dir> ] [-- <cfgfile>*]
         -v displays version ; -vv shows known build options.
         -vq|-vqs|-vqb only displays version, short version, branch.
@@ -227,14 +224,20 @@ const usage = `Usage : forebay [-f <cfgfile|cfgdir>]* [ -vdVD ] [ -n <maxconn> ]
         -L set local peer name (default to hostname)
         -p writes pids of all children to this file
         -dC dumps the configuration files as words, and exits
-        -dF disables fast-forward ; -dS disables splice usage ; -dZ disables zero-copy forwarding
         -dL dumps loaded object files after config checks
-        -dr ignores server address resolution failures
-        -dV disables SSL verify on servers side
-        -dK{class[,...]} dump registered keywords (use 'help' for list)
+` + switchesHelp() + `        -dK{class[,...]} dump registered keywords (use 'help' for list)
         -dW fails if any warning is emitted
         -dD diagnostic mode : warn about suspicious configuration statements
         -sf/-st [pid ]* finishes/terminates old pids.
         -x <unix_socket> get listening sockets from a unix socket
         -S <bind>[,<bind options>...] new master CLI
 `
+
+// switchesHelp are the lines of what the engine and features have registered.
+func switchesHelp() string {
+	text := ""
+	for _, line := range conf.SwitchesHelp() {
+		text += "        " + line + "\n"
+	}
+	return text
+}

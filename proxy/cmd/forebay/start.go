@@ -21,7 +21,7 @@ func noSandbox() bool { return os.Getenv("FOREBAY_SANDBOX") == "off" }
 
 // start loads the configuration and becomes a worker, a master or a daemon.
 func start(a *args, con *console.Console, daemon bool) int {
-	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, NoSplice: a.noSplice, NoVerify: a.noVerify, NoResolve: a.noResolve, Debug: a.debug, Strict: a.strict, Memory: a.memory, Master: a.master}
+	set := worker.Settings{MaxConn: a.maxconn, ProxyMaxConn: a.proxyMaxconn, LocalPeer: a.peer, Switches: a.switches, Debug: a.debug, Strict: a.strict, Memory: a.memory, Master: a.master}
 	if !a.check {
 		set.Descriptors = descriptors
 	}

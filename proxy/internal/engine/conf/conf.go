@@ -63,7 +63,6 @@ var (
 	finishers     []func(*Ctx)
 
 	serverFinishers []func(*Ctx, *stream.Proxy, string, *stream.ServerSettings) error
-	early           []func(*Ctx)
 )
 
 // Register adds keywords. It panics on a name that is taken: a mistake of the

@@ -34,13 +34,11 @@ type Input struct {
 	// here, by the number that the configuration knows it by. nil: numbers are
 	// taken as they are, for who only checks a configuration.
 	Descriptors map[int]int
-	// NoResolve is -dr: servers whose names have no address start without one.
-	NoResolve bool
+	// Switches are the flags of [Switch] that the command line has ("dV").
+	Switches []string
 	// Base is a configuration that was loaded before: what has not changed since is
 	// taken over from it. The new one can only come into force after this one.
 	Base *stream.Snapshot
-	// NoSplice is -dS: "nosplice". NoVerify is -dV: "ssl-server-verify none".
-	NoSplice, NoVerify bool
 }
 
 // Load reads a configuration. The snapshot is nil if there were errors; they and
@@ -74,7 +72,6 @@ func loadFrom(in Input, base *record) (snap *stream.Snapshot, d *config.Diagnost
 
 		Descriptors: in.Descriptors,
 		env:         env,
-		host:        hosts{lenient: in.NoResolve},
 		sums:        &recorder{fs: in.Files, sums: make(map[string][sha256.Size]byte)},
 		shared:      make(map[*stream.Proxy]*reading),
 	}
@@ -119,9 +116,11 @@ func (l *Loading) build(blocks []*config.Block, in Input) bool {
 	if in.Threads > 0 {
 		l.Threads = in.Threads
 	}
-	g.Threads, g.NoSplice, g.NoVerify = l.Threads, in.NoSplice, in.NoVerify
-	for _, f := range early {
-		f(&Ctx{Loading: l, Section: "global"})
+	g.Threads = l.Threads
+	for _, flag := range in.Switches {
+		if s := FindSwitch(flag); s != nil {
+			s.Apply(&Ctx{Loading: l, Section: "global"})
+		}
 	}
 	for _, b := range blocks {
 		l.block(b)

@@ -140,7 +140,7 @@ type takeover struct {
 func (r *record) usable(b *Input) bool {
 	a := &r.in
 	return !r.whole && r.threads == b.Threads && a.MaxConn == b.MaxConn && a.ProxyMaxConn == b.ProxyMaxConn && a.Memory == b.Memory &&
-		a.NoResolve == b.NoResolve && a.NoSplice == b.NoSplice && a.NoVerify == b.NoVerify && a.Options.LocalPeer == b.Options.LocalPeer
+		slices.Equal(a.Switches, b.Switches) && a.Options.LocalPeer == b.Options.LocalPeer
 }
 
 // find is a [config.Known].

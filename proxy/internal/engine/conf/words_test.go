@@ -63,7 +63,7 @@ func TestNoResolve(t *testing.T) {
 		t.Error(d.All())
 	}
 	in = input(text)
-	in.NoResolve = true
+	in.Switches = []string{"dr"}
 	s, d := Load(in)
 	if s == nil {
 		t.Fatal(d.All())

@@ -36,7 +36,6 @@ type Global struct {
 	Daemon        bool
 	MasterWorker  bool
 	NoSplice      bool
-	NoVerify      bool // -dV: servers' certificates are trusted unless they say "verify required"
 	ZeroWarning   bool
 	NoFileLimits  bool          // no strict-limits
 	FileLimit     int           // ulimit-n, 0: what is needed

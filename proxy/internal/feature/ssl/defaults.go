@@ -23,8 +23,8 @@ type Defaults struct {
 	Bind, Server Options
 	// StrictSNI is for bind lines that say nothing of it.
 	StrictSNI bool
-	// VerifyNone is "ssl-server-verify none".
-	VerifyNone bool
+	// VerifyNone is "ssl-server-verify none", NoVerify the command line's -dV.
+	VerifyNone, NoVerify bool
 	// CABase, CrtBase and KeyBase are where relative names of files begin, ""
 	// for the working directory. See [Path].
 	CABase, CrtBase, KeyBase string
@@ -227,6 +227,9 @@ func init() {
 		refused("ssl-passphrase-cmd", "no program is run to open keys: keep them unencrypted, readable by the proxy's user only"),
 	}
 	conf.Register(list...)
+	conf.RegisterSwitch(conf.Switch{Flags: []string{"dV"}, Help: "-dV disables SSL verify on servers side", Apply: func(c *conf.Ctx) {
+		change(c.Snap.Global).NoVerify = true
+	}})
 	// All of it is read anew with each configuration.
 	for _, k := range list {
 		snapshot.AllowGlobal(k.Name)

@@ -368,7 +368,7 @@ func TestNoVerify(t *testing.T) {
 	if snap, _ := snapshot.Load(in); snap != nil {
 		t.Error("a server without authorities is accepted")
 	}
-	in.NoVerify = true
+	in.Switches = []string{"dV"}
 	if snap, d := snapshot.Load(in); snap == nil {
 		t.Error(d.All())
 	}

@@ -78,7 +78,7 @@ func newUpstream(c *conf.Ctx, p *stream.Proxy, name string, l *serverLine, warn 
 	mode := l.verify
 	if mode == verifyDefault {
 		mode = verifyRequired
-		if d.VerifyNone || c.Snap.Global.NoVerify {
+		if d.VerifyNone || d.NoVerify {
 			mode = verifyNone
 		}
 	}

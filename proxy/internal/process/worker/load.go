@@ -15,9 +15,8 @@ type Settings struct {
 	LocalPeer    string // -L
 	Files        string // HAPROXY_CFGFILES: names of the sources, separated by ';'
 	Master       bool   // there is a master
-	NoResolve    bool   // -dr
-	NoSplice     bool   // -dS
-	NoVerify     bool   // -dV
+	// Switches are the flags of [conf.Switch] that there were ("dV").
+	Switches []string
 	// Descriptors are those that the program was started with ([Descriptors]): the
 	// number here by that in the configuration.
 	Descriptors map[int]int
@@ -47,5 +46,5 @@ func (s Settings) Options() config.Options {
 
 // Input is what [snapshot.Load] takes, but for the files.
 func (s Settings) Input() snapshot.Input {
-	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn, NoResolve: s.NoResolve, NoSplice: s.NoSplice, NoVerify: s.NoVerify, Memory: s.Memory, Descriptors: s.Descriptors}
+	return snapshot.Input{Options: s.Options(), MaxConn: s.MaxConn, ProxyMaxConn: s.ProxyMaxConn, Switches: s.Switches, Memory: s.Memory, Descriptors: s.Descriptors}
 }
