@@ -14,9 +14,9 @@ import (
 // do: what users see is the sentence as it is.
 func say(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
-// once reports an error if the keyword was there before. Options of one setting
+// Once reports an error if the keyword was there before. Options of one setting
 // share a key.
-func (c *Ctx) once(key, text string) error {
+func (c *Ctx) Once(key, text string) error {
 	if _, there := c.seen[key]; there {
 		return say("%s", text)
 	}
@@ -24,8 +24,8 @@ func (c *Ctx) once(key, text string) error {
 	return nil
 }
 
-// arg gives the i-th argument, "" if there is none.
-func (c *Ctx) arg(i int) string {
+// Arg gives the i-th argument, "" if there is none.
+func (c *Ctx) Arg(i int) string {
 	if i < len(c.Args) {
 		return c.Args[i]
 	}
@@ -65,7 +65,7 @@ func (c *Ctx) extra(n int) error {
 // integer reads the first argument; min and max bound it. want completes the
 // sentence "'maxconn' expects …".
 func (c *Ctx) integer(low, high int, want string) (int, error) {
-	n, err := strconv.Atoi(c.arg(0))
+	n, err := strconv.Atoi(c.Arg(0))
 	if err != nil || n < low || n > high {
 		return 0, Predicatef("expects %s", want)
 	}

@@ -73,7 +73,7 @@ func init() {
 var ofLogs = []string{"log-hash", "sticky"}
 
 func balanceLine(c *Ctx) error {
-	word := c.arg(0)
+	word := c.Arg(0)
 	if len(c.Args) == 0 {
 		word = "random"
 	}
@@ -136,14 +136,14 @@ func draws(c *Ctx, b *stream.Balance, paren string) error {
 
 func hashType(c *Ctx) error {
 	var h balance.HashType
-	switch c.arg(0) {
+	switch c.Arg(0) {
 	case "consistent":
 		h.Consistent = true
 	case "map-based":
 	default:
 		return Predicatef("only supports 'consistent' and 'map-based'.")
 	}
-	h.Function = c.arg(1)
+	h.Function = c.Arg(1)
 	switch {
 	case len(c.Args) < 2:
 		h.Function, h.Avalanche = "sdbm", h.Consistent
@@ -152,7 +152,7 @@ func hashType(c *Ctx) error {
 	}
 	h.Sum = balance.Functions[h.Function]
 	if len(c.Args) > 2 {
-		if c.arg(2) != "avalanche" {
+		if c.Arg(2) != "avalanche" {
 			return Predicatef("only supports 'avalanche' as a modifier for hash functions.")
 		}
 		h.Avalanche = true
@@ -173,9 +173,9 @@ func hashBalanceFactor(c *Ctx) error {
 }
 
 func hashAffinity(c *Ctx) error {
-	at := slices.Index([]string{"always", "maxconn", "maxqueue"}, c.arg(0))
+	at := slices.Index([]string{"always", "maxconn", "maxqueue"}, c.Arg(0))
 	if at < 0 {
-		return say("'hash-preserve-affinity': unknown keyword '%s'", c.arg(0))
+		return say("'hash-preserve-affinity': unknown keyword '%s'", c.Arg(0))
 	}
 	c.Proxy.Balance.Config.Affinity = balance.Affinity(at)
 	return nil

@@ -32,8 +32,22 @@ type Keyword struct {
 	No, Default bool
 	// Min and Max bound the number of arguments after the name; Max -1: any.
 	Min, Max int
+	// InPlace tells of a keyword of the global section that its changes can be
+	// followed while the process runs. Others need a new process.
+	InPlace bool
 	// Parse applies the line. A returned error is reported at the line.
 	Parse func(*Ctx) error
+}
+
+// InPlace tells whether changes of a keyword of the global section can be followed
+// while the process runs.
+func InPlace(name string) bool {
+	for _, k := range keywords[firstWord(name)] {
+		if k.Name == name && k.In&Global != 0 {
+			return k.InPlace
+		}
+	}
+	return false
 }
 
 // BindOption is a word of a "bind" line. Parse gets the words from the option's

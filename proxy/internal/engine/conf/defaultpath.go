@@ -16,7 +16,7 @@ type pathPolicy struct {
 }
 
 func defaultPath(c *Ctx) error {
-	mode := c.arg(0)
+	mode := c.Arg(0)
 	switch mode {
 	case "current", "config", "parent":
 		if len(c.Args) > 1 {
@@ -24,10 +24,10 @@ func defaultPath(c *Ctx) error {
 		}
 		c.paths = pathPolicy{mode: mode}
 	case "origin":
-		if c.arg(1) == "" {
+		if c.Arg(1) == "" {
 			return say("'default-path origin' expects a directory as an argument.")
 		}
-		c.paths = pathPolicy{mode, c.arg(1)}
+		c.paths = pathPolicy{mode, c.Arg(1)}
 	default:
 		return say("unsupported default-path mode '%s' for 'default-path', supported modes include 'current', 'config', 'parent', and 'origin'.", mode)
 	}

@@ -47,7 +47,6 @@ var bad = []struct {
 	{"global", "grace", "'grace' expects <time> as argument.", false},
 	{"global", "node", "'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or underscode(_).", false},
 	{"global", "description", "'description' expects a string argument.", false},
-	{"global", "spread-checks 60", "'spread-checks' needs a positive value in range 0..50.", false},
 	{"global", "fronted x", "unknown keyword 'fronted' in 'global' section; did you mean 'frontend' maybe ?", false},
 	{"frontend f", "bakend x", "unknown keyword 'bakend' in 'frontend' section; did you mean 'backend' maybe ?", false},
 	{"backend b", "listn x", "unknown keyword 'listn' in 'backend' section; did you mean 'listen' maybe ?", false},

@@ -70,7 +70,7 @@ func filter(c *Ctx) error {
 	if c.InDefaults {
 		return say("%s is not allowed in a 'default' section.", c.Keyword)
 	}
-	name := c.arg(0)
+	name := c.Arg(0)
 	if name == "" {
 		return say("missing argument for 'filter' in %s '%s'.", c.Section, c.Proxy.Name)
 	}

@@ -41,48 +41,30 @@ type Process struct {
 var ProcessSettings = slot.New[*stream.Global, Process]()
 
 func init() {
-	for _, k := range []struct {
-		name      string
-		low, high int
-		want      string
-		set       func(g *stream.Global, n int)
-	}{
-		{"tune.bufsize", 1024, 256 << 20, "a positive integer argument.", func(g *stream.Global, n int) { g.BufSize = (n + 15) &^ 15 }},
-		{"tune.maxrewrite", 0, 256 << 20, "a positive integer argument.", func(g *stream.Global, n int) { g.MaxRewrite = n }},
-		{"tune.cli.max-payload-size", 1, 64 << 20, "a positive integer argument of at most 64m.", func(g *stream.Global, n int) { g.MaxPayload = n }},
-		{"tune.http.maxhdr", 1, 32767, "a numeric value between 1 and 32767", func(g *stream.Global, n int) { g.MaxHeaders = n }},
-		{"tune.maxaccept", -1, maxInt, "an integer argument.", setMaxAccept},
-		{"tune.maxpollevents", 1, 1000000, "an integer argument.", func(g *stream.Global, n int) { g.MaxPollEvents = n }},
-	} {
-		Register(Keyword{Name: k.name, In: Global, Max: -1, Parse: func(c *Ctx) error {
-			n, err := c.size(k.low, k.high, k.want)
-			if err == nil {
-				k.set(c.Snap.Global, n)
-			}
-			return err
-		}})
-	}
+	RegisterNumber(
+		Number{Name: "tune.bufsize", Low: 1024, High: 256 << 20, Size: true, Want: "a positive integer argument.", Set: func(g *stream.Global, n int) { g.BufSize = (n + 15) &^ 15 }},
+		Number{Name: "tune.maxrewrite", High: 256 << 20, Size: true, InPlace: true, Want: "a positive integer argument.", Set: func(g *stream.Global, n int) { g.MaxRewrite = n }},
+		Number{Name: "tune.http.maxhdr", Low: 1, High: 32767, Size: true, InPlace: true, Want: "a numeric value between 1 and 32767", Set: func(g *stream.Global, n int) { g.MaxHeaders = n }},
+		Number{Name: "tune.maxaccept", Low: -1, High: maxInt, Size: true, InPlace: true, Want: "an integer argument.", Set: setMaxAccept},
+		Number{Name: "tune.maxpollevents", Low: 1, High: 1000000, Size: true, Want: "an integer argument.", Set: func(g *stream.Global, n int) { g.MaxPollEvents = n }},
+	)
 	Register(
-		Keyword{Name: "maxconn", In: Global, Max: 1, Parse: globalMaxconn},
-		Keyword{Name: "stats socket", In: Global, Max: -1, Parse: statsSocket},
-		Keyword{Name: "stats timeout", In: Global, Max: 1, Parse: statsTimeout},
-		Keyword{Name: "stats maxconn", In: Global, Max: 1, Parse: statsMaxconn},
+		Keyword{Name: "maxconn", In: Global, InPlace: true, Max: 1, Parse: globalMaxconn},
+		Keyword{Name: "stats socket", In: Global, InPlace: true, Max: -1, Parse: statsSocket},
 		Keyword{Name: "daemon", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.Daemon = true; return nil }},
 		Keyword{Name: "master-worker", In: Global, Max: 1, Parse: masterWorker},
 		Keyword{Name: "pidfile", In: Global, Max: 1, Parse: pidfile},
-		Keyword{Name: "localpeer", In: Global, Max: 1, Parse: localpeer},
+		Keyword{Name: "localpeer", In: Global, InPlace: true, Max: 1, Parse: localpeer},
 		Keyword{Name: "user", In: Global, Max: 1, Parse: user},
 		Keyword{Name: "group", In: Global, Max: 1, Parse: group},
 		Keyword{Name: "uid", In: Global, Max: 1, Parse: uid},
 		Keyword{Name: "gid", In: Global, Max: 1, Parse: gid},
 		Keyword{Name: "chroot", In: Global, Max: 1, Parse: chroot},
-		Keyword{Name: "hard-stop-after", In: Global, Max: 1, Parse: delay(func(g *stream.Global) *time.Duration { return &g.HardStopAfter })},
-		Keyword{Name: "grace", In: Global, Max: 1, Parse: delay(func(g *stream.Global) *time.Duration { return &g.Grace })},
-		Keyword{Name: "max-spread-checks", In: Global, Max: 1, Parse: delay(func(g *stream.Global) *time.Duration { return &g.MaxCheckInter })},
-		Keyword{Name: "node", In: Global, Max: 1, Parse: node},
-		Keyword{Name: "description", In: Global, Max: -1, Parse: globalDescription},
-		Keyword{Name: "spread-checks", In: Global, Max: 1, Parse: spreadChecks},
-		Keyword{Name: "nosplice", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.NoSplice = true; return nil }},
+		Keyword{Name: "hard-stop-after", In: Global, InPlace: true, Max: 1, Parse: delay(func(g *stream.Global) *time.Duration { return &g.HardStopAfter })},
+		Keyword{Name: "grace", In: Global, InPlace: true, Max: 1, Parse: delay(func(g *stream.Global) *time.Duration { return &g.Grace })},
+		Keyword{Name: "node", In: Global, InPlace: true, Max: 1, Parse: node},
+		Keyword{Name: "description", In: Global, InPlace: true, Max: -1, Parse: globalDescription},
+		Keyword{Name: "nosplice", In: Global, InPlace: true, Parse: func(c *Ctx) error { c.Snap.Global.NoSplice = true; return nil }},
 		Keyword{Name: "no-memory-trimming", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.NoTrim = true; return nil }},
 		Keyword{Name: "strict-limits", In: Global, No: true, Parse: func(c *Ctx) error { c.Snap.Global.NoFileLimits = c.No; return nil }},
 		Keyword{Name: "ulimit-n", In: Global, Max: 1, Parse: fileLimit},
@@ -92,7 +74,7 @@ func init() {
 			return err
 		}},
 		Keyword{Name: "default-path", In: Global, Max: 2, Parse: defaultPath},
-		Keyword{Name: "zero-warning", In: Global, Parse: func(c *Ctx) error { c.Snap.Global.ZeroWarning = true; return nil }},
+		Keyword{Name: "zero-warning", In: Global, InPlace: true, Parse: func(c *Ctx) error { c.Snap.Global.ZeroWarning = true; return nil }},
 	)
 }
 
@@ -108,19 +90,19 @@ func setMaxAccept(g *stream.Global, n int) {
 
 // size reads the first argument as a number or a size ("16k").
 func (c *Ctx) size(low, high int, want string) (int, error) {
-	n, err := config.ParseSize(c.arg(0))
+	n, err := config.ParseSize(c.Arg(0))
 	var bad *config.CharError
 	switch {
 	case err == nil && n >= int64(low) && n <= int64(high):
 		return int(n), c.extra(1)
-	case errors.As(err, &bad) && c.arg(0)[0] != '-':
+	case errors.As(err, &bad) && c.Arg(0)[0] != '-':
 		return 0, say("unexpected '%c' after size passed to '%s'", bad.Char, c.Keyword)
 	}
 	return c.integer(low, high, want)
 }
 
 func globalMaxconn(c *Ctx) error {
-	if err := c.once("maxconn", "'maxconn' already specified. Continuing."); err != nil {
+	if err := c.Once("maxconn", "'maxconn' already specified. Continuing."); err != nil {
 		return err
 	}
 	if len(c.Args) > 0 {
@@ -151,35 +133,8 @@ func statsSocket(c *Ctx) error {
 	return nil
 }
 
-func statsTimeout(c *Ctx) error {
-	d, err := config.ParseTime(c.arg(0), time.Millisecond)
-	var bad *config.CharError
-	switch {
-	case errors.As(err, &bad):
-		return Causef("unexpected character '%c'", bad.Char)
-	case errors.Is(err, config.ErrTimeOverflow):
-		return say("timer overflow in argument '%s' to 'stats timeout' (maximum value is 2147483647 ms or ~24.8 days)", c.arg(0))
-	case err != nil:
-		return Predicatef("expects a positive value")
-	}
-	if d == 0 {
-		return Predicatef("expects a positive value")
-	}
-	Runtime.Make(c.Snap.Global).Timeout = d
-	return nil
-}
-
-func statsMaxconn(c *Ctx) error {
-	n, err := strconv.Atoi(c.arg(0))
-	if err != nil || n <= 0 || n > maxInt {
-		return Predicatef("expects a positive value")
-	}
-	Runtime.Make(c.Snap.Global).MaxConn = n
-	return nil
-}
-
 func masterWorker(c *Ctx) error {
-	if a := c.arg(0); a != "" && a != "no-exit-on-failure" {
+	if a := c.Arg(0); a != "" && a != "no-exit-on-failure" {
 		return Predicatef("only supports 'no-exit-on-failure' option.")
 	} else if a != "" {
 		return NotYet("option", "master-worker no-exit-on-failure")
@@ -190,100 +145,98 @@ func masterWorker(c *Ctx) error {
 }
 
 func pidfile(c *Ctx) error {
-	if err := c.once("pidfile", "pidfile already specified. Continuing."); err != nil {
+	if err := c.Once("pidfile", "pidfile already specified. Continuing."); err != nil {
 		return err
 	}
-	if c.arg(0) == "" {
+	if c.Arg(0) == "" {
 		return Predicatef("expects a file name as an argument.")
 	}
-	ProcessSettings.Make(c.Snap.Global).PidFile = c.arg(0)
+	ProcessSettings.Make(c.Snap.Global).PidFile = c.Arg(0)
 	return nil
 }
 
 func localpeer(c *Ctx) error {
-	if c.arg(0) == "" {
+	if c.Arg(0) == "" {
 		return Predicatef("expects a name as an argument.")
 	}
-	ProcessSettings.Make(c.Snap.Global).LocalPeer = c.arg(0)
+	ProcessSettings.Make(c.Snap.Global).LocalPeer = c.Arg(0)
 	return nil
 }
 
 func user(c *Ctx) error {
-	if err := c.once("user", "user/uid already specified. Continuing."); err != nil {
+	if err := c.Once("user", "user/uid already specified. Continuing."); err != nil {
 		return err
 	}
-	n, err := c.lookup("/etc/passwd", c.arg(0))
+	n, err := c.lookup("/etc/passwd", c.Arg(0))
 	if err != nil {
-		return say("cannot find user id for '%s' (%w)", c.arg(0), err)
+		return say("cannot find user id for '%s' (%w)", c.Arg(0), err)
 	}
 	g := c.Snap.Global
-	g.User, g.UID = c.arg(0), n
+	g.User, g.UID = c.Arg(0), n
 	return nil
 }
 
 func group(c *Ctx) error {
-	if err := c.once("group", "gid/group was already specified. Continuing."); err != nil {
+	if err := c.Once("group", "gid/group was already specified. Continuing."); err != nil {
 		return err
 	}
-	n, err := c.lookup("/etc/group", c.arg(0))
+	n, err := c.lookup("/etc/group", c.Arg(0))
 	if err != nil {
-		return say("cannot find group id for '%s' (%w)", c.arg(0), err)
+		return say("cannot find group id for '%s' (%w)", c.Arg(0), err)
 	}
 	g := c.Snap.Global
-	g.Group, g.GID = c.arg(0), n
+	g.Group, g.GID = c.Arg(0), n
 	return nil
 }
 
 func uid(c *Ctx) error {
-	if err := c.once("user", "user/uid already specified. Continuing."); err != nil {
+	if err := c.Once("user", "user/uid already specified. Continuing."); err != nil {
 		return err
 	}
-	n, err := strconv.ParseUint(c.arg(0), 10, 31)
+	n, err := strconv.ParseUint(c.Arg(0), 10, 31)
 	if err != nil {
-		return say("uid: string '%s' is not a number.\n   | You might want to use the 'user' parameter to use a system user name.", c.arg(0))
+		return say("uid: string '%s' is not a number.\n   | You might want to use the 'user' parameter to use a system user name.", c.Arg(0))
 	}
 	c.Snap.Global.UID = int(n)
 	return nil
 }
 
 func gid(c *Ctx) error {
-	if err := c.once("group", "group/gid already specified. Continuing."); err != nil {
+	if err := c.Once("group", "group/gid already specified. Continuing."); err != nil {
 		return err
 	}
-	n, err := strconv.ParseUint(c.arg(0), 10, 31)
+	n, err := strconv.ParseUint(c.Arg(0), 10, 31)
 	if err != nil {
-		return say("gid: string '%s' is not a number.\n   | You might want to use the 'group' parameter to use a system group name.", c.arg(0))
+		return say("gid: string '%s' is not a number.\n   | You might want to use the 'group' parameter to use a system group name.", c.Arg(0))
 	}
 	c.Snap.Global.GID = int(n)
 	return nil
 }
 
 func chroot(c *Ctx) error {
-	if err := c.once("chroot", "chroot already specified. Continuing."); err != nil {
+	if err := c.Once("chroot", "chroot already specified. Continuing."); err != nil {
 		return err
 	}
-	if c.arg(0) == "" {
+	if c.Arg(0) == "" {
 		return Predicatef("expects a directory as an argument.")
 	}
-	c.Snap.Global.Chroot = c.arg(0)
+	c.Snap.Global.Chroot = c.Arg(0)
 	return nil
 }
 
 // delay parses keywords whose argument is a time in milliseconds.
 func delay(field func(*stream.Global) *time.Duration) func(*Ctx) error {
 	return func(c *Ctx) error {
-		if c.arg(0) == "" {
+		if c.Arg(0) == "" {
 			return Predicatef("expects <time> as argument.")
 		}
-		d, err := config.ParseTime(c.arg(0), time.Millisecond)
+		d, err := config.ParseTime(c.Arg(0), time.Millisecond)
 		var bad *config.CharError
 		switch {
-		case errors.As(err, &bad) && c.Keyword == "max-spread-checks":
-			return say("unsupported character '%c' in 'max-spread-checks' (wants an integer delay).", bad.Char)
 		case errors.As(err, &bad):
 			return say("unexpected character '%c' in argument to <%s>.", bad.Char, c.Keyword)
 		case errors.Is(err, config.ErrTimeOverflow):
-			return say("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", c.arg(0), c.Keyword)
+			return say("timer overflow in argument '%s' to '%s' (maximum value is 2147483647 ms or ~24.8 days)", c.Arg(0), c.Keyword)
 		}
 		*field(c.Snap.Global) = d
 		return err
@@ -293,10 +246,10 @@ func delay(field func(*stream.Global) *time.Duration) func(*Ctx) error {
 var nodeName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 func node(c *Ctx) error {
-	if !nodeName.MatchString(c.arg(0)) {
+	if !nodeName.MatchString(c.Arg(0)) {
 		return Predicatef("requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or underscode(_).")
 	}
-	c.Snap.Global.Node = c.arg(0)
+	c.Snap.Global.Node = c.Arg(0)
 	return nil
 }
 
@@ -308,20 +261,8 @@ func globalDescription(c *Ctx) error {
 	return nil
 }
 
-func spreadChecks(c *Ctx) error {
-	if err := c.once("spread-checks", "spread-checks already specified. Continuing."); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(c.arg(0))
-	if err != nil || n < 0 || n > 50 {
-		return Predicatef("needs a positive value in range 0..50.")
-	}
-	c.Snap.Global.SpreadChecks = n
-	return nil
-}
-
 func fileLimit(c *Ctx) error {
-	if err := c.once("ulimit-n", "'ulimit-n' already specified. Continuing."); err != nil {
+	if err := c.Once("ulimit-n", "'ulimit-n' already specified. Continuing."); err != nil {
 		return err
 	}
 	n, err := c.integer(1, maxInt, "an integer argument.")

@@ -11,35 +11,28 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
-// h2Number is a setting of HTTP/2. A name without a side gives both sides what
-// they do not have of their own.
-type h2Number struct {
-	name      string
-	low, high int
-	want      string
-	set       func(g *stream.Global, n int)
-}
-
 const (
 	positive = "a positive numeric value."
 	maxWin   = 1<<31 - 1
 )
 
-var h2Numbers = []h2Number{
-	{"tune.h2.header-table-size", 4096, 65536, "a numeric value between 4096 and 65536.", func(g *stream.Global, n int) { g.H2HeaderTable = n }},
-	{"tune.h2.max-frame-size", 16384, 16777215, "a numeric value between 16384 and 16777215.", func(g *stream.Global, n int) { g.H2MaxFrame = n }},
-	{"tune.h2.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { h2Common.Make(g).InitialWindow = n }},
-	{"tune.h2.max-concurrent-streams", 0, maxWin, positive, func(g *stream.Global, n int) { h2Common.Make(g).MaxStreams = unlimited(n) }},
-	{"tune.h2.fe.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.InitialWindow = n }},
-	{"tune.h2.be.initial-window-size", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.InitialWindow = n }},
-	{"tune.h2.be.max-concurrent-streams", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.MaxStreams = unlimited(n) }},
-	{"tune.h2.fe.max-total-streams", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.MaxTotal = n }},
-	{"tune.h2.fe.max-rst-at-once", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.MaxRst = n }},
-	{"tune.h2.fe.max-frames-at-once", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.MaxFrames = n }},
-	{"tune.h2.be.max-frames-at-once", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.MaxFrames = n }},
-	{"tune.h2.fe.glitches-threshold", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Front.Glitches = n }},
-	{"tune.glitches.kill.cpu-usage", 0, 100, "a numeric value between 0 and 100.", func(g *stream.Global, n int) { g.GlitchUsage = n }},
-	{"tune.h2.be.glitches-threshold", 0, maxWin, positive, func(g *stream.Global, n int) { g.H2Back.Glitches = n }},
+// h2Numbers are HTTP/2's numbers. A name without a side gives both sides what they
+// do not have of their own.
+var h2Numbers = []Number{
+	{Name: "tune.h2.header-table-size", Low: 4096, High: 65536, InPlace: true, Want: "a numeric value between 4096 and 65536.", Set: func(g *stream.Global, n int) { g.H2HeaderTable = n }},
+	{Name: "tune.h2.max-frame-size", Low: 16384, High: 16777215, InPlace: true, Want: "a numeric value between 16384 and 16777215.", Set: func(g *stream.Global, n int) { g.H2MaxFrame = n }},
+	{Name: "tune.h2.initial-window-size", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { h2Common.Make(g).InitialWindow = n }},
+	{Name: "tune.h2.max-concurrent-streams", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { h2Common.Make(g).MaxStreams = unlimited(n) }},
+	{Name: "tune.h2.fe.initial-window-size", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { g.H2Front.InitialWindow = n }},
+	{Name: "tune.h2.be.initial-window-size", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { g.H2Back.InitialWindow = n }},
+	{Name: "tune.h2.be.max-concurrent-streams", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { g.H2Back.MaxStreams = unlimited(n) }},
+	{Name: "tune.h2.fe.max-total-streams", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { g.H2Front.MaxTotal = n }},
+	{Name: "tune.h2.fe.max-rst-at-once", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { g.H2Front.MaxRst = n }},
+	{Name: "tune.h2.fe.max-frames-at-once", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { g.H2Front.MaxFrames = n }},
+	{Name: "tune.h2.be.max-frames-at-once", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { g.H2Back.MaxFrames = n }},
+	{Name: "tune.h2.fe.glitches-threshold", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { g.H2Front.Glitches = n }},
+	{Name: "tune.glitches.kill.cpu-usage", High: 100, InPlace: true, Want: "a numeric value between 0 and 100.", Set: func(g *stream.Global, n int) { g.GlitchUsage = n }},
+	{Name: "tune.h2.be.glitches-threshold", High: maxWin, InPlace: true, Want: positive, Set: func(g *stream.Global, n int) { g.H2Back.Glitches = n }},
 }
 
 // h2Common is what is said of both sides.
@@ -54,19 +47,10 @@ func unlimited(n int) int {
 }
 
 func init() {
-	for _, k := range h2Numbers {
-		Register(Keyword{Name: k.name, In: Global, Max: -1, Parse: func(c *Ctx) error {
-			n, err := strconv.Atoi(c.arg(0))
-			if err != nil || n < k.low || n > k.high {
-				return Predicatef("expects %s", k.want)
-			}
-			k.set(c.Snap.Global, n)
-			return c.extra(1)
-		}})
-	}
+	RegisterNumber(h2Numbers...)
 	rxbuf := func(set func(*stream.Global) *int) func(*Ctx) error {
 		return func(c *Ctx) error {
-			n, err := config.ParseSize(c.arg(0))
+			n, err := config.ParseSize(c.Arg(0))
 			if err != nil || n < 0 || n > 1<<30 {
 				return Predicatef("expects a size of at most 1 GiB.")
 			}
@@ -75,25 +59,25 @@ func init() {
 		}
 	}
 	Register(
-		Keyword{Name: "tune.h2.fe.max-concurrent-streams", In: Global, Max: -1, Parse: maxConcurrent},
-		Keyword{Name: "tune.h2.fe.rxbuf", In: Global, Max: -1, Parse: rxbuf(func(g *stream.Global) *int { return &g.H2Front.RxBuf })},
-		Keyword{Name: "tune.h2.be.rxbuf", In: Global, Max: -1, Parse: rxbuf(func(g *stream.Global) *int { return &g.H2Back.RxBuf })},
-		Keyword{Name: "tune.h2.zero-copy-fwd-send", In: Global, Max: -1, Parse: func(c *Ctx) error {
+		Keyword{Name: "tune.h2.fe.max-concurrent-streams", In: Global, InPlace: true, Max: -1, Parse: maxConcurrent},
+		Keyword{Name: "tune.h2.fe.rxbuf", In: Global, InPlace: true, Max: -1, Parse: rxbuf(func(g *stream.Global) *int { return &g.H2Front.RxBuf })},
+		Keyword{Name: "tune.h2.be.rxbuf", In: Global, InPlace: true, Max: -1, Parse: rxbuf(func(g *stream.Global) *int { return &g.H2Back.RxBuf })},
+		Keyword{Name: "tune.h2.zero-copy-fwd-send", In: Global, InPlace: true, Max: -1, Parse: func(c *Ctx) error {
 			// There is nothing to switch: frames are always gathered into one send.
-			if v := c.arg(0); v != "on" && v != "off" {
+			if v := c.Arg(0); v != "on" && v != "off" {
 				return Predicatef("expects 'on' or 'off'.")
 			}
 			return c.extra(1)
 		}},
-		Keyword{Name: "tune.h2.log-errors", In: Global, Max: -1, Parse: func(c *Ctx) error {
-			i := slices.Index(stream.H2LogLevels[:], c.arg(0))
+		Keyword{Name: "tune.h2.log-errors", In: Global, InPlace: true, Max: -1, Parse: func(c *Ctx) error {
+			i := slices.Index(stream.H2LogLevels[:], c.Arg(0))
 			if i < 0 {
 				return Predicatef("expects 'none', 'connection' or 'stream'.")
 			}
 			c.Snap.Global.H2LogErrors = stream.H2LogLevels[i]
 			return c.extra(1)
 		}},
-		Keyword{Name: "h2-workaround-bogus-websocket-clients", In: Global, No: true, Max: -1, Parse: func(c *Ctx) error {
+		Keyword{Name: "h2-workaround-bogus-websocket-clients", In: Global, InPlace: true, No: true, Max: -1, Parse: func(c *Ctx) error {
 			c.Snap.Global.H2NoWebSocket = !c.No
 			return c.extra(0)
 		}},
@@ -124,17 +108,17 @@ func init() {
 
 // maxConcurrent is tune.h2.fe.max-concurrent-streams.
 func maxConcurrent(c *Ctx) error {
-	n, err := strconv.Atoi(c.arg(0))
+	n, err := strconv.Atoi(c.Arg(0))
 	if err != nil || n < 0 {
 		return Predicatef("expects %s", positive)
 	}
 	c.Snap.Global.H2Front.MaxStreams = unlimited(n)
 	for i := 1; i < len(c.Args); i += 2 {
 		switch word := c.Args[i]; {
-		case word == "rq-load" && c.arg(i+1) == "ignore":
+		case word == "rq-load" && c.Arg(i+1) == "ignore":
 		case word == "rq-load":
-			return Causef("'rq-load %s' is not supported: there is no run queue whose length would say what to announce.", c.arg(i+1))
-		case word == "min" && c.arg(i+1) != "":
+			return Causef("'rq-load %s' is not supported: there is no run queue whose length would say what to announce.", c.Arg(i+1))
+		case word == "min" && c.Arg(i+1) != "":
 			if m, err := strconv.Atoi(c.Args[i+1]); err != nil || m < 1 {
 				return Causef("'min' expects a number of at least 1.")
 			}

@@ -110,7 +110,7 @@ listen both
   server a 192.0.2.1:80
 `)
 	g := s.Global
-	if g.MaxConn != 1000 || g.BufSize != 32768 || g.MaxPayload != 256<<10 || g.MaxRewrite != 16384 || g.UID != 33 || g.GID != 44 || g.HardStopAfter != 30*time.Second || g.Node != "n1" || g.Descr != "one two" {
+	if g.MaxConn != 1000 || g.BufSize != 32768 || g.MaxRewrite != 16384 || g.UID != 33 || g.GID != 44 || g.HardStopAfter != 30*time.Second || g.Node != "n1" || g.Descr != "one two" {
 		t.Errorf("%+v", g)
 	}
 	rt := Runtime.Of(g)

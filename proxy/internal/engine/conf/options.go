@@ -130,20 +130,20 @@ func forwardFor(c *Ctx) error {
 		switch c.Args[i] {
 		case "except":
 			i++
-			p, err := network(c.arg(i))
+			p, err := network(c.Arg(i))
 			if err != nil {
 				return say("'option forwardfor except' expects <address>[/mask] as argument.")
 			}
 			f.Except = p
 		case "header":
 			i++
-			if c.arg(i) == "" {
+			if c.Arg(i) == "" {
 				return say("'option forwardfor header' expects <header_name> as argument.")
 			}
-			if !http1.ValidToken([]byte(c.arg(i))) {
-				return say("'option forwardfor header' : '%s' is not a valid header name.", c.arg(i))
+			if !http1.ValidToken([]byte(c.Arg(i))) {
+				return say("'option forwardfor header' : '%s' is not a valid header name.", c.Arg(i))
 			}
-			f.Header = strings.ToLower(c.arg(i))
+			f.Header = strings.ToLower(c.Arg(i))
 		case "if-none":
 			f.IfNone = true
 		default:

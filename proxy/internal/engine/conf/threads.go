@@ -71,12 +71,12 @@ func init() {
 			return nil // that is how it is
 		}},
 		Keyword{Name: "tune.listener.default-shards", In: Global, Max: 1, Parse: func(c *Ctx) error {
-			switch c.arg(0) {
+			switch c.Arg(0) {
 			case "by-process", "by-group", "by-thread":
-				c.plan.shards = c.arg(0)
+				c.plan.shards = c.Arg(0)
 				return nil
 			}
-			return Predicatef("expects either 'by-process', 'by-group', or 'by-thread' but got '%s'.", c.arg(0))
+			return Predicatef("expects either 'by-process', 'by-group', or 'by-thread' but got '%s'.", c.Arg(0))
 		}},
 	)
 	RegisterBind(
@@ -128,10 +128,10 @@ func (l *Loading) configuredThreads(blocks []*config.Block) (n, wanted int) {
 }
 
 func nbthread(c *Ctx) error {
-	n, err := strconv.Atoi(c.arg(0))
+	n, err := strconv.Atoi(c.Arg(0))
 	switch {
 	case err != nil:
-		return Predicatef("passed a missing or unparsable integer value in '%s'", c.arg(0))
+		return Predicatef("passed a missing or unparsable integer value in '%s'", c.Arg(0))
 	case n < 1 || n > maxThreads:
 		return Predicatef("value must be between 1 and %d (was %d)", maxThreads, n)
 	}
@@ -139,10 +139,10 @@ func nbthread(c *Ctx) error {
 }
 
 func threadGroups(c *Ctx) error {
-	n, err := strconv.Atoi(c.arg(0))
+	n, err := strconv.Atoi(c.Arg(0))
 	switch {
 	case err != nil:
-		return Predicatef("passed a missing or unparsable integer value in '%s'", c.arg(0))
+		return Predicatef("passed a missing or unparsable integer value in '%s'", c.Arg(0))
 	case n < 1 || n > maxGroups:
 		return Predicatef("value must be between 1 and %d (was %d)", maxGroups, n)
 	}
@@ -151,9 +151,9 @@ func threadGroups(c *Ctx) error {
 }
 
 func threadGroup(c *Ctx) error {
-	g, err := strconv.Atoi(c.arg(0))
+	g, err := strconv.Atoi(c.Arg(0))
 	if err != nil || g < 1 || g > maxGroups {
-		return Causef("group number must be between 1 and %d (was '%s')", maxGroups, c.arg(0))
+		return Causef("group number must be between 1 and %d (was '%s')", maxGroups, c.Arg(0))
 	}
 	var list []span
 	for _, word := range c.Args[1:] {
@@ -356,7 +356,7 @@ const policies = "'none' (use all available CPUs), 'performance' (make one threa
 // cpuPolicy takes "none", which is what is done: groups are no matter of caches
 // here, where threads share next to nothing.
 func cpuPolicy(c *Ctx) error {
-	name := c.arg(0)
+	name := c.Arg(0)
 	switch {
 	case name == "none" && len(c.Args) == 1:
 		return nil

@@ -29,7 +29,7 @@ var timeouts = []struct {
 func init() {
 	for _, t := range timeouts {
 		Register(Keyword{Name: "timeout " + t.name, In: t.in, Max: -1, Parse: func(c *Ctx) error {
-			d, err := Time(c.arg(0), c.Keyword, time.Millisecond)
+			d, err := Time(c.Arg(0), c.Keyword, time.Millisecond)
 			if err != nil {
 				return err
 			}

@@ -28,7 +28,7 @@ func init() {
 }
 
 func mode(c *Ctx) error {
-	switch m := c.arg(0); m {
+	switch m := c.Arg(0); m {
 	case "tcp":
 		c.Proxy.Mode = stream.TCP
 	case "http":
@@ -78,7 +78,7 @@ var reuseModes = map[string]stream.Reuse{
 }
 
 func httpReuse(c *Ctx) error {
-	m, ok := reuseModes[c.arg(0)]
+	m, ok := reuseModes[c.Arg(0)]
 	if !ok {
 		return Predicatef("only supports 'never', 'safe', 'aggressive', 'always'.")
 	}
@@ -87,23 +87,23 @@ func httpReuse(c *Ctx) error {
 }
 
 func defaultBackend(c *Ctx) error {
-	if c.arg(0) == "" {
+	if c.Arg(0) == "" {
 		return Predicatef("expects a backend name.")
 	}
-	c.Proxy.DefaultName = c.arg(0)
+	c.Proxy.DefaultName = c.Arg(0)
 	return nil
 }
 
 func monitorURI(c *Ctx) error {
-	if c.arg(0) == "" {
+	if c.Arg(0) == "" {
 		return Predicatef("expects an URI.")
 	}
-	c.Proxy.MonitorURI = []byte(c.arg(0))
+	c.Proxy.MonitorURI = []byte(c.Arg(0))
 	return nil
 }
 
 func rateLimit(c *Ctx) error {
-	v := c.arg(0)
+	v := c.Arg(0)
 	if v == "" {
 		return Predicatef("expects expects an integer value (in sessions/second)")
 	}
@@ -120,10 +120,10 @@ func rateLimit(c *Ctx) error {
 }
 
 func proxyID(c *Ctx) error {
-	if c.arg(0) == "" {
+	if c.Arg(0) == "" {
 		return Predicatef("expects an integer argument.")
 	}
-	n, err := strconv.Atoi(c.arg(0))
+	n, err := strconv.Atoi(c.Arg(0))
 	if err != nil || n <= 0 || n > maxInt {
 		return say("custom id has to be > 0.")
 	}
@@ -149,7 +149,7 @@ func description(c *Ctx) error {
 var ParseCondition func(c *Ctx, words []string) (stream.Cond, error)
 
 func monitorFail(c *Ctx) error {
-	if a := c.arg(0); a != "if" && a != "unless" {
+	if a := c.Arg(0); a != "if" && a != "unless" {
 		return Predicatef("requires either 'if' or 'unless' followed by a condition.")
 	}
 	if ParseCondition == nil {

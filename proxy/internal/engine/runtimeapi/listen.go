@@ -1,12 +1,17 @@
 package runtimeapi
 
 import (
+	"errors"
+	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
@@ -21,7 +26,19 @@ const (
 // maxWaiting bounds the connections that wait for others to end.
 const maxWaiting = 256
 
+// Payloads are the largest payloads of commands, where the configuration says so
+// ("tune.cli.max-payload-size"), in bytes.
+var Payloads = slot.New[*stream.Global, int]()
+
 func init() {
+	conf.RegisterNumber(conf.Number{
+		Name: "tune.cli.max-payload-size", Low: 1, High: 64 << 20, Size: true, InPlace: true, Want: "a positive integer argument of at most 64m.",
+		Set: func(g *stream.Global, n int) { Payloads.Set(g, n) },
+	})
+	conf.Register(
+		conf.Keyword{Name: "stats timeout", In: conf.Global, InPlace: true, Max: 1, Parse: statsTimeout},
+		conf.Keyword{Name: "stats maxconn", In: conf.Global, InPlace: true, Max: 1, Parse: statsMaxconn},
+	)
 	conf.RegisterFinish(func(c *conf.Ctx) {
 		s := conf.Runtime.Of(c.Snap.Global)
 		if s == nil {
@@ -151,4 +168,31 @@ func (g *gate) leave() {
 	e := g.waiting[0]
 	g.waiting = slices.Delete(g.waiting, 0, 1)
 	e.r.Post(func() { e.in = true; e.wait.Notify() })
+}
+
+func statsTimeout(c *conf.Ctx) error {
+	d, err := config.ParseTime(c.Arg(0), time.Millisecond)
+	var bad *config.CharError
+	switch {
+	case errors.As(err, &bad):
+		return conf.Causef("unexpected character '%c'", bad.Char)
+	case errors.Is(err, config.ErrTimeOverflow):
+		return c.Errorf("timer overflow in argument '%s' to 'stats timeout' (maximum value is 2147483647 ms or ~24.8 days)", c.Arg(0))
+	case err != nil:
+		return conf.Predicatef("expects a positive value")
+	}
+	if d == 0 {
+		return conf.Predicatef("expects a positive value")
+	}
+	conf.Runtime.Make(c.Snap.Global).Timeout = d
+	return nil
+}
+
+func statsMaxconn(c *conf.Ctx) error {
+	n, err := strconv.Atoi(c.Arg(0))
+	if err != nil || n <= 0 || n > math.MaxInt32 {
+		return conf.Predicatef("expects a positive value")
+	}
+	conf.Runtime.Make(c.Snap.Global).MaxConn = n
+	return nil
 }

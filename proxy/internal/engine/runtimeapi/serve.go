@@ -191,8 +191,8 @@ func (c *Conn) payloadLimit(words []string) int {
 	}
 	limit := MaxPayload
 	if c.Worker != nil {
-		if n := c.Worker.Snapshot().Global.MaxPayload; n > 0 {
-			limit = n
+		if n := Payloads.Of(c.Worker.Snapshot().Global); n != nil {
+			limit = *n
 		}
 	}
 	// Who may not run the command may not make the process hold its payload.

@@ -143,8 +143,11 @@ func TestBounds(t *testing.T) {
 	if got := bed.Talk(t, bed.Dial(t, w, testSet(), admin), payload("args", 1<<18)); !strings.HasPrefix(got, "The payload is too big") {
 		t.Errorf("large payload of another command: %.80q", got)
 	}
+	if n := runtimeapi.Payloads.Of(bed.MustLoad(t, 1, "global\n tune.cli.max-payload-size 256k\n").Global); n == nil || *n != 256<<10 {
+		t.Errorf("tune.cli.max-payload-size: %v", n)
+	}
 	snap, g := *w.Snapshot(), *w.Snapshot().Global
-	g.MaxPayload = 1 << 19
+	runtimeapi.Payloads.Set(&g, 1<<19)
 	snap.Global = &g
 	w.SetSnapshot(&snap)
 	if got := bed.Talk(t, bed.Dial(t, w, testSet(), admin), payload("args", 1<<18)); got != "[]\n\n" {

@@ -23,28 +23,6 @@ type Change struct {
 // String gives the line that users see: "~ backend app: timeout server 5s -> 6s".
 func (c Change) String() string { return string(c.Kind) + " " + c.Text }
 
-// inPlace are the keywords of the global section that can change while the
-// process runs. Whatever is not listed needs a new process.
-var inPlace = map[string]bool{
-	"maxconn": true, "node": true, "description": true, "spread-checks": true, "max-spread-checks": true,
-	"hard-stop-after": true, "grace": true, "nosplice": true, "zero-warning": true, "localpeer": true,
-	"tune.http.maxhdr": true, "tune.maxaccept": true, "tune.cli.max-payload-size": true, "tune.maxrewrite": true,
-	"stats timeout": true, "stats maxconn": true, "stats socket": true,
-	"tune.glitches.kill.cpu-usage": true, "h2-workaround-bogus-websocket-clients": true,
-}
-
-// follows tells whether a change of a global keyword can be followed: those of
-// HTTP/2 count for connections that begin from then on.
-func follows(keyword string) bool { return inPlace[keyword] || strings.HasPrefix(keyword, "tune.h2.") }
-
-// AllowGlobal tells that a feature can follow changes of its keywords in the
-// global section.
-func AllowGlobal(keywords ...string) {
-	for _, k := range keywords {
-		inPlace[k] = true
-	}
-}
-
 // Diff tells in what two configurations differ, in the order of the new one. It
 // is empty if they say the same.
 func Diff(old, new *stream.Snapshot) []Change {
@@ -263,7 +241,7 @@ func (d *differ) tell(format string, args ...any) {
 		d.out = append(d.out, Change{'~', d.s.title + ": " + text})
 		return
 	}
-	if follows(d.keyword) {
+	if conf.InPlace(d.keyword) {
 		d.out = append(d.out, Change{'~', "global " + text})
 		return
 	}

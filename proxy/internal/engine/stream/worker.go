@@ -23,12 +23,10 @@ type Global struct {
 	MaxRewrite    int
 	MaxHeaders    int
 	MaxPollEvents int
-	MaxPayload    int // tune.cli.max-payload-size, in bytes; 0: the default
 	MaxAccept     int
 	MaxPipes      int
 	HardStopAfter time.Duration
 	Grace         time.Duration
-	SpreadChecks  int // percent
 	Node, Descr   string
 	User, Group   string
 	UID, GID      int
@@ -37,14 +35,13 @@ type Global struct {
 	MasterWorker  bool
 	NoSplice      bool
 	ZeroWarning   bool
-	NoFileLimits  bool          // no strict-limits
-	FileLimit     int           // ulimit-n, 0: what is needed
-	MaxFiles      int           // fd-hard-limit, 0: none
-	CPUs          [][]int       // of each thread, nil where it may run on all
-	ProcessCPUs   []int         // of the process, nil: all that it was started on
-	Descriptors   []int         // of fd@ and sockpair@, as the configuration knows them
-	NoTrim        bool          // no-memory-trimming
-	MaxCheckInter time.Duration // max-spread-checks
+	NoFileLimits  bool    // no strict-limits
+	FileLimit     int     // ulimit-n, 0: what is needed
+	MaxFiles      int     // fd-hard-limit, 0: none
+	CPUs          [][]int // of each thread, nil where it may run on all
+	ProcessCPUs   []int   // of the process, nil: all that it was started on
+	Descriptors   []int   // of fd@ and sockpair@, as the configuration knows them
+	NoTrim        bool    // no-memory-trimming
 	// H2Front and H2Back are HTTP/2's settings for connections with clients and
 	// with servers; H2NoWebSocket is h2-workaround-bogus-websocket-clients.
 	H2Front, H2Back           H2

@@ -93,7 +93,7 @@ func follow(w *stream.Worker, changed []*stream.Proxy) {
 	c.said.keep(snap)
 	for i, s := range fresh {
 		span := max(shortest, first(s))
-		if m := snap.Global.MaxCheckInter; m > 0 {
+		if m := spreadOf(snap.Global).most; m > 0 {
 			span = min(span, m)
 		}
 		c.start(w, s, span*time.Duration(i)/time.Duration(len(fresh)))
@@ -247,7 +247,7 @@ func (x *checker) Panicked() {
 func (x *checker) pause() time.Duration {
 	k, st := x.srv.Settings().Check, x.srv.State()
 	d := interval(&k, &st)
-	if n := x.w.Snapshot().Global.SpreadChecks; n > 0 {
+	if n := spreadOf(x.w.Snapshot().Global).percent; n > 0 {
 		noise := d * time.Duration(n) / 100
 		d += noise - time.Duration(2*x.r.Rand.Float64()*float64(noise))
 	}

@@ -104,8 +104,8 @@ func init() {
 		return sc.FE.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.LogLines })
 	}})
 	conf.Register(
-		conf.Keyword{Name: "log", In: conf.Global | conf.Proxies, No: true, Max: -1, Parse: logLine},
-		conf.Keyword{Name: "log-tag", In: conf.Global | conf.Proxies, Max: 1, Parse: func(c *conf.Ctx) error {
+		conf.Keyword{Name: "log", In: conf.Global | conf.Proxies, InPlace: true, No: true, Max: -1, Parse: logLine},
+		conf.Keyword{Name: "log-tag", In: conf.Global | conf.Proxies, InPlace: true, Max: 1, Parse: func(c *conf.Ctx) error {
 			if len(c.Args) == 0 {
 				return conf.Predicatef("expects a tag for use in syslog.")
 			}
@@ -116,7 +116,7 @@ func init() {
 			}
 			return nil
 		}},
-		conf.Keyword{Name: "log-send-hostname", In: conf.Global, Max: 1, Parse: func(c *conf.Ctx) error {
+		conf.Keyword{Name: "log-send-hostname", In: conf.Global, InPlace: true, Max: 1, Parse: func(c *conf.Ctx) error {
 			g := globals.Make(c.Snap.Global)
 			g.sendHost = true
 			g.host, _ = os.Hostname()
@@ -174,7 +174,6 @@ func init() {
 	conf.RegisterOption("log-separate-errors", conf.Defaults|conf.Frontend, stream.LogSeparateErrors)
 	conf.RegisterFinish(finish)
 	snapshot.RegisterCarrier(snapshot.Carrier{Name: "logs", Obstacles: unreachable, Prepare: prepare})
-	snapshot.AllowGlobal("log", "log-tag", "log-send-hostname")
 }
 
 // inBackend tells of a line about formats in a section that logs nothing.

@@ -8,7 +8,6 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
@@ -29,11 +28,10 @@ func init() {
 		conf.ServerOption{Name: "no-check-send-proxy", Dynamic: true, Parse: checkSend(false)},
 	)
 	conf.RegisterServerFinish(finish)
-	conf.Register(conf.Keyword{Name: "pp2-never-send-local", In: conf.Global, Max: 0, Parse: func(c *conf.Ctx) error {
+	conf.Register(conf.Keyword{Name: "pp2-never-send-local", In: conf.Global, InPlace: true, Max: 0, Parse: func(c *conf.Ctx) error {
 		*neverLocal.Make(c.Snap.Global) = true
 		return nil
 	}})
-	snapshot.AllowGlobal("pp2-never-send-local")
 }
 
 // senders are what the lines of servers say; ForChecks hang on the settings of

@@ -12,7 +12,6 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/certs"
 )
@@ -97,7 +96,7 @@ func Path(base, name string) string {
 
 // global makes the keyword of a setting.
 func global(name string, max int, parse func(c *conf.Ctx, d *Defaults) error) conf.Keyword {
-	return conf.Keyword{Name: name, In: conf.Global, Max: max, Parse: func(c *conf.Ctx) error {
+	return conf.Keyword{Name: name, In: conf.Global, InPlace: true, Max: max, Parse: func(c *conf.Ctx) error {
 		return parse(c, change(c.Snap.Global))
 	}}
 }
@@ -230,14 +229,10 @@ func init() {
 	conf.RegisterSwitch(conf.Switch{Flags: []string{"dV"}, Help: "-dV disables SSL verify on servers side", Apply: func(c *conf.Ctx) {
 		change(c.Snap.Global).NoVerify = true
 	}})
-	// All of it is read anew with each configuration.
-	for _, k := range list {
-		snapshot.AllowGlobal(k.Name)
-	}
 }
 
 func refused(name, why string) conf.Keyword {
-	return conf.Keyword{Name: name, In: conf.Global, Max: -1, Parse: func(*conf.Ctx) error {
+	return conf.Keyword{Name: name, In: conf.Global, InPlace: true, Max: -1, Parse: func(*conf.Ctx) error {
 		return conf.Predicatef("is not available: %s.", why)
 	}}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -109,7 +108,7 @@ func (u *ocspUpdates) forget(cert string) {
 
 func init() {
 	setting := func(name string, parse func(c *conf.Ctx, u *ocspUpdates, arg string) error) conf.Keyword {
-		return conf.Keyword{Name: name, In: conf.Global, Max: 1, Parse: func(c *conf.Ctx) error {
+		return conf.Keyword{Name: name, In: conf.Global, InPlace: true, Max: 1, Parse: func(c *conf.Ctx) error {
 			u := updatesOf(c.Snap.Global)
 			u.pos = c.Pos
 			return parse(c, u, word(c, 0))
@@ -142,9 +141,6 @@ func init() {
 		setting("ocsp-update.httpproxy", updateProxy),
 	}
 	conf.Register(list...)
-	for _, k := range list {
-		snapshot.AllowGlobal(k.Name)
-	}
 	conf.RegisterFinish(func(c *conf.Ctx) {
 		u := updatesOf(c.Snap.Global)
 		if u.shortest >= u.longest {

@@ -16,8 +16,8 @@ import (
 
 func init() {
 	conf.Register(
-		conf.Keyword{Name: "set-var", In: conf.Global, Max: -1, Parse: line(setExpr)},
-		conf.Keyword{Name: "set-var-fmt", In: conf.Global, Max: -1, Parse: line(setFmt)},
+		conf.Keyword{Name: "set-var", In: conf.Global, InPlace: true, Max: -1, Parse: line(setExpr)},
+		conf.Keyword{Name: "set-var-fmt", In: conf.Global, InPlace: true, Max: -1, Parse: line(setFmt)},
 	)
 	for name, at := range map[string]func(*stream.VarLimits) *int{
 		"global": func(l *stream.VarLimits) *int { return &l.Global },
@@ -28,20 +28,18 @@ func init() {
 		"check":  func(l *stream.VarLimits) *int { return &l.Check },
 	} {
 		keyword := "tune.vars." + name + "-max-size"
-		snapshot.AllowGlobal(keyword)
-		conf.Register(conf.Keyword{Name: keyword, In: conf.Global, Max: -1, Parse: func(c *conf.Ctx) error {
+		conf.Register(conf.Keyword{Name: keyword, In: conf.Global, InPlace: true, Max: -1, Parse: func(c *conf.Ctx) error {
 			if len(c.Args) == 0 {
-				return fmt.Errorf("'%s' expects a size in bytes as argument.", keyword)
+				return conf.Predicatef("expects a size in bytes as argument.")
 			}
 			n, err := config.ParseSize(c.Args[0])
 			if err != nil || n > math.MaxInt32 {
-				return fmt.Errorf("'%s' expects a size in bytes as argument, got '%s'.", keyword, c.Args[0])
+				return conf.Predicatef("expects a size in bytes as argument, got '%s'.", c.Args[0])
 			}
 			*at(&c.Snap.Global.VarLimits) = int(n)
 			return nil
 		}})
 	}
-	snapshot.AllowGlobal("set-var", "set-var-fmt")
 	snapshot.RegisterCarrier(snapshot.Carrier{Name: "variables", Prepare: func(t *snapshot.Transition) (snapshot.Steps, error) {
 		return snapshot.Steps{Commit: func() { t.Worker.ApplyVars(t.Old, t.New) }}, nil
 	}})
@@ -56,7 +54,7 @@ func line(k kind) func(*conf.Ctx) error {
 			what = "a format string"
 		}
 		if len(c.Args) < 2 {
-			return fmt.Errorf("'%s' requires a process-wide variable name ('proc.<name>') and %s.", k, what)
+			return conf.Predicatef("requires a process-wide variable name ('proc.<name>') and %s.", what)
 		}
 		name, err := ofProcess(c.Args[0], string(k), "in the global section")
 		if err != nil {
