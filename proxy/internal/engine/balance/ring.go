@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"sort"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
@@ -24,7 +25,8 @@ type ring struct {
 	c       *Config
 	list    []*server.Server // that are in force
 	members []member
-	places  []place
+	places  []place // in their order
+	index   index   // of them
 	bound   bound
 	pos     *turn // of who has no key; shared with who has the same places
 }
@@ -79,7 +81,7 @@ func newRing(c *Config, set Set, old Picker) *ring {
 		for i := range r.members {
 			r.members[i].made = o.members[i].made
 		}
-		r.places, r.pos = o.places, o.pos
+		r.places, r.index, r.pos = o.places, o.index, o.pos
 		return r
 	case force > 0 && made > idle*force:
 		for i := range r.members {
@@ -109,76 +111,162 @@ func (r *ring) fits(o *ring, force int) bool {
 
 // place makes the places, taking over those that o has made.
 func (r *ring) place(o *ring) {
-	from := map[*server.Server]int{} // plus one
-	var index []int                  // of o's members in r, plus one
+	var kept []place
+	have := make([]int, len(r.members)) // how many places are taken over
 	if o != nil {
-		for i := range o.members {
-			from[o.members[i].s] = i + 1
-		}
-		index = make([]int, len(o.members))
+		kept = r.keep(o, have)
 	}
-	var fresh []place
-	total := 0
+	total, missing := 0, 0
 	for i := range r.members {
-		m, have := &r.members[i], 0
-		if k := from[m.s]; k > 0 && o.members[k-1].key == m.key {
-			have = o.members[k-1].made
-			index[k-1] = i + 1
-		}
-		total += m.made
-		for n := have; n < m.made; n++ {
+		total += r.members[i].made
+		missing += r.members[i].made - have[i]
+	}
+	fresh := make([]place, 0, missing)
+	for i := range r.members {
+		m := &r.members[i]
+		for n := have[i]; n < m.made; n++ {
 			fresh = append(fresh, place{Avalanche(m.key + uint32(n)), uint32(i), uint32(n)})
 		}
 	}
 	fresh = sortPlaces(fresh)
-	r.places = make([]place, 0, total)
-	if o != nil {
-		for _, p := range o.places {
-			i := index[p.member] - 1
-			if i < 0 || int(p.nth) >= r.members[i].made {
-				continue
-			}
-			p.member = uint32(i)
-			for len(fresh) > 0 && fresh[0].compare(p) < 0 {
-				r.places, fresh = append(r.places, fresh[0]), fresh[1:]
-			}
-			r.places = append(r.places, p)
-		}
+	switch {
+	case len(kept) == 0:
+		r.places = fresh
+	case len(fresh) == 0:
+		r.places = kept
+	default:
+		r.places = merge(make([]place, 0, total), kept, fresh)
 	}
-	r.places = append(r.places, fresh...)
-	for i := 1; i < len(r.places); i++ { // places in the same spot stand in the order of the servers, which may have changed
-		for k := i; k > 0 && r.places[k].compare(r.places[k-1]) < 0; k-- {
-			r.places[k], r.places[k-1] = r.places[k-1], r.places[k]
-		}
-	}
+	r.index = newIndex(r.places)
 }
 
-// sortPlaces sorts places, which are spread evenly, in linear time.
+// keep gives those of o's places that r has too, in their order, and notes in have how
+// many of each member they are. They may be o's own.
+func (r *ring) keep(o *ring, have []int) []place {
+	now := make(map[*server.Server]int, len(r.members))
+	for i := range r.members {
+		now[r.members[i].s] = i
+	}
+	number := make([]uint32, len(o.members)) // in r
+	count := make([]uint32, len(o.members))  // of the places that are kept
+	same, inOrder, last := true, true, -1
+	for k := range o.members {
+		m := &o.members[k]
+		if i, ok := now[m.s]; ok && r.members[i].key == m.key {
+			have[i] = min(m.made, r.members[i].made)
+			number[k], count[k] = uint32(i), uint32(have[i])
+			inOrder = inOrder && i > last
+			last = i
+		}
+		same = same && int(number[k]) == k && int(count[k]) == m.made
+	}
+	if same {
+		return o.places
+	}
+	kept, n := make([]place, len(o.places)), 0
+	for _, p := range o.places {
+		if p.nth < count[p.member] {
+			kept[n] = place{p.at, number[p.member], p.nth}
+			n++
+		}
+	}
+	kept = kept[:n]
+	if !inOrder { // places in the same spot stand in the order of the servers
+		settle(kept)
+	}
+	return kept
+}
+
+// merge appends to out the places of a and of b, of which there are few, in their
+// common order.
+func merge(out, a, b []place) []place {
+	for _, p := range b {
+		n := 1 // the stretch of a before p ends within n
+		for n < len(a) && a[n-1].compare(p) < 0 {
+			n = min(2*n, len(a))
+		}
+		k := sort.Search(min(n, len(a)), func(i int) bool { return a[i].compare(p) > 0 })
+		out = append(append(out, a[:k]...), p)
+		a = a[k:]
+	}
+	return append(out, a...)
+}
+
+// sortPlaces sorts places, which are spread evenly, in linear time: into stretches that
+// fit a processor's cache, and those one by one.
 func sortPlaces(list []place) []place {
-	if len(list) < 64 {
+	const second = 9 // bits of a spot that a stretch is sorted by
+	if len(list) < 1<<second {
 		slices.SortFunc(list, place.compare)
 		return list
 	}
-	shift := 32 - min(bits.Len(uint(len(list)))-2, 20)
-	ends := make([]int, 1<<(32-shift)+1)
-	for _, p := range list {
-		ends[p.at>>shift+1]++
+	shift := 32 - bits.Len(uint(len(list)>>second))
+	ends := make([]uint32, 1<<(32-shift)+1)
+	for i := range list {
+		ends[list[i].at>>shift+1]++
 	}
 	for i := 1; i < len(ends); i++ {
 		ends[i] += ends[i-1]
 	}
-	out := make([]place, len(list))
+	other := make([]place, len(list))
 	for _, p := range list {
-		b := p.at >> shift
-		out[ends[b]] = p
-		ends[b]++
+		e := &ends[p.at>>shift]
+		other[*e] = p
+		*e++
 	}
-	start := 0
+	start := uint32(0)
 	for _, end := range ends[:len(ends)-1] {
-		slices.SortFunc(out[start:end], place.compare)
+		from, to := other[start:end], list[start:end]
+		var ends [1<<second + 1]uint32
+		for i := range from {
+			ends[from[i].at>>(shift-second)&(1<<second-1)+1]++
+		}
+		for i := 1; i < len(ends); i++ {
+			ends[i] += ends[i-1]
+		}
+		for _, p := range from {
+			e := &ends[p.at>>(shift-second)&(1<<second-1)]
+			to[*e] = p
+			*e++
+		}
+		settle(to)
 		start = end
 	}
-	return out
+	return list
+}
+
+// settle sorts what is nearly in order.
+func settle(list []place) {
+	for i := 1; i < len(list); i++ {
+		for k := i; k > 0 && list[k].compare(list[k-1]) < 0; k-- {
+			list[k], list[k-1] = list[k-1], list[k]
+		}
+	}
+}
+
+// index finds places: those whose spot begins with a number stand between what index
+// has for it and for the next one.
+type index struct {
+	shift int
+	first []uint32
+}
+
+// perEntry is about how many places share an entry of the index.
+const perEntry = 4
+
+func newIndex(places []place) index {
+	n := max(bits.Len(uint(len(places)/perEntry)), 1)
+	x := index{shift: 32 - n, first: make([]uint32, 1<<n+1)}
+	e := 0
+	for i := range places {
+		for b := int(places[i].at >> x.shift); e <= b; e++ {
+			x.first[e] = uint32(i)
+		}
+	}
+	for ; e < len(x.first); e++ {
+		x.first[e] = uint32(len(places))
+	}
+	return x
 }
 
 // keyOf is where a server's places are derived from.
@@ -268,7 +356,8 @@ func (r *ring) Pick(q Query) *server.Server {
 
 // search gives the first place at or after n.
 func (r *ring) search(n uint32) int {
-	lo, hi := 0, len(r.places)
+	b := n >> r.index.shift
+	lo, hi := int(r.index.first[b]), int(r.index.first[b+1])
 	for lo < hi {
 		if m := int(uint(lo+hi) / 2); r.places[m].at < n {
 			lo = m + 1
