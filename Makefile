@@ -1,6 +1,9 @@
 # Forebay. `make help` lists the targets.
 
 export CGO_ENABLED := 0
+# Only what "make build" makes uses the profile of "make pgo": with it every package
+# is compiled once more.
+export GOFLAGS := -pgo=off $(GOFLAGS)
 GO      ?= go
 MODULES := proxy dataplaneapi api-spec
 SEEDS   ?= 200
@@ -14,7 +17,7 @@ help: ## this list
 
 .PHONY: build
 build: ## both programs, static, in bin/
-	$(GO) build -trimpath -o bin/forebay ./proxy/cmd/forebay
+	$(GO) build -trimpath -pgo=auto -o bin/forebay ./proxy/cmd/forebay
 	$(GO) build -trimpath -o bin/dataplaneapi ./dataplaneapi/cmd/dataplaneapi
 
 .PHONY: run
