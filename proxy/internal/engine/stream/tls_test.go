@@ -193,7 +193,7 @@ func TestTLSGoodbye(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.CloseWrite()
-		raw.SetReadDeadline(time.Now().Add(3 * time.Second)) // the client's timeout is 5 s
+		raw.SetReadDeadline(time.Now().Add(10 * time.Second)) // the client's timeout is 20 s
 		if _, err := io.Copy(io.Discard, raw); err != nil {
 			t.Fatal(err)
 		}

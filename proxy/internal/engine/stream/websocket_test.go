@@ -456,7 +456,7 @@ func upgraded(t *testing.T, f func(c *net.TCPConn, r *bufio.Reader)) string {
 // What is left of a tunnel has "timeout client-fin" or "server-fin" although it
 // was waiting already when the other direction ended.
 func TestTunnelFin(t *testing.T) {
-	const limit = 3 * time.Second // what else could end it takes longer
+	const limit = 20 * time.Second // what else could end it takes longer
 	for _, c := range []struct {
 		name  string
 		first string
@@ -478,6 +478,7 @@ func TestTunnelFin(t *testing.T) {
 					<-done // the server's end stays open
 				})
 				b := newBed(t, mode, []string{server}, func(b *bed) {
+					patient(b)
 					*c.fin(&b.fe.Timeouts) = 200 * time.Millisecond
 					b.be.Timeouts = b.fe.Timeouts
 				})
@@ -504,6 +505,13 @@ func TestTunnelFin(t *testing.T) {
 	}
 }
 
+// patient lets nothing end by the usual times while a slow machine is waited for.
+func patient(b *bed) {
+	for _, p := range []*stream.Proxy{b.fe, b.be} {
+		p.Timeouts.Client, p.Timeouts.Server = time.Minute, time.Minute
+	}
+}
+
 // The same for a client of HTTP/2: the end of its stream's answer is not the end
 // of the stream.
 func TestTunnelFinH2(t *testing.T) {
@@ -512,9 +520,9 @@ func TestTunnelFinH2(t *testing.T) {
 		conn.CloseWrite()
 		io.Copy(io.Discard, r)
 	})
-	b := newBed(t, stream.HTTP, []string{server}, webSockets, func(b *bed) { b.fe.Timeouts.ClientFin = 200 * time.Millisecond })
+	b := newBed(t, stream.HTTP, []string{server}, webSockets, patient, func(b *bed) { b.fe.Timeouts.ClientFin = 200 * time.Millisecond })
 	h := dialH2(t, b.addr)
-	h.conn.SetDeadline(time.Now().Add(3 * time.Second))
+	h.conn.SetDeadline(time.Now().Add(20 * time.Second))
 	h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "h")
 	if f := h.next(); field(f, ":status") != "200" {
 		t.Fatalf("%v", f)
@@ -544,7 +552,7 @@ func TestTunnelClientLeaves(t *testing.T) {
 				io.Copy(io.Discard, r)
 				close(done)
 			})
-			b := newBed(t, stream.HTTP, []string{server}, webSockets)
+			b := newBed(t, stream.HTTP, []string{server}, webSockets, patient)
 			h := dialH2(t, b.addr)
 			h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "h")
 			if f := h.next(); field(f, ":status") != "200" {
@@ -556,7 +564,7 @@ func TestTunnelClientLeaves(t *testing.T) {
 			c.leave(h)
 			select {
 			case <-done:
-			case <-time.After(3 * time.Second):
+			case <-time.After(20 * time.Second):
 				t.Error("the server's connection is still open")
 			}
 		})
