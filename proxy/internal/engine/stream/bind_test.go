@@ -12,6 +12,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/sim"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 )
 
 // listens is a system that tells what is asked of listening sockets.
@@ -78,5 +79,41 @@ func TestBindMaxConn(t *testing.T) {
 	peers[0].Close()
 	if n := answered(); n != 3 {
 		t.Errorf("%d connections are served after one has left, want 3", n)
+	}
+}
+
+// TestNewBacklog: a listener that goes on under another configuration has its
+// queue, unless it is paused.
+func TestNewBacklog(t *testing.T) {
+	sys := &listens{Sys: reactor.Linux}
+	r, err := reactor.New(0, sys, reactor.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := stream.NewWorker([]*reactor.Reactor{r})
+	w.Init()
+	workertest.Run(t, w)
+	front := &stream.Proxy{Name: "web", Frontend: true, FE: stream.NewFrontState("web", 1)}
+	bind := func(backlog int) *stream.Bind {
+		return &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1, UID: -1, GID: -1, Backlog: backlog}
+	}
+	l, err := w.OpenListener(bind(77), front, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Start()
+	for _, c := range []struct {
+		backlog, want int64
+		paused        bool
+	}{{99, 99, false}, {99, 0, false}, {55, 0, true}, {44, 44, false}} {
+		sys.backlog.Store(0)
+		front.FE.Paused.Store(c.paused)
+		l.Replace(bind(int(c.backlog)), front)
+		done := make(chan struct{})
+		r.Post(func() { close(done) })
+		<-done
+		if got := sys.backlog.Load(); got != c.want {
+			t.Errorf("%+v: the kernel is told %d", c, got)
+		}
 	}
 }
