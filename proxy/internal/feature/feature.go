@@ -12,6 +12,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/check"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/logs"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/maps"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/payload"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/priority"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/promex"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/proxyproto"

@@ -24,6 +24,8 @@ type clientSide interface {
 	// atHand is what has come of the request's body, as far as it is in one piece and
 	// nobody has taken it.
 	atHand() []byte
+	// received is how many bytes of the body have come, that nobody has taken.
+	received() int
 	// arrived tells whether there is nothing to wait for any more: the body has come
 	// as a whole, or as much of it as is kept.
 	arrived() (bool, error)

@@ -246,6 +246,15 @@ func (c *h1Client) atHand() []byte {
 	return nil
 }
 
+// received is of clientSide.
+func (c *h1Client) received() int {
+	if c.taken() {
+		return 0
+	}
+	n, _ := bodyIn(c.in.bytes(), &c.st.Req.Header)
+	return n
+}
+
 // arrived is of clientSide.
 func (c *h1Client) arrived() (bool, error) {
 	if c.taken() {

@@ -207,6 +207,9 @@ func (l *h2Client) atHand() []byte {
 	return l.s.Data()
 }
 
+// received is of clientSide.
+func (l *h2Client) received() int { return l.s.Queued() }
+
 // arrived is of clientSide.
 func (l *h2Client) arrived() (bool, error) {
 	if l.done {

@@ -12,7 +12,7 @@ type ListenCounters struct {
 	counter.Traffic
 	Conns                            counter.Int
 	DeniedReq, DeniedResp, ReqErrors counter.Int
-	DeniedConn                       counter.Int
+	DeniedConn, DeniedSess           counter.Int
 	FailedRewrites, Internal         counter.Int
 	TLS                              counter.TLS
 	_                                [64]byte

@@ -40,7 +40,7 @@ var httpLife = lifeOf(
 	phase{"connect", (*Stream).connect, "errors", "Connected", "connect"},
 	phase{"send", (*Stream).send, "errors", "", "server"},
 	phase{"response", (*Stream).response, "server, errors", "Response", "server, client"},
-	phase{"response rules", (*Stream).responseRules, "rules", "", ""},
+	phase{"response rules", (*Stream).responseRules, "errors, rules", "", "server"},
 	phase{"forward", (*Stream).forward, "", "", "server, client, tunnel, client-fin, server-fin"},
 	phase{"rest", (*Stream).rest, "", "", "client"},
 	phase{"release", (*Stream).release, "", "", ""},
@@ -50,12 +50,12 @@ var httpLife = lifeOf(
 
 // tcpLife is the life of a connection in mode tcp.
 var tcpLife = lifeOf(
-	phase{"frontend", (*Stream).frontendTCP, "", "Begin, Request", ""},
+	phase{"frontend", (*Stream).frontendTCP, "", "Begin, Request", "client"},
 	phase{"route", (*Stream).route, "", "", ""},
-	phase{"backend", (*Stream).backendTCP, "", "", ""},
+	phase{"backend", (*Stream).backendTCP, "", "", "client"},
 	phase{"queue", (*Stream).queue, "", "Queued, GaveUp", "queue"},
 	phase{"connect", (*Stream).connect, "", "Connected", "connect"},
-	phase{"response rules", (*Stream).responseRulesTCP, "", "", ""},
+	phase{"response rules", (*Stream).responseRulesTCP, "", "", "server, tunnel"},
 	phase{"forward", (*Stream).forwardTCP, "", "", "server, client, tunnel, client-fin, server-fin"},
 	phase{"release", (*Stream).release, "", "", ""},
 	phase{"end", (*Stream).finishTCP, "", "End", ""},

@@ -88,23 +88,26 @@ type ForwardFor struct {
 type Proxy struct {
 	// Made numbers what the configuration says of the proxy: copies that have moved,
 	// or have another number, keep it.
-	Made      uint64
-	Name      string
-	Kind      string // "frontend", "backend", "listen", "defaults"
-	Pos       config.Pos
-	Frontend  bool
-	Backend   bool
-	Disabled  bool
-	Mode      Mode
-	ID        int // unique number in statistics
-	ForcedID  bool
-	Descr     string
-	From      string // the defaults section it was made from
-	Timeouts  Timeouts
-	MaxConn   int // frontend; 0: the default
-	FullConn  int
-	Backlog   int
-	RateLimit int // rate-limit sessions, per second
+	Made     uint64
+	Name     string
+	Kind     string // "frontend", "backend", "listen", "defaults"
+	Pos      config.Pos
+	Frontend bool
+	Backend  bool
+	Disabled bool
+	Mode     Mode
+	ID       int // unique number in statistics
+	ForcedID bool
+	Descr    string
+	From     string // the defaults section it was made from
+	Timeouts Timeouts
+	// InspectDelay is how long tcp-request content rules may wait for more data,
+	// RespInspectDelay tcp-response content rules.
+	InspectDelay, RespInspectDelay time.Duration
+	MaxConn                        int // frontend; 0: the default
+	FullConn                       int
+	Backlog                        int
+	RateLimit                      int // rate-limit sessions, per second
 	// SessionConns is how many idle server connections a client keeps for itself
 	// (max-session-srv-conns); 0: the default, -1: none.
 	SessionConns int
@@ -124,6 +127,7 @@ type Proxy struct {
 
 	Binds           []*Bind
 	ConnRules       []Rule // tcp-request connection
+	SessionRules    []Rule // tcp-request session
 	ContentRules    []Rule // tcp-request content: before the http-request rules
 	RequestRules    []Rule
 	Redirects       []Rule // "redirect" lines: after the http-request rules, whatever those allowed
@@ -164,6 +168,7 @@ func (p *Proxy) Has(o Option) bool { return p.Options&o != 0 }
 func (p *Proxy) Clone() *Proxy {
 	q := *p
 	q.ConnRules = append([]Rule(nil), p.ConnRules...)
+	q.SessionRules = append([]Rule(nil), p.SessionRules...)
 	q.ContentRules = append([]Rule(nil), p.ContentRules...)
 	q.ResponseContent = append([]Rule(nil), p.ResponseContent...)
 	q.RequestRules = append([]Rule(nil), p.RequestRules...)
@@ -221,6 +226,9 @@ const (
 	Answer
 	// Drop: close without an answer.
 	Drop
+	// Wait: more of the data may decide it, see [Scope.Undecided]. The set will be
+	// evaluated again.
+	Wait
 )
 
 // Rule is one line of a rule set, with its condition.

@@ -24,7 +24,7 @@ func (st *Stream) run(rules []Rule) bool {
 // requestRules applies the http-request rules and the "redirect" lines of p, once
 // there is the body if p waits for it.
 func (st *Stream) requestRules(p *Proxy) step {
-	if len(p.ContentRules) > 0 && !st.run(p.ContentRules) {
+	if !st.inspectRequest(p) {
 		st.intercepted(p)
 		return stop
 	}
@@ -42,7 +42,7 @@ func (st *Stream) requestRules(p *Proxy) step {
 // response, which then comes no further than here.
 func (st *Stream) responseRules() step {
 	fe, be := st.FE, st.BE
-	if len(be.ResponseContent) > 0 && !st.run(be.ResponseContent) || len(be.ResponseRules) > 0 && !st.run(be.ResponseRules) ||
+	if !st.inspectResponse() || len(be.ResponseRules) > 0 && !st.run(be.ResponseRules) ||
 		be != fe && len(fe.ResponseRules) > 0 && !st.run(fe.ResponseRules) {
 		st.HasResponse = false
 		return stop

@@ -38,7 +38,8 @@ type Scope struct {
 
 	ID uint64 // %rt: number of the exchange in the process
 
-	arena []byte
+	inspect inspection
+	arena   []byte
 }
 
 // Check is what a health check shows of itself.
@@ -52,10 +53,14 @@ type Check struct {
 
 // Request is the request's head, nil if there is none.
 func (sc *Scope) Request() *message.Request {
-	if st := sc.Stream; st != nil && st.HasRequest {
+	switch st := sc.Stream; {
+	case st == nil:
+		return nil
+	case st.HasRequest:
 		return &st.Req
+	default:
+		return st.peekRequest()
 	}
-	return nil
 }
 
 // Response is the response's head, nil if there is none.
@@ -65,6 +70,8 @@ func (sc *Scope) Response() *message.Response {
 		return &sc.Stream.Res
 	case sc.Check != nil:
 		return sc.Check.Res
+	case sc.Stream != nil:
+		return sc.Stream.peekResponse()
 	}
 	return nil
 }
@@ -185,7 +192,7 @@ func (sc *Scope) Keep(b []byte) []byte {
 // clear makes the scope ready for its next use, keeping its memory unless that
 // grew unusually large.
 func (sc *Scope) clear() {
-	sc.Srv = nil
+	sc.Srv, sc.inspect = nil, inspection{}
 	sc.arena = sc.arena[:0]
 	if cap(sc.arena) > 4096 {
 		sc.arena = nil

@@ -13,7 +13,7 @@ import (
 // the first byte without a coroutine or a buffer.
 func (s *Session) begin() {
 	s.timer.Fire = (*sessionTimer)(s)
-	if len(s.FE.ConnRules) > 0 {
+	if len(s.FE.ConnRules) > 0 || len(s.FE.SessionRules) > 0 {
 		s.busy = true
 		s.Reactor().Start(s)
 		return
@@ -47,13 +47,17 @@ func (s *Session) admission() {
 }
 
 // established makes a session of the connection: what comes before requests is
-// done.
-func (s *Session) established() {
+// done. false: a rule has closed it.
+func (s *Session) established() bool {
 	s.HandshakeMs = int32((s.Reactor().Now() - s.Accepted) / 1e6)
 	s.ready = true
+	if !s.validate() {
+		return false
+	}
 	i := s.Reactor().Index
 	s.Listener.worker.Counters[i].Sessions.Add(1)
 	s.front.Counters[i].Sessions.Add(1)
+	return true
 }
 
 // await sets the time that the client has to begin.
@@ -103,8 +107,7 @@ func (s *Session) establish() bool {
 		s.failed(err)
 		return false
 	}
-	s.established()
-	return true
+	return s.established()
 }
 
 // Secure is what comes before the first request, in a coroutine: the client's
@@ -181,7 +184,9 @@ func (s *Session) Run() {
 			return
 		}
 		s.busy = false
-		s.admission()
+		if s.admission(); !s.IsOpen() {
+			return
+		}
 		if s.FE.Mode == HTTP && !s.CanRead() {
 			s.await()
 			return

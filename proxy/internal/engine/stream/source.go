@@ -59,6 +59,7 @@ type h1Source struct {
 	framing  message.Framing
 	client   bool          // it is the client's connection
 	done     bool          // all is taken off the buffer
+	cut      bool          // nothing is read any more, see [Stream.CloseServer]
 	err      error         // what reading ended with, if the relay found it out
 	relay    reactor.Relay // of a tunnel: who passes on what comes during Wait
 	chunks   http1.Chunks
@@ -127,6 +128,13 @@ func (s *h1Source) take() ([]byte, error) {
 
 // read reads what there is. io.EOF is an error where the end is known otherwise.
 func (s *h1Source) read() (int, error) {
+	if s.cut {
+		if s.framing == message.Close || s.framing == message.Tunnel {
+			s.done = true
+			return 0, nil
+		}
+		return 0, io.EOF
+	}
 	if !s.conn.CanRead() {
 		return 0, nil
 	}
@@ -209,7 +217,7 @@ const bulk = 2
 // spliceable tells how many bytes (-1: until the end) may bypass the buffer now, 0
 // if none may.
 func (s *h1Source) spliceable() int64 {
-	if s.done || len(s.rest) > 0 || !s.in.empty() {
+	if s.done || s.cut || len(s.rest) > 0 || !s.in.empty() {
 		return 0
 	}
 	switch s.framing {

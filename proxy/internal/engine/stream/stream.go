@@ -123,6 +123,7 @@ type private struct {
 	upload     upload   // what the client sends
 	download   transfer // what it is sent
 	limits     http1.Limits
+	peeks      [2]peeked // of the client's data, and the server's
 	prev, next *Stream
 }
 
@@ -182,6 +183,7 @@ func (st *Stream) reset() {
 	st.PriorityClass, st.PriorityOffset, st.queueEnd = 0, 0, 0
 	st.ReqLine = st.ReqLine[:0]
 	st.slots.Reset()
+	st.unpeek()
 	st.ErrText = ""
 	st.exchangeState = exchangeState{}
 	if st.h2.st != nil {

@@ -18,7 +18,7 @@ func (st *Stream) frontendTCP() step {
 		fe.LogBegin(s)
 	}
 	st.attach(fe)
-	if !st.run(fe.ContentRules) {
+	if !st.inspectRequest(fe) {
 		return stop
 	}
 	return next
@@ -26,9 +26,10 @@ func (st *Stream) frontendTCP() step {
 
 // backendTCP is the phase "backend" of mode tcp.
 func (st *Stream) backendTCP() step {
-	if st.BE != st.FE && !st.run(st.BE.ContentRules) {
+	if st.BE != st.FE && !st.inspectRequest(st.BE) {
 		return stop
 	}
+	st.unpeek()
 	st.awaitFirst()
 	return next
 }
@@ -36,10 +37,13 @@ func (st *Stream) backendTCP() step {
 // responseRulesTCP is the phase "response rules" of mode tcp.
 func (st *Stream) responseRulesTCP() step {
 	st.logSoon(st.Time.Connected)
-	if !st.run(st.BE.ResponseContent) {
-		return stop
+	st.beginTunnel()
+	if st.inspectResponse() || st.download.failed() {
+		return next // what failed is noted there
 	}
-	return next
+	st.came(false, int64(len(st.up.in.bytes()))) // what was only looked at
+	st.abortServer()
+	return stop
 }
 
 // forwardTCP is the phase "forward" of mode tcp.
@@ -50,6 +54,7 @@ func (st *Stream) forwardTCP() step {
 
 // finishTCP is the phase "end" of mode tcp.
 func (st *Stream) finishTCP() step {
+	st.came(true, int64(len(st.h1.in.bytes()))) // what was only looked at
 	st.quiet = st.FE.Has(DontLogNull) && st.ReqIn == 0 && !st.Sess.spoke()
 	return st.finish()
 }

@@ -16,20 +16,28 @@ func (st *Stream) tunnelHTTP() {
 		st.failWrite(err)
 	} else {
 		st.logSoon(st.Time.Response)
+		st.beginTunnel()
 		st.tunnel()
 	}
 }
 
-// tunnel moves bytes both ways until both directions have ended. The stream's own
-// coroutine takes one direction, a second one the other.
-func (st *Stream) tunnel() {
+// beginTunnel has what the client sends moved to the server, by a second coroutine.
+func (st *Stream) beginTunnel() {
 	st.activity = st.R.Now()
 	st.tunnelling, st.bodies = true, true
+	st.download = transfer{st: st, dst: st.client.sink(message.Tunnel)}
+	st.upload.start(st, st.filterTunnel(st.client.source(&tunnelled), true), st.serverSink(message.Tunnel))
+}
+
+// tunnel moves what the server sends, in the stream's own coroutine, until both
+// directions have ended.
+func (st *Stream) tunnel() {
 	req, res := &st.upload, &st.download
-	*res = transfer{st: st, src: st.filterTunnel(st.serverSource(&tunnelled), false), dst: st.client.sink(message.Tunnel)}
-	req.start(st, st.filterTunnel(st.client.source(&tunnelled), true), st.serverSink(message.Tunnel))
-	res.run()
-	st.directionEnded(res, false)
+	if !res.failed() {
+		res.src = st.filterTunnel(st.serverSource(&tunnelled), false)
+		res.run()
+		st.directionEnded(res, false)
+	}
 	if res.failed() && req.running { // broken: the other direction has no use any more
 		st.abortServer()
 		st.client.cut()

@@ -11,7 +11,6 @@ import (
 	"io"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -28,6 +27,7 @@ type test struct {
 	patterns []*pattern.Matcher
 }
 
+// match tells whether a value matches. Scope.Undecided tells whether that may change.
 func (t *test) match(sc *stream.Scope) bool {
 	v := sample.Borrow(sc)
 	matched := false
@@ -75,21 +75,45 @@ type Cond struct {
 	unless bool
 }
 
-// Match evaluates the condition.
+// result is what is known of an ACL, or a condition, while data may still come. It is
+// ordered: all of a conjunction is as good as the worst, one of several as the best.
+type result int8
+
+const (
+	no result = iota - 1
+	maybe
+	yes
+)
+
+// Match evaluates the condition. If more data may decide otherwise it does not hold
+// yet, "unless" or not, and the scope is Undecided.
 func (c *Cond) Match(sc *stream.Scope) bool {
+	best := no
 	for _, all := range c.any {
-		ok := true
-		for i := range all {
-			if all[i].acl.match(sc) == all[i].not {
-				ok = false
-				break
-			}
-		}
-		if ok {
-			return !c.unless
+		if best = max(best, conjunction(sc, all)); best == yes {
+			break
 		}
 	}
-	return c.unless
+	if best == maybe {
+		sc.MayChange()
+		return false
+	}
+	return (best == yes) != c.unless
+}
+
+// conjunction evaluates ACLs that must all hold. The first that does not, or may not
+// do so yet, is the last one that is looked at.
+func conjunction(sc *stream.Scope, all []term) result {
+	for i := range all {
+		r := all[i].acl.match(sc)
+		if all[i].not {
+			r = -r
+		}
+		if r != yes {
+			return r
+		}
+	}
+	return yes
 }
 
 // Restrict makes those ACLs of the condition fail that need what there is not at
@@ -115,13 +139,19 @@ func (c *Cond) Restrict(where sample.Places, title string, warn func(format stri
 	}
 }
 
-func (a *named) match(sc *stream.Scope) bool {
+func (a *named) match(sc *stream.Scope) result {
+	r := no
 	for _, t := range a.tests {
+		sc.Undecided() // of whatever was before
 		if t.match(sc) {
-			return true
+			sc.Undecided()
+			return yes
+		}
+		if sc.Undecided() {
+			r = maybe
 		}
 	}
-	return false
+	return r
 }
 
 func init() {
@@ -173,197 +203,10 @@ func aclLine(c *conf.Ctx) error {
 	return nil
 }
 
-// derived are criteria that are a fetch with a method.
-var derived = func() map[string]struct {
-	fetch  string
-	method pattern.Method
-} {
-	type d = struct {
-		fetch  string
-		method pattern.Method
-	}
-	m := map[string]d{}
-	suffixes := []pattern.Method{pattern.Beg, pattern.Dir, pattern.Dom, pattern.End, pattern.Len, pattern.Reg, pattern.Sub}
-	for short, fetch := range map[string]string{
-		"base": "base", "hdr": "req.hdr", "path": "path", "shdr": "res.hdr", "url": "url", "cook": "req.cook", "scook": "res.cook", "urlp": "urlp",
-	} {
-		m[short] = d{fetch, pattern.Str}
-		for _, s := range suffixes {
-			m[short+"_"+string(s)] = d{fetch, s}
-		}
-	}
-	m["method"] = d{"method", pattern.Str}
-	m["req_ver"] = d{"req.ver", pattern.Str}
-	m["resp_ver"] = d{"res.ver", pattern.Str}
-	m["ssl_fc_sni_end"] = d{"ssl_fc_sni", pattern.End}
-	m["ssl_fc_sni_reg"] = d{"ssl_fc_sni", pattern.Reg}
-	return m
-}()
-
-// parseTest compiles "criterion [flags] [operator] patterns…".
-func parseTest(c *conf.Ctx, words []string) (*test, error) {
-	crit := words[0]
-	words = words[1:]
-	name, rest := crit, ""
-	if i := strings.IndexAny(crit, "(,"); i >= 0 {
-		name, rest = crit[:i], crit[i:]
-	}
-	var method pattern.Method
-	expression := crit
-	d, isKeyword := derived[name]
-	if isKeyword {
-		expression = d.fetch + rest
-		if !strings.Contains(rest, "),") && !strings.HasPrefix(rest, ",") {
-			method = d.method
-		}
-	}
-	in := *c
-	in.InACL = true
-	expr, err := sample.Parse(&in, expression)
-	switch {
-	case err == nil:
-	case isKeyword:
-		return nil, fmt.Errorf("ACL keyword '%s' : %w", name, plain(err, d.fetch))
-	case sample.FindFetch(name) == nil && !conf.IsKnown("smp", name):
-		return nil, fmt.Errorf("%w in ACL expression '%s'%s", err, crit, config.DidYouMean(name, criteria()))
-	default:
-		return nil, fmt.Errorf("%w in ACL expression '%s'", err, crit)
-	}
-	t := &test{expr: expr}
-	use, id := pattern.Use{ACL: true, Names: true}, -1
-	settle := func() error { // the method, once patterns come
-		if method != "" {
-			return nil
-		}
-		var ok bool
-		if method, ok = pattern.Default(expr.Type()); !ok {
-			return fmt.Errorf("matching method must be specified first (using '-m') when using a sample fetch of this type ('%s')", name)
-		}
-		return nil
-	}
-	flagged := len(words) > 0
-flags:
-	for len(words) > 0 && strings.HasPrefix(words[0], "-") && len(words[0]) > 1 {
-		w := words[0]
-		arg, took := "", 1
-		if len(words) > 1 {
-			arg = words[1]
-		}
-		switch w {
-		case "-i":
-			use.Fold = true
-		case "-n":
-			use.Names = false
-		case "-M":
-			use.Map = true
-		case "-f":
-			if err := settle(); err != nil {
-				return nil, err
-			}
-			use.Method = method
-			m, err := pattern.Load(c, arg, use)
-			if err != nil {
-				return nil, err
-			}
-			t.patterns = append(t.patterns, m)
-			took = 2
-		case "-u":
-			n, err := strconv.Atoi(arg)
-			if err != nil || n < 0 {
-				return nil, errors.New("the argument of -u must be an integer")
-			}
-			id, took = n, 2
-		case "-m":
-			if len(t.patterns) > 0 {
-				return nil, errors.New("'-m' must only be specified before patterns and files in parsing ACL expression")
-			}
-			if method = pattern.Method(arg); !method.Valid() {
-				return nil, fmt.Errorf("unknown matching method '%s' when parsing ACL expression", arg)
-			}
-			took = 2
-		case "--":
-			words = words[1:]
-			break flags
-		default:
-			if isNumber(w) {
-				break flags
-			}
-			return nil, fmt.Errorf("'%s' is not a valid ACL option. Please use '--' before any pattern beginning with a '-'", w)
-		}
-		words = words[min(took, len(words)):]
-	}
-	if err := settle(); err != nil {
-		return nil, err
-	}
-	line, err := pattern.Inline(c, name, method, use.Fold, id, words)
-	if err != nil {
-		return nil, err
-	}
-	if use.Names && method == pattern.IP {
-		line.SetNames(c)
-	}
-	files := len(t.patterns)
-	t.patterns = append(t.patterns, line)
-	for i := 0; i < len(words); i++ {
-		if pattern.IsOperator(words[i]) && (method == pattern.Int || method == pattern.Len) {
-			if i+1 == len(words) {
-				return nil, fmt.Errorf("missing number after operator '%s'", words[i])
-			}
-			op := words[i]
-			for i+1 < len(words) && !pattern.IsOperator(words[i+1]) {
-				i++
-				if err := line.AddOperator(op, words[i]); err != nil {
-					return nil, err
-				}
-			}
-			continue
-		}
-		if err := line.Add(words[i]); err != nil {
-			return nil, err
-		}
-	}
-	if line.List.Len() == 0 && !flagged && method != pattern.Found && method != pattern.Bool && files == 0 {
-		c.Warn("parsing acl keyword '%s' :\n"+
-			"  no pattern to match against were provided, so this ACL will never match.\n"+
-			"  If this is what you intended, please add '--' to get rid of this warning.\n"+
-			"  If you intended to match only for existence, please use '-m found'.\n"+
-			"  If you wanted to force an int to match as a bool, please use '-m bool'.", crit)
-	}
-	return t, nil
-}
-
-// plain takes the name of the fetch that a criterion stands for out of an error:
-// it is not what was written.
-func plain(err error, fetch string) error {
-	text := err.Error()
-	if rest, ok := strings.CutPrefix(text, "fetch method '"+fetch+"' : "); ok {
-		return errors.New(rest)
-	}
-	return err
-}
-
-func criteria() []string {
-	out := sample.Names()
-	for n := range derived {
-		out = append(out, n)
-	}
-	sort.Strings(out)
-	return out
-}
-
-func isNumber(w string) bool {
-	for _, b := range w[1:] {
-		if b < '0' || b > '9' {
-			return false
-		}
-	}
-	return true
-}
-
 // predefined are the ACLs of chapter 7.4.
 var predefined = map[string][]string{
 	"FALSE":          {"always_false"},
-	"HTTP":           {"req.ver", "-m", "found"},
+	"HTTP":           {"req.proto_http"},
 	"HTTP_1.0":       {"req.ver", "-m", "str", "1.0"},
 	"HTTP_1.1":       {"req.ver", "-m", "str", "1.1"},
 	"HTTP_2.0":       {"req.ver", "-m", "str", "2.0"},
@@ -381,7 +224,10 @@ var predefined = map[string][]string{
 	"METH_POST":      {"method", "POST"},
 	"METH_PUT":       {"method", "PUT"},
 	"METH_TRACE":     {"method", "TRACE"},
+	"RDP_COOKIE":     {"req.rdp_cookie_cnt", "gt", "0"},
+	"REQ_CONTENT":    {"req.len", "gt", "0"},
 	"TRUE":           {"always_true"},
+	"WAIT_END":       {"wait_end"},
 }
 
 // ParseCond compiles a condition; words begin with "if" or "unless".

@@ -1,11 +1,10 @@
 package balance
 
 import (
-	"bytes"
-
 	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/feature/payload"
 )
 
 func init() {
@@ -27,36 +26,15 @@ func parseRDP(c *conf.Ctx, b *stream.Balance, paren string) error {
 	return nothingMore(c)
 }
 
-// rdpCookie finds the cookie in the connection request of RDP: behind the headers of
-// TPKT and X.224. more tells that what is there is too short to tell.
+// rdpCookie finds the cookie that the key is. more tells that what is there is too
+// short to tell.
 func rdpCookie(p, name []byte) (v []byte, ok, more bool) {
-	const headers = 11
-	if len(p) == 0 {
-		return nil, false, true
-	}
-	if p[0] != 3 {
-		return nil, false, false // no TPKT: this is another protocol
-	}
-	if len(p) <= headers+7 {
-		return nil, false, true
-	}
-	rest := p[headers:]
-	if !bytes.EqualFold(rest[:7], []byte("Cookie:")) {
+	const version = 3 // of TPKT, which everything of RDP begins with
+	if len(p) > 0 && p[0] != version {
 		return nil, false, false
 	}
-	rest = bytes.TrimLeft(rest[7:], " ")
-	if len(rest) <= len(name) {
-		return nil, false, len(p) < maxRDP
-	}
-	if rest[len(name)] != '=' || !bytes.EqualFold(rest[:len(name)], name) {
-		return nil, false, false
-	}
-	rest = rest[len(name)+1:]
-	end := bytes.IndexByte(rest, '\r')
-	if end < 0 || end+1 == len(rest) {
-		return nil, false, len(p) < maxRDP
-	}
-	return rest[:end], rest[end+1] == '\n', false
+	v, ok, more = payload.RDPCookie(p, name)
+	return v, ok, more && len(p) < maxRDP
 }
 
 // maxRDP is where the search for the end of the cookie is given up: a connection

@@ -26,8 +26,8 @@ func offset(st *stream.Stream) *int { return &st.PriorityOffset }
 
 func init() {
 	rule.RegisterAction(
-		rule.Action{Name: "set-priority-class", In: rule.Request, Parse: action(class, maxClass)},
-		rule.Action{Name: "set-priority-offset", In: rule.Request, Parse: action(offset, maxOffset)},
+		rule.Action{Name: "set-priority-class", In: rule.Request | rule.RequestContent, Parse: action(class, maxClass)},
+		rule.Action{Name: "set-priority-offset", In: rule.Request | rule.RequestContent, Parse: action(offset, maxOffset)},
 	)
 	sample.RegisterFetch(
 		sample.Fetch{Name: "prio_class", Out: sample.Int, Where: places, Compile: fetch(class)},

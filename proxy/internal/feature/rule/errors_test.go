@@ -227,11 +227,11 @@ func TestActionsOfLaterVersions(t *testing.T) {
 			t.Errorf("%s: %s", m, ours.Text)
 		}
 	}
-	ours, _ := oracle.Check(t, head+"frontend f\n  bind 127.0.0.1:1\n  http-request set-header a %[req.cook(a)]%[path,jwt_verify(a,b)] if { req.payload(0,1) a } OR { urlp(x) y }\n")
+	ours, _ := oracle.Check(t, head+"frontend f\n  bind 127.0.0.1:1\n  http-request set-header a %[req.cook(a)]%[path,jwt_verify(a,b)] if { distcc_param(a) 1 } OR { urlp(x) y }\n")
 	if n := strings.Count(ours.Text, "is not supported by Forebay yet"); n != 2 { // the format; conditions are looked at when it is good
 		t.Errorf("%d messages: %s", n, ours.Text)
 	}
-	ours, _ = oracle.Check(t, head+"frontend f\n  bind 127.0.0.1:1\n  http-request deny if { req.payload(0,1) a } OR { urlp(x) y } !{ req.cook(a) b }\n")
+	ours, _ = oracle.Check(t, head+"frontend f\n  bind 127.0.0.1:1\n  http-request deny if { distcc_param(a) 1 } OR { urlp(x) y } !{ req.cook(a) b }\n")
 	if n := strings.Count(ours.Text, "is not supported by Forebay yet"); n != 3 {
 		t.Errorf("%d messages: %s", n, ours.Text)
 	}

@@ -16,7 +16,7 @@ func init() {
 	RegisterAction(
 		Action{Name: "deny", In: Request | Response, Parse: deny, Final: true},
 		Action{Name: "tarpit", In: Request, Parse: tarpit},
-		Action{Name: "silent-drop", In: Request | Response | Connection, Parse: silentDrop, Final: true},
+		Action{Name: "silent-drop", In: Request | Response | Connection | Session | RequestContent | ResponseContent, Parse: silentDrop, Final: true},
 		Action{Name: "return", In: Request | Response, Parse: ret, Final: true},
 		Action{Name: "redirect", In: Request | Response, Parse: redirect, Final: true},
 	)
@@ -236,14 +236,22 @@ func ret(l *Line) (Exec, error) {
 }
 
 func answered(st *stream.Stream, cause byte, p Phase) stream.Verdict {
+	ended(st, cause, p)
+	return stream.Answer
+}
+
+// ended notes why and where a rule ended an exchange, if nothing has before.
+func ended(st *stream.Stream, cause byte, p Phase) {
 	state := byte('R')
-	if p != Request {
+	switch p {
+	case Response, AfterResponse:
 		state = 'H'
+	case ResponseContent:
+		state = 'D'
 	}
 	if st.Term.Cause == 0 {
 		st.Term = stream.Termination{Cause: cause, State: state}
 	}
-	return stream.Answer
 }
 
 func deny(l *Line) (Exec, error) {

@@ -23,6 +23,7 @@ const (
 	Response
 	AfterResponse
 	Connection
+	Session
 	RequestContent
 	ResponseContent
 )
@@ -47,6 +48,10 @@ var ruleSets = []*ruleSet{
 	{
 		Connection, "tcp-request connection", conf.Defaults | conf.Frontend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ConnRules },
 		sample.FrontConnection, 0, "tcp-request connection rule",
+	},
+	{
+		Session, "tcp-request session", conf.Defaults | conf.Frontend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.SessionRules },
+		sample.FrontSession, 0, "tcp-request session rule",
 	},
 	{
 		RequestContent, "tcp-request content", conf.Proxies, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ContentRules },
@@ -188,6 +193,9 @@ type rule struct {
 
 func (r *rule) Exec(sc *stream.Scope) stream.Verdict {
 	if r.cond != nil && !r.cond.Match(sc) {
+		if sc.Undecided() {
+			return stream.Wait
+		}
 		return stream.Continue
 	}
 	return r.exec(sc)

@@ -1,24 +1,36 @@
 package rule
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
 func init() {
 	RegisterAction(
-		Action{Name: "accept", In: Connection | RequestContent | ResponseContent, Parse: verdict(stream.Stop), Final: true},
-		Action{Name: "reject", In: Connection | RequestContent | ResponseContent, Parse: func(l *Line) (Exec, error) {
-			if l.Phase != Connection {
-				return rejectContent(l), nil
+		Action{Name: "accept", In: Connection | Session | RequestContent | ResponseContent, Parse: verdict(stream.Stop), Final: true},
+		Action{Name: "reject", In: Connection | Session | RequestContent | ResponseContent, Parse: func(l *Line) (Exec, error) {
+			switch l.Phase {
+			case Connection:
+				return reject, nil
+			case Session:
+				return rejectSession, nil
 			}
-			return reject, nil
+			return rejectContent(l.Phase), nil
 		}, Final: true},
+		Action{Name: "close", In: ResponseContent, Parse: func(*Line) (Exec, error) { return closeServer, nil }, Final: true},
+	)
+	conf.Register(
+		conf.Keyword{Name: "tcp-request inspect-delay", In: conf.Proxies, Max: -1, Parse: inspectDelay(func(p *stream.Proxy) *time.Duration { return &p.InspectDelay })},
+		conf.Keyword{Name: "tcp-response inspect-delay", In: conf.Defaults | conf.Backend, Max: -1, Parse: inspectDelay(func(p *stream.Proxy) *time.Duration { return &p.RespInspectDelay })},
 	)
 }
 
@@ -37,19 +49,51 @@ func reject(sc *stream.Scope) stream.Verdict {
 	return stream.Drop
 }
 
-// rejectContent closes without a word.
-func rejectContent(l *Line) Exec {
-	response, frontend, term := l.Phase == ResponseContent, l.Proxy.Frontend, stream.Termination{Cause: 'P', State: 'R'}
-	if response {
-		term.State = 'D'
+// rejectSession closes a connection that would be a session.
+func rejectSession(sc *stream.Scope) stream.Verdict {
+	sc.FE.FE.Counters[sc.R.Index].DeniedSess.Add(1)
+	if l := sc.Listening(); l != nil {
+		l.DeniedSess.Add(1)
 	}
+	return stream.Drop
+}
+
+// rejectContent closes without a word. A request counts as denied in the frontend,
+// whose rule it may be.
+func rejectContent(phase Phase) Exec {
 	return func(sc *stream.Scope) stream.Verdict {
 		st := sc.Stream
-		denied(st, response, frontend)
-		if st.Term.Cause == 0 {
-			st.Term = term
-		}
+		denied(st, phase == ResponseContent, true)
+		ended(st, 'P', phase)
+		st.Leave()
 		return stream.Drop
+	}
+}
+
+// closeServer ends what the server sends with what it has sent.
+func closeServer(sc *stream.Scope) stream.Verdict {
+	sc.Stream.CloseServer()
+	return stream.Stop
+}
+
+// inspectDelay reads how long rules may wait for more data.
+func inspectDelay(field func(*stream.Proxy) *time.Duration) func(*conf.Ctx) error {
+	return func(c *conf.Ctx) error {
+		w := c.Words()
+		text := w.Next()
+		d, err := config.ParseTime(text, time.Millisecond)
+		var bad *config.CharError
+		why := ""
+		switch {
+		case err == nil:
+			*field(c.Proxy) = d
+			return w.End()
+		case errors.Is(err, config.ErrTimeOverflow):
+			why = " (timer overflow in argument '" + text + "')"
+		case errors.As(err, &bad):
+			why = fmt.Sprintf(" (unexpected character '%c')", bad.Char)
+		}
+		return conf.Predicatef("expects a positive delay in milliseconds, in %s%s", where(c), why)
 	}
 }
 
@@ -68,7 +112,7 @@ func silentDrop(l *Line) (Exec, error) {
 	return func(sc *stream.Scope) stream.Verdict {
 		vanish(sc.Sess, ttl)
 		if st := sc.Stream; st != nil {
-			answered(st, 'P', phase)
+			ended(st, 'P', phase)
 			st.Leave()
 		}
 		return stream.Drop

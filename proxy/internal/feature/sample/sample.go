@@ -211,7 +211,9 @@ type Fetch struct {
 	Out  Type
 	// Where is the compatibility matrix: 22 letters, Y or ".", in the order of
 	// keywords.txt.
-	Where   string
+	Where string
+	// Needs names what the value is taken from, for messages; "": it goes without saying.
+	Needs   string
 	Compile func(c *conf.Ctx, args []string) (Func, error)
 }
 
@@ -223,6 +225,7 @@ type Places uint32
 // Places of rules.
 const (
 	FrontConnection     Places = 1 << 0
+	FrontSession        Places = 1 << 1
 	FrontContent        Places = 1 << 2
 	FrontRequest        Places = 1 << 3
 	UseBackend          Places = 1 << 5
@@ -331,6 +334,9 @@ func (e *Expr) Usable(at Places) bool {
 
 // Needs names what the expression's fetch takes its value from, as messages do.
 func (e *Expr) Needs() string {
+	if e.Fetch.Needs != "" {
+		return e.Fetch.Needs
+	}
 	if clientAddress[e.Fetch.Name] {
 		return "client address"
 	}

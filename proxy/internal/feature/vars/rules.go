@@ -8,7 +8,7 @@ import (
 )
 
 func init() {
-	const everywhere = rule.Request | rule.Response | rule.AfterResponse | rule.Connection
+	const everywhere = rule.Request | rule.Response | rule.AfterResponse | rule.Connection | rule.Session | rule.RequestContent | rule.ResponseContent
 	rule.RegisterAction(
 		rule.Action{Name: "set-var", Paren: true, In: everywhere, Parse: action},
 		rule.Action{Name: "set-var-fmt", Paren: true, In: everywhere, Parse: action},

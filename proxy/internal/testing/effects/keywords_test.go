@@ -110,6 +110,9 @@ var lines = map[string]string{
 	"tcp-request content set-bandwidth-limit":     "filter bwlim-in l1 default-limit 10k default-period 1s\n tcp-request content set-bandwidth-limit l1 ## filter bwlim-in l1 default-limit 10k default-period 1s",
 	"tcp-response content set-bandwidth-limit":    "filter bwlim-out l1 default-limit 10k default-period 1s\n tcp-response content set-bandwidth-limit l1 ## filter bwlim-out l1 default-limit 10k default-period 1s",
 	"tcp-request content":                         "tcp-request content accept",
+	"tcp-request session":                         "tcp-request session accept",
+	"tcp-request inspect-delay":                   "tcp-request inspect-delay 5s",
+	"tcp-response inspect-delay":                  "tcp-response inspect-delay 5s",
 	"tcp-response content":                        "tcp-response content accept",
 	"tcp-request connection expect-netscaler-cip": "tcp-request connection expect-netscaler-cip layer4",
 }

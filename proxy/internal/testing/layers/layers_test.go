@@ -20,7 +20,7 @@ var wings = []string{"config", "internal/version", "internal/console", "internal
 // another feature, so that a folder can go with its import line.
 var uses = map[string][]string{
 	"acl":        {"pattern", "sample"},
-	"balance":    {"sample"},
+	"balance":    {"payload", "sample"},
 	"bwlim":      {"rule", "sample"},
 	"priority":   {"rule", "sample"},
 	"check":      {"logs", "proxyproto", "sample", "ssl"},
@@ -28,6 +28,7 @@ var uses = map[string][]string{
 	"logs":       {"logformat", "sample"},
 	"maps":       {"logformat", "pattern", "rule", "sample"},
 	"pattern":    {"sample"},
+	"payload":    {"sample"},
 	"promex":     {"stats"},
 	"proxyproto": {"logformat", "rule", "sample", "ssl", "uniqueid"},
 	"ring":       {"logs"},
