@@ -3,6 +3,7 @@ package rule
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,97 +53,133 @@ type hdr struct {
 // maxBody bounds what one rule answers, in bytes.
 const maxBody = 16 << 20
 
+// parseAnswer reads the arguments up to a word that is none of them. statusWords are
+// those that a status follows.
 func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 	for w := l.Peek(); w != ""; w = l.Peek() {
-		isStatus := false
-		for _, s := range statusWords {
-			isStatus = isStatus || s == w
+		read := answerWords[w]
+		if slices.Contains(statusWords, w) {
+			read = (*answer).readStatus
 		}
-		switch {
-		case isStatus:
-			l.Next()
-			v, err := l.Take("")
-			if err != nil {
-				return fmt.Errorf("'%s' expects <status_code> as argument", w)
-			}
-			n, err := strconv.Atoi(v)
-			if err != nil || n < 200 || n > 599 {
-				return fmt.Errorf("Unexpected status code '%s'", v)
-			}
-			a.status = n
-			continue
-		case w == "content-type":
-			l.Next()
-			v, err := l.Take("a content type")
-			if err != nil {
-				return err
-			}
-			if strings.ContainsAny(v, "\r\n\x00") {
-				return fmt.Errorf("the content type holds a line end")
-			}
-			a.ctype = v
-		case w == "string" || w == "lf-string" || w == "file" || w == "lf-file":
-			l.Next()
-			v, err := l.Take("an argument after '" + w + "'")
-			if err != nil {
-				return err
-			}
-			text := v
-			if w == "file" || w == "lf-file" {
-				b, err := l.ReadFile(v)
-				if err != nil {
-					return fmt.Errorf("error opening file '%s'", v)
-				}
-				if len(b) > maxBody {
-					return fmt.Errorf("file '%s' is larger than %d bytes", v, maxBody)
-				}
-				text = string(b)
-			}
-			if a.payload {
-				return fmt.Errorf("unexpected '%s' argument, the content is already defined", w)
-			}
-			a.payload = true
-			a.body = []byte(text)
-			if strings.HasPrefix(w, "lf-") {
-				if a.lf, err = l.Format(text); err != nil {
-					return err
-				}
-			}
-		case w == "hdr":
-			l.Next()
-			if len(l.Rest()) < 2 {
-				return fmt.Errorf("'hdr' expects <name> and <value> as arguments")
-			}
-			name, f, err := nameAndFormat(l)
-			if err != nil {
-				return err
-			}
-			a.hdrs = append(a.hdrs, hdr{name, f})
-		case w == "errorfile":
-			l.Next()
-			v, err := l.Take("a file after 'errorfile'")
-			if err != nil {
-				return err
-			}
-			b, err := l.ReadFile(v)
-			if err != nil {
-				return fmt.Errorf("error opening file '%s'", v)
-			}
-			if a.payload {
-				return fmt.Errorf("unexpected 'errorfile' argument, the content is already defined")
-			}
-			if a.file, err = conf.ParseReply(b, maxBody); err != nil {
-				return fmt.Errorf("error file '%s': %v", v, err)
-			}
-			a.payload = true
-		case w == "default-errorfiles":
-			l.Next()
-			a.errors = true
-		case w == "errorfiles":
-			return conf.NotYet("argument", "errorfiles")
-		default:
+		if read == nil {
 			return nil
 		}
+		l.Next()
+		if err := read(a, l, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answerWords are the arguments that "return" and "deny" have in common; each reads
+// what follows its word.
+var answerWords = map[string]func(a *answer, l *Line, word string) error{
+	"content-type":       (*answer).readType,
+	"string":             (*answer).readText,
+	"lf-string":          (*answer).readText,
+	"file":               (*answer).readText,
+	"lf-file":            (*answer).readText,
+	"hdr":                (*answer).readHeader,
+	"errorfile":          (*answer).readErrorFile,
+	"default-errorfiles": func(a *answer, _ *Line, _ string) error { a.errors = true; return nil },
+	"errorfiles":         func(_ *answer, _ *Line, word string) error { return conf.NotYet("argument", word) },
+}
+
+func (a *answer) readStatus(l *Line, word string) error {
+	v, err := l.Take("")
+	if err != nil {
+		return fmt.Errorf("'%s' expects <status_code> as argument", word)
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 200 || n > 599 {
+		return fmt.Errorf("Unexpected status code '%s'", v)
+	}
+	a.status = n
+	return nil
+}
+
+func (a *answer) readType(l *Line, _ string) error {
+	v, err := l.Take("a content type")
+	if err != nil {
+		return err
+	}
+	if strings.ContainsAny(v, "\r\n\x00") {
+		return fmt.Errorf("the content type holds a line end")
+	}
+	a.ctype = v
+	return nil
+}
+
+// readText reads what is answered, or the file that has it, as it is or ("lf-") as a
+// format.
+func (a *answer) readText(l *Line, word string) error {
+	text, err := l.Take("an argument after '" + word + "'")
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(word, "file") {
+		b, err := a.readFile(l, text)
+		if err != nil {
+			return err
+		}
+		text = string(b)
+	}
+	if err := a.define(word); err != nil {
+		return err
+	}
+	a.body = []byte(text)
+	if strings.HasPrefix(word, "lf-") {
+		a.lf, err = l.Format(text)
+	}
+	return err
+}
+
+func (a *answer) readFile(l *Line, name string) ([]byte, error) {
+	b, err := l.ReadFile(name)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("error opening file '%s'", name)
+	case len(b) > maxBody:
+		return nil, fmt.Errorf("file '%s' is larger than %d bytes", name, maxBody)
+	}
+	return b, nil
+}
+
+// define notes that the content is given, once.
+func (a *answer) define(word string) error {
+	if a.payload {
+		return fmt.Errorf("unexpected '%s' argument, the content is already defined", word)
+	}
+	a.payload = true
+	return nil
+}
+
+func (a *answer) readHeader(l *Line, _ string) error {
+	if len(l.Rest()) < 2 {
+		return fmt.Errorf("'hdr' expects <name> and <value> as arguments")
+	}
+	name, f, err := nameAndFormat(l)
+	if err == nil {
+		a.hdrs = append(a.hdrs, hdr{name, f})
+	}
+	return err
+}
+
+func (a *answer) readErrorFile(l *Line, word string) error {
+	name, err := l.Take("a file after 'errorfile'")
+	if err != nil {
+		return err
+	}
+	b, err := a.readFile(l, name)
+	if err == nil {
+		err = a.define(word)
+	}
+	if err != nil {
+		return err
+	}
+	if a.file, err = conf.ParseReply(b, maxBody); err != nil {
+		return fmt.Errorf("error file '%s': %v", name, err)
 	}
 	return nil
 }

@@ -110,12 +110,16 @@ func place(p *stream.Proxy, phase Phase) (where sample.Places, title string) {
 	return where, side + " " + s.title
 }
 
+// Restricter is a condition that can tell which of its parts mean nothing at a place,
+// which title names: they never hold there, and warn is told of them.
+type Restricter interface {
+	Restrict(where sample.Places, title string, warn func(format string, args ...any))
+}
+
 // condition compiles what follows "if" or "unless".
 func condition(c *conf.Ctx, words []string, where sample.Places, title string, warn func(string, ...any)) (stream.Cond, error) {
 	cond, err := conf.ParseCondition(c, words)
-	if r, ok := cond.(interface {
-		Restrict(where sample.Places, title string, warn func(format string, args ...any))
-	}); ok && err == nil {
+	if r, ok := cond.(Restricter); ok && err == nil {
 		r.Restrict(where, title, warn)
 	}
 	return cond, err
