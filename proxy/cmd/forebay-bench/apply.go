@@ -150,7 +150,9 @@ func (a *applying) round(k *keep) (r applied, err error) {
 		}()
 		return c
 	}
+	idle := cpuOf(a.worker)
 	calm := <-window()
+	idle = cpuOf(a.worker) - idle // what the requests take
 	if calm.err != nil {
 		return r, calm.err
 	}
@@ -177,7 +179,7 @@ func (a *applying) round(k *keep) (r applied, err error) {
 	if r.peak, err = memoryOf(a.worker, "VmHWM"); err != nil {
 		return r, err
 	}
-	r.master, r.worker = cpuOf(a.master)-master, cpuOf(a.worker)-worker
+	r.master, r.worker = cpuOf(a.master)-master, cpuOf(a.worker)-worker-idle
 	time.Sleep(5 * time.Second)
 	if r.after, err = memoryOf(a.worker, "VmRSS"); err != nil {
 		return r, err
@@ -212,8 +214,8 @@ func report(got []applied) {
 	for _, r := range got {
 		late, calm = late+r.late, calm+r.lateCalm
 	}
-	fmt.Printf("applied in       %8.1f ms (median of %d; CPU: master %.1f ms, worker with %d requests/s beside %.1f ms in %v)\n", mid(func(r applied) float64 { return ms(r.wall) }), len(got),
-		mid(func(r applied) float64 { return ms(r.master) }), applyRate, mid(func(r applied) float64 { return ms(r.worker) }), applyWindow)
+	fmt.Printf("applied in       %8.1f ms (median of %d; CPU: master %.1f ms, worker %.1f ms beside that of %d requests/s)\n", mid(func(r applied) float64 { return ms(r.wall) }), len(got),
+		mid(func(r applied) float64 { return ms(r.master) }), mid(func(r applied) float64 { return ms(r.worker) }), applyRate)
 	fmt.Printf("worker's memory  %8.1f MB before, %.1f at the peak (%+.1f %%), %.1f five seconds later\n", mid(func(r applied) float64 { return mb(r.before) }), mid(func(r applied) float64 { return mb(r.peak) }),
 		mid(func(r applied) float64 { return 100*float64(r.peak)/float64(r.before) - 100 }), mid(func(r applied) float64 { return mb(r.after) }))
 	fmt.Printf("slowest request  %8.2f ms (median; without an application %.2f); above %v in all rounds: %d (%d)\n", mid(func(r applied) float64 { return ms(r.slowest) }), mid(func(r applied) float64 { return ms(r.calm) }), maxWait, late, calm)

@@ -71,7 +71,7 @@ func (m *Master) Reload(hard, again bool) (bool, string) {
 	}
 	con.Tap(nil)
 	m.endOldest()
-	debug.FreeOSMemory() // reloads are rare, and the master small
+	go debug.FreeOSMemory() // reloads are rare, and the master small
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return err == nil, m.log.String()

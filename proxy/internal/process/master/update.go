@@ -18,6 +18,8 @@ type known struct {
 	names  map[string]bool       // all that was looked for, there or not
 	sums   map[string]bundle.Sum // of those that the worker has read
 	wanted map[string]bool       // of which it needs more than the sum each time
+
+	sections map[config.Sum]bool // that the worker had the last time
 }
 
 // Bounds of an update.
@@ -74,8 +76,9 @@ func (k *known) send(p asked, sources []*config.File, rec *bundle.Recorder) (rep
 			p.ask(fmt.Sprintf("abort config @%d", id), nil)
 		}
 	}()
+	sections := make(map[config.Sum]bool, len(k.sections))
 	for _, s := range sources {
-		if err := addParts(p, id, s); err != nil {
+		if err := k.addParts(p, id, s, sections); err != nil {
 			return nil, err
 		}
 	}
@@ -101,7 +104,7 @@ func (k *known) send(p asked, sources []*config.File, rec *bundle.Recorder) (rep
 		lines := strings.Split(strings.TrimSpace(text), "\n")
 		switch last := lines[len(lines)-1]; last {
 		case "Success!":
-			k.sums = sums
+			k.sums, k.sections = sums, sections
 			return lines[:len(lines)-1], nil
 		case "Files are missing":
 			if !k.look(lines, rec, sent) {
@@ -180,10 +183,16 @@ func add(p asked, command string, payload []byte) error {
 }
 
 // addParts sends a source file: of sections that the worker has, the names only.
-func addParts(p asked, id int, s *config.File) error {
+// It notes which there are.
+func (k *known) addParts(p asked, id int, s *config.File, sections map[config.Sum]bool) error {
 	parts := config.Cut(s.Bytes())
+	for i := range parts {
+		if parts[i].Plain {
+			sections[parts[i].Sum()] = true
+		}
+	}
 	command := fmt.Sprintf("add config-parts @%d %s", id, escape(s.Name))
-	reply, err := p.ask(command, config.Manifest(parts, nil))
+	reply, err := p.ask(command, config.Manifest(parts, func(sum config.Sum) bool { return k.sections != nil && !k.sections[sum] }))
 	if err != nil {
 		return err
 	}

@@ -94,11 +94,11 @@ func TestUpdate(t *testing.T) {
 	text = strings.Replace(text, "192.0.2.1:1050 weight 2", "192.0.2.1:1050 weight 3", 1)
 	apply("~ server b50/s: weight 2 -> weight 3")
 	// The frontend is read anew each time and reads the list: that is known from now on.
-	commands("prepare config", "add config-parts", "add config-parts", "add config-update", "commit config", "add config-update", "commit config")
+	commands("prepare config", "add config-parts", "add config-update", "commit config", "add config-update", "commit config")
 	before := w.Snapshot()
 	text = strings.Replace(text, "192.0.2.1:1050 weight 3", "192.0.2.1:1050 weight 4", 1)
 	apply("~ server b50/s: weight 3 -> weight 4")
-	commands("prepare config", "add config-parts", "add config-parts", "add config-update", "commit config")
+	commands("prepare config", "add config-parts", "add config-update", "commit config")
 	if n := p.bytes - len(big); n > 20000 {
 		t.Errorf("%d bytes were sent beside the list", n)
 	}
@@ -111,6 +111,14 @@ func TestUpdate(t *testing.T) {
 	if made > 2 { // the backend, and the frontend
 		t.Errorf("%d of %d sections were made anew", made, len(before.Proxies))
 	}
+
+	// What the master believes of the worker need not be so: that says what it lacks.
+	for _, part := range config.Cut([]byte(strings.Replace(text, "192.0.2.1:1050 weight 4", "192.0.2.1:1050 weight 6", 1))) {
+		k.sections[part.Sum()] = true
+	}
+	text = strings.Replace(text, "192.0.2.1:1050 weight 4", "192.0.2.1:1050 weight 6", 1)
+	apply("~ server b50/s: weight 4 -> weight 6")
+	commands("prepare config", "add config-parts", "add config-parts", "add config-update", "commit config")
 
 	// A file that changed, under a text that did not, and one that is new.
 	files["503.http"] = &fstest.MapFile{Data: []byte("HTTP/1.1 503 Never\r\n\r\n")}
@@ -128,7 +136,7 @@ func TestUpdate(t *testing.T) {
 
 	// Whatever goes wrong on the way is an error, and changes nothing.
 	in := w.Snapshot()
-	text = strings.Replace(text, "192.0.2.1:1050 weight 4", "192.0.2.1:1050 weight 5", 1)
+	text = strings.Replace(text, "192.0.2.1:1050 weight 6", "192.0.2.1:1050 weight 5", 1)
 	for _, p.spoil = range []string{"prepare", "add config-parts", "add config-update"} {
 		if _, err := k.send(p, source(), &bundle.Recorder{From: files}); err == nil || w.Snapshot() != in {
 			t.Errorf("%s fails: %v", p.spoil, err)
