@@ -175,6 +175,9 @@ func (q *Queue) Wait(r *reactor.Reactor, w Wish) (s *server.Server, ahead int64,
 	}
 }
 
+// Waiting is how many wait, for any server or for one of them.
+func (q *Queue) Waiting() int64 { return int64(q.waiting.Load()) }
+
 // enter puts e into its queue, if that is not full.
 func (q *Queue) enter(e *entry) bool {
 	q.mu.Lock()

@@ -103,7 +103,7 @@ func init() {
 			return int64(active + backup)
 		})},
 		Fetch{Name: "be_conn", Args: "[backend]", Out: Int, Where: lookups, Compile: backendCount(func(be *stream.Proxy) int64 { return be.BE.Cur.Load() })},
-		Fetch{Name: "queue", Args: "[backend]", Out: Int, Where: lookups, Compile: backendCount(func(be *stream.Proxy) int64 { return be.BE.Queue.Len.Load() })},
+		Fetch{Name: "queue", Args: "[backend]", Out: Int, Where: lookups, Compile: backendCount(func(be *stream.Proxy) int64 { return be.BE.Queue.Waiting() })},
 		Fetch{Name: "fe_conn", Args: "[frontend]", Out: Int, Where: lookups, Compile: frontendCount},
 
 		Fetch{Name: "method", Out: Meth, Where: httpVer, Compile: inRequest(func(q *message.Request, sc *stream.Scope, v *Value) bool {
