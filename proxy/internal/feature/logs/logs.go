@@ -131,36 +131,8 @@ func init() {
 		}),
 		formatLine("error-log-format", func(s *settings, w written) { s.errText = w }),
 		formatLine("log-format-sd", func(s *settings, w written) { s.sd = w }),
-		conf.Keyword{Name: "option httplog", In: conf.Proxies, Max: -1, Parse: func(c *conf.Ctx) error {
-			if len(c.Args) > 0 && c.Args[0] != "clf" {
-				return fmt.Errorf("keyword 'httplog' only supports option 'clf'.")
-			}
-			if len(c.Args) > 1 {
-				return conf.Predicatef("cannot handle unexpected argument '%s'.", c.Args[1])
-			}
-			if inBackend(c) {
-				return nil
-			}
-			s := sections.Make(c.Proxy)
-			s.choose(c.Pos)
-			s.httplog, s.clf = true, len(c.Args) > 0
-			return nil
-		}},
-		conf.Keyword{Name: "option tcplog", In: conf.Proxies, Max: 1, Parse: func(c *conf.Ctx) error {
-			if len(c.Args) > 0 && c.Args[0] != "clf" {
-				return fmt.Errorf("keyword 'tcplog' only supports option 'clf'.")
-			}
-			if len(c.Args) > 0 {
-				return conf.NotYet("argument", "option tcplog "+c.Args[0])
-			}
-			if inBackend(c) {
-				return nil
-			}
-			s := sections.Make(c.Proxy)
-			s.choose(c.Pos)
-			s.tcplog = true
-			return nil
-		}},
+		conf.Keyword{Name: "option httplog", In: conf.Proxies, Max: -1, Parse: httplog},
+		conf.Keyword{Name: "option tcplog", In: conf.Proxies, Max: 1, Parse: tcplog},
 		conf.Keyword{Name: "option httpslog", In: conf.Proxies, Max: 0, Parse: func(c *conf.Ctx) error {
 			if inBackend(c) {
 				return nil
@@ -174,6 +146,40 @@ func init() {
 	conf.RegisterOption("log-separate-errors", conf.Defaults|conf.Frontend, stream.LogSeparateErrors)
 	conf.RegisterFinish(finish)
 	snapshot.RegisterCarrier(snapshot.Carrier{Name: "logs", Obstacles: unreachable, Prepare: prepare})
+}
+
+// httplog is "option httplog".
+func httplog(c *conf.Ctx) error {
+	if len(c.Args) > 0 && c.Args[0] != "clf" {
+		return fmt.Errorf("keyword 'httplog' only supports option 'clf'.")
+	}
+	if len(c.Args) > 1 {
+		return conf.Predicatef("cannot handle unexpected argument '%s'.", c.Args[1])
+	}
+	if inBackend(c) {
+		return nil
+	}
+	s := sections.Make(c.Proxy)
+	s.choose(c.Pos)
+	s.httplog, s.clf = true, len(c.Args) > 0
+	return nil
+}
+
+// tcplog is "option tcplog".
+func tcplog(c *conf.Ctx) error {
+	if len(c.Args) > 0 && c.Args[0] != "clf" {
+		return fmt.Errorf("keyword 'tcplog' only supports option 'clf'.")
+	}
+	if len(c.Args) > 0 {
+		return conf.NotYet("argument", "option tcplog "+c.Args[0])
+	}
+	if inBackend(c) {
+		return nil
+	}
+	s := sections.Make(c.Proxy)
+	s.choose(c.Pos)
+	s.tcplog = true
+	return nil
 }
 
 // inBackend tells of a line about formats in a section that logs nothing.

@@ -2,6 +2,7 @@ package ssl
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -86,74 +87,92 @@ const systemWide = "PROFILE=SYSTEM"
 // maxCipherList bounds the text of a list, in bytes.
 const maxCipherList = 16 << 10
 
+// selection is what the words of a list come to.
+type selection struct {
+	list   []uint16
+	named  []uint16 // those called by their own names, in that order
+	killed map[uint16]bool
+	left   []string // what there is not
+	level  int
+}
+
+// word reads one word of a list.
+func (s *selection) word(word string, first bool) (err error) {
+	if n, ok := strings.CutPrefix(word, "@SECLEVEL="); ok {
+		if s.level, err = strconv.Atoi(n); err != nil || s.level < 0 || s.level > 5 {
+			return errors.New("the level of security is a number from 0 to 5")
+		}
+		return nil
+	}
+	op, name := byte(0), word
+	if strings.ContainsRune("!-+", rune(word[0])) {
+		op, name = word[0], word[1:]
+	}
+	if name == "DEFAULT" && !first {
+		name = "" // means something at the beginning only
+	}
+	switch match := matching(name); {
+	case word == "@STRENGTH": // sorts what crypto/tls sorts itself
+	case op == '!', op == '-':
+		s.remove(match, op == '!')
+	case op == 0:
+		s.add(name, match)
+	}
+	return nil
+}
+
+// remove takes suites out, for good if that is said.
+func (s *selection) remove(match []uint16, forGood bool) {
+	for _, id := range match {
+		s.killed[id] = s.killed[id] || forGood
+	}
+	gone := func(id uint16) bool { return slices.Contains(match, id) }
+	s.list, s.named = slices.DeleteFunc(s.list, gone), slices.DeleteFunc(s.named, gone)
+}
+
+// add adds the suites that a name stands for.
+func (s *selection) add(name string, match []uint16) {
+	for _, id := range match {
+		if s.killed[id] || slices.Contains(s.list, id) {
+			continue
+		}
+		s.list = append(s.list, id)
+		if suites[id].name == name {
+			s.named = append(s.named, id)
+		}
+	}
+	if len(match) == 0 && name != "" {
+		s.left = append(s.left, name)
+	}
+}
+
 // cipherList reads a list in OpenSSL's notation (man 1 ciphers). level is what
 // @SECLEVEL says, -1: nothing. A nil list is crypto/tls's own.
 func cipherList(text string, server bool, warn func(string, ...any)) (list []uint16, level int, err error) {
-	level = -1
 	if text == systemWide {
-		return nil, level, nil
-	}
-	fail := func(why string) ([]uint16, int, error) {
-		return nil, 0, fmt.Errorf("unable to set SSL cipher list to '%s': %s", text, why)
+		return nil, -1, nil
 	}
 	if len(text) > maxCipherList {
 		return nil, 0, fmt.Errorf("unable to set SSL cipher list: it is longer than %d bytes", maxCipherList)
 	}
-	var left []string
-	var named []uint16 // those called by their own names, in that order
-	killed := map[uint16]bool{}
+	s := selection{level: -1, killed: map[uint16]bool{}}
 	for i, word := range strings.FieldsFunc(text, isListSeparator) {
-		if n, ok := strings.CutPrefix(word, "@SECLEVEL="); ok {
-			if level, err = strconv.Atoi(n); err != nil || level < 0 || level > 5 {
-				return fail("the level of security is a number from 0 to 5")
-			}
-			continue
-		}
-		if word == "@STRENGTH" {
-			continue // sorts what crypto/tls sorts itself
-		}
-		op, name := byte(0), word
-		if strings.ContainsRune("!-+", rune(word[0])) {
-			op, name = word[0], word[1:]
-		}
-		if name == "DEFAULT" && i > 0 {
-			name = "" // means something at the beginning only
-		}
-		match := matching(name)
-		switch op {
-		case '!', '-':
-			for _, id := range match {
-				killed[id] = killed[id] || op == '!'
-			}
-			gone := func(id uint16) bool { return slices.Contains(match, id) }
-			list, named = slices.DeleteFunc(list, gone), slices.DeleteFunc(named, gone)
-		case 0:
-			for _, id := range match {
-				if killed[id] || slices.Contains(list, id) {
-					continue
-				}
-				list = append(list, id)
-				if suites[id].name == name {
-					named = append(named, id)
-				}
-			}
-			if len(match) == 0 && name != "" {
-				left = append(left, name)
-			}
+		if err := s.word(word, i == 0); err != nil {
+			return nil, 0, fmt.Errorf("unable to set SSL cipher list to '%s': %w", text, err)
 		}
 	}
-	if len(list) == 0 {
-		return fail("none of them is available in Go's crypto/tls")
+	if len(s.list) == 0 {
+		return nil, 0, fmt.Errorf("unable to set SSL cipher list to '%s': none of them is available in Go's crypto/tls", text)
 	}
-	if len(left) > 0 {
-		warn("ciphers that Go's crypto/tls does not have, or holds for broken, are left out: %s.", strings.Join(left, ", "))
+	if len(s.left) > 0 {
+		warn("ciphers that Go's crypto/tls does not have, or holds for broken, are left out: %s.", strings.Join(s.left, ", "))
 	}
 	byPreference := func(a, b uint16) int { return slices.Index(preferred, a) - slices.Index(preferred, b) }
-	if !server && !slices.IsSortedFunc(named, byPreference) {
+	if !server && !slices.IsSortedFunc(s.named, byPreference) {
 		warn("the order of the ciphers is crypto/tls's own, not the one of '%s'.", text)
 	}
-	slices.SortFunc(list, byPreference)
-	return list, level, nil
+	slices.SortFunc(s.list, byPreference)
+	return s.list, s.level, nil
 }
 
 // matching gives the suites that a name stands for: one suite's own, a group, or
