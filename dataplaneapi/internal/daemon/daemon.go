@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,32 +54,90 @@ func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) erro
 			l.Close()
 		}
 	}()
-	if s.API.PIDFile != "" {
-		if err := os.WriteFile(s.API.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
-			return err
-		}
-		defer os.Remove(s.API.PIDFile)
+	removePID, err := writePID(s.API.PIDFile)
+	if err != nil {
+		return err
 	}
+	defer removePID()
 	if err := become(s.API.UID, s.API.GID); err != nil {
 		return err
 	}
-	api, err := resource.Load(apispec.Files)
+	d := &daemon{settings: s, log: log, access: access}
+	defer d.close()
+	handler, err := d.start(ctx)
 	if err != nil {
 		return err
+	}
+	var addrs []net.Addr
+	for _, ln := range listeners {
+		addrs = append(addrs, ln.Addr())
+	}
+	log.Info("serving the API", "name", s.Name, "addresses", fmt.Sprint(addrs), "configuration", d.store.Path, "version", Version)
+	if ready != nil {
+		ready(addrs)
+	}
+	return serve(ctx, listeners, handler, log, s.API.Graceful)
+}
+
+// daemon is what serves the API, and what it made so far that has to end with it.
+type daemon struct {
+	settings    *settings.Settings
+	log, access *slog.Logger
+	store       *store.Store
+	ends        []func() // in the order in which they were begun
+}
+
+func (d *daemon) close() {
+	for _, end := range slices.Backward(d.ends) {
+		end()
+	}
+}
+
+// start opens the configuration, brings the proxy to it and gives what answers requests.
+func (d *daemon) start(ctx context.Context) (http.Handler, error) {
+	s := d.settings
+	api, err := resource.Load(apispec.Files)
+	if err != nil {
+		return nil, err
 	}
 	names, err := resource.LoadNames(apispec.Files)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	st, err := store.Open(&store.Store{
+	d.store, err = store.Open(&store.Store{
 		Path: s.Proxy.ConfigFile, Dir: s.API.Transaction.Dir, Backups: s.API.Transaction.Backups, BackupsDir: s.API.Transaction.BackupsDir,
-		MaxOpen: s.API.Transaction.MaxOpen, Log: log,
+		MaxOpen: s.API.Transaction.MaxOpen, Log: d.log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	lad := &ladder.Ladder{
-		API: api, Names: names, Store: st, Log: log,
+	lad := d.ladder(api, names)
+	users, in := userSource(s, d.store, d.log)
+	if len(users()) == 0 {
+		return nil, errors.New("nobody may use the API: no user in the settings, and no userlist with one")
+	}
+	server := &httpapi.Server{
+		API: api, Store: d.store, Ladder: lad, Log: d.log, Access: d.access, Users: users, UsersIn: in, Welcome: welcome,
+		MaxBody: int64(s.API.MaxBody), SystemInfo: s.API.ShowSystemInfo, Version: Version, Build: buildTime(),
+		Certs: store.Folder{Dir: s.API.Resources.SSLCerts}, CrtLists: store.Folder{Dir: s.API.Resources.CrtLists},
+		Maps: store.Folder{Dir: s.API.Resources.Maps}, General: store.Folder{Dir: s.API.Resources.General},
+	}
+	handler, err := server.Handler()
+	if err != nil {
+		return nil, err
+	}
+	if err := lad.Reconcile(ctx); err != nil {
+		return nil, err
+	}
+	d.ends = append(d.ends, lad.Close)
+	return handler, d.watch(ctx)
+}
+
+// ladder makes what brings the proxy to a new configuration.
+func (d *daemon) ladder(api *resource.API, names *resource.Names) *ladder.Ladder {
+	s := d.settings
+	l := &ladder.Ladder{
+		API: api, Names: names, Store: d.store, Log: d.log,
 		ValidateCmd: commandLine(s.Proxy.Reload.ValidateCmd), ReloadCmd: commandLine(s.Proxy.Reload.Cmd),
 		MasterSocket: s.Proxy.MasterSocket, RuntimeSocket: s.Proxy.RuntimeSocket,
 		ReloadDelay: time.Duration(s.Proxy.Reload.Delay) * time.Second,
@@ -85,58 +145,45 @@ func Run(ctx context.Context, s *settings.Settings, ready func([]net.Addr)) erro
 	}
 	for _, f := range s.Proxy.ConfigFiles {
 		if f == s.Proxy.ConfigFile {
-			f = st.Path
+			f = d.store.Path
 		}
-		lad.Files = append(lad.Files, f)
+		l.Files = append(l.Files, f)
 	}
-	if len(lad.ValidateCmd) == 0 {
-		lad.ValidateCmd = []string{s.Proxy.Binary, "-c", "-f", "{file}"}
+	if len(l.ValidateCmd) == 0 {
+		l.ValidateCmd = []string{s.Proxy.Binary, "-c", "-f", "{file}"}
 	}
 	if s.Proxy.Reload.NotifyURL != "" {
-		n := ladder.NewNotifier(s.Proxy.Reload.NotifyURL, log)
-		defer n.Close()
-		lad.Notify = n.Send
+		n := ladder.NewNotifier(s.Proxy.Reload.NotifyURL, d.log)
+		d.ends = append(d.ends, n.Close)
+		l.Notify = n.Send
 	}
-	users, in := userSource(s, st, log)
-	if len(users()) == 0 {
-		return errors.New("nobody may use the API: no user in the settings, and no userlist with one")
+	return l
+}
+
+// watch has changes of the configuration by others noticed, unless that is switched off.
+func (d *daemon) watch(ctx context.Context) error {
+	if d.settings.API.DisableInotify {
+		return nil
 	}
-	api3 := &httpapi.Server{API: api, Store: st, Ladder: lad, Log: log, Access: access, Users: users, UsersIn: in, Welcome: welcome, MaxBody: int64(s.API.MaxBody),
-		SystemInfo: s.API.ShowSystemInfo, Version: Version, Build: buildTime(),
-		Certs: store.Folder{Dir: s.API.Resources.SSLCerts}, CrtLists: store.Folder{Dir: s.API.Resources.CrtLists},
-		Maps: store.Folder{Dir: s.API.Resources.Maps}, General: store.Folder{Dir: s.API.Resources.General}}
-	handler, err := api3.Handler()
+	ctx, stop := context.WithCancel(ctx)
+	watched, err := d.store.Watch(ctx)
 	if err != nil {
+		stop()
 		return err
 	}
-	if err := lad.Reconcile(ctx); err != nil {
-		return err
+	d.ends = append(d.ends, func() { stop(); <-watched })
+	return nil
+}
+
+// writePID writes the number of the process to a file, if one is wanted.
+func writePID(path string) (remove func(), err error) {
+	if path == "" {
+		return func() {}, nil
 	}
-	defer lad.Close()
-	if s.API.Resources.UpdateMaps {
-		syncCtx, stopSync := context.WithCancel(ctx)
-		var syncing sync.WaitGroup
-		syncing.Go(func() { api3.SyncMaps(syncCtx, time.Duration(s.API.Resources.UpdateMapsPeriod)*time.Second) })
-		defer func() { stopSync(); syncing.Wait() }()
+	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return nil, err
 	}
-	if !s.API.DisableInotify {
-		watchCtx, stopWatch := context.WithCancel(ctx)
-		watched, err := st.Watch(watchCtx)
-		if err != nil {
-			stopWatch()
-			return err
-		}
-		defer func() { stopWatch(); <-watched }()
-	}
-	var addrs []net.Addr
-	for _, ln := range listeners {
-		addrs = append(addrs, ln.Addr())
-	}
-	log.Info("serving the API", "name", s.Name, "addresses", fmt.Sprint(addrs), "configuration", st.Path, "version", Version)
-	if ready != nil {
-		ready(addrs)
-	}
-	return serve(ctx, listeners, handler, log, s.API.Graceful)
+	return func() { os.Remove(path) }, nil
 }
 
 // become gives up what the program was started as.
