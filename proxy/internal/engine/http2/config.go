@@ -115,6 +115,12 @@ type Owner interface {
 	Changed(s *Stream)
 }
 
+// User is who uses a stream for the owner of its connection.
+type User interface {
+	// Changed says what [Owner].Changed does of the user's stream.
+	Changed()
+}
+
 // ErrCode is an error code of RFC 9113 7.
 type ErrCode uint32
 

@@ -46,6 +46,8 @@ func (o *side) Refuse() bool { return o.full }
 
 type exchange struct{ req message.Request }
 
+func (*exchange) Changed() {}
+
 func (o *side) NewStream(s *Stream) *message.Request {
 	if o.refuse {
 		return nil

@@ -26,6 +26,8 @@ type talker struct {
 	sawInterim int
 }
 
+func (*talker) Changed() {}
+
 // world is a client and a server that do random things.
 type world struct {
 	t       *testing.T

@@ -12,8 +12,8 @@ import (
 type Stream struct {
 	// ID is the stream's number.
 	ID uint32
-	// User is the owner's.
-	User any
+	// User is who uses the stream for the owner, nil if nobody.
+	User User
 	// Req is the request that is received (server role).
 	Req *message.Request
 	// Res is where responses are received (client role).

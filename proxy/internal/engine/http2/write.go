@@ -263,7 +263,7 @@ func (s *Stream) SendTrailers(fields []message.Field) (size int) {
 //
 // A GET with an Upgrade is sent as an extended CONNECT (RFC 8441), which the peer
 // must allow.
-func (c *Conn) Open(req *message.Request, res *message.Response, user any, end bool) (*Stream, error) {
+func (c *Conn) Open(req *message.Request, res *message.Response, user User, end bool) (*Stream, error) {
 	if c.Available() == 0 {
 		return nil, ErrNoStream
 	}

@@ -252,6 +252,8 @@ type call struct {
 	cancel bool
 }
 
+func (*call) Changed() {} // caller is told
+
 type caller struct{ *wire }
 
 func (o caller) changed(s *Stream) {

@@ -58,9 +58,9 @@ func init() {
 }
 
 // handler serves the connections of a "stats socket".
-func handler(g *gate, timeout time.Duration) func(*stream.Session) {
-	return func(s *stream.Session) {
-		s.SetIdle(nil) // it is no stream
+func handler(g *gate, timeout time.Duration) func(*stream.ClientConn) {
+	return func(s *stream.ClientConn) {
+		s.Conn.SetIdle(nil) // it is no stream
 		r := s.Reactor()
 		r.Go(func() {
 			defer func() {

@@ -60,7 +60,7 @@ type Bind struct {
 
 	// Handler, if set, serves accepted connections instead of the proxy's mode:
 	// the Runtime socket is one.
-	Handler func(*Session)
+	Handler func(*ClientConn)
 
 	slots slot.Values
 }

@@ -3,7 +3,39 @@ package stream
 import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
+
+// front is what a client's connection is: its protocol, on what carries it.
+type front interface {
+	protocol() *Protocol
+	// socket is what the connection came over, nil if it has none of its own.
+	socket() *transport.Conn
+	// local is its address on this side, also after it was closed if it is known.
+	local() reactor.Addr
+
+	// serve handles what there is, in a coroutine of the session: until the connection
+	// is idle or closed, or goes on by callbacks.
+	serve()
+	// readable and writable are told by the reactor, of a socket that no coroutine
+	// waits for.
+	readable()
+	writable()
+	// expired is told when nothing has happened for as long as the session was armed
+	// for, and there is no stream of its own.
+	expired()
+	// finish has the connection end once what is under way has ended, and tells
+	// whether nothing is.
+	finish() (idle bool)
+	// shut closes the connection. What is still under way will find out.
+	shut()
+
+	// glitches is how many odd things it saw, limit how many exchanges it may carry at
+	// once, and streams how many it carries.
+	glitches() int
+	limit() int
+	streams() int
+}
 
 // side is one side of an exchange: what comes from there, and what goes there.
 type side interface {

@@ -1,8 +1,6 @@
 package stream
 
-import (
-	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
-)
+import "github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 
 // Greeting is a set of what a client has to say before anything else, TLS
 // included.
@@ -22,7 +20,7 @@ type Greeter struct {
 	// Read reads it in a coroutine, not one byte more, and puts it in force: see
 	// [Session.Relay]. deadline is on the reactor's clock (0: none). Errors are
 	// [ConnError] or [reactor.ErrKilled].
-	Read func(s *Session, deadline int64) error
+	Read func(c *ClientConn, deadline int64) error
 	// Timeout is the error of a client that said nothing at all.
 	Timeout *ConnError
 }
@@ -59,6 +57,14 @@ func (s *Session) Relay(src, dst reactor.Addr) {
 	s.Src = src
 }
 
+// Local is the connection's own address on this side: a system call, the first time.
+func (s *Session) Local() reactor.Addr {
+	if s.conn == nil {
+		return reactor.Addr{}
+	}
+	return s.conn.local()
+}
+
 // Dst is the address that the client connected to: the one of the PROXY protocol
 // if it told one, otherwise the local address.
 func (s *Session) Dst() reactor.Addr {
@@ -79,24 +85,6 @@ func (s *Session) Peer() reactor.Addr {
 
 // Expect makes the client say g first. It is for rules of the connection.
 func (s *Session) Expect(g Greeting) { s.greeting |= g }
-
-// greet reads what the client has to say before anything else, in a coroutine.
-// deadline is on the reactor's clock (0: none). The error is a [ConnError] or
-// [reactor.ErrKilled]. It does nothing the second time.
-func (s *Session) greet(deadline int64) error {
-	for i := range greeters {
-		g := &greeters[i]
-		if s.greeting&g.Greeting == 0 {
-			continue
-		}
-		if err := g.Read(s, deadline); err != nil {
-			return err
-		}
-		s.greeting &^= g.Greeting
-		s.greeted = true
-	}
-	return nil
-}
 
 // late is the error of a client that said nothing in time.
 func (s *Session) late() error {
@@ -124,4 +112,22 @@ func (s *Session) admit() bool {
 	}
 	s.close()
 	return false
+}
+
+// greet reads what the client has to say before anything else, in a coroutine.
+// deadline is on the reactor's clock (0: none). The error is a [ConnError] or
+// [reactor.ErrKilled]. It does nothing the second time.
+func (c *ClientConn) greet(deadline int64) error {
+	for i := range greeters {
+		g := &greeters[i]
+		if c.greeting&g.Greeting == 0 {
+			continue
+		}
+		if err := g.Read(c, deadline); err != nil {
+			return err
+		}
+		c.greeting &^= g.Greeting
+		c.greeted = true
+	}
+	return nil
 }

@@ -19,6 +19,8 @@ type h1Client struct {
 	from  h1Source // the request's body
 	to    h1Sink
 	ahead arrival // of a body that is waited for
+	// becomes is the protocol that the connection turned out to speak instead.
+	becomes *Protocol
 }
 
 // arrival is how far a body that nobody takes yet has been looked through.
@@ -27,12 +29,40 @@ type arrival struct {
 	seen   int
 }
 
-// serveHTTP handles requests until the connection is idle or ends.
-func (s *Session) serveHTTP() {
-	if s.forcedH2() {
-		s.startH2(nil)
+// h1Front is a client's connection of HTTP/1.
+type h1Front ClientConn
+
+var h1Protocol = RegisterProtocol(Protocol{
+	Name: "h1", ALPN: "http/1.1", Mode: HTTP, Major: 1,
+	front: func(c *ClientConn, _ []byte) { c.speak(HTTP); c.conn.serve() },
+})
+
+// The following are of front.
+
+func (f *h1Front) protocol() *Protocol     { return h1Protocol }
+func (f *h1Front) socket() *transport.Conn { return &f.Conn }
+func (f *h1Front) local() reactor.Addr     { return f.Conn.Local() }
+func (f *h1Front) readable()               { (*ClientConn)(f).wake() }
+func (f *h1Front) writable()               {}
+func (f *h1Front) finish() (idle bool)     { return true }
+func (f *h1Front) shut()                   { f.Conn.Close() }
+func (f *h1Front) glitches() int           { return 0 }
+func (f *h1Front) limit() int              { return 1 }
+func (f *h1Front) streams() int            { return 1 }
+
+// expired answers a client that never sent a request.
+func (f *h1Front) expired() {
+	if f.Requests == 0 && f.counted {
+		f.busy = true
+		f.r.Start((*sessionTimer)(&f.Session))
 		return
 	}
+	f.close()
+}
+
+// serve handles requests until the connection is idle or ends.
+func (f *h1Front) serve() {
+	s := &f.Session
 	st := s.attach()
 	if st.R.Refuse() {
 		st.starve()
@@ -42,7 +72,7 @@ func (s *Session) serveHTTP() {
 	}
 	if (s.TLS != nil || s.greeted) && s.Requests == 0 {
 		// What came first need not be followed by a request at once.
-		if n, err := st.h1.in.read(&s.Conn); n == 0 && err == nil {
+		if n, err := st.h1.in.read(&f.Conn); n == 0 && err == nil {
 			s.detach()
 			s.armRequest()
 			return
@@ -50,22 +80,24 @@ func (s *Session) serveHTTP() {
 	}
 	for n := 1; ; n++ {
 		keep := st.live(httpLife)
-		if s.mux != nil { // it began with HTTP/2's preface
+		if p := st.h1.becomes; p != nil {
+			s.st = nil
+			p.front((*ClientConn)(f), st.h1.in.bytes())
 			s.st = st
 			s.detach()
 			return
 		}
 		if !keep || !s.IsOpen() {
 			if !st.cut {
-				s.linger(st)
+				st.h1.linger()
 			}
 			s.detach()
 			s.close()
 			return
 		}
-		if st.h1.in.empty() && s.CanRead() {
+		if st.h1.in.empty() && f.Conn.CanRead() {
 			// Maybe: an edge that was not used up proves nothing.
-			if n, err := st.h1.in.read(&s.Conn); n == 0 && err != nil {
+			if n, err := st.h1.in.read(&f.Conn); n == 0 && err != nil {
 				s.detach()
 				s.close()
 				return
@@ -100,7 +132,7 @@ func (st *Stream) starve() {
 	st.fail(503, 'R', 'R')
 	st.reply()
 	// What is there already would reset the connection, and the answer with it.
-	st.Sess.TryRead(st.R.Scratch)
+	st.h1.conn.TryRead(st.R.Scratch)
 	st.finish()
 }
 
@@ -119,15 +151,13 @@ func (c *h1Client) request() bool {
 	limit := st.R.BufSize() - st.Snap.Global.MaxRewrite
 	for {
 		if !st.h1.in.empty() {
-			if s.Requests == 0 && st.h1.in.bytes()[0] == 'P' && s.mayUpgrade() {
-				if yes, sure := speaksH2(st.h1.in.bytes()); yes {
-					read := st.h1.in.bytes()
-					st.quiet = true
-					s.st = nil
-					s.startH2(read)
-					st.h1.in.r = st.h1.in.w
+			if s.Requests == 0 && s.mayUpgrade() {
+				p, sure := protocolBegun(st.h1.in.bytes())
+				if p != nil {
+					st.quiet, st.h1.becomes = true, p
 					return false
-				} else if !sure {
+				}
+				if !sure {
 					if err := st.h1.more(deadline); err != nil {
 						st.readFailed(err)
 						return false
@@ -385,14 +415,21 @@ func (c *h1Client) unheard() bool {
 	return n > 0 || err == nil && c.conn.CanRead()
 }
 
+// mayUpgrade tells whether a connection that began as HTTP/1 may become another
+// protocol by what it says.
+func (s *Session) mayUpgrade() bool {
+	return s.Listener.Bind.Load().Proto == "" && !s.FE.Has(DisableH2Upgrade)
+}
+
 // linger closes after a reply to a client that may still be sending: closing at
 // once would reset the connection and destroy the reply.
-func (s *Session) linger(st *Stream) {
-	if s.IsOpen() && st.h1.unheard() && !s.Broken() && !s.FE.Has(NoLinger) {
-		s.CloseWrite()
+func (c *h1Client) linger() {
+	st, s := c.st, c.st.Sess
+	if s.IsOpen() && c.unheard() && !c.conn.Broken() && !s.FE.Has(NoLinger) {
+		c.conn.CloseWrite()
 		until := st.R.Now() + lingering
 		for range 256 {
-			if _, err := s.Read(st.R.Scratch, until); err != nil {
+			if _, err := c.conn.Read(st.R.Scratch, until); err != nil {
 				break
 			}
 		}

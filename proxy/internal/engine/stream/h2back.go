@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -12,10 +13,35 @@ func (c *ServerConn) negotiatedH2(set *server.Settings) bool {
 	return set.Proto == "" && c.TLS != nil && c.TLS.Protocol() == "h2"
 }
 
+// h2Back is a connection of HTTP/2 to a server.
+type h2Back struct {
+	mux
+	c *ServerConn
+}
+
+// NewStream refuses what a server begins.
+func (b *h2Back) NewStream(*http2.Stream) *message.Request { return nil }
+
+// Request is of [http2.Owner].
+func (b *h2Back) Request(*http2.Stream) {}
+
+// left, drained, violated, pinged, close and Panicked are of muxEnd.
+
+func (b *h2Back) left()          { b.c.left() }
+func (b *h2Back) drained()       { b.close() }
+func (b *h2Back) violated(error) {}
+func (b *h2Back) pinged()        {}
+func (b *h2Back) close()         { b.c.closeMux() }
+
+// Panicked is of muxEnd.
+func (b *h2Back) Panicked() { b.c.Panicked() }
+
+func (b *h2Back) limit() int { return b.Streams() + b.Available() }
+
 // startH2 makes a new connection HTTP/2, and st its first user.
 func (c *ServerConn) startH2(st *Stream) {
-	c.mux = newMux(st.W, st.R, &c.Conn, false, &st.BE.BE.Counters[st.R.Index].H2)
-	c.mux.up = c
+	c.mux = &h2Back{c: c}
+	c.mux.init(st.W, st.R, &c.Conn, false, c.mux, &st.BE.BE.Counters[st.R.Index].H2)
 	c.mux.Secure = c.security != nil
 	c.reuse = st.BE.Reuse
 	c.begin(st.Sess)
@@ -193,7 +219,7 @@ func (st *Stream) sendRequestH2() (again, ok bool) {
 	if err != nil {
 		return st.elsewhere()
 	}
-	st.server = h2Side{st: st, m: up.mux, s: hs}
+	st.server = h2Side{st: st, m: &up.mux.mux, s: hs}
 	st.ReqOut += int64(hs.HeadOut)
 	up.mux.touch()
 	st.asked = st.R.Now()

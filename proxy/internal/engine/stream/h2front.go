@@ -8,68 +8,156 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
 
-// The preface of HTTP/2 (RFC 9113 3.4), as it looks to an HTTP/1 parser.
-const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-// speaksH2 tells whether the connection begins with HTTP/2's preface. sure is
-// false while what is there could still become one.
-func speaksH2(b []byte) (yes, sure bool) {
-	n := min(len(b), len(preface))
-	if string(b[:n]) != preface[:n] {
-		return false, true
-	}
-	return n == len(preface), n == len(preface)
+// h2Front is a client's connection of HTTP/2.
+type h2Front struct {
+	mux
+	c *ClientConn
 }
 
-// mayUpgrade tells whether a connection that began as HTTP/1 may become HTTP/2.
-func (s *Session) mayUpgrade() bool {
-	return s.Listener.Bind.Load().Proto == "" && !s.FE.Has(DisableH2Upgrade)
-}
+var h2Protocol = RegisterProtocol(Protocol{
+	Name: "h2", ALPN: "h2", Mode: HTTP, Major: 2,
+	preface: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", // RFC 9113 3.4
+	front:   startH2,
+})
 
-// startH2 makes the connection HTTP/2. read is what was read of it.
-func (s *Session) startH2(read []byte) {
-	fc := &s.FE.FE.Counters[s.Reactor().Index]
-	fc.H2Sess.Add(1)
-	s.mux = newMux(s.Listener.worker, s.Reactor(), &s.Conn, true, &fc.H2)
-	s.mux.sess = s
-	s.armRequest()
+// startH2 makes a client's connection HTTP/2. read is what was read of it.
+func startH2(c *ClientConn, read []byte) {
+	n := &c.FE.FE.Counters[c.r.Index]
+	n.H2Sess.Add(1)
+	f := &h2Front{c: c}
+	f.init(c.Listener.worker, c.r, &c.Conn, true, f, &n.H2)
+	c.conn = f
+	c.armRequest()
 	if len(read) > 0 {
-		s.mux.feed(read)
+		f.feed(read)
 	}
-	if s.IsOpen() && s.CanRead() {
-		s.mux.readable()
-	}
-}
-
-// Writable is called by the reactor when the connection takes bytes again.
-func (s *Session) Writable() {
-	if s.mux != nil {
-		s.mux.flush()
+	if c.IsOpen() && c.Conn.CanRead() {
+		f.readable()
 	}
 }
 
-// armIdle sets how long the connection may be idle between requests.
-func (s *Session) armIdle() {
-	s.arm(s.idleTimeout())
-	s.mux.ping(s.Listener.Bind.Load().IdlePing)
+// The following are of front.
+
+func (f *h2Front) protocol() *Protocol { return h2Protocol }
+
+func (f *h2Front) socket() *transport.Conn { return &f.c.Conn }
+
+// serve is not called: there is always a coroutine for each request, or none.
+func (f *h2Front) serve() {}
+
+func (f *h2Front) writable() { f.flush() }
+
+func (f *h2Front) local() reactor.Addr { return f.c.Conn.Local() }
+
+// expired ends a connection that nothing happens on.
+func (f *h2Front) expired() {
+	if f.Streams() > 0 || f.dying {
+		return
+	}
+	f.GoAway(http2.NoError) // says which of its requests was the last
+	f.touch()
+	if f.flush(); !f.dying {
+		f.close()
+	}
 }
 
-// idleTimeout is how long a client may wait before its next request, 0 for ever.
-func (s *Session) idleTimeout() time.Duration {
-	t := s.FE.Timeouts.HTTPKeepAlive
-	if t == 0 {
-		t = s.FE.Timeouts.HTTPRequest
-	}
-	if t == 0 {
-		t = s.FE.Timeouts.Client
-	}
-	if s.Listener.worker.Stopping.Load() || s.mux != nil && s.mux.Draining() {
-		t = 1e9 // what is on its way has come by then
-	}
-	return t
+// finish has the client open no other streams.
+func (f *h2Front) finish() (idle bool) {
+	f.drain()
+	return f.Streams() == 0
 }
+
+func (f *h2Front) shut() {
+	if !f.gone && f.Streams() > 0 {
+		f.c.Conn.Local() // while it can be asked for
+	}
+	f.closed()
+	f.c.Conn.Close()
+}
+
+func (f *h2Front) glitches() int { return f.Glitches() }
+
+func (f *h2Front) streams() int { return f.Streams() }
+
+func (f *h2Front) limit() int {
+	if n := f.w.h2config(f.r, true).MaxStreams; n > 0 {
+		return int(n)
+	}
+	return 100 // tune.h2.max-concurrent-streams
+}
+
+// NewStream gives a stream to a request that begins.
+func (f *h2Front) NewStream(s *http2.Stream) *message.Request {
+	if f.dying || f.r.Refuse() {
+		return nil
+	}
+	st := f.w.streams[f.r.Index].get()
+	st.W, st.R, st.Sess = f.w, f.r, &f.c.Session
+	st.h2 = h2Client{h2Side{st: st, m: &f.mux, s: s, client: true}}
+	st.client, s.User = &st.h2, &st.h2
+	f.AcceptInvalid = f.c.Listener.Front.Load().Has(AcceptInvalidRequest)
+	return &st.Req
+}
+
+// Request starts the exchange of a request whose head is complete.
+func (f *h2Front) Request(s *http2.Stream) {
+	f.c.timer.Unset()
+	if f.w.Stopping.Load() {
+		f.drain()
+	}
+	f.r.Start(s.User.(*h2Client))
+}
+
+// The following are of muxEnd.
+
+func (f *h2Front) left() {
+	if f.Streams() == 0 && !f.dying {
+		f.c.arm(f.idleTimeout())
+		f.ping(f.c.Listener.Bind.Load().IdlePing)
+	}
+}
+
+func (f *h2Front) idleTimeout() time.Duration {
+	if f.Draining() {
+		return leavingSoon
+	}
+	return f.c.idleTimeout()
+}
+
+func (f *h2Front) drained() {
+	switch {
+	case f.Accepting():
+		// Requests may be on their way: the session's timer ends it.
+	case !f.conn.HungUp() && !f.c.FE.Has(NoLinger):
+		// The client still says what it has read: were the connection closed now,
+		// that would reset it, and destroy the end of the last answer.
+		f.linger()
+		f.conn.CloseWrite()
+	default:
+		f.close()
+	}
+}
+
+func (f *h2Front) violated(err error) {
+	if f.w.Snapshot().Global.H2LogErrors != "none" {
+		f.c.logFailure(err)
+	}
+}
+
+// pinged begins "timeout client" again, but not the others.
+func (f *h2Front) pinged() {
+	if t := &f.c.FE.Timeouts; t.HTTPKeepAlive == 0 && t.HTTPRequest == 0 {
+		f.c.arm(f.idleTimeout())
+	}
+}
+
+func (f *h2Front) close() { f.c.close() }
+
+// Panicked is of muxEnd.
+func (f *h2Front) Panicked() { f.c.Panicked() }
 
 // h2Client is the client's side of an exchange over HTTP/2.
 type h2Client struct{ h2Side }
@@ -92,17 +180,10 @@ func (l *h2Client) Run() {
 		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
 		st.listenerError()
 		if level := st.Snap.Global.H2LogErrors; level == "" || level == "stream" {
-			s.logH2(l.s.Err())
+			s.logFailure(l.s.Err())
 		}
 	}
 	l.leaveStream()
-}
-
-// logH2 has a violation of HTTP/2 logged (tune.h2.log-errors).
-func (s *Session) logH2(err error) {
-	if s.FE.LogFail != nil {
-		s.FE.LogFail(s, err)
-	}
 }
 
 // request is of clientSide: it turns the head as HTTP/2 has it into what rules and

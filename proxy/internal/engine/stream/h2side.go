@@ -29,9 +29,9 @@ func (l *h2Side) on() bool { return l.s != nil }
 // taken is of side.
 func (l *h2Side) taken() bool { return l.done }
 
-// changed is told by the connection that something is new: bytes, room, the end
+// Changed is told by the connection that something is new: bytes, room, the end
 // or an error.
-func (l *h2Side) changed() {
+func (l *h2Side) Changed() {
 	if l.s.Err() != nil && l.client {
 		l.st.clientReset() // a second coroutine finds out by itself
 	}
@@ -48,7 +48,7 @@ func (l *h2Side) close() {
 	l.s, l.m = nil, nil
 	s.User = nil
 	s.Close()
-	m.left()
+	m.streamLeft()
 }
 
 // reset gives the side up at once.

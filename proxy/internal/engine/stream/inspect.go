@@ -182,7 +182,7 @@ func (st *Stream) inspectRequest(p *Proxy) bool {
 	http := st.FE.Mode == HTTP
 	var err error
 	if !http {
-		_, err = st.h1.in.read(&st.Sess.Conn)
+		_, err = st.h1.in.read(st.h1.conn)
 	}
 	for {
 		all := true

@@ -519,11 +519,16 @@ func over(cur, limit *atomic.Int64) bool {
 
 // accepted begins a session.
 func (w *Worker) accepted(r *reactor.Reactor, l *Listener, p *Proxy, b *Bind, n int, src reactor.Addr) {
-	s := &Session{Listener: l, FE: p, Src: src, Accepted: r.Now(), greeting: b.Greeting}
-	if err := r.Open(&s.FD, n, s); err != nil {
+	mode := TCP // a master's socket has no frontend
+	if p != nil {
+		mode = p.Mode
+	}
+	s, err := OpenClient(r, n, mode)
+	if err != nil {
 		r.Sys.Close(n)
 		return
 	}
+	s.Listener, s.FE, s.Src, s.greeting = l, p, src, b.Greeting
 	defer r.Contain(s) // the listener goes on
 	cur := l.Cur.Add(1)
 	if k := l.Stats.Load(); k != nil {

@@ -3,7 +3,6 @@ package stream
 import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
@@ -17,8 +16,7 @@ type mux struct {
 	conn  *transport.Conn
 	w     *Worker
 	r     *reactor.Reactor
-	sess  *Session    // of a client's connection
-	up    *ServerConn // of a server's
+	end   muxEnd
 	timer reactor.Timer
 	// Those who wait for the peer's settings, and for room for a head.
 	awaitSettings []*h2Side
@@ -30,6 +28,23 @@ type mux struct {
 	until         int64 // for how long, on the reactor's clock
 	pinger        *pinger
 	gone          bool // the connection is closed
+}
+
+// muxEnd is whose connection a mux is: a client's or a server's.
+type muxEnd interface {
+	http2.Owner
+	// left is told when a stream has ended, of a connection that is not closed.
+	left()
+	// drained is told when the last one has that the connection will have.
+	drained()
+	// violated is told of what the peer did wrong.
+	violated(err error)
+	// pinged is told when an idle peer has answered, and is asked again.
+	pinged()
+	// close closes the connection, unless that was done.
+	close()
+	// Panicked gives it up.
+	Panicked()
 }
 
 // muxes is one reactor's connections that have something to send.
@@ -85,19 +100,18 @@ func (w *Worker) h2config(r *reactor.Reactor, server bool) *http2.Config {
 	return *have
 }
 
-func newMux(w *Worker, r *reactor.Reactor, conn *transport.Conn, server bool, n *http2.Counters) *mux {
-	m := &mux{conn: conn, w: w, r: r}
+// init makes m the connection of end. server tells that the peer opens streams.
+func (m *mux) init(w *Worker, r *reactor.Reactor, conn *transport.Conn, server bool, end muxEnd, n *http2.Counters) {
+	m.conn, m.w, m.r, m.end = conn, w, r, end
 	m.Counters = n
 	n.Conns.Add(1)
 	n.OpenConns.Add(1)
-	m.Init(w.h2config(r, server), m)
+	m.Init(w.h2config(r, server), end)
 	m.timer.Fire = m
 	m.touch()
-	return m
 }
 
-// Buffer, Release, Refuse, NewStream, Request, Response and Changed make m the owner of
-// its http2.Conn.
+// Buffer, Release, Refuse, Response and Changed are of [http2.Owner].
 
 // Buffer gives a buffer.
 func (m *mux) Buffer() []byte { return m.r.Buffer() }
@@ -108,36 +122,13 @@ func (m *mux) Release(b []byte) { m.r.Release(b) }
 // Refuse tells whether more data is too much.
 func (m *mux) Refuse() bool { return m.r.Refuse() }
 
-// NewStream gives a stream to a request that begins.
-func (m *mux) NewStream(s *http2.Stream) *message.Request {
-	if m.sess == nil || m.dying || m.r.Refuse() {
-		return nil
-	}
-	st := m.w.streams[m.r.Index].get()
-	st.W, st.R, st.Sess = m.w, m.r, m.sess
-	st.h2 = h2Client{h2Side{st: st, m: m, s: s, client: true}}
-	st.client, s.User = &st.h2, &st.h2.h2Side
-	m.AcceptInvalid = m.sess.Listener.Front.Load().Has(AcceptInvalidRequest)
-	return &st.Req
-}
-
-// Request starts the exchange of a request whose head is complete.
-func (m *mux) Request(s *http2.Stream) {
-	l := s.User.(*h2Side)
-	m.sess.timer.Unset()
-	if m.w.Stopping.Load() {
-		m.drain()
-	}
-	m.r.Start(&l.st.h2)
-}
-
 // Response tells the stream of a response's head.
 func (m *mux) Response(s *http2.Stream) { m.Changed(s) }
 
 // Changed tells the stream that something is new.
 func (m *mux) Changed(s *http2.Stream) {
-	if l, ok := s.User.(*h2Side); ok {
-		l.changed()
+	if s.User != nil {
+		s.User.Changed()
 	}
 }
 
@@ -173,13 +164,7 @@ func (m *mux) flushDirty() {
 
 // Panicked is told by the reactor that a callback died: the connection is given
 // up.
-func (m *mux) Panicked() {
-	if m.sess != nil {
-		m.sess.Panicked()
-	} else {
-		m.up.Panicked()
-	}
-}
+func (m *mux) Panicked() { m.end.Panicked() }
 
 // readsAtOnce bounds how long one connection keeps the others waiting.
 const readsAtOnce = 16
@@ -249,7 +234,7 @@ func (m *mux) feed(p []byte) {
 // end.
 func (m *mux) Fire() {
 	if m.dying && m.r.Now() >= m.until {
-		m.close()
+		m.end.close()
 		return
 	}
 	m.readable()
@@ -289,15 +274,8 @@ func (m *mux) flush() {
 		switch {
 		case m.dying:
 			m.conn.CloseWrite() // the peer reads the GOAWAY before the connection is reset
-		case m.Draining() && m.sess != nil && m.Accepting():
-			// Requests may be on their way: the session's timer ends it.
-		case m.Draining() && m.sess != nil && !m.conn.HungUp() && !m.sess.FE.Has(NoLinger):
-			// The client still says what it has read: were the connection closed now,
-			// that would reset it, and destroy the end of the last answer.
-			m.linger()
-			m.conn.CloseWrite()
 		case m.Draining():
-			m.close()
+			m.end.drained()
 		}
 	}
 }
@@ -319,9 +297,7 @@ func (m *mux) die(err error) {
 	if m.dying {
 		return
 	}
-	if m.sess != nil && m.w.Snapshot().Global.H2LogErrors != "none" {
-		m.sess.logH2(err)
-	}
+	m.end.violated(err)
 	m.linger()
 	m.Abort(err)
 	m.touch()
@@ -341,11 +317,11 @@ func (m *mux) lost(err error) {
 	}
 	m.dying = true
 	m.Abort(err)
-	m.close()
+	m.end.close()
 }
 
-// left is told when a stream has ended.
-func (m *mux) left() {
+// streamLeft is told when a stream has ended.
+func (m *mux) streamLeft() {
 	m.touch()
 	if m.gone {
 		if m.Streams() == 0 {
@@ -353,32 +329,13 @@ func (m *mux) left() {
 		}
 		return
 	}
-	if m.up != nil {
-		m.up.left()
-	} else if m.Streams() == 0 && !m.dying {
-		m.sess.armIdle()
-	}
-}
-
-// close closes the connection. The streams have ended, or will find it out.
-func (m *mux) close() {
-	if m.gone {
-		return
-	}
-	if m.sess != nil {
-		m.sess.close()
-	} else {
-		m.up.closeMux()
-	}
+	m.end.left()
 }
 
 // closed is told when the connection was closed.
 func (m *mux) closed() {
 	if m.gone {
 		return
-	}
-	if m.sess != nil && m.Streams() > 0 {
-		m.sess.Local() // while it can be asked for
 	}
 	m.gone, m.dying = true, true
 	m.Counters.OpenConns.Add(-1)
@@ -402,11 +359,4 @@ func (m *mux) drain() {
 		m.LeaveSoon()
 		m.touch()
 	}
-}
-
-// leave tells a client which of its requests was the last, and ends the
-// connection when its streams have.
-func (m *mux) leave() {
-	m.GoAway(http2.NoError)
-	m.touch()
 }

@@ -41,9 +41,7 @@ func (p *pinger) Fire() {
 			m.lost(reactor.ErrTimeout)
 			return
 		}
-		if s := m.sess; s != nil && s.FE.Timeouts.HTTPKeepAlive == 0 && s.FE.Timeouts.HTTPRequest == 0 {
-			s.arm(s.idleTimeout()) // "timeout client" begins again, the others do not
-		}
+		m.end.pinged()
 	}
 	p.asked, p.pongs = true, m.Pongs()
 	m.Ping()

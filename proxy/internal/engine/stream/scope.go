@@ -202,11 +202,7 @@ func (sc *Scope) clear() {
 // Scope gives a scope for what is evaluated of the connection alone, on its
 // reactor. [Scope.Release] ends it.
 func (s *Session) Scope() *Scope {
-	r := s.Reactor()
-	if s.mux != nil {
-		r = s.mux.r // the connection may be closed
-	}
-	w := s.Listener.worker
+	r, w := s.r, s.Listener.worker
 	l := &w.streams[r.Index]
 	var sc *Scope
 	if n := len(l.scopes); n > 0 {

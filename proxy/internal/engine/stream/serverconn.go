@@ -29,7 +29,7 @@ type ServerConn struct {
 	reuse    Reuse    // of HTTP/2: how the backend shares connections
 	sni      string   // the name that was asked for under TLS
 	security Security // how it was secured
-	mux      *mux     // of HTTP/2, nil otherwise
+	mux      *h2Back  // of HTTP/2, nil otherwise
 }
 
 // Readable is called when an idle connection is closed by the server, or the

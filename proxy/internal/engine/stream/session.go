@@ -2,71 +2,98 @@ package stream
 
 import (
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
-// begin starts the life of an accepted connection. In mode http it waits for
-// the first byte without a coroutine or a buffer.
-func (s *Session) begin() {
-	s.timer.Fire = (*sessionTimer)(s)
-	if len(s.FE.ConnRules) > 0 || len(s.FE.SessionRules) > 0 {
-		s.busy = true
-		s.Reactor().Start(s)
-		return
-	}
-	s.admission()
-	if s.FE.Mode == TCP {
-		s.Reactor().Start(s)
-		return
-	}
-	s.await()
+// Session is a client's connection, whatever it speaks and over whatever it came.
+type Session struct {
+	conn     front // what it is
+	r        *reactor.Reactor
+	timer    reactor.Timer
+	Listener *Listener
+	// FE is the frontend's name's newest form; it is refreshed from the snapshot
+	// at each exchange.
+	FE       *Proxy
+	Src      reactor.Addr   // the client: as a PROXY protocol header has it, if there was one
+	relay    *relay         // of whom another proxy told, nil: nobody
+	TLS      *transport.TLS // the secure layer, nil in clear
+	Accepted int64          // reactor time
+	Requests int32          // exchanges begun on it
+	// HandshakeMs is how many milliseconds passed until it was established.
+	HandshakeMs int32
+	st          *Stream
+	front       *FrontState   // where it is counted
+	vars        *variable.Set // nil: none was set
+	priv        *ServerConn   // server connections that only this client uses, see keepConn
+	open        bool          // not closed
+	busy        bool          // a coroutine has it although there is no stream
+	counted     bool          // in the numbers of connections
+	ready       bool          // established: what comes before requests is done
+	greeted     bool          // it has said what it has to say first
+	greeting    Greeting      // what the client has to say first, and did not yet
+	admitted    bool          // the rules on new connections were run, or there are none
+	slots       slot.Values
 }
 
-// admission is what follows when no rule is against the connection.
-func (s *Session) admission() {
-	s.admitted = true
-	if s.FE.Has(ClitcpKA) {
-		s.Reactor().Sys.SetsockoptInt(s.Fd(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+// Reactor is the reactor that the session lives on.
+func (s *Session) Reactor() *reactor.Reactor { return s.r }
+
+// IsOpen tells whether the connection was not closed.
+func (s *Session) IsOpen() bool { return s.open }
+
+// Socket is what the connection came over, nil if it has no socket of its own.
+func (s *Session) Socket() *transport.Conn {
+	if s.conn == nil {
+		return nil
 	}
-	if s.FE.Has(NoLinger) {
-		s.ResetOnClose()
+	return s.conn.socket()
+}
+
+// Fd is the number of the socket, -1 if there is none.
+func (s *Session) Fd() int {
+	if c := s.Socket(); c != nil {
+		return c.Fd()
 	}
-	if w := s.Listener.worker; s.Listener.Bind.Load().TLS != nil && w.MaxTLSRate() > 0 {
-		w.tlsRate.count(s.Reactor().Now())
+	return -1
+}
+
+// ResetOnClose makes the connection end without a word to the client.
+func (s *Session) ResetOnClose() {
+	if c := s.Socket(); c != nil {
+		c.ResetOnClose()
 	}
-	if s.FE.RateLimit > 0 {
-		s.front.limiter.count(s.Reactor().Now())
+}
+
+// Prompt makes whatever is sent leave at once, until it is called with false.
+func (s *Session) Prompt(on bool) {
+	if c := s.Socket(); c != nil {
+		c.Prompt(on)
 	}
-	if s.greeting == 0 && s.Listener.Bind.Load().TLS == nil {
-		s.established()
-	}
+}
+
+// AcceptDate is the time of day when the connection was accepted.
+func (s *Session) AcceptDate() time.Time {
+	return s.r.Wall().Add(-time.Duration(s.r.Now() - s.Accepted))
 }
 
 // established makes a session of the connection: what comes before requests is
 // done. false: a rule has closed it.
 func (s *Session) established() bool {
-	s.HandshakeMs = int32((s.Reactor().Now() - s.Accepted) / 1e6)
+	s.HandshakeMs = int32((s.r.Now() - s.Accepted) / 1e6)
 	s.ready = true
 	if !s.validate() {
 		return false
 	}
-	i := s.Reactor().Index
+	i := s.r.Index
 	s.Listener.worker.Counters[i].Sessions.Add(1)
 	s.front.Counters[i].Sessions.Add(1)
 	return true
-}
-
-// await sets the time that the client has to begin.
-func (s *Session) await() {
-	if s.ready {
-		s.armRequest()
-	} else {
-		s.arm(s.FE.handshakeTimeout())
-	}
 }
 
 // armRequest sets the time until which the first request must begin.
@@ -78,6 +105,25 @@ func (s *Session) armRequest() {
 	s.arm(t)
 }
 
+// leavingSoon is how long a connection is idle that is to end: what is on its way has
+// come by then.
+const leavingSoon = time.Second
+
+// idleTimeout is how long a client may wait before its next request, 0 for ever.
+func (s *Session) idleTimeout() time.Duration {
+	t := s.FE.Timeouts.HTTPKeepAlive
+	if t == 0 {
+		t = s.FE.Timeouts.HTTPRequest
+	}
+	if t == 0 {
+		t = s.FE.Timeouts.Client
+	}
+	if s.Listener.worker.Stopping.Load() {
+		t = leavingSoon
+	}
+	return t
+}
+
 // handshakeTimeout is how long a client may take for its handshakes.
 func (p *Proxy) handshakeTimeout() time.Duration {
 	if t := p.Timeouts.ClientHS; t > 0 {
@@ -86,131 +132,28 @@ func (p *Proxy) handshakeTimeout() time.Duration {
 	return p.Timeouts.Client
 }
 
-// establish does what comes before the first request: the greeting and the TLS
-// handshake.
-func (s *Session) establish() bool {
-	if s.ready {
-		return true
-	}
-	if s.Reactor().Refuse() {
-		s.close()
-		return false
-	}
-	s.busy = true
-	var deadline int64
-	if t := s.FE.handshakeTimeout(); t > 0 {
-		deadline = s.Accepted + int64(t)
-	}
-	err := s.Secure(deadline)
-	s.busy = false
-	if err != nil {
-		s.failed(err)
-		return false
-	}
-	return s.established()
-}
-
-// Secure is what comes before the first request, in a coroutine: the client's
-// greeting and the TLS handshake, as far as the listener asks for them. deadline
-// is on the reactor's clock (0: none).
-func (s *Session) Secure(deadline int64) error {
-	if err := s.greet(deadline); err != nil {
-		return err
-	}
-	b, r := s.Listener.Bind.Load(), s.Reactor()
-	if b.TLS == nil {
-		return nil
-	}
-	w := s.Listener.worker
-	if err := w.mayTLS(); err != nil {
-		return err
-	}
-	s.Conn.Server(b.TLS)
-	w.beginTLS(s.TLS)
-	n := &w.Counters[r.Index]
-	err := s.Handshake(deadline)
-	if s.front != nil { // no Runtime socket
-		s.front.Counters[r.Index].TLS.Count(err != nil, s.TLS.Resumed())
-		if l := s.Listener.counters(r.Index); l != nil {
-			l.TLS.Count(err != nil, s.TLS.Resumed())
-		}
-	}
-	if err != nil {
-		n.TLSFrontFailed.Add(1)
-		return err
-	}
-	n.TLSFront.Add(1)
-	if s.TLS.Resumed() {
-		n.TLSFrontReused.Add(1)
-	}
-	return nil
-}
-
 // failed ends a connection that was not established.
 func (s *Session) failed(err error) {
-	if s.FE.LogFail != nil && err != reactor.ErrKilled {
-		s.FE.LogFail(s, err)
+	if err != reactor.ErrKilled {
+		s.logFailure(err)
 	}
 	s.close()
+}
+
+// logFailure has logged why the connection, or what was on it, came to nothing.
+func (s *Session) logFailure(err error) {
+	if s.FE.LogFail != nil {
+		s.FE.LogFail(s, err)
+	}
 }
 
 func (s *Session) arm(d time.Duration) {
 	if d > 0 {
-		r := s.Reactor()
+		r := s.r
 		r.Set(&s.timer, r.Now()+int64(d))
 	} else {
 		s.timer.Unset()
 	}
-}
-
-// Readable is called by the reactor when the idle connection has something to
-// say.
-func (s *Session) Readable() {
-	if s.mux != nil {
-		s.mux.readable()
-		return
-	}
-	if s.st == nil && !s.busy {
-		s.Reactor().Start(s)
-	}
-}
-
-// Run is the life of the connection from here to its end or to the next idle
-// wait.
-func (s *Session) Run() {
-	s.timer.Unset()
-	if !s.admitted {
-		if !s.admit() {
-			return
-		}
-		s.busy = false
-		if s.admission(); !s.IsOpen() {
-			return
-		}
-		if s.FE.Mode == HTTP && !s.CanRead() {
-			s.await()
-			return
-		}
-	}
-	if !s.establish() {
-		return
-	}
-	if s.FE.Mode == TCP {
-		s.serveTCP()
-	} else {
-		s.serveHTTP()
-	}
-}
-
-// Panicked is told by the reactor that Run or a callback died: the stream is given
-// up.
-func (s *Session) Panicked() {
-	defer s.Conn.Close() // whatever else comes to grief
-	if st := s.st; st != nil {
-		s.st = nil // not pooled: nobody knows its shape
-		st.abandon()
-	}
-	s.close()
 }
 
 // abandon gives back what an exchange holds, after a panic in the middle of it.
@@ -254,32 +197,27 @@ func (t *sessionTimer) Fire() {
 	if s.st != nil || !s.IsOpen() {
 		return
 	}
-	if m := s.mux; m != nil {
-		if m.Streams() == 0 && !m.dying {
-			m.leave()
-			if m.flush(); !m.dying {
-				s.close()
-			}
-		}
-		return
-	}
 	if !s.ready {
 		s.failed(s.late())
 		return
 	}
-	if s.Requests == 0 && s.counted {
-		s.busy = true
-		s.Reactor().Start((*sessionTimer)(s))
-		return
-	}
-	s.close()
+	s.conn.expired()
 }
 
 // Run answers a client that never sent a request, in a coroutine.
 func (t *sessionTimer) Run() { (*Session)(t).timedOut() }
 
 // Panicked is told by the reactor that Fire or Run died.
-func (t *sessionTimer) Panicked() { (*Session)(t).Panicked() }
+func (t *sessionTimer) Panicked() { (*Session)(t).panicked() }
+
+// panicked gives the session up.
+func (s *Session) panicked() {
+	if st := s.st; st != nil {
+		s.st = nil // not pooled: nobody knows its shape
+		st.abandon()
+	}
+	s.close()
+}
 
 // timedOut answers a client that never sent a request.
 func (s *Session) timedOut() {
@@ -296,14 +234,10 @@ func (s *Session) timedOut() {
 
 // attach gives the session a stream.
 func (s *Session) attach() *Stream {
-	r := s.Reactor()
-	if s.mux != nil {
-		r = s.mux.r // the connection may be closed
-	}
-	w := s.Listener.worker
+	r, w := s.r, s.Listener.worker
 	st := w.streams[r.Index].get()
 	st.W, st.R, st.Sess = w, r, s
-	st.h1.st, st.h1.conn = st, &s.Conn
+	st.h1.st, st.h1.conn, st.h1.becomes = st, s.conn.socket(), nil
 	st.client = &st.h1
 	st.Snap = w.Snapshot()
 	// A keep-alive connection takes the newest configuration at its next request.
@@ -330,15 +264,12 @@ func (s *Session) close() {
 	if !s.IsOpen() {
 		return
 	}
-	r := s.Reactor()
 	w := s.Listener.worker
-	if s.mux != nil {
-		s.mux.closed()
-	}
+	s.open = false
+	s.conn.shut()
 	s.leaveConns()
-	s.Conn.Close()
 	s.endVars()
-	r.Remove(&s.timer)
+	s.r.Remove(&s.timer)
 	s.Listener.Cur.Add(-1)
 	if s.counted {
 		s.counted = false
@@ -349,27 +280,9 @@ func (s *Session) close() {
 	}
 }
 
-// Close ends a session that a [Bind.Handler] took over.
-func (s *Session) Close() { s.close() }
-
 // lingering is how long, in nanoseconds, an error reply waits for the client to
 // take it before the connection is reset by what the client still sends.
 const lingering = 1e9
-
-// forcedH2 tells whether the connection is HTTP/2 before it says so: by "proto",
-// or because TLS agreed on it.
-func (s *Session) forcedH2() bool {
-	if s.Requests > 0 {
-		return false
-	}
-	switch s.Listener.Bind.Load().Proto {
-	case "h2":
-		return true
-	case "h1":
-		return false
-	}
-	return s.TLS != nil && s.TLS.Protocol() == "h2"
-}
 
 // streamList is one reactor's streams: those in use, and a pool.
 type streamList struct {
@@ -502,15 +415,12 @@ func (st *Stream) state() byte {
 // exchange. It runs on that reactor.
 func (w *Worker) stopIdle(r *reactor.Reactor) {
 	r.Each(func(h reactor.Handler) {
-		s, ok := h.(*Session)
+		s, ok := h.(*ClientConn)
 		if !ok || s.st != nil || s.busy || !s.counted {
 			return
 		}
-		if m := s.mux; m != nil {
-			m.drain()
-			if m.Streams() > 0 {
-				return // closed by whoever ends last
-			}
+		if !s.conn.finish() {
+			return // closed by whoever ends last
 		}
 		// Not at once: the next request may be on its way.
 		r.Set(&s.timer, r.Now()+1e9+int64(r.Rand.IntN(1e9)))
@@ -530,7 +440,7 @@ const refreshBatch = 2048
 
 func (w *Worker) refresh(r *reactor.Reactor, first int) {
 	next := r.EachFrom(first, refreshBatch, func(h reactor.Handler) {
-		if s, ok := h.(*Session); ok && s.st == nil && !s.busy {
+		if s, ok := h.(*ClientConn); ok && s.st == nil && !s.busy {
 			s.FE = s.Listener.Front.Load()
 		}
 	})

@@ -1,15 +1,11 @@
 package stream
 
 import (
-	"time"
-
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
 // Termination flags (configuration.txt 8.5): Cause is who ended the exchange,
@@ -66,40 +62,6 @@ type Traffic struct {
 	ReqOut int64 // to servers, each attempt
 	ResIn  int64 // from the server
 	ResOut int64 // to the client
-}
-
-// Session is a client's connection.
-type Session struct {
-	transport.Conn
-	timer    reactor.Timer
-	Listener *Listener
-	// FE is the frontend's name's newest form; it is refreshed from the snapshot
-	// at each exchange.
-	FE       *Proxy
-	Src      reactor.Addr // the client: as a PROXY protocol header has it, if there was one
-	relay    *relay       // of whom another proxy told, nil: nobody
-	Accepted int64        // reactor time
-	Requests int32        // exchanges begun on it
-	// HandshakeMs is how many milliseconds passed until it was established.
-	HandshakeMs int32
-	st          *Stream
-	front       *FrontState   // where it is counted
-	mux         *mux          // of HTTP/2, nil otherwise
-	vars        *variable.Set // nil: none was set
-	priv        *ServerConn   // server connections that only this client uses, see keepConn
-	busy        bool          // a coroutine has it although there is no stream
-	counted     bool          // in the numbers of connections
-	ready       bool          // established: what comes before requests is done
-	greeted     bool          // it has said what it has to say first
-	greeting    Greeting      // what the client has to say first, and did not yet
-	admitted    bool          // the rules on new connections were run, or there are none
-	slots       slot.Values
-}
-
-// AcceptDate is the time of day when the connection was accepted.
-func (s *Session) AcceptDate() time.Time {
-	r := s.Reactor()
-	return r.Wall().Add(-time.Duration(r.Now() - s.Accepted))
 }
 
 // private is what of a stream concerns nobody else.

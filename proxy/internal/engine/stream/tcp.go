@@ -1,11 +1,38 @@
 package stream
 
-// serveTCP is the life of a connection in mode tcp.
-func (s *Session) serveTCP() {
-	s.attach().live(tcpLife)
-	s.detach()
-	s.close()
+import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
+)
+
+// rawFront is a client's connection that is passed on as it comes.
+type rawFront ClientConn
+
+var rawProtocol = RegisterProtocol(Protocol{
+	Name: "none", Mode: TCP,
+	front: func(c *ClientConn, _ []byte) { c.speak(TCP); c.conn.serve() },
+})
+
+// serve is the life of a connection in mode tcp.
+func (f *rawFront) serve() {
+	f.attach().live(tcpLife)
+	f.detach()
+	f.close()
 }
+
+// The following are of front.
+
+func (f *rawFront) protocol() *Protocol     { return rawProtocol }
+func (f *rawFront) socket() *transport.Conn { return &f.Conn }
+func (f *rawFront) local() reactor.Addr     { return f.Conn.Local() }
+func (f *rawFront) readable()               { (*ClientConn)(f).wake() }
+func (f *rawFront) writable()               {}
+func (f *rawFront) expired()                { f.close() }
+func (f *rawFront) finish() (idle bool)     { return true }
+func (f *rawFront) shut()                   { f.Conn.Close() }
+func (f *rawFront) glitches() int           { return 0 }
+func (f *rawFront) limit() int              { return 1 }
+func (f *rawFront) streams() int            { return 1 }
 
 // frontendTCP is the phase "frontend" of mode tcp.
 func (st *Stream) frontendTCP() step {
@@ -55,16 +82,16 @@ func (st *Stream) forwardTCP() step {
 // finishTCP is the phase "end" of mode tcp.
 func (st *Stream) finishTCP() step {
 	st.came(true, int64(len(st.h1.in.bytes()))) // what was only looked at
-	st.quiet = st.FE.Has(DontLogNull) && st.ReqIn == 0 && !st.Sess.spoke()
+	st.quiet = st.FE.Has(DontLogNull) && st.ReqIn == 0 && !st.spoke()
 	return st.finish()
 }
 
 // spoke tells whether the client has sent something that nobody has read. What
 // it is gets lost.
-func (s *Session) spoke() bool {
-	if !s.IsOpen() {
+func (st *Stream) spoke() bool {
+	if !st.Sess.IsOpen() {
 		return false
 	}
-	n, _ := s.TryRead(s.Reactor().Scratch)
+	n, _ := st.h1.conn.TryRead(st.R.Scratch)
 	return n > 0
 }

@@ -68,21 +68,21 @@ func acceptCIP(_ *conf.Ctx, b *stream.Bind, words []string) (int, error) {
 // wording are a protocol's errors while its header is waited for.
 type wording struct{ empty, abort, timeout, truncated *stream.ConnError }
 
-func readProxy(s *stream.Session, deadline int64) error {
-	return receive(s, deadline, Parse, wording{errEmpty, errAbort, errTimeout, errTruncated})
+func readProxy(c *stream.ClientConn, deadline int64) error {
+	return receive(c, deadline, Parse, wording{errEmpty, errAbort, errTimeout, errTruncated})
 }
 
-func readCIP(s *stream.Session, deadline int64) error {
+func readCIP(c *stream.ClientConn, deadline int64) error {
 	var magic uint32
-	if m := magics.Of(s.Listener.Bind.Load()); m != nil {
+	if m := magics.Of(c.Listener.Bind.Load()); m != nil {
 		magic = *m
 	}
 	parse := func(b []byte) (int, *Header, error) { return ParseCIP(b, magic) }
-	return receive(s, deadline, parse, wording{errCIPEmpty, errCIPAbort, errCIPTimeout, errCIPTruncated})
+	return receive(c, deadline, parse, wording{errCIPEmpty, errCIPAbort, errCIPTimeout, errCIPTruncated})
 }
 
 // receive reads a header and not a byte of what follows, and puts it in force.
-func receive(s *stream.Session, deadline int64, parse func([]byte) (int, *Header, error), say wording) error {
+func receive(c *stream.ClientConn, deadline int64, parse func([]byte) (int, *Header, error), say wording) error {
 	// The reactor's scratch is not ours across a wait. Most headers are short.
 	buf := make([]byte, 0, 256)
 	for {
@@ -91,13 +91,13 @@ func receive(s *stream.Session, deadline int64, parse func([]byte) (int, *Header
 			return err
 		}
 		if p != nil {
-			p.apply(s)
+			p.apply(&c.Session)
 			return nil
 		}
 		if n > cap(buf) {
 			buf = append(make([]byte, 0, n), buf...)
 		}
-		k, err := s.FD.Read(buf[len(buf):n], deadline)
+		k, err := c.Conn.FD.Read(buf[len(buf):n], deadline)
 		buf = buf[:len(buf)+k]
 		switch {
 		case err == nil:

@@ -47,10 +47,11 @@ func TestSilentDrop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		st := &stream.Scope{R: r, Sess: &stream.Session{}}
-		if err := r.Open(&st.Sess.FD, pair[0], nil); err != nil {
+		client, err := stream.OpenClient(r, pair[0], stream.TCP)
+		if err != nil {
 			t.Fatal(err)
 		}
+		st := &stream.Scope{R: r, Sess: &client.Session}
 		exec, err := silentDrop(&Line{Phase: Connection, Words: conf.ReadWords(c.words, "if", "unless")})
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +67,7 @@ func TestSilentDrop(t *testing.T) {
 		if !slices.Equal(sys.calls, c.want) {
 			t.Errorf("%v: %q", c.words, sys.calls)
 		}
-		st.Sess.Conn.Close()
+		client.Conn.Close()
 		syscall.Close(pair[1])
 		r.Close()
 	}

@@ -101,8 +101,8 @@ func (m *Master) parseBinds(text string) ([]*stream.Bind, error) {
 }
 
 // accept serves a connection that a listener has accepted.
-func (c *cli) accept(s *stream.Session) {
-	s.SetIdle(nil) // it is no stream
+func (c *cli) accept(s *stream.ClientConn) {
+	s.Conn.SetIdle(nil) // it is no stream
 	level := runtimeapi.Level(s.Listener.Bind.Load().Level)
 	if level == 0 {
 		level = runtimeapi.Admin
