@@ -135,13 +135,18 @@ func protocol(words []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch v {
-	case "h1", "h2", "none":
+	if stream.ProtocolNamed(v) != nil {
 		return v, nil
-	case "fcgi", "quic", "qmux", "spop":
+	}
+	if FutureProtocol(v) {
 		return "", NotYet("option", "proto "+v)
 	}
 	return "", say("'proto' :  unknown MUX protocol '%s'", v)
+}
+
+// FutureProtocol tells whether HAProxy knows a protocol by that name, and we do not.
+func FutureProtocol(name string) bool {
+	return slices.Contains([]string{"fcgi", "quic", "qmux", "spop"}, name) && stream.ProtocolNamed(name) == nil
 }
 
 // bindProto is "proto" on a bind line.
@@ -205,7 +210,7 @@ func (l *Loading) finishH2() {
 	}
 	for _, p := range l.Snap.Proxies {
 		for _, b := range p.Binds {
-			if b.Proto == "none" != (p.Mode == stream.TCP) && b.Proto != "" {
+			if proto := stream.ProtocolNamed(b.Proto); proto != nil && (proto.Mode != p.Mode || !proto.ForClients()) {
 				l.Alert(b.Pos, "proxy '%s' : MUX protocol '%s' is not usable for 'bind %s' at [%s].", p.Name, b.Proto, b.Addr, b.Pos)
 			}
 		}

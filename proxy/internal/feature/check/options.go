@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -159,7 +158,7 @@ func protocol(_ *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
 		saidOf.Edit(s).proto = proto
 	case proto == "none":
 		saidOf.Edit(s).proto = ""
-	case slices.Contains([]string{"fcgi", "quic", "qmux", "spop"}, proto):
+	case conf.FutureProtocol(proto):
 		return conf.NotYet("option", "check-proto "+proto)
 	default:
 		return conf.Causef(" unknown MUX protocol '%s'.", proto)

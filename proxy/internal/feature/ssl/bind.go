@@ -171,13 +171,10 @@ func (b *Bind) authorities(set *Settings) error {
 // defaultALPN is what is offered in mode http if the line says nothing; proto is
 // what "proto" says.
 func defaultALPN(proto string) []string {
-	switch proto {
-	case "h1":
-		return []string{"http/1.1"}
-	case "h2":
-		return []string{"h2"}
+	if names := stream.ALPN(proto); len(names) > 0 {
+		return names
 	}
-	return []string{"h2", "http/1.1"}
+	return stream.ALPN("")
 }
 
 // load reads the files of a line.
