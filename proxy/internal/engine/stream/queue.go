@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"sync/atomic"
+
 	"github.com/forebay-lb/forebay/proxy/internal/engine/queue"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -146,8 +148,16 @@ func (st *Stream) assigned(s *server.Server) {
 	st.slot = true
 	st.queueEnd = 0
 	st.Time.Queued = st.R.Now()
-	s.LastUsed.Store(st.R.Now())
-	st.BE.BE.LastUsed.Store(st.R.Now())
+	lastUsed(&s.LastUsed, st.R.Now())
+	lastUsed(&st.BE.BE.LastUsed, st.R.Now())
+}
+
+// lastUsed notes a time that is shown in seconds. All threads write it, and that is
+// dearer than to look whether there is a need.
+func lastUsed(at *atomic.Int64, now int64) {
+	if last := at.Load(); last == 0 || now-last >= 1e8 {
+		at.Store(now)
+	}
 }
 
 // releaseServer gives the server's slot back.
