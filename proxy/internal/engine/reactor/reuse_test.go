@@ -77,8 +77,10 @@ func (s *spy) pass(r *Reactor, d int64) {
 func TestLocal(t *testing.T) {
 	r, s := newSpy(t)
 	a, _ := socketpair(t, r)
-	if a.Local().Path != "1" || a.Local().Path != "1" {
-		t.Errorf("asked %d times", s.named)
+	for range 2 {
+		if got := a.Local().Path; got != "1" {
+			t.Errorf("%q: asked %d times", got, s.named)
+		}
 	}
 	a.Close()
 	if got := a.Local().Path; got != "1" {

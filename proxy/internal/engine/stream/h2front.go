@@ -17,11 +17,15 @@ type h2Front struct {
 	c *ClientConn
 }
 
-var h2Protocol = RegisterProtocol(Protocol{
-	Name: "h2", ALPN: "h2", Mode: HTTP, Major: 2,
-	preface: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", // RFC 9113 3.4
-	front:   startH2,
-})
+var h2Protocol *Protocol
+
+func init() {
+	h2Protocol = RegisterProtocol(Protocol{
+		Name: "h2", ALPN: "h2", Mode: HTTP, Major: 2,
+		preface: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", // RFC 9113 3.4
+		front:   startH2,
+	})
+}
 
 // startH2 makes a client's connection HTTP/2. read is what was read of it.
 func startH2(c *ClientConn, read []byte) {

@@ -57,11 +57,9 @@ func TestFetchesAsHAProxy(t *testing.T) {
 			}
 			n++
 			k := len(want)
-			value := r[3]
+			value := "none"
 			if r[2] == "1" {
 				value = fmt.Sprintf("%X", unescape(t, r[3]))
-			} else {
-				value = "none"
 			}
 			want, expressions = append(want, value), append(expressions, r[1])
 			rules = append(rules, fmt.Sprintf(" tcp-request content set-var(txn.v%d) %s", k, r[1]), fmt.Sprintf(" tcp-request content set-var-fmt(txn.s%d) %%[var(txn.v%d)] if { var(txn.v%d) -m found }", k, k, k))

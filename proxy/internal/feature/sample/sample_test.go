@@ -146,7 +146,7 @@ func TestMistakes(t *testing.T) {
 		"str(a":               "expected ')'",
 		"str(a)b":             "missing comma",
 		"int(x)":              "fetch method 'int' : failed to parse 'x' as type 'integer' at position 1",
-		"req.ssl_sni":         "not supported by Forebay yet",
+		"quic_enabled":        "not supported by Forebay yet",
 		"path,jwt_verify(a)":  "not supported by Forebay yet",
 		"rand(0)":             "positive",
 		"int(1),add(x)":       "expects an integer or a variable name",
