@@ -130,6 +130,12 @@ func (d *daemon) start(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	d.ends = append(d.ends, lad.Close)
+	if r := s.API.Resources; r.UpdateMaps {
+		ctx, stop := context.WithCancel(ctx)
+		var syncing sync.WaitGroup
+		syncing.Go(func() { server.SyncMaps(ctx, time.Duration(r.UpdateMapsPeriod)*time.Second) })
+		d.ends = append(d.ends, func() { stop(); syncing.Wait() })
+	}
 	return handler, d.watch(ctx)
 }
 
