@@ -67,7 +67,7 @@ func TestHatop(t *testing.T) {
 		mustGet(t, web, "/", "app")
 	}
 	s := openScreen(t, p.dir, tool(t, "hatop"), "-s", p.stats)
-	s.await("Forebay Version: "+p.info("Version")[:5], "(released: 20", "PID: "+p.info("Pid"), ">>> web", ">>> app", "FRONTEND", "s2", "BACKEND", "OPEN")
+	s.await("Forebay Version: "+p.info("Version")[:5], "(released", "PID: "+p.info("Pid"), ">>> web", ">>> app", "FRONTEND", "s2", "BACKEND", "OPEN")
 	s.keys("2")
 	s.await("LBTOT", "BOUT", ">>> app")
 	s.keys("3")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	packed "github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
@@ -232,7 +233,11 @@ func commitConfig(c *runtimeapi.Conn, args []string) error {
 			l.putBack(b)
 			return nil
 		}
-		stream.Await(c.R, func() { changes, err = Apply(c.Worker, snap) })
+		stream.Await(c.R, func() {
+			if changes, err = Apply(c.Worker, snap); err == nil {
+				c.Worker.OnAll(func(*reactor.Reactor) {}) // what is gone does not listen any more when it is said
+			}
+		})
 	}
 	switch {
 	case err == nil:
