@@ -204,8 +204,7 @@ func TestRoundTripSections(t *testing.T) {
 		for _, c := range r.Children {
 			children[a.ByName[c].listField()] = true
 		}
-		var try func(name string, v any) error
-		try = func(name string, v any) error {
+		try := func(name string, v any) error {
 			obj := maps.Clone(base)
 			obj[name] = v
 			f := config.Parse("t", []byte("global\n"))
