@@ -37,6 +37,7 @@ frontend web
     bind 127.0.0.1:%d
     default_backend app
 backend app
+    balance roundrobin
     server s0 127.0.0.1:%d
     server s1 127.0.0.1:%d
     server s2 127.0.0.1:%d
