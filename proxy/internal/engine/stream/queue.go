@@ -45,10 +45,7 @@ func (st *Stream) assign(avoid *server.Server) bool {
 	for tries := 0; ; tries++ {
 		if only == nil && tries < 3 {
 			if b.Picker().Len() == 0 {
-				st.fail(503, 'S', 'C')
-				if st.Time.Queued == 0 {
-					b.Counters[st.R.Index].ConnErrors.Add(1)
-				}
+				st.noServer()
 				return false
 			}
 			if only = st.choose(avoid); st.slot {
@@ -59,13 +56,30 @@ func (st *Stream) assign(avoid *server.Server) bool {
 		case err == nil:
 			st.assigned(s)
 			return true
-		case err == queue.ErrAnew, err == queue.ErrFull && (!direct && !st.BE.Balance.Deterministic() || direct && st.BE.Redispatch != 0):
+		case err == queue.ErrAnew, err == queue.ErrFull && st.anyOther(direct):
 			only, direct = nil, false
 		default:
 			st.notServed(only, err)
 			return false
 		}
 	}
+}
+
+// noServer ends an exchange whose backend has no server to choose.
+func (st *Stream) noServer() {
+	st.fail(503, 'S', 'C')
+	if st.Time.Queued == 0 {
+		st.BE.BE.Counters[st.R.Index].ConnErrors.Add(1)
+	}
+}
+
+// anyOther tells whether another server will do when the queue of the one that was
+// chosen is full. direct: it was chosen since it knows the client.
+func (st *Stream) anyOther(direct bool) bool {
+	if direct {
+		return st.BE.Redispatch != 0
+	}
+	return !st.BE.Balance.Deterministic()
 }
 
 // grab takes a slot of s, if that does not pass those by who wait for it.

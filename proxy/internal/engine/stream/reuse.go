@@ -7,31 +7,34 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
 
-// reuse takes an idle connection if the configuration allows it.
+// reuse takes a connection that there is already, if the configuration allows it:
+// one of the client's own, one that carries streams, or an idle one.
 func (st *Stream) reuse() bool {
 	if st.BE.Mode != HTTP || st.noReuse || st.Req.Upgrade != nil && st.webSocketH1(st.Srv.Settings(), nil) {
 		return false
 	}
-	s := st.Sess
-	for c, next := s.priv, (*ServerConn)(nil); c != nil; c = next {
+	return st.reuseOwn() || st.shareMux(st.BE.Reuse == ReuseAlways) || st.reuseIdle()
+}
+
+// reuseOwn takes one of the connections that the client keeps for itself.
+func (st *Stream) reuseOwn() bool {
+	for c, next := st.Sess.priv, (*ServerConn)(nil); c != nil; c = next {
 		next = c.next
 		if !c.idle || c.srv != st.Srv {
 			continue
 		}
-		if !c.fits(st.Srv, st.serverName()) || c.HungUp() || c.mux != nil && c.mux.Available() == 0 {
-			c.discard()
-			continue
+		if c.fits(st.Srv, st.serverName()) && c.usable() {
+			st.take(c)
+			return true
 		}
-		if c.mux != nil {
-			c.begin(s)
-		}
-		st.take(c)
-		return true
+		c.discard()
 	}
-	how := st.BE.Reuse
-	if st.shareMux(how == ReuseAlways) {
-		return true
-	}
+	return false
+}
+
+// reuseIdle takes one of the server's idle connections, as "http-reuse" says.
+func (st *Stream) reuseIdle() bool {
+	s, how := st.Sess, st.BE.Reuse
 	if how == ReuseNever {
 		return false
 	}
@@ -52,17 +55,18 @@ func (st *Stream) reuse() bool {
 			continue // it has not proved that it can be used again
 		}
 		pool.TakeAt(i)
-		if c.HungUp() || c.mux == nil && c.FD.CanRead() || c.mux != nil && c.mux.Available() == 0 || !c.fits(st.Srv, name) {
-			c.discard()
-			continue
+		if c.usable() && (c.mux != nil || !c.FD.CanRead()) && c.fits(st.Srv, name) {
+			st.take(c)
+			return true
 		}
-		if c.mux != nil {
-			c.begin(s)
-		}
-		st.take(c)
-		return true
+		c.discard()
 	}
 	return false
+}
+
+// usable tells whether an idle connection can carry another exchange.
+func (c *ServerConn) usable() bool {
+	return !c.HungUp() && (c.mux == nil || c.mux.Available() > 0)
 }
 
 // serverName is the name that a connection to the server asks for under TLS.
@@ -81,6 +85,9 @@ func (c *ServerConn) fits(s *server.Server, name string) bool {
 
 // take makes an idle connection the stream's.
 func (st *Stream) take(c *ServerConn) {
+	if c.mux != nil {
+		c.begin(st.Sess)
+	}
 	c.setIdle(false)
 	c.uses++
 	c.srv.Use()
