@@ -147,7 +147,7 @@ func (c *ClientConn) wake() {
 func (c *ClientConn) Run() {
 	c.timer.Unset()
 	if !c.admitted {
-		if !c.admit() {
+		if !c.passes(c.FE.ConnRules) {
 			return
 		}
 		c.busy = false

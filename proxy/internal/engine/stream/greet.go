@@ -96,18 +96,17 @@ func (s *Session) late() error {
 	return reactor.ErrTimeout
 }
 
-// admit runs the rules on the new connection. false: it was closed.
-func (s *Session) admit() bool {
-	sc := s.Scope()
-	end := Continue
-	for _, r := range s.FE.ConnRules {
-		if end = r.Exec(sc); end != Continue {
-			break
-		}
+// passes evaluates rules on the connection itself: those of "tcp-request connection",
+// before anything else, or of "tcp-request session", when all handshakes are done and
+// nothing was read. false: they have closed it.
+func (s *Session) passes(rules []Rule) bool {
+	if len(rules) == 0 {
+		return true
 	}
+	sc := s.Scope()
+	v := evaluate(sc, rules)
 	sc.Release()
-	switch end {
-	case Continue, Stop:
+	if v <= Stop {
 		return true
 	}
 	s.close()

@@ -161,16 +161,6 @@ func (st *Stream) unpeek() {
 	}
 }
 
-// content runs a set of rules that may wait.
-func (st *Stream) content(rules []Rule) Verdict {
-	for _, rule := range rules {
-		if v := rule.Exec(&st.Scope); v != Continue {
-			return v
-		}
-	}
-	return Continue
-}
-
 // inspectRequest applies the tcp-request content rules of p. false: the exchange is
 // over, or answered.
 func (st *Stream) inspectRequest(p *Proxy) bool {
@@ -190,7 +180,7 @@ func (st *Stream) inspectRequest(p *Proxy) bool {
 			all, err = st.requestThere()
 		}
 		st.inspect.open = until > st.R.Now() && err == nil && !all
-		v := st.content(p.ContentRules)
+		v := evaluate(&st.Scope, p.ContentRules)
 		st.inspect.open = false
 		if v != Wait {
 			switch {
@@ -249,20 +239,6 @@ func (st *Stream) contentFailed(err error) {
 	st.clientLeft('R')
 }
 
-// goesOn turns the verdict of a set of rules into what becomes of the exchange.
-func (st *Stream) goesOn(v Verdict) bool {
-	switch v {
-	case Answer:
-		if !st.answering() {
-			st.fail(500, 'I', 'R')
-		}
-		return false
-	case Drop:
-		return false
-	}
-	return true
-}
-
 // inspectResponse applies the tcp-response content rules of the backend. false: they
 // are against the response, or it broke off.
 func (st *Stream) inspectResponse() bool {
@@ -279,7 +255,7 @@ func (st *Stream) inspectResponse() bool {
 	for {
 		st.inspect.open = until > st.R.Now() && err == nil && !st.responseThere()
 		st.inspect.active = true
-		v := st.content(p.ResponseContent)
+		v := evaluate(&st.Scope, p.ResponseContent)
 		st.inspect.open, st.inspect.active = false, false
 		if v != Wait {
 			if err != nil && err != io.EOF && v <= Stop {
@@ -367,25 +343,4 @@ func (st *Stream) CloseServer() {
 	if st.tunnelling {
 		st.upload.kill()
 	}
-}
-
-// validate applies the tcp-request session rules: all handshakes are done, and
-// nothing was read. false: the connection was closed.
-func (s *Session) validate() bool {
-	if len(s.FE.SessionRules) == 0 {
-		return true
-	}
-	sc := s.Scope()
-	end := Continue
-	for _, r := range s.FE.SessionRules {
-		if end = r.Exec(sc); end != Continue {
-			break
-		}
-	}
-	sc.Release()
-	if end <= Stop {
-		return true
-	}
-	s.close()
-	return false
 }

@@ -2,21 +2,30 @@ package stream
 
 import "github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 
-// run evaluates a rule set. false: it was answered or is to be dropped.
-func (st *Stream) run(rules []Rule) bool {
+// evaluate gives the verdict of a rule set: that of the first rule that does not let
+// the next one decide.
+func evaluate(sc *Scope, rules []Rule) Verdict {
 	for _, rule := range rules {
-		switch rule.Exec(&st.Scope) {
-		case Continue:
-		case Stop:
-			return true
-		case Answer:
-			if !st.answering() {
-				st.fail(500, 'I', 'R')
-			}
-			return false
-		case Drop:
-			return false
+		if v := rule.Exec(sc); v != Continue {
+			return v
 		}
+	}
+	return Continue
+}
+
+// run evaluates a rule set. false: it was answered or is to be dropped.
+func (st *Stream) run(rules []Rule) bool { return st.goesOn(evaluate(&st.Scope, rules)) }
+
+// goesOn turns the verdict of a set of rules into what becomes of the exchange.
+func (st *Stream) goesOn(v Verdict) bool {
+	switch v {
+	case Answer:
+		if !st.answering() {
+			st.fail(500, 'I', 'R')
+		}
+		return false
+	case Drop:
+		return false
 	}
 	return true
 }

@@ -87,7 +87,7 @@ func (s *Session) AcceptDate() time.Time {
 func (s *Session) established() bool {
 	s.HandshakeMs = int32((s.r.Now() - s.Accepted) / 1e6)
 	s.ready = true
-	if !s.validate() {
+	if !s.passes(s.FE.SessionRules) {
 		return false
 	}
 	i := s.r.Index
