@@ -241,12 +241,18 @@ func (p patterns) of(ctx context.Context, c *runtime.Client, l runtime.List, id 
 	return all, nil
 }
 
-func (p patterns) entry(ctx context.Context, r *request) (int, any, error) {
+// asked are the entries that a request names, and their list.
+func (p patterns) asked(ctx context.Context, r *request) (*runtime.Client, runtime.List, []runtime.Entry, error) {
 	c, l, err := p.named(ctx, r)
 	if err != nil {
-		return 0, nil, err
+		return nil, l, nil, err
 	}
 	found, err := p.of(ctx, c, l, r.params["id"])
+	return c, l, found, err
+}
+
+func (p patterns) entry(ctx context.Context, r *request) (int, any, error) {
+	_, _, found, err := p.asked(ctx, r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -294,16 +300,11 @@ func (p patterns) set(ctx context.Context, r *request) (int, any, error) {
 	if err := entryText("value", obj.Value); err != nil {
 		return 0, nil, err
 	}
-	c, l, err := p.named(ctx, r)
+	c, l, found, err := p.asked(ctx, r)
 	if err != nil {
 		return 0, nil, err
 	}
-	id := r.params["id"]
-	found, err := p.of(ctx, c, l, id)
-	if err != nil {
-		return 0, nil, err
-	}
-	if err := c.Set(ctx, l, meant(found, id), obj.Value); err != nil {
+	if err := c.Set(ctx, l, meant(found, r.params["id"]), obj.Value); err != nil {
 		return 0, nil, err
 	}
 	found[0].Value = obj.Value
@@ -320,12 +321,7 @@ func meant(found []runtime.Entry, id string) runtime.Entry {
 }
 
 func (p patterns) remove(ctx context.Context, r *request) (int, any, error) {
-	c, l, err := p.named(ctx, r)
-	if err != nil {
-		return 0, nil, err
-	}
-	id := r.params["id"]
-	found, err := p.of(ctx, c, l, id)
+	c, l, found, err := p.asked(ctx, r)
 	if err != nil {
 		return 0, nil, err
 	}
