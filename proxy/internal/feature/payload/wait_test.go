@@ -26,6 +26,19 @@ func stage(t *testing.T, mode, ofFrontend, ofBackend string) (*sim.Stage, *sim.H
 
 const delay = "tcp-request inspect-delay 3s\n"
 
+// logs lets the exchange end: there is one line of the log, which contains want.
+func logs(t *testing.T, s *sim.Stage, want string) {
+	t.Helper()
+	var lines []string
+	for len(lines) == 0 && s.Now() < time.Minute {
+		s.Pass(10 * time.Millisecond)
+		lines = append(lines, s.Lines()...)
+	}
+	if len(lines) != 1 || !strings.Contains(lines[0], want) {
+		t.Errorf("%q, want %q", lines, want)
+	}
+}
+
 // A rule that cannot be decided waits for more, a piece at a time, until it is, or
 // nothing can change any more: then what is there counts.
 func TestRequestWaits(t *testing.T) {
@@ -84,14 +97,7 @@ func TestRequestWaits(t *testing.T) {
 				server.Close()
 				p.Close()
 			}
-			var lines []string
-			for len(lines) == 0 && s.Now() < time.Minute {
-				s.Pass(10 * time.Millisecond)
-				lines = append(lines, s.Lines()...)
-			}
-			if len(lines) != 1 || !strings.Contains(lines[0], c.log) {
-				t.Errorf("%q, want %q", lines, c.log)
-			}
+			logs(t, s, c.log)
 			n := s.Frontend("f")
 			if d, e := n.DeniedReq.Load(), n.ReqErrors.Load(); d != c.dreq || e != c.ereq {
 				t.Errorf("%d denied and %d wrong, want %d and %d", d, e, c.dreq, c.ereq)
@@ -168,14 +174,7 @@ func TestResponseWaits(t *testing.T) {
 			}
 			server.Close()
 			p.Close()
-			var lines []string
-			for len(lines) == 0 && s.Now() < time.Minute {
-				s.Pass(10 * time.Millisecond)
-				lines = append(lines, s.Lines()...)
-			}
-			if len(lines) != 1 || !strings.Contains(lines[0], c.log) {
-				t.Errorf("%q, want %q", lines, c.log)
-			}
+			logs(t, s, c.log)
 			if d := s.Frontend("f").DeniedResp.Load(); d != c.dresp {
 				t.Errorf("%d denied, want %d", d, c.dresp)
 			}
