@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
 
 // Options are a reactor's settings.
@@ -42,6 +44,7 @@ type Reactor struct {
 	Loops, Polls atomic.Int64
 	IdleNs       atomic.Int64
 
+	slots     slot.Values
 	usage     int   // see Usage
 	usageAt   int64 // when it was measured
 	usageIdle int64 // IdleNs then
@@ -219,6 +222,9 @@ func (r *Reactor) Turn(maxWait int64) {
 	}
 	r.runReady()
 }
+
+// Slots is what features keep on each reactor.
+func (r *Reactor) Slots() *slot.Values { return &r.slots }
 
 func (r *Reactor) deliver(f *FD, ev Event) {
 	defer r.Contain(f.idle)

@@ -1,6 +1,11 @@
 package stream
 
-import "time"
+import (
+	"time"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
+)
 
 // Times are the moments of an exchange on the reactor's clock in nanodates; 0:
 // did not happen. Those of chapter 8.4 of the manual follow from them.
@@ -93,14 +98,14 @@ func init() {
 	)
 	for _, d := range []struct {
 		accepted, begun string // the aliases
-		layout          func(dst []byte, r int, t time.Time) []byte
+		layout          func(dst []byte, r *reactor.Reactor, t time.Time) []byte
 	}{{"t", "tr", localMillis}, {"T", "trg", utcZone}, {"Tl", "trl", localZone}} {
 		RegisterAlias(
 			Alias{Name: d.accepted, Form: Clean, Append: func(dst []byte, sc *Scope) []byte {
-				return d.layout(dst, sc.number(), sc.moment(sc.times().Accept))
+				return d.layout(dst, sc.R, sc.moment(sc.times().Accept))
 			}},
 			Alias{Name: d.begun, Form: Clean, Append: func(dst []byte, sc *Scope) []byte {
-				return d.layout(dst, sc.number(), sc.moment(sc.times().Begin))
+				return d.layout(dst, sc.R, sc.moment(sc.times().Begin))
 			}},
 		)
 	}
@@ -111,21 +116,19 @@ type dateText struct {
 	unix  int64
 	local []byte // 22/Nov/2026:23:57:38
 	zone  []byte // " +0000"
-	_     [64]byte
 }
 
-var dates [64]dateText
+var dates = slot.New[*reactor.Reactor, dateText]()
 
-// number is that of the scope's reactor: none runs while a configuration is read.
-func (sc *Scope) number() int {
-	if sc.R == nil {
-		return len(dates) - 1
+// cached gives a date on a reactor; nil while a configuration is read.
+func cached(r *reactor.Reactor, t time.Time) *dateText {
+	if r == nil {
+		return new(dateText).at(t)
 	}
-	return sc.R.Index
+	return dates.Make(r).at(t)
 }
 
-func cached(r int, t time.Time) *dateText {
-	c := &dates[r&63]
+func (c *dateText) at(t time.Time) *dateText {
 	if u := t.Unix(); c.unix != u || c.local == nil {
 		c.unix = u
 		c.local = t.Local().AppendFormat(c.local[:0], "02/Jan/2006:15:04:05")
@@ -139,16 +142,16 @@ func millis(dst []byte, t time.Time) []byte {
 	return append(dst, byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
 }
 
-func localMillis(dst []byte, r int, t time.Time) []byte {
+func localMillis(dst []byte, r *reactor.Reactor, t time.Time) []byte {
 	dst = append(dst, cached(r, t).local...)
 	return millis(append(dst, '.'), t)
 }
 
-func localZone(dst []byte, r int, t time.Time) []byte {
+func localZone(dst []byte, r *reactor.Reactor, t time.Time) []byte {
 	c := cached(r, t)
 	return append(append(dst, c.local...), c.zone...)
 }
 
-func utcZone(dst []byte, _ int, t time.Time) []byte {
+func utcZone(dst []byte, _ *reactor.Reactor, t time.Time) []byte {
 	return t.UTC().AppendFormat(dst, "02/Jan/2006:15:04:05 +0000")
 }

@@ -413,14 +413,13 @@ type stamp struct {
 	rfc3164 []byte // "Nov 22 23:57:33"
 	iso     []byte // "2026-11-22T23:57:33"
 	zone    []byte // "+00:00"
-	_       [64]byte
 }
 
-var stamps [64]stamp
+var stamps = slot.New[*reactor.Reactor, stamp]()
 
 func now(r *reactor.Reactor) (*stamp, time.Time) {
 	t := r.Wall()
-	c := &stamps[r.Index&63]
+	c := stamps.Make(r)
 	if u := t.Unix(); c.unix != u || c.iso == nil {
 		c.unix = u
 		l := t.Local()

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
@@ -46,12 +48,9 @@ type Value struct {
 	held  variable.Value
 }
 
-// spares are values that are not in use, one list a reactor: what fetches fill
-// cannot live on the stack.
-var spares [64]struct {
-	list []*Value
-	_    [40]byte
-}
+// spares are a reactor's values that are not in use: what fetches fill cannot live
+// on the stack.
+var spares = slot.New[*reactor.Reactor, []*Value]()
 
 // Borrow gives a value to evaluate into, on the scope's reactor. [Value.Return]
 // gives it back.
@@ -59,10 +58,10 @@ func Borrow(sc *stream.Scope) *Value {
 	if sc.R == nil {
 		return new(Value)
 	}
-	s := &spares[sc.R.Index&63]
-	if n := len(s.list); n > 0 {
-		v := s.list[n-1]
-		s.list = s.list[:n-1]
+	s := spares.Make(sc.R)
+	if n := len(*s); n > 0 {
+		v := (*s)[n-1]
+		*s = (*s)[:n-1]
 		return v
 	}
 	return new(Value)
@@ -73,9 +72,9 @@ func (v *Value) Return(sc *stream.Scope) {
 	if sc.R == nil {
 		return
 	}
-	s := &spares[sc.R.Index&63]
+	s := spares.Make(sc.R)
 	v.Bytes, v.held.Bytes = nil, nil
-	s.list = append(s.list, v)
+	*s = append(*s, v)
 }
 
 // Line gives v as text, good until v is used again.

@@ -219,3 +219,16 @@ func TestVariablesAsArguments(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Two workers in one process have reactors of the same number.
+func TestSparesAreOfOneReactor(t *testing.T) {
+	a, b := &stream.Scope{R: new(reactor.Reactor)}, &stream.Scope{R: new(reactor.Reactor)}
+	v := sample.Borrow(a)
+	v.Return(a)
+	if sample.Borrow(b) == v {
+		t.Error("a value of another reactor")
+	}
+	if sample.Borrow(a) != v {
+		t.Error("not used again")
+	}
+}
