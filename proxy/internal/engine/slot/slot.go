@@ -139,24 +139,41 @@ func (s Slot[O, T]) Make(o O) *T {
 	if v := s.Of(o); v != nil {
 		return v
 	}
-	return s.put(o, new(value[T]))
+	var zero T
+	return s.put(o, zero)
 }
 
 // Edit gives a copy of o's value, or a new one, in the place of the one there: o
 // may share that with what it was copied from.
 func (s Slot[O, T]) Edit(o O) *T {
-	b := new(value[T])
+	var t T
 	if v := s.Of(o); v != nil {
-		b.v = *v
+		t = *v
 	}
-	return s.put(o, b)
+	return s.put(o, t)
 }
 
 // Set hangs a value on o, in place of any other.
-func (s Slot[O, T]) Set(o O, v T) { s.put(o, &value[T]{v}) }
+func (s Slot[O, T]) Set(o O, v T) { s.put(o, v) }
 
-func (s Slot[O, T]) put(o O, b *value[T]) *T {
+// first is an object's first value, with the list that has it: one allocation for
+// objects that are many, as sessions are.
+type first[T any] struct {
+	value[T]
+	list []box
+	room [2]box
+}
+
+func (s Slot[O, T]) put(o O, v T) *T {
 	l := o.Slots()
+	if l.list == nil && s.n < len(first[T]{}.room) {
+		f := &first[T]{value: value[T]{v}}
+		f.room[s.n] = &f.value
+		f.list = f.room[:s.n+1]
+		l.list = &f.list
+		return &f.v
+	}
+	b := &value[T]{v}
 	*l = l.with(s.n, b)
 	return &b.v
 }

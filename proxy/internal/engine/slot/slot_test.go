@@ -64,6 +64,9 @@ func TestSlots(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { d.slots.Reset(); lists.Make(&d).words = append(lists.Make(&d).words, "e") }); n > 0 {
 		t.Errorf("%v allocations for each use of a pooled object", n)
 	}
+	if n := testing.AllocsPerRun(100, func() { numbers.Set(new(line), 1) }); n > 2 {
+		t.Errorf("%v allocations for an object and its first value", n)
+	}
 	if size := unsafe.Sizeof(slot.Values{}); size > 8 {
 		t.Errorf("values take %d bytes of each object", size)
 	}

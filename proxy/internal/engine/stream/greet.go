@@ -43,18 +43,19 @@ type ConnError struct {
 // Error gives the text that logs show.
 func (e *ConnError) Error() string { return e.Text }
 
-// relay is the client's connection to another proxy, which made this one for it.
-type relay struct {
+// Relayed is the client's connection to another proxy, which made this one for it.
+type Relayed struct {
 	dst  reactor.Addr // where the client connected to
 	peer reactor.Addr // where this connection itself comes from
 }
 
 // Relay tells that the connection was made for a client of another proxy, which
 // connected from src to dst. Without a path or an IP address they are those of a
-// UNIX socket without a name. What is told later is in force.
-func (s *Session) Relay(src, dst reactor.Addr) {
-	s.relay = &relay{dst, s.Peer()}
-	s.Src = src
+// UNIX socket without a name. What is told later is in force. The session notes it
+// in r, which is the caller's memory and stays with the session.
+func (s *Session) Relay(src, dst reactor.Addr, r *Relayed) {
+	*r = Relayed{dst, s.Peer()}
+	s.Src, s.relay = src, r
 }
 
 // Local is the connection's own address on this side: a system call, the first time.

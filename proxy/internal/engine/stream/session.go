@@ -21,7 +21,7 @@ type Session struct {
 	// at each exchange.
 	FE       *Proxy
 	Src      reactor.Addr   // the client: as a PROXY protocol header has it, if there was one
-	relay    *relay         // of whom another proxy told, nil: nobody
+	relay    *Relayed       // of whom another proxy told, nil: nobody
 	TLS      *transport.TLS // the secure layer, nil in clear
 	Accepted int64          // reactor time
 	Requests int32          // exchanges begun on it

@@ -25,7 +25,7 @@ func TestAppendV1(t *testing.T) {
 		if got != "x"+c.want {
 			t.Errorf("%v %v: %q", c.src, c.dst, got)
 		}
-		if n, p, err := Parse([]byte(c.want)); n != len(c.want) || p == nil || err != nil {
+		if n, p, err := whole(Parse)([]byte(c.want)); n != len(c.want) || p == nil || err != nil {
 			t.Errorf("%q: %d, %v, %v", c.want, n, p, err)
 		}
 	}
@@ -60,7 +60,7 @@ func TestFields(t *testing.T) {
 	w.field(subCN, "me")
 	w.close(at)
 	head := w.end()[len("before"):]
-	n, p, err := Parse(head)
+	n, p, err := whole(Parse)(head)
 	if err != nil || n != len(head) || p.Src != ip("1.2.3.4", 1000) {
 		t.Fatal(n, p, err)
 	}
@@ -77,7 +77,7 @@ func TestFields(t *testing.T) {
 		if bad[i] ^= 0x40; i == headV2+12 {
 			continue
 		}
-		if n, p, err := Parse(bad); p != nil && p.Relayed && len(p.TLVs) > 0 && err == nil {
+		if n, p, err := whole(Parse)(bad); p != nil && p.Relayed && len(p.TLVs) > 0 && err == nil {
 			t.Errorf("byte %d changed: %d, %+v", i, n, p)
 		}
 	}

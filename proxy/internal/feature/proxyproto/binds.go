@@ -19,21 +19,32 @@ type Header struct {
 	// an IP address they are those of a UNIX socket without a name.
 	Relayed  bool
 	Src, Dst reactor.Addr
-	// TLVs are the type-length-value fields of version 2 as they came. They are
-	// well-formed, and none holds more than 1024 bytes.
+	// TLVs are the type-length-value fields of version 2 as they came, in the
+	// memory that was parsed. They are well-formed; only padding holds more than
+	// 1024 bytes.
 	TLVs []byte
 }
 
-// told are the headers of the PROXY protocol that clients' connections began with.
-var told = slot.New[*stream.Session, Header]()
+// told is what a header of the PROXY protocol says, and stays with the client's
+// connection that began with it.
+type told struct {
+	relayed stream.Relayed
+	tlvs    []byte
+}
+
+var heard = slot.New[*stream.Session, told]()
 
 // apply puts what a header tells in force.
 func (h *Header) apply(s *stream.Session) {
-	if h.Relayed {
-		s.Relay(h.Src, h.Dst)
-	}
-	if h.Version != 0 {
-		told.Set(s, *h)
+	switch {
+	case h.Version == 0:
+		s.Relay(h.Src, h.Dst, new(stream.Relayed))
+	default:
+		t := heard.Make(s)
+		t.tlvs = keep(h.TLVs)
+		if h.Relayed {
+			s.Relay(h.Src, h.Dst, &t.relayed)
+		}
 	}
 }
 
@@ -77,21 +88,45 @@ func readCIP(c *stream.ClientConn, deadline int64) error {
 	if m := magics.Of(c.Listener.Bind.Load()); m != nil {
 		magic = *m
 	}
-	parse := func(b []byte) (int, *Header, error) { return ParseCIP(b, magic) }
+	parse := func(b []byte) (int, Header, error) { return ParseCIP(b, magic) }
 	return receive(c, deadline, parse, wording{errCIPEmpty, errCIPAbort, errCIPTimeout, errCIPTruncated})
 }
 
+// buffers are a reactor's, for headers that are being read: its scratch is nobody's
+// across a wait. Most headers fit.
+type buffers [][]byte
+
+var spares = slot.New[*reactor.Reactor, buffers]()
+
+func (l *buffers) get() []byte {
+	n := len(*l) - 1
+	if n < 0 {
+		return make([]byte, 256)
+	}
+	b := (*l)[n]
+	*l = (*l)[:n]
+	return b
+}
+
+func (l *buffers) put(b []byte) {
+	if len(*l) < 64 {
+		*l = append(*l, b)
+	}
+}
+
 // receive reads a header and not a byte of what follows, and puts it in force.
-func receive(c *stream.ClientConn, deadline int64, parse func([]byte) (int, *Header, error), say wording) error {
-	// The reactor's scratch is not ours across a wait. Most headers are short.
-	buf := make([]byte, 0, 256)
+func receive(c *stream.ClientConn, deadline int64, parse func([]byte) (int, Header, error), say wording) error {
+	pool := spares.Make(c.Reactor())
+	room := pool.get()
+	defer pool.put(room)
+	buf := room[:0]
 	for {
-		n, p, err := parse(buf)
+		n, h, err := parse(buf)
 		if err != nil {
 			return err
 		}
-		if p != nil {
-			p.apply(&c.Session)
+		if n <= len(buf) {
+			h.apply(&c.Session)
 			return nil
 		}
 		if n > cap(buf) {

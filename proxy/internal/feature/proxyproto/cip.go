@@ -28,53 +28,53 @@ const (
 // number, a length, and the IP and TCP headers of the client's first packet. Its
 // standard form has a version (0), a type and a second length in between, the
 // legacy form does not. The results are as for [Parse].
-func ParseCIP(b []byte, magic uint32) (n int, p *Header, err error) {
+func ParseCIP(b []byte, magic uint32) (n int, h Header, err error) {
 	if len(b) < 4 {
-		return 4, nil, nil
+		return 4, h, nil
 	}
 	if binary.BigEndian.Uint32(b) != magic {
-		return 0, nil, errCIPMagic
+		return 0, h, errCIPMagic
 	}
 	if len(b) < 12 {
-		return 12, nil, nil
+		return 12, h, nil
 	}
 	at, size := 8, int64(binary.BigEndian.Uint32(b[4:]))
 	switch {
 	case b[8] == 0:
 		at, size = 12, int64(binary.BigEndian.Uint16(b[10:]))
 	case b[8]>>4 != 4 && b[8]>>4 != 6:
-		return 0, nil, errCIPProto
+		return 0, h, errCIPProto
 	}
 	if size < 20+minTCP || size > maxCIP {
-		return 0, nil, errCIPTruncated
+		return 0, h, errCIPTruncated
 	}
 	if n = at + int(size); len(b) < n {
-		return n, nil, nil
+		return n, h, nil
 	}
 	ip := b[at:n]
-	p = &Header{Relayed: true}
+	h.Relayed = true
 	var tcp int
 	var proto byte
 	switch ip[0] >> 4 {
 	case 4:
 		tcp, proto = int(ip[0]&15)*4, ip[9]
-		p.Src.IP, p.Dst.IP = netip.AddrFrom4([4]byte(ip[12:])), netip.AddrFrom4([4]byte(ip[16:]))
+		h.Src.IP, h.Dst.IP = netip.AddrFrom4([4]byte(ip[12:])), netip.AddrFrom4([4]byte(ip[16:]))
 	case 6:
 		if len(ip) < 40+minTCP {
-			return 0, nil, errCIPTruncated
+			return 0, Header{}, errCIPTruncated
 		}
 		tcp, proto = 40, ip[6]
-		p.Src.IP, p.Dst.IP = netip.AddrFrom16([16]byte(ip[8:])), netip.AddrFrom16([16]byte(ip[24:]))
+		h.Src.IP, h.Dst.IP = netip.AddrFrom16([16]byte(ip[8:])), netip.AddrFrom16([16]byte(ip[24:]))
 	default:
-		return 0, nil, errCIPProto
+		return 0, Header{}, errCIPProto
 	}
 	if proto != protoTCP {
-		return 0, nil, errCIPProto
+		return 0, Header{}, errCIPProto
 	}
 	if tcp < 20 || tcp+minTCP > len(ip) {
-		return 0, nil, errCIPTruncated
+		return 0, Header{}, errCIPTruncated
 	}
-	p.Src.Port = binary.BigEndian.Uint16(ip[tcp:])
-	p.Dst.Port = binary.BigEndian.Uint16(ip[tcp+2:])
-	return n, p, nil
+	h.Src.Port = binary.BigEndian.Uint16(ip[tcp:])
+	h.Dst.Port = binary.BigEndian.Uint16(ip[tcp+2:])
+	return n, h, nil
 }

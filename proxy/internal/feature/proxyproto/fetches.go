@@ -23,7 +23,7 @@ const tlvPlaces = ".YYYYYYYYYYYYYYYYYY..."
 func init() {
 	sample.RegisterFetch(
 		sample.Fetch{Name: "fc_rcvd_proxy", Out: sample.Bool, Where: sample.Connection, Compile: ofClient(func(s *stream.Session, v *sample.Value) bool {
-			return v.SetBool(told.Of(s) != nil)
+			return v.SetBool(heard.Of(s) != nil)
 		})},
 		sample.Fetch{Name: "fc_pp_authority", Out: sample.Str, Where: sample.Connection, Compile: first(typeAuthority)},
 		sample.Fetch{Name: "fc_pp_unique_id", Out: sample.Str, Where: sample.Connection, Compile: first(typeUniqueID)},
@@ -106,10 +106,10 @@ func tlv(_ *conf.Ctx, args []string) (sample.Func, error) {
 }
 
 func field(s *stream.Session, v *sample.Value, typ byte, n int) bool {
-	h := told.Of(s)
-	if h == nil {
+	t := heard.Of(s)
+	if t == nil {
 		return false
 	}
-	b, ok := find(h.TLVs, typ, n)
+	b, ok := find(t.tlvs, typ, n)
 	return ok && v.SetStr(b)
 }

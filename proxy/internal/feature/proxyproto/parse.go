@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -42,14 +43,14 @@ const (
 
 // Parse reads a header of version 1 or 2 from the front of b.
 //
-// With a result, n is the header's length. Without one and without an error, b is
-// the beginning of a header that has n bytes at least, n > len(b): exactly that
-// many may be read without taking a byte of what follows. Errors are those of
+// n is the header's length. If n > len(b), b is the beginning of a header that has n
+// bytes at least: exactly that many may be read without taking a byte of what
+// follows. What is told of the header is then nothing. Errors are those of
 // [stream.ConnError] from 14 to 17.
-func Parse(b []byte) (n int, p *Header, err error) {
+func Parse(b []byte) (n int, h Header, err error) {
 	switch {
 	case len(b) == 0:
-		return minV1, nil, nil
+		return minV1, h, nil
 	case b[0] == signature[0]:
 		return parseV2(b)
 	}
@@ -57,85 +58,93 @@ func Parse(b []byte) (n int, p *Header, err error) {
 }
 
 // parseV1 reads the line of version 1 (specification 2.1).
-func parseV1(b []byte) (int, *Header, error) {
+func parseV1(b []byte) (int, Header, error) {
 	if k := min(len(b), len("PROXY ")); string(b[:k]) != "PROXY "[:k] {
-		return 0, nil, errNotHeader
+		return 0, Header{}, errNotHeader
 	}
 	if len(b) < minV1 {
-		return minV1, nil, nil
+		return minV1, Header{}, nil
 	}
 	end := bytes.IndexByte(b[:min(len(b), maxV1-1)], '\r')
 	if end < 0 || end == len(b)-1 {
-		return moreV1(b)
+		n, err := moreV1(b)
+		return n, Header{}, err
 	}
 	if b[end+1] != '\n' {
-		return 0, nil, errBadHeader
+		return 0, Header{}, errBadHeader
 	}
-	p, err := lineV1(string(b[len("PROXY "):end]))
-	return end + 2, p, err
+	line := b[len("PROXY "):end]
+	h, err := lineV1(unsafe.String(unsafe.SliceData(line), len(line))) // nothing keeps it
+	if err != nil {
+		return 0, Header{}, err
+	}
+	return end + 2, h, nil
 }
 
 // moreV1 tells how many bytes a line that is not complete has at least.
-func moreV1(b []byte) (int, *Header, error) {
+func moreV1(b []byte) (int, error) {
 	if len(b) >= maxV1 {
-		return 0, nil, errBadHeader
+		return 0, errBadHeader
 	}
 	if b[len(b)-1] == '\r' {
-		return len(b) + 1, nil, nil
+		return len(b) + 1, nil
 	}
 	// The shortest form of each word that is still to come, with what separates
 	// it from the one before; the last has CRLF behind it.
-	var shortest []int
+	var shortest [4]int
 	switch rest := b[len("PROXY "):]; {
 	case bytes.HasPrefix(rest, []byte("TCP4 ")):
-		shortest = []int{len("0.0.0.0"), len(" 0.0.0.0"), len(" 0"), len(" 0")}
+		shortest = [4]int{len("0.0.0.0"), len(" 0.0.0.0"), len(" 0"), len(" 0")}
 	case bytes.HasPrefix(rest, []byte("TCP6 ")):
-		shortest = []int{len("::"), len(" ::"), len(" 0"), len(" 0")}
+		shortest = [4]int{len("::"), len(" ::"), len(" 0"), len(" 0")}
 	case bytes.HasPrefix(rest, []byte("UNKNOWN")): // with anything behind it
-		return len(b) + len("\r\n"), nil, nil
+		return len(b) + len("\r\n"), nil
 	default:
-		return 0, nil, errBadProto
+		return 0, errBadProto
 	}
-	words := bytes.Split(b[len("PROXY TCP4 "):], []byte(" "))
-	if len(words) > len(shortest) {
-		return 0, nil, errBadHeader
+	rest := b[len("PROXY TCP4 "):]
+	last := bytes.Count(rest, []byte(" "))
+	if last >= len(shortest) {
+		return 0, errBadHeader
 	}
-	last := len(words) - 1
-	had := len(words[last])
+	had := len(rest)
 	if last > 0 {
-		had++
+		had -= bytes.LastIndexByte(rest, ' ')
 	}
 	n := len(b) + max(shortest[last]-had, 0) + len("\r\n")
-	for _, k := range shortest[len(words):] {
+	for _, k := range shortest[last+1:] {
 		n += k
 	}
-	return n, nil, nil
+	return n, nil
 }
 
 // lineV1 reads what stands between "PROXY " and the end of the line.
-func lineV1(line string) (*Header, error) {
-	word := strings.Split(line, " ")
-	p := &Header{Version: 1}
-	switch word[0] {
+func lineV1(line string) (Header, error) {
+	h := Header{Version: 1}
+	kind, rest, _ := strings.Cut(line, " ")
+	switch kind {
 	case "UNKNOWN": // the rest is ignored
-		return p, nil
+		return h, nil
 	case "TCP4", "TCP6":
 	default:
-		return nil, errBadProto
+		return Header{}, errBadProto
 	}
-	if len(word) != 5 {
-		return nil, errBadHeader
+	if strings.Count(rest, " ") != 3 {
+		return Header{}, errBadHeader
 	}
+	src, rest, _ := strings.Cut(rest, " ")
+	dst, rest, _ := strings.Cut(rest, " ")
+	srcPort, dstPort, _ := strings.Cut(rest, " ")
 	var ok [4]bool
-	p.Src.IP, ok[0] = addressV1(word[1], word[0] == "TCP4")
-	p.Dst.IP, ok[1] = addressV1(word[2], word[0] == "TCP4")
-	p.Src.Port, ok[2] = portV1(word[3])
-	p.Dst.Port, ok[3] = portV1(word[4])
+	h.Src.IP, ok[0] = addressV1(src, kind == "TCP4")
+	h.Dst.IP, ok[1] = addressV1(dst, kind == "TCP4")
+	h.Src.Port, ok[2] = portV1(srcPort)
+	h.Dst.Port, ok[3] = portV1(dstPort)
 	if ok != [4]bool{true, true, true, true} {
-		return nil, errBadHeader
+		return Header{}, errBadHeader
 	}
-	p.Relayed = true
-	return p, nil
+	h.Relayed = true
+	return h, nil
 }
 
 func addressV1(s string, v4 bool) (netip.Addr, bool) {
@@ -149,45 +158,45 @@ func portV1(s string) (uint16, bool) {
 }
 
 // parseV2 reads a header of version 2 (specification 2.2).
-func parseV2(b []byte) (int, *Header, error) {
+func parseV2(b []byte) (int, Header, error) {
 	if k := min(len(b), len(signature)); string(b[:k]) != signature[:k] {
-		return 0, nil, errNotHeader
+		return 0, Header{}, errNotHeader
 	}
 	if len(b) < headV2 {
-		return headV2, nil, nil
+		return headV2, Header{}, nil
 	}
 	if b[12]>>4 != 2 || b[12]&15 > 1 {
-		return 0, nil, errBadHeader
+		return 0, Header{}, errBadHeader
 	}
 	n := headV2 + int(binary.BigEndian.Uint16(b[14:]))
 	if n > MaxHeader {
-		return 0, nil, errTruncated
+		return 0, Header{}, errTruncated
 	}
 	if len(b) < n {
-		return n, nil, nil
+		return n, Header{}, nil
 	}
 	b = b[:n]
-	p := &Header{Version: 2}
+	h := Header{Version: 2}
 	if b[12]&15 == 0 { // LOCAL: everything else is to be discarded
-		return n, p, nil
+		return n, h, nil
 	}
-	used, err := addressesV2(b[13], b[headV2:], p)
+	used, err := addressesV2(b[13], b[headV2:], &h)
 	if err != nil {
-		return 0, nil, err
+		return 0, Header{}, err
 	}
 	tlvs := b[headV2+used:]
 	if b[13]>>4 == 0 && !wellFormed(tlvs) {
-		return n, p, nil // addresses of no known family, which are to be ignored
+		return n, h, nil // addresses of no known family, which are to be ignored
 	}
 	if err := checkTLVs(b, tlvs); err != nil {
-		return 0, nil, err
+		return 0, Header{}, err
 	}
-	p.TLVs = keep(tlvs)
-	return n, p, nil
+	h.TLVs = tlvs
+	return n, h, nil
 }
 
 // addressesV2 reads the addresses and tells how many bytes they take.
-func addressesV2(family byte, b []byte, p *Header) (int, error) {
+func addressesV2(family byte, b []byte, h *Header) (int, error) {
 	if family>>4 > 3 || family&15 > 2 {
 		return 0, errBadProto
 	}
@@ -197,20 +206,20 @@ func addressesV2(family byte, b []byte, p *Header) (int, error) {
 	}
 	// Datagrams are nothing that a stream connection could have carried: like
 	// what is not specified, they leave the connection its own addresses.
-	p.Relayed = family&15 == 1 && family>>4 != 0
-	if !p.Relayed {
+	h.Relayed = family&15 == 1 && family>>4 != 0
+	if !h.Relayed {
 		return size, nil
 	}
 	switch family >> 4 {
 	case 1:
-		p.Src = reactor.Addr{IP: netip.AddrFrom4([4]byte(b)), Port: binary.BigEndian.Uint16(b[8:])}
-		p.Dst = reactor.Addr{IP: netip.AddrFrom4([4]byte(b[4:])), Port: binary.BigEndian.Uint16(b[10:])}
+		h.Src = reactor.Addr{IP: netip.AddrFrom4([4]byte(b)), Port: binary.BigEndian.Uint16(b[8:])}
+		h.Dst = reactor.Addr{IP: netip.AddrFrom4([4]byte(b[4:])), Port: binary.BigEndian.Uint16(b[10:])}
 	case 2:
-		p.Src = reactor.Addr{IP: netip.AddrFrom16([16]byte(b)), Port: binary.BigEndian.Uint16(b[32:])}
-		p.Dst = reactor.Addr{IP: netip.AddrFrom16([16]byte(b[16:])), Port: binary.BigEndian.Uint16(b[34:])}
+		h.Src = reactor.Addr{IP: netip.AddrFrom16([16]byte(b)), Port: binary.BigEndian.Uint16(b[32:])}
+		h.Dst = reactor.Addr{IP: netip.AddrFrom16([16]byte(b[16:])), Port: binary.BigEndian.Uint16(b[34:])}
 	case 3:
-		p.Src = reactor.Addr{Path: unixAddr(b[:unixPath])}
-		p.Dst = reactor.Addr{Path: unixAddr(b[unixPath : 2*unixPath])}
+		h.Src = reactor.Addr{Path: unixAddr(b[:unixPath])}
+		h.Dst = reactor.Addr{Path: unixAddr(b[unixPath : 2*unixPath])}
 	}
 	return size, nil
 }

@@ -134,9 +134,30 @@ var headers = []struct {
 	{name: "v2 too long", in: v2(0x21, 0x11, four, field2(4, strings.Repeat("a", MaxHeader))), err: errTruncated},
 }
 
+// whole makes a parser tell nothing of a header that is not complete, and only what
+// is kept of one that is.
+func whole(parse func([]byte) (int, Header, error)) func([]byte) (int, *Header, error) {
+	return func(b []byte) (int, *Header, error) {
+		n, h, err := parse(b)
+		if err != nil && n == 0 && h.isZero() || err == nil && n > len(b) && h.isZero() {
+			return n, nil, err
+		}
+		h.TLVs = keep(h.TLVs)
+		return n, &h, err
+	}
+}
+
+func (h Header) isZero() bool {
+	return h.Version == 0 && !h.Relayed && h.Src == reactor.Addr{} && h.Dst == reactor.Addr{} && h.TLVs == nil
+}
+
+func parseCIP(b []byte) (int, *Header, error) {
+	return whole(func(b []byte) (int, Header, error) { return ParseCIP(b, magic) })(b)
+}
+
 func TestParse(t *testing.T) {
 	for _, h := range headers {
-		n, p, err := Parse([]byte(h.in + "rest"))
+		n, p, err := whole(Parse)([]byte(h.in + "rest"))
 		if h.err != nil {
 			if err != h.err || p != nil {
 				t.Errorf("%s: %+v, %v; want %v", h.name, p, err, h.err)
@@ -165,7 +186,7 @@ func TestParseStepwise(t *testing.T) {
 				}
 				break
 			}
-			more, p, err := Parse([]byte(h.in[:n]))
+			more, p, err := whole(Parse)([]byte(h.in[:n]))
 			if p != nil || err != nil {
 				if err != h.err || err == nil && more != len(h.in) {
 					t.Errorf("%s: %d of %d, %v", h.name, more, len(h.in), err)
@@ -192,7 +213,7 @@ func TestParsePrefixes(t *testing.T) {
 			continue
 		}
 		for k := range len(h.in) {
-			n, p, err := Parse([]byte(h.in[:k]))
+			n, p, err := whole(Parse)([]byte(h.in[:k]))
 			if p != nil || err != nil || n <= k || n > len(h.in) {
 				t.Fatalf("%s cut at %d: %d, %v, %v", h.name, k, n, p, err)
 			}
@@ -262,7 +283,7 @@ func TestParseCIP(t *testing.T) {
 		{"header too short", cip("\x44" + ip20[1:] + tcp20), reactor.Addr{}, reactor.Addr{}, errCIPTruncated},
 	} {
 		in := c.in + "rest"
-		n, p, err := ParseCIP([]byte(in), magic)
+		n, p, err := parseCIP([]byte(in))
 		if c.err != nil {
 			if err != c.err {
 				t.Errorf("%s: %v, %v", c.name, p, err)
@@ -273,7 +294,7 @@ func TestParseCIP(t *testing.T) {
 			t.Errorf("%s: %d of %d, %+v, %v", c.name, n, len(c.in), p, err)
 		}
 		for k := range len(c.in) {
-			if n, p, err := ParseCIP([]byte(in[:k]), magic); n <= k || n > len(c.in) || p != nil || err != nil {
+			if n, p, err := parseCIP([]byte(in[:k])); n <= k || n > len(c.in) || p != nil || err != nil {
 				t.Fatalf("%s cut at %d: %d, %v, %v", c.name, k, n, p, err)
 			}
 		}
@@ -317,13 +338,13 @@ func FuzzParse(f *testing.F) {
 	for _, h := range headers {
 		f.Add([]byte(h.in + "rest"))
 	}
-	f.Fuzz(func(t *testing.T, in []byte) { checkParse(t, in, Parse) })
+	f.Fuzz(func(t *testing.T, in []byte) { checkParse(t, in, whole(Parse)) })
 }
 
 func FuzzParseCIP(f *testing.F) {
 	f.Add([]byte(cip(ip20 + tcp20)))
 	f.Add([]byte(cipStandard(ip20 + tcp20)))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		checkParse(t, in, func(b []byte) (int, *Header, error) { return ParseCIP(b, magic) })
+		checkParse(t, in, parseCIP)
 	})
 }

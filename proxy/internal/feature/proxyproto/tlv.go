@@ -94,7 +94,10 @@ func checkTLVs(header, tlvs []byte) error {
 
 // keep copies well-formed fields, without what is too long to be looked at.
 func keep(tlvs []byte) []byte {
-	var out []byte
+	if len(tlvs) == 0 {
+		return nil
+	}
+	out := make([]byte, 0, len(tlvs))
 	for len(tlvs) > 0 {
 		_, value, rest, ok := next(tlvs)
 		if !ok {
