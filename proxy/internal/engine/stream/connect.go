@@ -142,7 +142,7 @@ func (st *Stream) dial() error {
 		to.Port = uint16(int(st.Sess.Dst().Port) + set.PortOffset)
 	}
 	up := UplinkOf(set)
-	c := &ServerConn{srv: srv, addr: addr, uses: 1, private: up.Preamble != nil, security: up.TLS}
+	c := &ServerConn{srv: srv, addr: addr, uses: 1, reuse: st.BE.Reuse, private: up.Preamble != nil, security: up.TLS}
 	if c.security != nil {
 		c.sni = up.TLS.Name(&st.Scope)
 	}
@@ -161,12 +161,7 @@ func (st *Stream) dial() error {
 	if st.BE.Has(NoLinger) {
 		c.ResetOnClose()
 	}
-	if st.BE.Mode == HTTP && set.Proto == "h2" {
-		if c.once = st.webSocketH1(set, nil); !c.once {
-			c.startH2(st) // others may wait for it already
-			c.mux.connecting = true
-		}
-	}
+	st.protocolTo(c, set).back(c, st)
 	deadline := r.After(st.BE.Timeouts.Connect)
 	err := st.connected(c, deadline)
 	if err == nil {
@@ -177,16 +172,42 @@ func (st *Stream) dial() error {
 		c.abandon()
 		return err
 	}
-	switch {
-	case c.mux != nil:
-		c.mux.connecting = false
-		c.mux.touch()
-	case st.BE.Mode == HTTP && !c.once && c.negotiatedH2(set):
-		c.startH2(st)
+	if p := st.agreedWith(c, set); p != nil {
+		p.back(c, st)
 	}
-	st.up = c
+	c.back.connected()
+	st.goOver(c)
 	st.Reused = false
 	return nil
+}
+
+// protocolTo is the protocol that a new connection to a server begins with.
+func (st *Stream) protocolTo(c *ServerConn, set *server.Settings) *Protocol {
+	if st.BE.Mode == TCP {
+		return rawProtocol
+	}
+	p := ProtocolNamed(set.Proto)
+	switch {
+	case p == nil:
+		return h1Protocol
+	case p != h1Protocol && st.webSocketH1(set, nil):
+		c.once = true
+		return h1Protocol
+	}
+	return p
+}
+
+// agreedWith is the protocol that TLS agreed on with a server, if the connection did
+// not begin with it, nil if it goes on as it is.
+func (st *Stream) agreedWith(c *ServerConn, set *server.Settings) *Protocol {
+	if c.TLS == nil || set.Proto != "" || st.BE.Mode != HTTP || c.once {
+		return nil
+	}
+	p := protocolOf(c.TLS.Protocol())
+	if p == nil || p.back == nil || p == c.back.protocol() {
+		return nil
+	}
+	return p
 }
 
 // patience is how long, in nanoseconds, an attempt to connect goes on although

@@ -20,29 +20,31 @@ func (s *Session) StreamsNow() int { return s.conn.streams() }
 func (st *Stream) DialErr() error { return st.dialErr }
 
 // ServerH2 tells whether the server's connection speaks HTTP/2.
-func (st *Stream) ServerH2() bool { return st.last != nil && st.last.mux != nil }
+func (st *Stream) ServerH2() bool {
+	return st.last != nil && st.last.back != nil && st.last.back.protocol().Major == 2
+}
 
 // ServerGlitches is how many odd things the server's HTTP/2 connection saw.
 func (st *Stream) ServerGlitches() int {
-	if st.ServerH2() {
-		return st.last.mux.Glitches()
+	if st.last == nil || st.last.back == nil {
+		return 0
 	}
-	return 0
+	return st.last.back.glitches()
 }
 
 // ServerStreamsLimit is how many exchanges the server's connection may carry at
 // once.
 func (st *Stream) ServerStreamsLimit() int {
-	if st.ServerH2() {
-		return st.last.mux.limit()
+	if st.last == nil || st.last.back == nil {
+		return 1
 	}
-	return 1
+	return st.last.back.limit()
 }
 
 // ServerStreamsNow is how many it carries.
 func (st *Stream) ServerStreamsNow() int {
-	if st.ServerH2() {
-		return st.last.mux.Streams()
+	if st.last == nil || st.last.back == nil {
+		return 1
 	}
-	return 1
+	return st.last.back.streams()
 }

@@ -9,7 +9,9 @@
 // the newest snapshot for each of its exchanges. The life of an exchange is a list of
 // phases, one for each mode (phases.go); each is a function in the file of its name.
 // The chart in ARCHITECTURE.md says what they do, who may answer in them, what they
-// count and which times and timeouts are theirs.
+// count and which times and timeouts are theirs. Phases know no protocol: what clients
+// and servers are spoken to in is behind interfaces (front.go, back.go), and each
+// [Protocol] is in files of its own.
 //
 // README.md has the timers, statuses and counters of what goes wrong in one table,
 // and whose a server connection is.

@@ -38,7 +38,7 @@ func (st *Stream) forward() step {
 	t := &st.download
 	if t.werr == nil {
 		st.logSoon(st.Time.Response)
-		st.up.in.base = 0 // the head has gone: the whole buffer is free for the body
+		st.server.used() // the head has gone
 		t.run()
 	}
 	if t.failed() {
@@ -47,8 +47,17 @@ func (st *Stream) forward() step {
 		return stop
 	}
 	st.keep = keep
-	st.reusable = reusable && (!received || st.responseTaken())
+	st.reusable = reusable && (!received || st.server.taken())
 	return next
+}
+
+// responseBody is the source of the response's body, nil if there is none.
+func (st *Stream) responseBody() Source {
+	src := st.server.source(&st.Res.Header)
+	if st.server.taken() && len(src.Trailers()) == 0 {
+		return nil
+	}
+	return src
 }
 
 // rest is the phase of that name: what is left of a request that was answered early
@@ -62,7 +71,7 @@ func (st *Stream) rest() step {
 // back.
 func (st *Stream) release() step {
 	uploaded := st.finishUpload()
-	st.releaseConn(uploaded && st.reusable)
+	st.leaveServer(uploaded && st.reusable)
 	st.releaseServer()
 	return next
 }

@@ -35,6 +35,7 @@ type h1Front ClientConn
 var h1Protocol = RegisterProtocol(Protocol{
 	Name: "h1", ALPN: "http/1.1", Mode: HTTP, Major: 1,
 	front: func(c *ClientConn, _ []byte) { c.speak(HTTP); c.conn.serve() },
+	back:  func(c *ServerConn, _ *Stream) { c.back = (*h1Back)(c) },
 })
 
 // The following are of front.

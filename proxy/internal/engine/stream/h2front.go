@@ -24,6 +24,7 @@ func init() {
 		Name: "h2", ALPN: "h2", Mode: HTTP, Major: 2,
 		preface: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", // RFC 9113 3.4
 		front:   startH2,
+		back:    startH2Back,
 	})
 }
 

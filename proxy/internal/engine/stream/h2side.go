@@ -10,8 +10,7 @@ import (
 )
 
 // h2Side is a side of an exchange that goes over HTTP/2: one stream of a
-// connection that it shares with others. It is source and sink of that side. The
-// zero value is a side that has its connection to itself.
+// connection that it shares with others. It is source and sink of that side.
 type h2Side struct {
 	st     *Stream
 	m      *mux
@@ -23,8 +22,6 @@ type h2Side struct {
 	done   bool // the last of them were given
 	told   bool // the trailers behind them are counted
 }
-
-func (l *h2Side) on() bool { return l.s != nil }
 
 // taken is of side.
 func (l *h2Side) taken() bool { return l.done }

@@ -4,7 +4,6 @@ import (
 	"io"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 )
@@ -76,10 +75,8 @@ func (sc *Scope) Received(response bool) ([]byte, bool) {
 		return nil, false
 	case !response:
 		return st.h1.in.bytes(), true
-	case st.up != nil && st.up.mux == nil:
-		return st.up.in.bytes(), true
 	}
-	return nil, true
+	return st.h1srv.in.bytes(), true
 }
 
 // OfResponse tells whether what is evaluated is about what the server sends.
@@ -93,11 +90,8 @@ func (st *Stream) BodyReceived(response bool) int {
 	switch {
 	case !response && st.client != nil:
 		return st.client.received()
-	case response && st.server.on():
-		return st.server.s.Queued()
 	case response && st.up != nil:
-		n, _ := bodyIn(st.up.in.bytes(), &st.Res.Header)
-		return n
+		return st.server.received()
 	}
 	return 0
 }
@@ -144,7 +138,7 @@ func (st *Stream) peekResponse() *message.Response {
 		return nil
 	}
 	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: st.BE.Has(AcceptInvalidResponse)}
-	ok := st.peeks[1].look(st, st.up.in.bytes(), func(b []byte) (int, error) { return http1.ParseResponse(b, &st.Res, message.Get, &st.limits) })
+	ok := st.peeks[1].look(st, st.h1srv.in.bytes(), func(b []byte) (int, error) { return http1.ParseResponse(b, &st.Res, message.Get, &st.limits) })
 	if !ok {
 		return nil
 	}
@@ -249,11 +243,12 @@ func (st *Stream) inspectResponse() bool {
 	st.inspect.response = true
 	until := deadlineIn(st.R, int64(p.RespInspectDelay))
 	var err error
-	if !st.server.on() && st.up.CanRead() && !st.responseThere() {
-		_, err = st.up.in.read(&st.up.Conn)
-	}
 	for {
-		st.inspect.open = until > st.R.Now() && err == nil && !st.responseThere()
+		all := true
+		if err == nil {
+			all, err = st.server.arrived()
+		}
+		st.inspect.open = until > st.R.Now() && err == nil && !all
 		st.inspect.active = true
 		v := evaluate(&st.Scope, p.ResponseContent)
 		st.inspect.open, st.inspect.active = false, false
@@ -263,57 +258,12 @@ func (st *Stream) inspectResponse() bool {
 			}
 			return st.goesOn(v)
 		}
-		switch err = st.awaitResponseContent(until); {
+		switch err = st.server.more(until); {
 		case err == nil, err == io.EOF:
 		case err == reactor.ErrTimeout && st.R.Now() >= until:
 			err = nil
 		default:
 			return st.responseBroke(err)
-		}
-	}
-}
-
-// responseThere tells whether what is at hand of the response will not become more
-// before it is passed on.
-func (st *Stream) responseThere() bool {
-	size := st.R.BufSize() - st.Snap.Global.MaxRewrite
-	if st.server.on() {
-		s := st.server.s
-		return s.EndReceived() || s.Err() != nil || s.Queued() >= size || s.WindowUsed()
-	}
-	in := &st.up.in
-	if in.w-in.r >= size || len(in.buf) > 0 && in.w == len(in.buf) {
-		return true
-	}
-	if st.FE.Mode == TCP {
-		return false
-	}
-	_, all := bodyIn(in.bytes(), &st.Res.Header)
-	return all || st.headOnly
-}
-
-// awaitResponseContent waits until more has come from the server, not beyond until.
-func (st *Stream) awaitResponseContent(until int64) error {
-	for {
-		d := until
-		if t := st.readDeadline(false); t > 0 {
-			d = min(d, t)
-		}
-		if st.server.on() {
-			return st.server.read.Wait(st.R, d)
-		}
-		err := st.up.WaitRead(d)
-		if err == reactor.ErrTimeout && st.R.Now() < until && st.tunnelActive(false) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if n, err := st.up.in.read(&st.up.Conn); n > 0 || err != nil {
-			if n > 0 {
-				err = nil
-			}
-			return err
 		}
 	}
 }
@@ -335,12 +285,7 @@ func (st *Stream) responseBroke(err error) bool {
 // CloseServer has the connection to the server closed. What it has sent so far goes to
 // the client.
 func (st *Stream) CloseServer() {
-	if st.server.on() {
-		st.server.reset(http2.Cancel)
-		return
-	}
-	st.fromServer.cut, st.Res.KeepAlive = true, false
-	if st.tunnelling {
-		st.upload.kill()
+	if st.up != nil {
+		st.server.cut()
 	}
 }

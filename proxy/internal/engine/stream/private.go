@@ -57,7 +57,7 @@ func (c *ServerConn) leaveOwner() {
 func (s *Session) leaveConns() {
 	for c := s.priv; c != nil; c = s.priv {
 		if c.idle {
-			c.discard()
+			c.Discard()
 			continue
 		}
 		s.priv = c.next // whoever uses it now closes it

@@ -25,6 +25,9 @@ type Protocol struct {
 	// front makes a client's connection one of it, and serves it; read is what was read
 	// of it. nil: clients do not speak it.
 	front func(c *ClientConn, read []byte)
+	// back makes a connection to a server one of it, and st the first who may use it.
+	// The connection may still have to be made. nil: it is not spoken to servers.
+	back func(c *ServerConn, st *Stream)
 }
 
 // protocols are those that were registered.
@@ -52,6 +55,9 @@ func ProtocolNamed(name string) *Protocol {
 
 // ForClients tells whether clients may speak it.
 func (p *Protocol) ForClients() bool { return p.front != nil }
+
+// ForServers tells whether servers may be spoken to in it.
+func (p *Protocol) ForServers() bool { return p.back != nil }
 
 // protocolOf gives a protocol by the name that TLS has for it, nil if there is none.
 func protocolOf(alpn string) *Protocol {

@@ -13,7 +13,7 @@ func (st *Stream) reuse() bool {
 	if st.BE.Mode != HTTP || st.noReuse || st.Req.Upgrade != nil && st.webSocketH1(st.Srv.Settings(), nil) {
 		return false
 	}
-	return st.reuseOwn() || st.shareMux(st.BE.Reuse == ReuseAlways) || st.reuseIdle()
+	return st.reuseOwn() || st.share(st.BE.Reuse == ReuseAlways) || st.reuseIdle()
 }
 
 // reuseOwn takes one of the connections that the client keeps for itself.
@@ -23,11 +23,11 @@ func (st *Stream) reuseOwn() bool {
 		if !c.idle || c.srv != st.Srv {
 			continue
 		}
-		if c.fits(st.Srv, st.serverName()) && c.usable() {
+		if c.fits(st.Srv, st.serverName()) && c.back.vacant() {
 			st.take(c)
 			return true
 		}
-		c.discard()
+		c.Discard()
 	}
 	return false
 }
@@ -55,18 +55,40 @@ func (st *Stream) reuseIdle() bool {
 			continue // it has not proved that it can be used again
 		}
 		pool.TakeAt(i)
-		if c.usable() && (c.mux != nil || !c.FD.CanRead()) && c.fits(st.Srv, name) {
+		if c.back.vacant() && c.fits(st.Srv, name) {
 			st.take(c)
 			return true
 		}
-		c.discard()
+		c.Discard()
 	}
 	return false
 }
 
-// usable tells whether an idle connection can carry another exchange.
-func (c *ServerConn) usable() bool {
-	return !c.HungUp() && (c.mux == nil || c.mux.Available() > 0)
+// share takes a connection that carries exchanges already: those of the same client,
+// or any when anyone's may be mixed.
+func (st *Stream) share(any bool) bool {
+	pool := &st.Srv.Pools[st.R.Index]
+	n := pool.Shared()
+	if n == 0 {
+		return false
+	}
+	name := st.serverName()
+	wait := true
+	for i := n - 1; i >= 0; i-- {
+		c := pool.SharedAt(i).(*ServerConn)
+		if (!any || c.private) && c.owner != st.Sess || !c.fits(st.Srv, name) || c.spent() {
+			continue
+		}
+		ok, waited := c.back.share(st, wait)
+		if ok {
+			st.reused(c)
+			return true
+		}
+		if waited {
+			wait, i = false, pool.Shared()
+		}
+	}
+	return false
 }
 
 // serverName is the name that a connection to the server asks for under TLS.
@@ -85,71 +107,48 @@ func (c *ServerConn) fits(s *server.Server, name string) bool {
 
 // take makes an idle connection the stream's.
 func (st *Stream) take(c *ServerConn) {
-	if c.mux != nil {
-		c.begin(st.Sess)
-	}
+	c.back.resumed(st.Sess)
 	c.setIdle(false)
-	c.uses++
 	c.srv.Use()
-	st.up, st.last = c, c
+	st.reused(c)
+}
+
+// reused has the exchange go over a connection that was used before.
+func (st *Stream) reused(c *ServerConn) {
+	c.uses++
+	st.goOver(c)
 	st.Reused = true
 	st.serverCounters().Reuses.Add(1)
 	st.BE.BE.Counters[st.R.Index].Reuses.Add(1)
 }
 
-// dropServerConn closes the server connection.
-func (st *Stream) dropServerConn() {
-	if c := st.up; c != nil {
-		st.up = nil
-		if c.mux != nil {
-			st.leaveServer(c)
-			return
-		}
-		c.in.release(st.R)
-		c.leaveOwner()
-		c.Conn.Close()
-		c.closed()
+// rest makes a connection idle that carries nothing any more, for whoever may use it
+// again: anyone, or s alone. false: it is to be closed.
+func (c *ServerConn) rest(w *Worker, s *Session) bool {
+	srv, private := c.srv, c.keptPrivate()
+	if c.HungUp() || srv.Deleted() || srv.Down() || w.Stopping.Load() || c.spent() ||
+		private && !s.mayKeepConn() || !private && c.superfluous() {
+		return false
 	}
-}
-
-// releaseConn gives the server connection back after a complete exchange: to
-// the pool if it can be used again.
-func (st *Stream) releaseConn(keepAlive bool) {
-	c := st.up
-	if c == nil {
-		return
-	}
-	if c.mux != nil {
-		st.up = nil
-		st.leaveServer(c)
-		return
-	}
-	srv, be := st.Srv, st.BE
-	set := srv.Settings()
-	private := be.Reuse == ReuseNever || c.private || c.kept // whatever was configured since
-	if keepAlive && c.in.empty() && c.CanRead() {
-		// Maybe: an edge that was not used up proves nothing. Bytes after a
-		// complete response, or the end, make the connection useless.
-		if n, err := c.in.read(&c.Conn); n > 0 || err != nil {
-			keepAlive = false
-		}
-	}
-	if !keepAlive || c.once || st.upHalf || !c.in.empty() || c.HungUp() || st.closesServer() ||
-		srv.Deleted() || st.W.Stopping.Load() || set.MaxReuse >= 0 && int(c.uses) > set.MaxReuse || srv.Down() ||
-		private && !st.Sess.mayKeepConn() || !private && c.superfluous() {
-		st.dropServerConn()
-		return
-	}
-	st.up = nil
-	c.in.release(st.R)
 	srv.Used.Add(-1)
 	if private {
-		st.Sess.keepConn(c)
+		s.keepConn(c)
 		c.setIdle(true)
-		return
+		return true
 	}
+	c.owner = nil
 	c.setIdle(true)
-	srv.Pools[st.R.Index].Put(c)
+	srv.Pools[c.Reactor().Index].Put(c)
+	return true
+}
+
+// keptPrivate tells whether only one client's requests may use the connection.
+func (c *ServerConn) keptPrivate() bool { return c.reuse == ReuseNever || c.private || c.kept }
+
+// spent tells whether the connection was used as often as it may be ("max-reuse").
+func (c *ServerConn) spent() bool {
+	n := c.srv.Settings().MaxReuse
+	return n >= 0 && int(c.uses) > n
 }
 
 // purgePools closes idle server connections that were not needed for a while, on

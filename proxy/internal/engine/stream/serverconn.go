@@ -12,7 +12,6 @@ type ServerConn struct {
 	transport.Conn
 	srv  *server.Server
 	addr *reactor.Addr
-	in   input
 	// owner is the session that keeps the connection for itself, or whose streams a
 	// connection of HTTP/2 carries.
 	owner *Session
@@ -25,32 +24,24 @@ type ServerConn struct {
 	// user's (user).
 	private  bool
 	user     bool
-	once     bool     // speaks HTTP/1 for a WebSocket, and HTTP/2 for anything else
-	reuse    Reuse    // of HTTP/2: how the backend shares connections
+	once     bool     // speaks HTTP/1 for a WebSocket, and something else for anything else
+	reuse    Reuse    // how the backend shares connections
 	sni      string   // the name that was asked for under TLS
 	security Security // how it was secured
-	mux      *h2Back  // of HTTP/2, nil otherwise
+	back     back     // what it speaks
 }
 
-// Readable is called when an idle connection is closed by the server, or the
-// server speaks out of turn: both end it.
-func (c *ServerConn) Readable() {
-	if c.mux != nil {
-		c.mux.readable()
-		return
-	}
-	if !c.idle {
-		return
-	}
-	if c.TLS != nil {
-		// Session tickets and the like are no answer.
-		var b [1]byte
-		if n, err := c.TryRead(b[:]); n == 0 && err == nil && !c.HungUp() {
-			return
-		}
-	}
-	c.leavePool()
-	c.discard()
+// Readable is called by the reactor when the connection has something to say that no
+// coroutine waits for.
+func (c *ServerConn) Readable() { c.back.readable() }
+
+// Writable is called by the reactor when the connection takes bytes again.
+func (c *ServerConn) Writable() { c.back.writable() }
+
+// Panicked is told by the reactor that a callback died: the connection is given up.
+func (c *ServerConn) Panicked() {
+	defer c.Conn.Close() // whatever else comes to grief
+	c.back.panicked()
 }
 
 // leavePool takes an idle connection away from where other sessions find it.
@@ -61,7 +52,7 @@ func (c *ServerConn) leavePool() {
 }
 
 // Discard closes an idle connection that was taken out of its pool.
-func (c *ServerConn) Discard() { c.discard() }
+func (c *ServerConn) Discard() { c.back.discard() }
 
 // setIdle notes and counts whether the connection is idle, with that of a client
 // apart from those that anyone may use.
@@ -77,25 +68,9 @@ func (c *ServerConn) setIdle(idle bool) {
 	}
 }
 
-func (c *ServerConn) discard() {
-	if c.mux != nil {
-		c.mux.drain()
-		c.mux.flush() // which closes it
-		c.closeMux()
-		return
-	}
-	c.setIdle(false)
-	c.leaveOwner()
-	c.Conn.Close()
-}
-
 // abandon closes a connection that could not be made.
 func (c *ServerConn) abandon() {
-	if c.mux != nil {
-		c.srv.Pools[c.Reactor().Index].End(c)
-		c.owner = nil
-		c.mux.closed()
-	}
+	c.back.abandoned()
 	c.closed()
 	c.Conn.Close()
 }

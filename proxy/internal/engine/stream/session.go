@@ -165,7 +165,7 @@ func (st *Stream) abandon() {
 		st.dialing = nil
 		c.abandon()
 	}
-	st.dropServerConn()
+	st.leaveServer(false)
 	st.releaseServer()
 	if st.routed {
 		st.routed = false

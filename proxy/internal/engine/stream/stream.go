@@ -72,18 +72,18 @@ type private struct {
 
 	exchangeState
 	client     clientSide
-	h1         h1Client // of a client that has its connection to itself
-	h2         h2Client // of one that speaks HTTP/2
-	server     h2Side   // of a server that speaks HTTP/2
+	h1         h1Client   // of a client that has its connection to itself
+	h2         h2Client   // of one that speaks HTTP/2
+	server     serverSide // while up is set
+	h1srv      h1Server   // of a server's connection that the exchange has to itself
+	h2srv      h2Server   // of one of HTTP/2
 	slots      slot.Values
 	links      []attached
 	vars       streamVars
-	bodies     bool // one of the following was used
-	fromServer h1Source
+	bodies     bool        // one of the following was used
 	own        bytesSource // what is there as a whole
-	toServer   h1Sink
-	upload     upload   // what the client sends
-	download   transfer // what it is sent
+	upload     upload      // what the client sends
+	download   transfer    // what it is sent
 	limits     http1.Limits
 	peeks      [2]peeked // of the client's data, and the server's
 	prev, next *Stream
@@ -117,7 +117,7 @@ type exchangeState struct {
 	firstEnd    byte // which: 'C' or 'S'
 	sentFirst   bool // the body went out with the head, and is counted
 	noReuse     bool // the next attempt takes a new connection
-	upHalf      bool // the server was told that the client left
+	upHalf      bool // the server was told that the client says nothing more
 	extended    bool // an extended CONNECT of HTTP/2 that became an upgrade
 	headOnly    bool // the client's method is HEAD, whatever rules made of it
 	early       bool // the response is complete, and the request is not
@@ -151,15 +151,16 @@ func (st *Stream) reset() {
 	if st.h2.st != nil {
 		st.h2 = h2Client{}
 	}
-	if st.server.st != nil {
-		st.server = h2Side{}
+	st.server = nil
+	if st.h2srv.st != nil {
+		st.h2srv = h2Server{}
 	}
 	if st.bodies {
 		st.bodies = false
 		st.h1.from = h1Source{trailers: st.h1.from.trailers[:0]}
-		st.fromServer = h1Source{trailers: st.fromServer.trailers[:0]}
+		st.h1srv = h1Server{from: h1Source{trailers: st.h1srv.from.trailers[:0]}}
 		st.own = bytesSource{}
-		st.h1.to, st.toServer = h1Sink{}, h1Sink{}
+		st.h1.to = h1Sink{}
 		st.upload, st.download = upload{}, transfer{}
 	}
 	if st.OwnReply.Status != 0 {

@@ -11,6 +11,7 @@ type rawFront ClientConn
 var rawProtocol = RegisterProtocol(Protocol{
 	Name: "none", Mode: TCP,
 	front: func(c *ClientConn, _ []byte) { c.speak(TCP); c.conn.serve() },
+	back:  func(c *ServerConn, _ *Stream) { c.back = rawBack{(*h1Back)(c)} },
 })
 
 // serve is the life of a connection in mode tcp.
@@ -33,6 +34,11 @@ func (f *rawFront) shut()                   { f.Conn.Close() }
 func (f *rawFront) glitches() int           { return 0 }
 func (f *rawFront) limit() int              { return 1 }
 func (f *rawFront) streams() int            { return 1 }
+
+// rawBack is a connection to a server that is passed on as it comes.
+type rawBack struct{ *h1Back }
+
+func (rawBack) protocol() *Protocol { return rawProtocol }
 
 // frontendTCP is the phase "frontend" of mode tcp.
 func (st *Stream) frontendTCP() step {
@@ -68,7 +74,7 @@ func (st *Stream) responseRulesTCP() step {
 	if st.inspectResponse() || st.download.failed() {
 		return next // what failed is noted there
 	}
-	st.came(false, int64(len(st.up.in.bytes()))) // what was only looked at
+	st.came(false, int64(len(st.h1srv.in.bytes()))) // what was only looked at
 	st.abortServer()
 	return stop
 }

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 )
@@ -26,7 +25,7 @@ func (st *Stream) beginTunnel() {
 	st.activity = st.R.Now()
 	st.tunnelling, st.bodies = true, true
 	st.download = transfer{st: st, dst: st.client.sink(message.Tunnel)}
-	st.upload.start(st, st.filterTunnel(st.client.source(&tunnelled), true), st.serverSink(message.Tunnel))
+	st.upload.start(st, st.filterTunnel(st.client.source(&tunnelled), true), st.server.sink(message.Tunnel))
 }
 
 // tunnel moves what the server sends, in the stream's own coroutine, until both
@@ -34,7 +33,7 @@ func (st *Stream) beginTunnel() {
 func (st *Stream) tunnel() {
 	req, res := &st.upload, &st.download
 	if !res.failed() {
-		res.src = st.filterTunnel(st.serverSource(&tunnelled), false)
+		res.src = st.filterTunnel(st.server.source(&tunnelled), false)
 		res.run()
 		st.directionEnded(res, false)
 	}
@@ -117,10 +116,8 @@ func (st *Stream) directionEnded(t *transfer, fromClient bool) {
 
 // abortServer gives the server's side up at once.
 func (st *Stream) abortServer() {
-	if st.server.on() {
-		st.server.reset(http2.Cancel)
-	} else if st.up != nil && st.up.mux == nil {
-		st.up.Conn.Close()
+	if st.up != nil {
+		st.server.abort()
 	}
 }
 

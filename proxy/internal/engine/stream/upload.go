@@ -139,11 +139,3 @@ func (st *Stream) restOfUpload() bool {
 	}
 	return false
 }
-
-// responseTaken tells whether all of the response's body was taken from the server.
-func (st *Stream) responseTaken() bool {
-	if st.server.on() {
-		return st.server.done
-	}
-	return st.fromServer.ended()
-}
