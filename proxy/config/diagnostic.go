@@ -14,7 +14,7 @@ type Pos struct {
 // String returns "file:line".
 func (p Pos) String() string { return p.File + ":" + strconv.Itoa(p.Line) }
 
-// Severity orders diagnostics. Only Alert makes a configuration unusable.
+// Severity orders diagnostics. Only Alert makes a configuration unusable, unless it is [Diagnostic.Passing].
 type Severity int
 
 // The severities, from the mildest. Diag is shown in diagnostic mode (-dD) only.
@@ -44,6 +44,9 @@ type Diagnostic struct {
 	Pos      Pos
 	Severity Severity
 	Text     string
+
+	// Passing is set for an alert about a line that is left out: the rest loads without it.
+	Passing bool
 
 	// lexical findings put no blank between the place and the colon
 	lexical bool
@@ -75,8 +78,9 @@ type Diagnostics struct {
 
 // Add appends one diagnostic. Alerts are counted even when the list is full.
 func (d *Diagnostics) Add(x Diagnostic) {
-	sev := min(max(x.Severity, Diag), Alert)
-	d.counts[sev]++
+	if !x.Passing {
+		d.counts[min(max(x.Severity, Diag), Alert)]++
+	}
 	if len(d.list) >= MaxDiagnostics {
 		d.dropped++
 		return
@@ -86,6 +90,11 @@ func (d *Diagnostics) Add(x Diagnostic) {
 
 // Alert reports an error: the configuration will not load.
 func (d *Diagnostics) Alert(pos Pos, format string, args ...any) { d.add(Alert, pos, format, args) }
+
+// Skip reports an error about a line that is left out. The configuration loads all the same.
+func (d *Diagnostics) Skip(pos Pos, format string, args ...any) {
+	d.Add(Diagnostic{Pos: pos, Severity: Alert, Text: fmt.Sprintf(format, args...), Passing: true})
+}
 
 // Warn reports something that works but should be changed.
 func (d *Diagnostics) Warn(pos Pos, format string, args ...any) { d.add(Warning, pos, format, args) }

@@ -14,14 +14,16 @@ import (
 // do: what users see is the sentence as it is.
 func say(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
-// Once reports an error if the keyword was there before. Options of one setting
-// share a key.
-func (c *Ctx) Once(key, text string) error {
+// Again tells whether the keyword was there before, and says so: the first one
+// counts, as in HAProxy, and the configuration loads. Options of one setting share
+// a key.
+func (c *Ctx) Again(key, name string) bool {
 	if _, there := c.seen[key]; there {
-		return say("%s", text)
+		c.Diags.Skip(c.Pos, "%s already specified. Continuing.", name)
+		return true
 	}
 	c.seen[key] = c.Pos
-	return nil
+	return false
 }
 
 // Arg gives the i-th argument, "" if there is none.

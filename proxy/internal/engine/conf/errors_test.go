@@ -221,8 +221,6 @@ var wholes = []struct {
 	{"listen a\n bind :1\n default_backend a\n", []int{1}, true}, // HAProxy gives no line
 	{"backend b\n server a 1.1.1.1:1 namespace n track b/x observe layer4\n", []int{2, 2, 2}, true},
 	{"listen b\n bind :1 nice 5 tcp-md5sig x quic-socket listener\n", []int{2, 2, 2}, true},
-	{"global\n maxconn 5\n maxconn 6\n", []int{3}, false},
-	{"global\n gid 1\n gid 2\n", []int{3}, false},
 	{"defaults\n http-request deny\n", []int{2}, false},
 	{"ring x\n format raw\n", []int{1}, true},
 	{"frontend f\n bind :1 v4v6 v6only\n", []int{2}, true},
@@ -253,6 +251,47 @@ func TestWholeFilesAsHAProxy(t *testing.T) {
 		lines, out := haproxy(t, w.text)
 		if slices.Sort(lines); !slices.Equal(lines, w.lines) {
 			t.Errorf("%s\nHAProxy: %v\n%s", w.text, lines, out)
+		}
+	}
+}
+
+// A second setting of what there is one of is told, and left out: the first counts.
+func TestTwice(t *testing.T) {
+	const twice = "global\n maxconn 500\n maxconn 600\n ulimit-n 3000\n ulimit-n 4000\n chroot /tmp\n chroot /var\n uid 65534\n uid 65533\n gid 65534\n group root\n pidfile a\n pidfile b\n" +
+		"defaults\n mode http\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n maxconn 5\n maxconn 6\nfrontend f\n bind :1234\n maxconn 7\n maxconn 8\n"
+	in := input(twice)
+	in.MaxConn = 0
+	s, d := Load(in)
+	if s == nil || d.HasErrors() {
+		t.Fatal(d.All())
+	}
+	g := s.Global
+	if g.MaxConn != 500 || g.FileLimit != 3000 || g.Chroot != "/tmp" || g.UID != 65534 || g.GID != 65534 || ProcessSettings.Of(g).PidFile != "a" || s.Frontends["f"].MaxConn != 8 {
+		t.Errorf("%+v", g)
+	}
+	var ours []string
+	for _, x := range d.All() {
+		ours = append(ours, fmt.Sprintf("[%s] %s", x.Severity, x))
+	}
+	want := []string{
+		"[ALERT] config : parsing [t.cfg:3] : 'maxconn' already specified. Continuing.",
+		"[ALERT] config : parsing [t.cfg:5] : 'ulimit-n' already specified. Continuing.",
+		"[ALERT] config : parsing [t.cfg:7] : 'chroot' already specified. Continuing.",
+		"[ALERT] config : parsing [t.cfg:9] : user/uid already specified. Continuing.",
+		"[ALERT] config : parsing [t.cfg:11] : gid/group was already specified. Continuing.",
+		"[ALERT] config : parsing [t.cfg:13] : 'pidfile' already specified. Continuing.",
+	}
+	if !slices.Equal(ours, want) {
+		t.Errorf("got\n%s", strings.Join(ours, "\n"))
+	}
+	needHAProxy(t)
+	lines, out := haproxy(t, twice)
+	if lines != nil {
+		t.Errorf("HAProxy refuses it:\n%s", out)
+	}
+	for _, w := range want {
+		if _, text, _ := strings.Cut(w, "] : "); !strings.Contains(out, text) {
+			t.Errorf("HAProxy does not say %q:\n%s", text, out)
 		}
 	}
 }

@@ -102,8 +102,8 @@ func (c *Ctx) size(low, high int, want string) (int, error) {
 }
 
 func globalMaxconn(c *Ctx) error {
-	if err := c.Once("maxconn", "'maxconn' already specified. Continuing."); err != nil {
-		return err
+	if c.Again("maxconn", "'maxconn'") {
+		return nil
 	}
 	if len(c.Args) > 0 {
 		if _, err := strconv.Atoi(c.Args[0]); err != nil {
@@ -145,8 +145,8 @@ func masterWorker(c *Ctx) error {
 }
 
 func pidfile(c *Ctx) error {
-	if err := c.Once("pidfile", "pidfile already specified. Continuing."); err != nil {
-		return err
+	if c.Again("pidfile", "'pidfile'") {
+		return nil
 	}
 	if c.Arg(0) == "" {
 		return Predicatef("expects a file name as an argument.")
@@ -164,8 +164,8 @@ func localpeer(c *Ctx) error {
 }
 
 func user(c *Ctx) error {
-	if err := c.Once("user", "user/uid already specified. Continuing."); err != nil {
-		return err
+	if c.Again("user", "user/uid") {
+		return nil
 	}
 	n, err := c.lookup("/etc/passwd", c.Arg(0))
 	if err != nil {
@@ -177,8 +177,8 @@ func user(c *Ctx) error {
 }
 
 func group(c *Ctx) error {
-	if err := c.Once("group", "gid/group was already specified. Continuing."); err != nil {
-		return err
+	if c.Again("group", "gid/group was") {
+		return nil
 	}
 	n, err := c.lookup("/etc/group", c.Arg(0))
 	if err != nil {
@@ -190,8 +190,8 @@ func group(c *Ctx) error {
 }
 
 func uid(c *Ctx) error {
-	if err := c.Once("user", "user/uid already specified. Continuing."); err != nil {
-		return err
+	if c.Again("user", "user/uid") {
+		return nil
 	}
 	n, err := strconv.ParseUint(c.Arg(0), 10, 31)
 	if err != nil {
@@ -202,8 +202,8 @@ func uid(c *Ctx) error {
 }
 
 func gid(c *Ctx) error {
-	if err := c.Once("group", "group/gid already specified. Continuing."); err != nil {
-		return err
+	if c.Again("group", "group/gid") {
+		return nil
 	}
 	n, err := strconv.ParseUint(c.Arg(0), 10, 31)
 	if err != nil {
@@ -214,8 +214,8 @@ func gid(c *Ctx) error {
 }
 
 func chroot(c *Ctx) error {
-	if err := c.Once("chroot", "chroot already specified. Continuing."); err != nil {
-		return err
+	if c.Again("chroot", "'chroot'") {
+		return nil
 	}
 	if c.Arg(0) == "" {
 		return Predicatef("expects a directory as an argument.")
@@ -262,8 +262,8 @@ func globalDescription(c *Ctx) error {
 }
 
 func fileLimit(c *Ctx) error {
-	if err := c.Once("ulimit-n", "'ulimit-n' already specified. Continuing."); err != nil {
-		return err
+	if c.Again("ulimit-n", "'ulimit-n'") {
+		return nil
 	}
 	n, err := c.integer(1, maxInt, "an integer argument.")
 	c.Snap.Global.FileLimit = n

@@ -31,8 +31,8 @@ func spreadOf(g *stream.Global) spread {
 func init() {
 	conf.Register(
 		conf.Keyword{Name: "spread-checks", In: conf.Global, InPlace: true, Max: 1, Parse: func(c *conf.Ctx) error {
-			if err := c.Once("spread-checks", "spread-checks already specified. Continuing."); err != nil {
-				return err
+			if c.Again("spread-checks", "spread-checks") {
+				return nil
 			}
 			w := c.Words()
 			n, err := strconv.Atoi(w.Next())
