@@ -74,7 +74,7 @@ func alerts(out string) string {
 	for line := range strings.Lines(out) {
 		if strings.Contains(line, "[ALERT]") {
 			_, text, _ := strings.Cut(line, " : ")
-			lines = append(lines, strings.TrimSpace(text))
+			lines = append(lines, strings.TrimRight(text, ". \n"))
 		}
 	}
 	if len(lines) == 0 {

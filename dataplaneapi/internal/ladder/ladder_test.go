@@ -225,7 +225,7 @@ func TestRefused(t *testing.T) {
 		opt   Options
 	}{
 		{"by the check", func(b *bench) {
-			b.ValidateCmd = []string{"sh", "-c", "echo \"[ALERT] (1) : config : parsing [$0:3] : no\"; exit 1", "{file}"}
+			b.ValidateCmd = []string{"sh", "-c", "echo \"[ALERT] (1) : config : parsing [$0:3] : no.\"; echo '[ALERT] (1) : config : the end.'; exit 1", "{file}"}
 		}, Options{}},
 		{"in place", func(b *bench) { b.proxy.Answer = "[ALERT] config : no\nFatal errors found in configuration" }, Options{}},
 		{"by the reload", func(b *bench) { b.ReloadCmd = []string{"sh", "-c", "echo broken; exit 3"} }, Options{ForceReload: true}},
@@ -247,7 +247,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: the file is\n%s", c.name, b.file(t))
 		}
 		if c.name == "by the check" {
-			if want := "the proxy does not accept the configuration: config : parsing [h.cfg:3] : no"; refused.Text != want {
+			if want := "the proxy does not accept the configuration: config : parsing [h.cfg:3] : no; config : the end"; refused.Text != want {
 				t.Errorf("%q", refused.Text)
 			}
 		} else if len(events) != 1 || events[0].Event != "failed" {
