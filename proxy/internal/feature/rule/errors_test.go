@@ -1,9 +1,12 @@
 package rule_test
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/oracle"
 )
 
@@ -211,6 +214,32 @@ func TestRulesOfDefaults(t *testing.T) {
 				t.Errorf("%s, %q, %q: %q, want %q", v.who, c.rule, c.sections, v.Text, c.want)
 			}
 		}
+	}
+}
+
+// Every action of the manual is known in every rule set that has it: it is there, or
+// is told not to be yet.
+func TestActionsOfTheManual(t *testing.T) {
+	data, err := os.ReadFile("testdata/actions.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		action, sets, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		if !ok {
+			continue
+		}
+		for set := range strings.SplitSeq(sets, ", ") {
+			n++
+			_, d := bed.Load(1, head+"frontend f\n  bind 127.0.0.1:1\n  "+set+" "+action+"\n")
+			if text := fmt.Sprint(d.All()); strings.Contains(text, "got '"+action) || strings.Contains(text, "unknown") || strings.Contains(text, "cannot handle") {
+				t.Errorf("%s %s: %s", set, action, text)
+			}
+		}
+	}
+	if n < 200 {
+		t.Errorf("%d actions were tried", n)
 	}
 }
 
