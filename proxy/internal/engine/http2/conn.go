@@ -597,9 +597,17 @@ func (c *Conn) fail(code ErrCode, reason string) error {
 	}
 	c.glitches++
 	c.Counters.failed(code)
-	c.goAway(code, c.accepted)
-	c.err = &Error{code, reason}
-	c.drop()
+	return c.Quit(code, reason)
+}
+
+// Quit ends the connection by our own choice, with a GOAWAY. The rest is as after an
+// error of Feed: see [Conn.Abort].
+func (c *Conn) Quit(code ErrCode, reason string) error {
+	if c.err == nil {
+		c.goAway(code, c.accepted)
+		c.err = &Error{code, reason}
+		c.drop()
+	}
 	return c.err
 }
 
@@ -737,7 +745,7 @@ func (c *Conn) Ping() {
 func (c *Conn) Pongs() int { return c.pongs }
 
 // Abort ends the connection: its streams fail with err and wait to be closed, but
-// for those that are complete on both sides; nothing more is sent. After an error of Feed, what is queued, with the
+// for those that are complete on both sides; nothing more is sent. After an error of Feed or Quit, what is queued, with the
 // GOAWAY at its end, stays to be sent until Abort is called again.
 func (c *Conn) Abort(err error) {
 	failed := c.err != nil && !c.aborted

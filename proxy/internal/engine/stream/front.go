@@ -86,8 +86,8 @@ type clientSide interface {
 	// closes tells whether the end of the data is that of the connection.
 	closes() bool
 	// leave closes the connection with all that there is on it, if that does not end
-	// with the exchange anyway.
-	leave()
+	// with the exchange anyway. The client is told so if the protocol can, or nothing.
+	leave(told bool)
 }
 
 // sendInterim sends a head that is not the response's last, or begins a tunnel, to
@@ -97,4 +97,8 @@ func (st *Stream) sendInterim(res *message.Response) error { return st.client.in
 // Leave closes a client's connection that carries other exchanges too, with all of
 // them, without a word: for rules that drop a connection. One of HTTP/1 ends with
 // its exchange.
-func (st *Stream) Leave() { st.client.leave() }
+func (st *Stream) Leave() { st.client.leave(false) }
+
+// Reject is Leave for rules that let the client know, where its protocol has a word
+// for that.
+func (st *Stream) Reject() { st.client.leave(true) }

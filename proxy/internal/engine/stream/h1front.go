@@ -376,7 +376,7 @@ func (c *h1Client) revoked() bool { return false }
 func (c *h1Client) closes() bool { return true }
 
 // leave is of clientSide.
-func (c *h1Client) leave() {}
+func (c *h1Client) leave(bool) {}
 
 // bodyRead tells whether nothing of the request's body is left to be read: only
 // then can the next request be found.

@@ -367,8 +367,14 @@ func (l *h2Client) revoked() bool { return l.s.Err() != nil }
 // closes is of clientSide.
 func (l *h2Client) closes() bool { return false }
 
-// leave is of clientSide.
-func (l *h2Client) leave() {
+// leave is of clientSide: as HAProxy's, a GOAWAY that tells the client is one that
+// asks for calm.
+func (l *h2Client) leave(told bool) {
 	l.st.left = true // not the client
-	l.st.Sess.close()
+	if !told || l.m.dying {
+		l.st.Sess.close()
+		return
+	}
+	l.s.Reset(http2.EnhanceYourCalm)
+	l.m.quit(l.m.Quit(http2.EnhanceYourCalm, "a rule rejects it"))
 }

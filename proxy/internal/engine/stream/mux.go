@@ -298,8 +298,15 @@ func (m *mux) die(err error) {
 		return
 	}
 	m.end.violated(err)
+	m.quit(err)
+}
+
+// quit ends the connection with the GOAWAY that is queued.
+func (m *mux) quit(err error) {
 	m.linger()
+	was := m.r.Hold(true)
 	m.Abort(err)
+	m.r.Hold(was)
 	m.touch()
 }
 

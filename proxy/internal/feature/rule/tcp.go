@@ -58,14 +58,14 @@ func rejectSession(sc *stream.Scope) stream.Verdict {
 	return stream.Drop
 }
 
-// rejectContent closes without a word. A request counts as denied in the frontend,
+// rejectContent closes without an answer. A request counts as denied in the frontend,
 // whose rule it may be.
 func rejectContent(phase Phase) Exec {
 	return func(sc *stream.Scope) stream.Verdict {
 		st := sc.Stream
 		denied(st, phase == ResponseContent, true)
 		ended(st, 'P', phase)
-		st.Leave()
+		st.Reject()
 		return stream.Drop
 	}
 }

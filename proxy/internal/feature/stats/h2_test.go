@@ -116,6 +116,8 @@ frontend ready
   bind {ready}
 frontend f
   bind {h2} proto h2
+  tcp-request inspect-delay 10s
+  tcp-request content reject if { path /rejected }
   http-request return status 200 content-type text/plain string hello if { path /hi }
   default_backend slow
 backend slow
@@ -158,6 +160,7 @@ backend slow
 		{"less than its length", begin + post(literal("content-length", "9")) + frame(0, end, 1, "abcd"), ""},
 		{"a PRIORITY of wrong size", begin + frame(2, 0, 1, "abc"), ""},
 		{"a frame of a kind to come", begin + frame(77, 0, 0, "abc"), ""},
+		{"a request that is rejected", begin + frame(1, end|whole, 1, get("GET", "/rejected")), ""},
 		{"GOAWAY on a stream", begin + frame(7, 0, 1, "12345678"), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
