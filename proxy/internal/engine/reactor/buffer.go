@@ -1,7 +1,5 @@
 package reactor
 
-import "runtime/debug"
-
 // BigBuffer is the size in bytes of the buffers that bulk data is copied
 // through where it cannot be spliced.
 const BigBuffer = 256 << 10
@@ -124,7 +122,7 @@ func (r *Reactor) Fire() {
 		// collector would not run for minutes in an idle process.
 		r.freed = 0
 		if !r.NoTrim {
-			go debug.FreeOSMemory()
+			r.FreeMemory()
 		}
 	}
 	r.Set(&r.trim, r.now+trimPeriod)

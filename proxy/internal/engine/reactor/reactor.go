@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,8 @@ type Reactor struct {
 	OnPanic func(p any, stack []byte)
 	// NoTrim keeps freed memory in the process (no-memory-trimming).
 	NoTrim bool
+	// FreeMemory hands freed memory back to the kernel. It must not take long.
+	FreeMemory func()
 	// Memory, if set, bounds what all reactors together use.
 	Memory *Memory
 	// Scratch is a buffer for whoever runs now: it must not be used across a
@@ -100,6 +103,9 @@ func New(index int, sys Sys, o Options) (*Reactor, error) {
 		Rand:    rand.New(rand.NewPCG(sys.Seed(), sys.Seed())),
 		Sys:     sys,
 		Scratch: make([]byte, 2*o.BufSize),
+
+		FreeMemory: func() { go debug.FreeOSMemory() },
+
 		poller:  p,
 		events:  make([]Ready, o.MaxEvents),
 		bufSize: o.BufSize,
