@@ -319,9 +319,12 @@ func TestClosedAtOnce(t *testing.T) {
 				if _, err := io.Copy(io.Discard, c); err != nil {
 					t.Error(err)
 				}
-				for b.w.Curr.Load() > 0 { // the client's side is still open
-					time.Sleep(time.Millisecond)
-				}
+				await(t, "still open", func() string { // though the client's side is
+					if n := b.w.Curr.Load(); n > 0 {
+						return fmt.Sprintf("%d connections", n)
+					}
+					return ""
+				})
 				if n := b.sends.Shut.Load(); n > 0 {
 					t.Error("the connection was half closed before it was closed")
 				}

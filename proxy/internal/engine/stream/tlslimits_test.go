@@ -9,9 +9,13 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/sim"
 )
 
 // limit puts settings of TLS in force.
@@ -142,27 +146,27 @@ func (r *recorder) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// No more connections are accepted for TLS in a second than "maxsslrate" says; the
+// next one waits in the kernel until the second is over.
 func TestMaxSSLRate(t *testing.T) {
-	o := origin(t, func(w http.ResponseWriter, r *http.Request) {})
-	b := newBed(t, stream.HTTP, []string{o}, secured(0))
-	b.limit(stream.TLSLimits{MaxRate: 1})
-	first, err := tls.Dial("tcp", b.addr, clientTLS())
-	if err != nil {
-		t.Fatal(err)
+	pair := certtest.SelfSigned(t, "a.test", certtest.Valid(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)))
+	s := sim.NewStage(t, "global\n maxsslrate 2\n"+stageHead+"frontend x\n bind "+front+" ssl crt a.pem\n bind 10.1.0.1:81\n http-request return status 200\n", fstest.MapFS{"a.pem": {Data: pair.PEM(t)}})
+	accepted := &s.Worker.Counters[0].Conns
+	for i, want := range []int64{1, 2, 2, 2} {
+		s.Dial(front)
+		if s.Pass(0); accepted.Load() != want {
+			t.Errorf("%d connections were accepted of %d", accepted.Load(), i+1)
+		}
 	}
-	defer first.Close()
-	second, err := net.Dial("tcp", b.addr) // the kernel takes it
-	if err != nil {
-		t.Fatal(err)
+	s.Dial("10.1.0.1:81")
+	if s.Pass(0); accepted.Load() != 3 {
+		t.Error("a connection without TLS waits too")
 	}
-	defer second.Close()
-	for range 100 {
-		b.w.OnAll(func(*reactor.Reactor) {})
+	began := s.Now()
+	if s.Pass(time.Second - 1 - began); accepted.Load() != 3 {
+		t.Errorf("%d connections were accepted within the second", accepted.Load())
 	}
-	if n := b.w.Counters[0].Conns.Load(); n != 1 {
-		t.Errorf("%d connections were accepted", n)
-	}
-	if err := tls.Client(second, clientTLS()).Handshake(); err != nil { // in a second or two
-		t.Error(err)
+	if s.Pass(2 * time.Second); accepted.Load() != 5 {
+		t.Errorf("%d connections were accepted in all", accepted.Load())
 	}
 }

@@ -456,49 +456,37 @@ func upgraded(t *testing.T, f func(c *net.TCPConn, r *bufio.Reader)) string {
 // What is left of a tunnel has "timeout client-fin" or "server-fin" although it
 // was waiting already when the other direction ended.
 func TestTunnelFin(t *testing.T) {
-	const limit = 20 * time.Second // what else could end it takes longer
-	for _, c := range []struct {
-		name  string
-		first string
-		fin   func(*stream.Timeouts) *time.Duration
-	}{
-		{"client-fin", "server", func(t *stream.Timeouts) *time.Duration { return &t.ClientFin }},
-		{"server-fin", "client", func(t *stream.Timeouts) *time.Duration { return &t.ServerFin }},
-	} {
-		for _, mode := range []stream.Mode{stream.HTTP, stream.TCP} {
-			t.Run(fmt.Sprintf("%s, mode %v", c.name, mode), func(t *testing.T) {
-				done := make(chan struct{})
-				server := upgraded(t, func(conn *net.TCPConn, r *bufio.Reader) {
-					if c.first == "server" {
-						time.Sleep(100 * time.Millisecond) // both directions wait
-						conn.CloseWrite()
-						io.Copy(io.Discard, r)
-						close(done)
-					}
-					<-done // the server's end stays open
-				})
-				b := newBed(t, mode, []string{server}, func(b *bed) {
-					patient(b)
-					*c.fin(&b.fe.Timeouts) = 200 * time.Millisecond
-					b.be.Timeouts = b.fe.Timeouts
-				})
-				conn := b.dial()
-				fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-				if c.first == "client" {
-					time.Sleep(100 * time.Millisecond)
-					conn.CloseWrite()
-					go func() {
-						io.Copy(io.Discard, conn)
-						close(done)
-					}()
+	const fin = 3 * time.Second // what else could end it takes longer
+	for _, first := range []string{"client", "server"} {
+		for _, mode := range []string{"http", "tcp"} {
+			t.Run(first+" first, mode "+mode, func(t *testing.T) {
+				s := stage(t, "listen x\n bind "+front+"\n mode "+mode+"\n timeout "+map[string]string{"client": "server-fin", "server": "client-fin"}[first]+" 3s\n")
+				host := s.Listen("10.2.0.1:80")
+				c := s.Dial(front)
+				c.Send("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+				o := host.Accept()
+				req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(o.Head())))
+				if err != nil {
+					t.Fatal(err)
 				}
-				select {
-				case <-done:
-				case <-time.After(limit):
-					t.Error("still open")
-					if c.first == "client" {
-						conn.Close()
-					}
+				o.Send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " + acceptOf(req) + "\r\n\r\n")
+				if head := c.Head(); !strings.Contains(head, " 101 ") {
+					t.Fatal(head)
+				}
+				s.Pass(time.Second) // both directions wait
+				ends, stays := c, o
+				if first == "server" {
+					ends, stays = o, c
+				}
+				ends.Shut()
+				at := s.Now() + fin
+				stays.Rest()
+				if stays.EndedAt() == at {
+					t.Error("the end was not passed on")
+				}
+				ends.Rest()
+				if ends.EndedAt() != at {
+					t.Errorf("the rest ended at %v, want %v", ends.EndedAt(), at)
 				}
 			})
 		}
@@ -515,23 +503,32 @@ func patient(b *bed) {
 // The same for a client of HTTP/2: the end of its stream's answer is not the end
 // of the stream.
 func TestTunnelFinH2(t *testing.T) {
-	server := upgraded(t, func(conn *net.TCPConn, r *bufio.Reader) {
-		time.Sleep(100 * time.Millisecond)
-		conn.CloseWrite()
-		io.Copy(io.Discard, r)
+	s := stage(t, "listen x\n bind "+front+" proto h2\n timeout client-fin 3s\n")
+	host := s.Listen("10.2.0.1:80")
+	host.Serve(func(head string) string {
+		req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(head)))
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		return "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " + acceptOf(req) + "\r\n\r\n"
 	})
-	b := newBed(t, stream.HTTP, []string{server}, webSockets, patient, func(b *bed) { b.fe.Timeouts.ClientFin = 200 * time.Millisecond })
-	h := dialH2(t, b.addr)
-	h.conn.SetDeadline(time.Now().Add(20 * time.Second))
+	c := s.Dial(front)
+	c.Send(http2.ClientPreface)
+	h := newRawH2(t, c)
+	h.WriteSettings()
 	h.headers(1, false, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "h")
 	if f := h.next(); field(f, ":status") != "200" {
 		t.Fatalf("%v", f)
 	}
-	if d, ok := h.next().(*http2.DataFrame); !ok || !d.StreamEnded() {
-		t.Fatalf("%v", d)
+	s.Pass(time.Second)
+	at := s.Now() + 3*time.Second
+	host.Accept().Shut()
+	if d, ok := h.next().(*http2.DataFrame); !ok || !d.StreamEnded() || s.Now() == at {
+		t.Fatalf("%v at %v", d, s.Now())
 	}
-	if f, ok := h.next().(*http2.RSTStreamFrame); !ok {
-		t.Errorf("%v", f)
+	if f, ok := h.next().(*http2.RSTStreamFrame); !ok || s.Now() != at {
+		t.Errorf("%v at %v, want %v", f, s.Now(), at)
 	}
 }
 

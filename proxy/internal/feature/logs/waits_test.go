@@ -18,13 +18,13 @@ import (
 var waits = []struct {
 	name, proxy string
 	say         string
-	leave       time.Duration // when the client does, if it is before the end
+	leave       bool // the client does once it is in the queue
 }{
-	{"the queue is given up", "mode http\n option httplog\n option abortonclose\n timeout queue 200ms\n server s {silent} maxconn 1", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", 0},
-	{"the client leaves the queue", "mode http\n option httplog\n option abortonclose\n server s {silent} maxconn 1", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", 200 * time.Millisecond},
-	{"the queue is given up, tcp", "mode tcp\n option tcplog\n timeout queue 200ms\n server s {silent} maxconn 1", "", 0},
-	{"timeout tunnel", "mode tcp\n option tcplog\n timeout tunnel 200ms\n server s {silent}", "", 0},
-	{"timeout tunnel after some bytes", "mode tcp\n option tcplog\n timeout tunnel 200ms\n server s {silent}", "hello", 0},
+	{"the queue is given up", "mode http\n option httplog\n option abortonclose\n timeout queue 200ms\n server s {silent} maxconn 1", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", false},
+	{"the client leaves the queue", "mode http\n option httplog\n option abortonclose\n server s {silent} maxconn 1", "GET / HTTP/1.1\r\nhost: h\r\n\r\n", true},
+	{"the queue is given up, tcp", "mode tcp\n option tcplog\n timeout queue 200ms\n server s {silent} maxconn 1", "", false},
+	{"timeout tunnel", "mode tcp\n option tcplog\n timeout tunnel 200ms\n server s {silent}", "", false},
+	{"timeout tunnel after some bytes", "mode tcp\n option tcplog\n timeout tunnel 200ms\n server s {silent}", "hello", false},
 }
 
 // waitTimes are a line's times, with status and size: to a client that is gone
@@ -39,7 +39,7 @@ func TestWaitsAsHAProxy(t *testing.T) {
 		took <- struct{}{}
 		io.Copy(io.Discard, c)
 	})
-	text := head + "frontend ready\n bind {ready}\n http-request return status 200\n"
+	text := strings.Replace(head, "defaults", " stats socket ipv4@{stats}\ndefaults", 1) + "frontend ready\n bind {ready}\n http-request return status 200\n"
 	for i, w := range waits {
 		n := strconv.Itoa(i)
 		text += "listen f" + n + "\n bind {f" + n + "}\n log {log" + n + "} format raw local0\n " + strings.ReplaceAll(w.proxy, "{silent}", silent) + "\n"
@@ -66,8 +66,8 @@ func TestWaitsAsHAProxy(t *testing.T) {
 					<-took // it has the slot
 				}
 				c := dial()
-				if w.leave > 0 {
-					time.Sleep(w.leave)
+				if w.leave {
+					awaitQueued(t, side, "f"+strconv.Itoa(i))
 				} else {
 					c.SetDeadline(time.Now().Add(5 * time.Second))
 					io.Copy(io.Discard, c)
@@ -92,6 +92,20 @@ func TestWaitsAsHAProxy(t *testing.T) {
 				t.Errorf("forebay: %q\nhaproxy: %q", lines[0], lines[1])
 			}
 		})
+	}
+}
+
+// awaitQueued asks until somebody waits for a server of a backend.
+func awaitQueued(t *testing.T, side *oracle.Side, backend string) {
+	for end := time.Now().Add(20 * time.Second); ; {
+		for l := range strings.Lines(side.Exchange("stats", "show stat "+backend+" 2 -1\n")) {
+			if f := strings.Split(l, ","); f[0] == backend && f[1] == "BACKEND" && f[2] == "1" {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: nobody waits for a server of %s", side.Name, backend)
+		}
 	}
 }
 
