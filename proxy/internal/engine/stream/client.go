@@ -112,9 +112,9 @@ func (c *ClientConn) Secure(deadline int64) error {
 	n := &w.Counters[r.Index]
 	err := c.Conn.Handshake(deadline)
 	if c.front != nil { // no Runtime socket
-		c.front.Counters[r.Index].TLS.Count(err != nil, c.TLS.Resumed())
+		c.front.Counters[r.Index].TLS.Count(err != nil, c.TLS.Resumed(), c.TLS.Staple)
 		if l := c.Listener.counters(r.Index); l != nil {
-			l.TLS.Count(err != nil, c.TLS.Resumed())
+			l.TLS.Count(err != nil, c.TLS.Resumed(), c.TLS.Staple)
 		}
 	}
 	if err != nil {

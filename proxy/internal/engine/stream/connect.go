@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
@@ -273,8 +274,8 @@ func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64)
 	st.W.beginTLS(c.TLS)
 	n := &st.W.Counters[r.Index]
 	err := c.Handshake(deadline)
-	st.serverCounters().TLS.Count(err != nil, c.TLS.Resumed())
-	st.BE.BE.Counters[r.Index].TLS.Count(err != nil, c.TLS.Resumed())
+	st.serverCounters().TLS.Count(err != nil, c.TLS.Resumed(), counter.NoStaple)
+	st.BE.BE.Counters[r.Index].TLS.Count(err != nil, c.TLS.Resumed(), counter.NoStaple)
 	if err != nil {
 		n.TLSBackFailed.Add(1)
 		st.ErrText = err.Error()

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 )
@@ -18,6 +19,8 @@ type TLS struct {
 	// Heard tells that the peer's ClientHello was understood. Who is asked for the
 	// configuration sets it.
 	Heard bool
+	// Staple is what became of a client's wish for the state of the certificate.
+	Staple counter.Staple
 	// Capture is how many bytes of the ClientHello are to be kept; it is set
 	// before the handshake.
 	Capture int

@@ -16,6 +16,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
@@ -433,6 +434,12 @@ func (b *Bind) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	info.Cert, info.Line, info.clients = s.Pair, s.Line, s.plan.client
 	if s.Cert != nil {
 		info.Name = s.Cert.Name
+	}
+	if t := transport.Of(hello.Conn); t != nil && s.Pair.Stapled && slices.Contains(hello.Extensions, extStatusRequest) {
+		t.Staple = counter.Unstapled
+		if s.Pair.OCSP != nil {
+			t.Staple = counter.Stapled
+		}
 	}
 	form := 0
 	if alpn := s.plan.set.ALPN; len(alpn) > 0 && len(hello.SupportedProtos) > 0 && !overlap(alpn, hello.SupportedProtos) {

@@ -29,6 +29,8 @@ import (
 type front struct {
 	w   *stream.Worker
 	dir string
+	// stapled and unstapled are how often staple was given something, and nothing.
+	stapled, unstapled int
 }
 
 // newFront starts one. In text, DIR is a folder, which files tells the content of.

@@ -15,6 +15,8 @@ func init() {
 		{"ssl_sess", "TLS handshakes", func(t *counter.TLS) *counter.Int { return &t.Done }},
 		{"ssl_reused_sess", "TLS handshakes that resumed a session", func(t *counter.TLS) *counter.Int { return &t.Reused }},
 		{"ssl_failed_handshake", "TLS handshakes that failed", func(t *counter.TLS) *counter.Int { return &t.Failed }},
+		{"ssl_ocsp_staple", "OCSP responses that were stapled", func(t *counter.TLS) *counter.Int { return &t.Stapled }},
+		{"ssl_failed_ocsp_staple", "OCSP responses that were asked for and not at hand", func(t *counter.TLS) *counter.Int { return &t.Unstapled }},
 	} {
 		column.Register(column.Column{Name: k.name, Desc: k.desc, Module: "ssl", Of: [column.Kinds]column.Func{
 			column.Frontend: func(o *column.Object) column.Value {

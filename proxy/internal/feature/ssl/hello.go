@@ -84,6 +84,7 @@ func capture(info *tls.ClientHelloInfo, t *transport.TLS, size int) *hello {
 }
 
 const (
+	extStatusRequest     = 5     // RFC 6066 8
 	extSupportedVersions = 43    // RFC 8446 4.2
 	versionAt            = 5 + 4 // after the heads of the record and of the message
 )

@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/csv"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,6 +37,11 @@ func (f *front) staple(t *testing.T, socket string) []byte {
 	s, err := f.shake(t, socket, &tls.Config{ServerName: "a.test"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s.OCSPResponse != nil {
+		f.stapled++
+	} else {
+		f.unstapled++
 	}
 	return s.OCSPResponse
 }
@@ -115,6 +122,32 @@ func TestStapling(t *testing.T) {
 			t.Errorf("%s: stapled after its end", socket)
 		}
 	}
+
+	// A client that does not ask, or for what has no state, is not counted.
+	for _, name := range []string{"b.test", "a.test"} {
+		if _, err := f.shake(t, "g", &tls.Config{ServerName: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.unstapled++
+	want := fmt.Sprintf("%d,%d", f.stapled, f.unstapled)
+	if got := f.columns(t, "ssl_ocsp_staple", "ssl_failed_ocsp_staple"); got != want || f.stapled == 0 {
+		t.Errorf("counted %s, want %s", got, want)
+	}
+}
+
+// columns gives columns of the frontend's line.
+func (f *front) columns(t *testing.T, names ...string) string {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(f.command(t, "show stat f 1 -1"), "# "))).ReadAll()
+	if err != nil || len(rows) != 2 {
+		t.Fatal(err, rows)
+	}
+	var list []string
+	for _, n := range names {
+		list = append(list, rows[1][slices.Index(rows[0], n)])
+	}
+	return strings.Join(list, ",")
 }
 
 // forgedResponse is about p, signed by an authority of the same name as p's.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -168,8 +169,8 @@ func TestClear(t *testing.T) {
 	fe.Counters[1].Requests.Add(4)
 	be.Counters[0].Status[5].Add(4)
 	be.Server("s").Counters[0].ReqIn.Add(4)
-	fe.Counters[1].TLS.Count(false, true)
-	fe.Counters[1].TLS.Count(true, false)
+	fe.Counters[1].TLS.Count(false, true, counter.Stapled)
+	fe.Counters[1].TLS.Count(true, false, counter.Unstapled)
 	if got := ask(t, w, runtimeapi.User, "clear counters"); got != "Permission denied\n" {
 		t.Errorf("a user: %q", got)
 	}
@@ -184,7 +185,7 @@ func TestClear(t *testing.T) {
 	if fe.Counters[1].Requests.Load()+be.Counters[0].Status[5].Load()+be.Server("s").Counters[0].ReqIn.Load() != 0 {
 		t.Error("clear counters all")
 	}
-	if tls := &fe.Counters[1].TLS; tls.Done.Load()+tls.Reused.Load()+tls.Failed.Load() != 0 {
+	if tls := &fe.Counters[1].TLS; tls.Done.Load()+tls.Reused.Load()+tls.Failed.Load()+tls.Stapled.Load()+tls.Unstapled.Load() != 0 {
 		t.Error("clear counters all: handshakes")
 	}
 }
@@ -200,7 +201,7 @@ func TestSecure(t *testing.T) {
 	c.Requests.Add(9)
 	c.H2Req.Add(6)
 	for i := range 4 {
-		c.TLS.Count(i == 0, i == 1)
+		c.TLS.Count(i == 0, i == 1, counter.NoStaple)
 	}
 	n := &w.Counters[1]
 	n.TLSFront.Add(3)
