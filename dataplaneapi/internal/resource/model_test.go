@@ -103,3 +103,27 @@ global
 		}
 	}
 }
+
+// A read that was made before walks nothing: neither the lines of the file nor the objects made of them.
+func TestReadsDoNotWalk(t *testing.T) {
+	a := api(t)
+	var text strings.Builder
+	text.WriteString("backend app\n")
+	for i := range 2000 {
+		fmt.Fprintf(&text, "    server s%d 10.0.%d.%d:80 check weight 10\n", i, i>>8, i&255)
+	}
+	m, server := a.NewModel("t", []byte(text.String())), a.ByName["server"]
+	read := map[string]func() ([]byte, error){
+		"all": func() ([]byte, error) { return m.List(server, "backend", "app", false, "", "") },
+		"one": func() ([]byte, error) { return m.Get(server, "backend", "app", false, "s1999", 0) },
+	}
+	for what, f := range read {
+		first, err := f()
+		if err != nil || !strings.Contains(string(first), `"s1999"`) {
+			t.Fatal(what, err)
+		}
+		if n := testing.AllocsPerRun(20, func() { f() }); n > 20 {
+			t.Errorf("%s: %v allocations each time it is read", what, n)
+		}
+	}
+}
