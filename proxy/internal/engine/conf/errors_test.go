@@ -220,6 +220,8 @@ var wholes = []struct {
 	{"frontend a\n bind /tmp/x\nfrontend b\n bind unix@/tmp/x\n", []int{4}, true},
 	{"listen a\n bind :1\n default_backend a\n", []int{1}, true}, // HAProxy gives no line
 	{"backend b\n server a 1.1.1.1:1 namespace n track b/x observe layer4\n", []int{2, 2, 2}, true},
+	{"backend b\n mode tcp\n server a 1.1.1.1:1 proto h2\n server c 1.1.1.1:1 proto none\n", []int{3}, false},
+	{"backend b\n mode http\n server a 1.1.1.1:1 proto none\n server c 1.1.1.1:1 proto h2\n", []int{3}, false},
 	{"listen b\n bind :1 nice 5 tcp-md5sig x quic-socket listener\n", []int{2, 2, 2}, true},
 	{"defaults\n http-request deny\n", []int{2}, false},
 	{"ring x\n format raw\n", []int{1}, true},

@@ -85,9 +85,6 @@ func init() {
 	RegisterServer(
 		ServerOption{Name: "proto", Args: 1, Dynamic: true, Parse: func(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 			p, err := protocol(words)
-			if p == "none" {
-				p = ""
-			}
 			s.Proto = p
 			return 2, err
 		}},
@@ -104,6 +101,12 @@ func init() {
 			return 2, nil
 		}},
 	)
+	RegisterServerFinish(func(_ *Ctx, p *stream.Proxy, _ string, s *stream.ServerSettings) error {
+		if proto := stream.ProtocolNamed(s.Proto); proto != nil && (proto.Mode != p.Mode || !proto.ForServers()) {
+			return say("MUX protocol '%s' is not usable for it.", s.Proto)
+		}
+		return nil
+	})
 }
 
 // maxConcurrent is tune.h2.fe.max-concurrent-streams.

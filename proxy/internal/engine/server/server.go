@@ -41,7 +41,7 @@ type Settings struct {
 	MaxReuse       int // -1: no limit
 
 	Check Check
-	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what TLS
+	// Proto is the protocol that "proto" forces by its name, or "" for what TLS
 	// agrees on.
 	Proto string
 	// IdlePing is how often idle HTTP/2 connections are asked whether they live; 0:

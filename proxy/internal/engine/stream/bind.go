@@ -47,7 +47,7 @@ type Bind struct {
 	TLS *tls.Config
 	// Greeting is what clients have to say first.
 	Greeting Greeting
-	// Proto is the protocol that "proto" forces: "h1", "h2", or "" for what the
+	// Proto is the protocol that "proto" forces by its name, or "" for what the
 	// connection itself says.
 	Proto string
 	// IdlePing is how often idle HTTP/2 connections are asked whether they live; 0:

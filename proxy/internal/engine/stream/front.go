@@ -9,6 +9,8 @@ import (
 // front is what a client's connection is: its protocol, on what carries it.
 type front interface {
 	protocol() *Protocol
+	// carry gives the client's side of an exchange that goes over the connection.
+	carry(st *Stream) clientSide
 	// socket is what the connection came over, nil if it has none of its own.
 	socket() *transport.Conn
 	// local is its address on this side, also after it was closed if it is known.

@@ -107,6 +107,13 @@ func (s *h1Server) send() step {
 	s.up.Prompt(st.FE.Has(HTTPNoDelay) || st.BE.Has(HTTPNoDelay))
 	s.sink(st.Req.Framing)
 	s.to.request(&st.Req, http1.WriteOptions{Close: st.closesServer() && !st.BE.Has(HTTPPretendKeepalive)})
+	return s.sendKept()
+}
+
+// sendKept sends the head of a request, which the sink holds, with the body if that is
+// there as a whole. The rest is left to the upload.
+func (s *h1Server) sendKept() step {
+	st := s.st
 	body, whole := st.wholeBody()
 	err := s.sendFirst(body, whole)
 	switch {

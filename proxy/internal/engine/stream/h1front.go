@@ -51,6 +51,11 @@ func (f *h1Front) glitches() int           { return 0 }
 func (f *h1Front) limit() int              { return 1 }
 func (f *h1Front) streams() int            { return 1 }
 
+func (f *h1Front) carry(st *Stream) clientSide {
+	st.h1.st, st.h1.conn, st.h1.becomes = st, &f.Conn, nil
+	return &st.h1
+}
+
 // expired answers a client that never sent a request.
 func (f *h1Front) expired() {
 	if f.Requests == 0 && f.counted {

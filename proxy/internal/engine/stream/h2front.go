@@ -48,6 +48,11 @@ func startH2(c *ClientConn, read []byte) {
 
 func (f *h2Front) protocol() *Protocol { return h2Protocol }
 
+func (f *h2Front) carry(st *Stream) clientSide {
+	st.h2 = h2Client{h2Side{st: st, m: &f.mux, client: true}}
+	return &st.h2
+}
+
 func (f *h2Front) socket() *transport.Conn { return &f.c.Conn }
 
 // serve is not called: there is always a coroutine for each request, or none.
@@ -101,8 +106,8 @@ func (f *h2Front) NewStream(s *http2.Stream) *message.Request {
 	}
 	st := f.w.streams[f.r.Index].get()
 	st.W, st.R, st.Sess = f.w, f.r, &f.c.Session
-	st.h2 = h2Client{h2Side{st: st, m: &f.mux, s: s, client: true}}
-	st.client, s.User = &st.h2, &st.h2
+	st.client = f.carry(st)
+	st.h2.s, s.User = s, &st.h2
 	f.AcceptInvalid = f.c.Listener.Front.Load().Has(AcceptInvalidRequest)
 	return &st.Req
 }

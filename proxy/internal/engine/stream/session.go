@@ -237,8 +237,7 @@ func (s *Session) attach() *Stream {
 	r, w := s.r, s.Listener.worker
 	st := w.streams[r.Index].get()
 	st.W, st.R, st.Sess = w, r, s
-	st.h1.st, st.h1.conn, st.h1.becomes = st, s.conn.socket(), nil
-	st.client = &st.h1
+	st.client = s.conn.carry(st)
 	st.Snap = w.Snapshot()
 	// A keep-alive connection takes the newest configuration at its next request.
 	s.FE = s.Listener.Front.Load()

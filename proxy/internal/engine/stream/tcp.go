@@ -23,17 +23,18 @@ func (f *rawFront) serve() {
 
 // The following are of front.
 
-func (f *rawFront) protocol() *Protocol     { return rawProtocol }
-func (f *rawFront) socket() *transport.Conn { return &f.Conn }
-func (f *rawFront) local() reactor.Addr     { return f.Conn.Local() }
-func (f *rawFront) readable()               { (*ClientConn)(f).wake() }
-func (f *rawFront) writable()               {}
-func (f *rawFront) expired()                { f.close() }
-func (f *rawFront) finish() (idle bool)     { return true }
-func (f *rawFront) shut()                   { f.Conn.Close() }
-func (f *rawFront) glitches() int           { return 0 }
-func (f *rawFront) limit() int              { return 1 }
-func (f *rawFront) streams() int            { return 1 }
+func (f *rawFront) protocol() *Protocol         { return rawProtocol }
+func (f *rawFront) carry(st *Stream) clientSide { return (*h1Front)(f).carry(st) }
+func (f *rawFront) socket() *transport.Conn     { return &f.Conn }
+func (f *rawFront) local() reactor.Addr         { return f.Conn.Local() }
+func (f *rawFront) readable()                   { (*ClientConn)(f).wake() }
+func (f *rawFront) writable()                   {}
+func (f *rawFront) expired()                    { f.close() }
+func (f *rawFront) finish() (idle bool)         { return true }
+func (f *rawFront) shut()                       { f.Conn.Close() }
+func (f *rawFront) glitches() int               { return 0 }
+func (f *rawFront) limit() int                  { return 1 }
+func (f *rawFront) streams() int                { return 1 }
 
 // rawBack is a connection to a server that is passed on as it comes.
 type rawBack struct{ *h1Back }
