@@ -7,7 +7,7 @@ declare -A package=(
 	[haproxy]=haproxy [wrk]=wrk [curl]=curl [socat]=socat [jq]=jq
 	[openssl]=openssl [h2load]=nghttp2-client [nghttp]=nghttp2-client [strace]=strace [gcc]=gcc
 	[systemd-socket-activate]=systemd [systemd-analyze]=systemd
-	[hatop]=hatop [tmux]=tmux [prometheus]=prometheus [promtool]=prometheus [rsyslogd]=rsyslog
+	[hatop]=hatop [tmux]=tmux [prometheus]=prometheus [promtool]=prometheus [rsyslogd]=rsyslog [redis-server]=redis-server
 )
 
 missing=()

@@ -222,7 +222,7 @@ var differences = []struct{ row, reason string }{
 	{"str(a),add\n", forgotten}, {"path,bytes\n", forgotten},
 	{"${NOSUCH}", place}, {"${A-}", place}, {"connection expect-proxy", "the same words for all rules"},
 	{"balance hash nosuch", "points at the line, not at the section"},
-	{"expect ! \n", "the mark is none of a pattern"}, {"connect port x", "expressions as ports are not supported yet"},
+	{"expect ! \n", "the mark is none of a pattern"}, {"min-recv x", numbers}, {"\n tcp-check connect\nbackend", "one warning is enough"},
 	{"log-format %%%\n", "no warning about what is refused"}, {"log-format %[path\n", "the bracket comes first"},
 }
 
@@ -439,10 +439,12 @@ var elsewhere = []struct{ row, reason string }{
 	{"certificate-compression", "the library has it"}, {"default-dh-param", tls}, {"ciphersuites TLS_AES", tls}, {"client-sigalgs", tls},
 	{"ssl-f-use", "stands where the certificates are used"}, {"hash-balance-factor 150", "says that it has no effect"},
 	{"proxy-v2-options ssl", "says that it has no effect"}, {"log-proto octet-count", "says that it has no effect"}, {"set-proxy-v2-tlv-fmt", "says that it has no effect"}, {"unique-id-header", "says that it has no effect"},
-	{"http-check", "one warning is enough, and a comment is no rule"},
+	{"http-check", oneWarning}, {"tcp-check", oneWarning},
 	{"namespace ns1", ignored}, {"nbconn 1", ignored}, {"process 1", ignored}, {"generate-certificates", ignored},
 	{"load crt pki/srv.pem", "the file of the response belongs to another certificate here; 'acme' and what belongs to it is not available"},
 }
+
+const oneWarning = "the lines are ignored: that the option is missing does not matter"
 
 const ignored = "the line is ignored: what is on it does not matter"
 

@@ -71,6 +71,8 @@ func (sc *Scope) Undecided() bool {
 func (sc *Scope) Received(response bool) ([]byte, bool) {
 	st := sc.Stream
 	switch {
+	case sc.Check != nil:
+		return sc.Check.Data, response && sc.Check.Data != nil
 	case st == nil || st.Sess == nil || st.FE.Mode != TCP:
 		return nil, false
 	case !response:

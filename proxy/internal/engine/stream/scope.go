@@ -45,8 +45,10 @@ type Scope struct {
 // Check is what a health check shows of itself.
 type Check struct {
 	Conn *transport.Conn
-	// Res is the head of the response once it is there.
-	Res *message.Response
+	// Res is the head of the response once it is there; Data what has come in a
+	// protocol that is none of ours, nil with HTTP.
+	Res  *message.Response
+	Data []byte
 
 	vars, sess variable.Set
 }

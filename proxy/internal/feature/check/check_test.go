@@ -9,6 +9,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
 
@@ -30,7 +31,7 @@ func TestOutcomes(t *testing.T) {
 		{"option httpchk", says("HTTP/1.1 100 Continue\r\n\r\n" + ok200), "Layer7 check passed, code: 200", passed},
 		{"option httpchk", says("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"), "Layer7 check passed, code: 302", passed},
 		{"option httpchk", says("HTTP/1.1 503 Nope and more\r\nContent-Length: 3\r\n\r\nbad"), `Layer7 wrong status, code: 503, info: "Nope and more"`, failed},
-		{"option httpchk", says("HTTP/1.1 500 a\"b\xff\r\n\r\n"), `Layer7 wrong status, code: 500, info: "a\"b\xff"`, failed},
+		{"option httpchk", says("HTTP/1.1 500 a\"b\xff\r\n\r\n"), `Layer7 wrong status, code: 500, info: "a<22>b<FF>"`, failed},
 		{"option httpchk\n timeout check 100ms", silent, "Layer7 timeout", failed},
 		{"option httpchk", says(""), "Layer7 invalid response", failed},
 		{"option httpchk", says("SSH-2.0 foo bar\r\n\r\n"), "Layer7 invalid response", failed},
@@ -314,21 +315,24 @@ func TestRequests(t *testing.T) {
 			continue
 		}
 		own := rules.Of(s.Backends["b"])
-		got := string(own.sequence[1].request.bytes(""))
-		if got != c.want {
-			t.Errorf("%s: %q", c.rules, got)
+		got, _, err := own.http.sequence[1].request.bytes(new(stream.Scope), "")
+		if string(got) != c.want || err != nil {
+			t.Errorf("%s: %q, %v", c.rules, got, err)
 		}
 	}
-	var r request
-	if err := r.hidden("Host: foo\r\nX: y\r\n\r\nbody"); err != nil || len(r.fields) != 2 || string(r.fields[0].Name) != "host" || string(r.body) != "body" {
-		t.Errorf("%+v, %v", r, err)
+	r := request{method: "GET", uri: "/", version: "HTTP/1.0"}
+	if err := r.hidden("Host: foo\r\nX: y%\r\n\r\nbody"); err != nil {
+		t.Error(err)
+	}
+	if got, head, err := r.bytes(new(stream.Scope), ""); string(got) != "GET / HTTP/1.0\r\nhost: foo\r\nx: y%\r\ncontent-length: 4\r\n\r\nbody" || len(got)-head != 4 || err != nil {
+		t.Errorf("%q, %d, %v", got, head, err)
 	}
 }
 
 func TestInheritance(t *testing.T) {
 	s := bed.MustLoad(t, 2, defaults+" option httpchk GET /d\n http-check expect status 204\nbackend a\nbackend b\n http-check expect status 205\nbackend c\n option httpchk GET /c\n")
 	for name, want := range map[string]string{"a": "/d 204", "b": "/d 205", "c": "/c 204"} {
-		q := rules.Of(s.Backends[name]).sequence
+		q := rules.Of(s.Backends[name]).http.sequence
 		if got := fmt.Sprintf("%s %d", q[1].uri, q[2].ranges[0][0]); got != want || len(q) != 3 {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
@@ -353,7 +357,7 @@ func TestErrors(t *testing.T) {
 		{"http-check foo", "but got 'foo'"},
 		{"http-check send foo", "'http-check send' : expects 'comment', 'meth', 'uri', 'uri-lf', 'ver', 'hdr', 'body' or 'body-lf' but got 'foo' as argument."},
 		{"http-check send hdr A", "'http-check send' : 'hdr' expects <name> and <value> as arguments."},
-		{"http-check send hdr A %[src]", "not supported by Forebay yet"},
+		{"http-check send hdr A %[path]", "needs 'HTTP request headers' which is not available here"},
 		{"http-check send hdr A:b c", "invalid header name 'A:b'"},
 		{"http-check send meth", "'http-check send' : 'meth' expects a string as argument."},
 		{"http-check send uri \"/a b\"", "invalid character"},

@@ -42,7 +42,7 @@ func init() {
 		c("chkdown", "Transitions from up to down", downs),
 		c("check_status", "Result of the last health check", is(watched, func(o *column.Object) column.Value { return column.Str("MOPV", statusOf(o)) })),
 		c("check_code", "Code of the last health check's answer", is(watched, func(o *column.Object) column.Value {
-			if !server.StatusOf(statusOf(o)).Code || o.State.CheckCode == 0 {
+			if !server.StatusOf(statusOf(o)).Code {
 				return column.Value{}
 			}
 			return column.U32("MOPV", int64(o.State.CheckCode))

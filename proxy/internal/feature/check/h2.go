@@ -21,16 +21,6 @@ type h2 struct {
 
 var h2Config = http2.Config{MaxFrame: 16384}
 
-// speaksH2 tells whether the connection speaks HTTP/2: because it is forced to,
-// or because TLS agreed on it.
-func (p *probe) speaksH2() bool {
-	proto := lineOf(p.set).proto
-	if proto == "" {
-		proto = p.set.Proto
-	}
-	return proto == "h2" || proto == "" && p.conn.TLS != nil && p.conn.TLS.Protocol() == "h2"
-}
-
 // Buffer, Release, NewStream, Request, Response and Changed are the connection's
 // [http2.Owner]; the coroutine looks for itself what has come.
 

@@ -2,22 +2,19 @@ package check
 
 import (
 	"encoding/binary"
-	"io"
-
-	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"regexp"
 )
 
 // sslHello is "option ssl-hello-chk" (manual 4.2): the server must answer to a
-// message that begins SSLv3.
-func sslHello(c *conf.Ctx) error {
-	s := rules.Make(c.Proxy)
-	s.on, s.hello = false, true // the last option counts
-	return nil
-}
-
-// minHello is how much of the answer must be there before it is looked at: the
-// head of a record.
-const minHello = 5
+// message that begins SSLv3. A handshake message and an alert are both answers of
+// who speaks SSL or TLS, and servers of today refuse SSLv3 with the latter.
+var sslHello = ruleset{sequence: []step{
+	{kind: connect, connection: connection{defaults: true}},
+	{kind: send, number: 1, payload: payload{data: clientHello}},
+	{kind: expects, number: 2, first: 2, expect: expect{
+		what: rbinary, re: regexp.MustCompile("^1[56]"), minRecv: 5, ok: "L6OK", bad: "L6RSP", late: "L6TOUT",
+	}},
+}}
 
 // clientHello is the message: a ClientHello of SSLv3 (RFC 6101 5.6.1.2) with the
 // suites of that time. No secret follows from it, so nothing in it is random.
@@ -39,30 +36,3 @@ var clientHello = func() []byte {
 	record := append([]byte{22, 3, 0}, binary.BigEndian.AppendUint16(nil, uint16(len(message)))...)
 	return append(record, message...)
 }()
-
-// runHello makes the check: a handshake message and an alert are both answers of
-// who speaks SSL or TLS, and servers of today refuse SSLv3 with the latter.
-func (p *probe) runHello() (out outcome, killed bool) {
-	if out, killed = p.connect(&step{kind: connect, defaults: true}, 0); out.status != "" || killed {
-		return out, killed
-	}
-	if out, killed = p.write(clientHello, "L6TOUT"); out.status != "" || killed {
-		return out, killed
-	}
-	p.buf = p.r.Buffer()
-	defer func() { p.r.Release(p.buf) }()
-	for p.n < minHello {
-		if err := p.receive(); err == io.EOF {
-			break
-		} else if err != nil {
-			return p.broken(err, "L6TOUT")
-		}
-	}
-	switch {
-	case p.n == 0:
-		return outcome{status: "L6RSP", info: "TCPCHK got an empty response at step 2"}, false
-	case p.buf[0] != 21 && p.buf[0] != 22:
-		return outcome{status: "L6RSP"}, false
-	}
-	return outcome{status: "L6OK"}, false
-}

@@ -3,12 +3,11 @@ package check
 import (
 	"strings"
 
-	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
-// Operation is a rule of "http-check" that neither sends nor receives anything:
+// Operation is a rule of "http-check" and "tcp-check" that neither sends nor receives anything:
 // what it does, it does to the check's scope. Its word goes on with an argument in
 // parentheses.
 type Operation struct {
@@ -26,56 +25,31 @@ func RegisterOperation(list ...Operation) {
 	}
 }
 
-// operationRule reads "http-check <operation>(…) …". It runs right before the rule
-// behind it, or at the end.
-func operationRule(c *conf.Ctx) error {
+// operationRule reads "http-check <operation>(…) …", or the same of "tcp-check". It
+// runs right before the rule behind it, or at the end.
+func operationRule(c *conf.Ctx, r *ruleset) error {
 	first := word(c.Args, 0)
 	name, _, _ := strings.Cut(first, "(")
 	o, ok := operations[name]
 	if !ok {
-		return say("'http-check' only supports 'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect', 'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got '%s'", first)
+		only := "'disable-on-404', 'send-state', 'comment', 'connect', 'send', 'expect'"
+		if r.word == "tcp-check" {
+			only = "'comment', 'connect', 'send', 'send-binary', 'expect'"
+		}
+		return say("'%s' only supports %s, 'set-var-fmt(*)', 'set-var(*)', 'unset-var(*)'. but got '%s'", r.word, only, first)
 	}
 	run, err := o.Parse(c, first, c.Args[1:])
 	if err != nil {
-		return say("'http-check %s' : '%s' : %w.", first, name, err)
+		return say("'%s %s' : '%s' : %w.", r.word, first, name, err)
 	}
-	s := rules.Make(c.Proxy)
-	s.own(c)
-	s.pending = append(s.pending, run)
+	r.lines++
+	r.pending = append(r.pending, run)
 	return nil
-}
-
-// own lets go of the rules of a defaults section.
-func (s *settings) own(c *conf.Ctx) {
-	if s.inherited {
-		s.steps, s.pending, s.inherited = nil, nil, false
-		s.pos = c.Pos
-	}
-	if s.pos == (config.Pos{}) {
-		s.pos = c.Pos
-	}
 }
 
 // operate runs operations in the check's scope.
 func (p *probe) operate(list []func(*stream.Scope)) {
-	if len(list) == 0 {
-		return
-	}
-	if p.scope == nil {
-		p.scope = &stream.Scope{W: p.w, R: p.r, Snap: p.w.Snapshot(), BE: p.px, Srv: p.srv, Check: &stream.Check{Conn: &p.conn}}
-	}
-	p.scope.Check.Res = nil
-	if p.head != 0 {
-		p.scope.Check.Res = &p.res
-	}
 	for _, f := range list {
-		f(p.scope)
-	}
-}
-
-// forget ends the check's scope.
-func (p *probe) forget() {
-	if p.scope != nil {
-		p.scope.Check.End(p.w)
+		f(p.scope())
 	}
 }

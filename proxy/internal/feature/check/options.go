@@ -170,16 +170,17 @@ func protocol(_ *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
 // open, where they say something of it.
 func secure(c *conf.Ctx, p *stream.Proxy, srv string, s *stream.ServerSettings, own *settings) error {
 	k := &s.Check
-	if !k.Enabled || own == nil || !own.on {
-		if l := saidOf.Of(s); k.Enabled && l != nil && l.proto != "" {
-			return say("uses an incompatible MUX protocol for the selected check type")
-		}
+	if !k.Enabled {
 		return nil
+	}
+	if l := saidOf.Of(s); l != nil && l.proto != "" && !own.ofHTTP() {
+		return say("uses an incompatible MUX protocol for the selected check type")
 	}
 	line := ssl.ChecksUnderTLS.Of(s)
 	var made map[int]*ssl.Upstream
-	for i := range own.sequence {
-		st := &own.sequence[i]
+	sequence := own.active().sequence
+	for i := range sequence {
+		st := &sequence[i]
 		inherits := st.defaults && line != nil
 		if st.kind != connect || !st.secure && (!inherits || st.sni == "" && st.alpn == nil) {
 			continue
@@ -217,8 +218,10 @@ func finish(c *conf.Ctx) {
 			if err := own.finish(); err != nil {
 				c.Alert(own.pos, "%s", err)
 			}
-			if !own.on && len(own.steps)+len(own.pending) > 0 {
-				c.Diags.Warn(own.pos, "%s '%s' uses http-check rules without 'option httpchk', so the rules are ignored.", kindOf(p), p.Name)
+			for r, option := range map[*ruleset]string{&own.http: "httpchk", &own.tcp: "tcp-check"} {
+				if r.lines > 0 && own.active() != r {
+					c.Diags.Warn(r.pos, "%s '%s' uses %s rules without 'option %s', so the rules are ignored.", kindOf(p), p.Name, r.word, option)
+				}
 			}
 		}
 		for _, l := range p.ServerLines {
@@ -226,7 +229,7 @@ func finish(c *conf.Ctx) {
 			if err := secure(c, p, l.Name, l.Settings, own); err != nil {
 				c.Alert(l.Pos, "'server %s/%s' : %s", p.Name, l.Name, err)
 			}
-			if !k.Enabled || !l.Settings.MapPort || k.Port != 0 || k.Addr.Port != 0 || own.names() {
+			if !k.Enabled || !l.Settings.MapPort || k.Port != 0 || k.Addr.Port != 0 || own.active().namesPort() {
 				continue
 			}
 			c.Alert(l.Pos, "config: %s '%s': server '%s' has neither service port nor check port.", kindOf(p), p.Name, l.Name)

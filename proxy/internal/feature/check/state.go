@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -24,18 +25,18 @@ func (o outcome) text(took time.Duration) string {
 }
 
 // maxInfo bounds what a server can put into a message, in bytes.
-const maxInfo = 128
+const maxInfo = 127
 
 // printable makes text of a server harmless in a log line.
-func printable(s string) string {
+func printable(s string) string { return strings.ReplaceAll(plain(s), `"`, "<22>") }
+
+// plain makes text of a server harmless in a table.
+func plain(s string) string {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s) && i < maxInfo; i++ {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c < ' ' || c >= 0x7f:
-			b = fmt.Appendf(b, "\\x%02x", c)
-		default:
+		if c := s[i]; c < ' ' || c >= 0x7f {
+			b = fmt.Appendf(b, "<%02X>", c)
+		} else {
 			b = append(b, c)
 		}
 	}
@@ -69,7 +70,7 @@ func conclude(w *stream.Worker, p *stream.Proxy, s *server.Server, out outcome, 
 		news = st.CheckStatus != out.status
 		full := k.Rise + k.Fall - 1
 		st.Checks++
-		st.CheckStatus, st.CheckCode, st.CheckDesc = out.status, out.code, out.info
+		st.CheckStatus, st.CheckCode, st.CheckDesc = out.status, out.code, plain(out.info)
 		st.CheckTook, st.LastChecked = took, now
 		switch out.kind() {
 		case failed:

@@ -38,6 +38,8 @@ var lines = map[string]string{
 	"bind ciphersuites":                "bind * ciphersuites TLS_AES_128_GCM_SHA256",
 	"bind client-sigalgs":              "bind * ca-file c verify optional client-sigalgs ECDSA+SHA256 ## bind * ca-file c verify optional",
 	"bind ssl":                         "bind 127.0.0.1:36900 ssl crt any ## bind 127.0.0.1:36900",
+	"tcp-check send-binary-lf":         "tcp-check send-binary-lf %[srv_name]",
+	"tcp-check send-lf":                "tcp-check send-lf %[srv_name]",
 	"server enabled":                   "server s1 127.0.0.1:36920 disabled enabled ## server s1 127.0.0.1:36920 disabled",
 	"server hash-key":                  "server s1 127.0.0.1:36920 hash-key addr",
 	"server rise":                      "server s1 127.0.0.1:36920 rise 7",

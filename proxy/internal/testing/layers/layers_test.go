@@ -23,7 +23,7 @@ var uses = map[string][]string{
 	"balance":    {"payload", "sample"},
 	"bwlim":      {"rule", "sample"},
 	"priority":   {"rule", "sample"},
-	"check":      {"logs", "proxyproto", "sample", "ssl"},
+	"check":      {"logformat", "logs", "proxyproto", "sample", "ssl"},
 	"logformat":  {"sample"},
 	"logs":       {"logformat", "sample"},
 	"maps":       {"logformat", "pattern", "rule", "sample"},
