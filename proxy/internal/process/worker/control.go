@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 )
 
 // Control is one end of the socket between the master and a worker. Each message
@@ -112,28 +115,51 @@ func (c *Control) Follow(onLine, onReady func(string)) {
 	}
 }
 
-// serve reads what the master says until it is gone; attach gets descriptors of
-// connections.
-func (c *Control) serve(attach func(fd int)) {
-	buf, oob := make([]byte, 16), make([]byte, unix.CmsgSpace(4))
-	for {
-		n, oobn, _, _, err := c.c.ReadMsgUnix(buf, oob)
-		if err != nil || n == 0 {
-			return
-		}
-		msgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+// serve reads what the master says until it is gone: attach gets descriptors of
+// connections, on r, which does not give its processor up for long enough that
+// the runtime's own poller would be prompt.
+func (c *Control) serve(r *reactor.Reactor, attach func(fd int), gone func()) error {
+	own, err := c.Descriptor()
+	if err != nil {
+		return err
+	}
+	fd, e := r.Sys.Adopt(own)
+	if e != 0 {
+		return e
+	}
+	failed := make(chan error)
+	r.Post(func() {
+		h := &orders{attach: attach, gone: gone}
+		err := r.Open(&h.FD, fd, h)
 		if err != nil {
-			continue
+			r.Sys.Close(fd)
 		}
-		for i := range msgs {
-			fds, err := unix.ParseUnixRights(&msgs[i])
-			if err != nil {
-				continue
-			}
-			for _, fd := range fds {
-				unix.CloseOnExec(fd)
-				attach(fd)
-			}
+		failed <- err
+	})
+	return <-failed
+}
+
+// orders are the worker's end of the control, on a reactor.
+type orders struct {
+	reactor.FD
+	attach func(fd int)
+	gone   func()
+}
+
+// Readable takes the connections that came.
+func (o *orders) Readable() {
+	r := o.Reactor()
+	for {
+		switch fd, e := r.Sys.ReceiveFD(o.Fd()); e {
+		case 0:
+			o.attach(fd)
+		case syscall.EINTR, syscall.ECONNABORTED: // not what was expected: the next one may be
+		case syscall.EAGAIN:
+			return
+		default:
+			o.Close()
+			o.gone()
+			return
 		}
 	}
 }

@@ -156,10 +156,9 @@ func (p *process) start() error {
 	// A configuration that is applied later cannot make UNIX sockets.
 	p.w.Confined.Store(!p.NoSandbox || g.Chroot != "")
 	if p.Control != nil {
-		go func() {
-			p.Control.serve(p.attach)
-			close(p.orphan)
-		}()
+		if err := p.Control.serve(p.w.Reactors[0], p.attach, func() { close(p.orphan) }); err != nil {
+			return fmt.Errorf("cannot listen to the master: %w", err)
+		}
 	}
 	return nil
 }
@@ -207,10 +206,6 @@ func (p *process) bind() error {
 func (p *process) attach(fd int) {
 	r := p.w.Reactors[p.next%len(p.w.Reactors)]
 	p.next++
-	if syscall.SetNonblock(fd, true) != nil {
-		syscall.Close(fd)
-		return
-	}
 	r.Post(func() {
 		if runtimeapi.Attach(r, fd, runtimeapi.Worker, runtimeapi.Options{Worker: p.w, Level: runtimeapi.Admin, ExposeFD: true}, nil) != nil {
 			syscall.Close(fd)
