@@ -104,7 +104,7 @@ func New(index int, sys Sys, o Options) (*Reactor, error) {
 		Sys:     sys,
 		Scratch: make([]byte, 2*o.BufSize),
 
-		FreeMemory: func() { go debug.FreeOSMemory() },
+		FreeMemory: func() { go Aside(debug.FreeOSMemory) },
 
 		poller:  p,
 		events:  make([]Ready, o.MaxEvents),

@@ -53,6 +53,11 @@ func version(args []string) (int, error) {
 	return n, nil
 }
 
+// aside runs f while the reactor goes on, see [reactor.Aside].
+func aside(c *runtimeapi.Conn, f func()) {
+	stream.Await(c.R, func() { reactor.Aside(f) })
+}
+
 func prepareConfig(c *runtimeapi.Conn, _ []string) error {
 	b, err := bundlesOf(c.Worker).prepare(c.R, c.Worker.Snapshot().Version)
 	if err != nil {
@@ -90,7 +95,7 @@ func addParts(c *runtimeapi.Conn, args []string) error {
 	var f *config.File
 	var size int
 	var lacking []config.Sum
-	stream.Await(c.R, func() { f, size, lacking, err = readParts(c.Worker, args[1], c.Payload) })
+	aside(c, func() { f, size, lacking, err = readParts(c.Worker, args[1], c.Payload) })
 	switch {
 	case err != nil:
 		return err
@@ -114,7 +119,7 @@ func addUpdate(c *runtimeapi.Conn, args []string) error {
 		return runtimeapi.Errorf("A version and a payload ('<<') are expected.\n")
 	}
 	var u packed.Update
-	stream.Await(c.R, func() { err = packed.Decode(strings.NewReader(c.Payload), &u) })
+	aside(c, func() { err = packed.Decode(strings.NewReader(c.Payload), &u) })
 	if err != nil {
 		return runtimeapi.Errorf("%s\n", err)
 	}
@@ -141,7 +146,7 @@ func load(c *runtimeapi.Conn, b *bundle) *stream.Snapshot {
 	var snap *stream.Snapshot
 	var d *config.Diagnostics
 	var missing []string
-	stream.Await(c.R, func() { snap, d, missing = b.load(c.Worker) })
+	aside(c, func() { snap, d, missing = b.load(c.Worker) })
 	if len(missing) > 0 {
 		for _, name := range missing {
 			c.Printf("? %q\n", name)
@@ -180,7 +185,7 @@ func showConfig(c *runtimeapi.Conn, args []string) error {
 	}
 	if args[0] == "runtime" {
 		var list []Change
-		stream.Await(c.R, func() {
+		aside(c, func() {
 			applying.Lock()
 			defer applying.Unlock()
 			list = kept(c.Worker)
@@ -192,7 +197,7 @@ func showConfig(c *runtimeapi.Conn, args []string) error {
 		return err
 	}
 	var changes []Change
-	stream.Await(c.R, func() { changes = Changes(c.Worker, snap) })
+	aside(c, func() { changes = Changes(c.Worker, snap) })
 	return printChanges(c, changes)
 }
 
@@ -233,7 +238,7 @@ func commitConfig(c *runtimeapi.Conn, args []string) error {
 			l.putBack(b)
 			return nil
 		}
-		stream.Await(c.R, func() {
+		aside(c, func() {
 			if changes, err = Apply(c.Worker, snap); err == nil {
 				c.Worker.OnAll(func(*reactor.Reactor) {}) // what is gone does not listen any more when it is said
 			}

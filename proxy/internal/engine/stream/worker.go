@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -220,6 +221,7 @@ func Await(r *reactor.Reactor, f func()) {
 		}()
 		f()
 	}()
+	runtime.Gosched() // nobody else may have a processor for it in the next milliseconds
 	wait.Until(r, func() bool { return done })
 	if failed != nil {
 		panic(failed)
