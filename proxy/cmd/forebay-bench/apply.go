@@ -31,6 +31,8 @@ const (
 	applyRate    = 2000
 	applyClients = 16
 	applyWindow  = 1500 * time.Millisecond
+	// afterwards is how long what was replaced is looked at being given back.
+	afterwards = 8 * time.Second
 )
 
 // maxWait is what a request may take.
@@ -61,7 +63,9 @@ type applied struct {
 	before, peak   int64         // resident bytes of the worker
 	after          int64         // some seconds later
 	slowest, calm  time.Duration // of the requests during an application, and of those in as much time without
+	later          time.Duration // of those in the seconds that follow
 	late, lateCalm int
+	lateLater      int
 }
 
 func (b *bench) apply(backends, servers int) error {
@@ -74,7 +78,7 @@ func (b *bench) apply(backends, servers int) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	origin, err := startOrigin()
+	origin, err := startOrigin(firstVariable + "=1")
 	if err != nil {
 		return err
 	}
@@ -142,16 +146,17 @@ func (a *applying) round(k *keep) (r applied, err error) {
 		list []time.Duration
 		err  error
 	}
-	window := func() chan load {
+	window := func(d time.Duration) chan load {
 		c := make(chan load, 1)
-		go func() {
-			list, err := k.rate(applyRate, applyWindow)
+		thread(func() {
+			first()
+			list, err := k.rate(applyRate, d)
 			c <- load{list, err}
-		}()
+		})
 		return c
 	}
 	idle := cpuOf(a.worker)
-	calm := <-window()
+	calm := <-window(applyWindow)
 	idle = cpuOf(a.worker) - idle // what the requests take
 	if calm.err != nil {
 		return r, calm.err
@@ -161,7 +166,7 @@ func (a *applying) round(k *keep) (r applied, err error) {
 	}
 	os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", a.worker), []byte("5"), 0) // the peak begins anew
 	master, worker := cpuOf(a.master), cpuOf(a.worker)
-	requests := window()
+	requests := window(applyWindow)
 	time.Sleep(applyWindow / 5)
 	start := time.Now()
 	reply, err := a.ask("reload")
@@ -180,10 +185,14 @@ func (a *applying) round(k *keep) (r applied, err error) {
 		return r, err
 	}
 	r.master, r.worker = cpuOf(a.master)-master, cpuOf(a.worker)-worker-idle
-	time.Sleep(5 * time.Second)
+	later := <-window(afterwards)
+	if later.err != nil {
+		return r, later.err
+	}
 	if r.after, err = memoryOf(a.worker, "VmRSS"); err != nil {
 		return r, err
 	}
+	r.later, r.lateLater = slow(later.list)
 	r.slowest, r.late = slow(busy.list)
 	r.calm, r.lateCalm = slow(calm.list)
 	return r, nil
@@ -210,15 +219,16 @@ func report(got []applied) {
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	mb := func(n int64) float64 { return float64(n) / (1 << 20) }
-	var late, calm int
+	var late, calm, later int
 	for _, r := range got {
-		late, calm = late+r.late, calm+r.lateCalm
+		late, calm, later = late+r.late, calm+r.lateCalm, later+r.lateLater
 	}
 	fmt.Printf("applied in       %8.1f ms (median of %d; CPU: master %.1f ms, worker %.1f ms beside that of %d requests/s)\n", mid(func(r applied) float64 { return ms(r.wall) }), len(got),
 		mid(func(r applied) float64 { return ms(r.master) }), mid(func(r applied) float64 { return ms(r.worker) }), applyRate)
-	fmt.Printf("worker's memory  %8.1f MB before, %.1f at the peak (%+.1f %%), %.1f five seconds later\n", mid(func(r applied) float64 { return mb(r.before) }), mid(func(r applied) float64 { return mb(r.peak) }),
-		mid(func(r applied) float64 { return 100*float64(r.peak)/float64(r.before) - 100 }), mid(func(r applied) float64 { return mb(r.after) }))
-	fmt.Printf("slowest request  %8.2f ms (median; without an application %.2f); above %v in all rounds: %d (%d)\n", mid(func(r applied) float64 { return ms(r.slowest) }), mid(func(r applied) float64 { return ms(r.calm) }), maxWait, late, calm)
+	fmt.Printf("worker's memory  %8.1f MB before, %.1f at the peak (%+.1f %%), %.1f %.0f seconds later\n", mid(func(r applied) float64 { return mb(r.before) }), mid(func(r applied) float64 { return mb(r.peak) }),
+		mid(func(r applied) float64 { return 100*float64(r.peak)/float64(r.before) - 100 }), mid(func(r applied) float64 { return mb(r.after) }), afterwards.Seconds())
+	fmt.Printf("slowest request  %8.2f ms (median; without an application %.2f, in the %.0f seconds that follow %.2f); above %v in all rounds: %d (%d, %d)\n", mid(func(r applied) float64 { return ms(r.slowest) }),
+		mid(func(r applied) float64 { return ms(r.calm) }), afterwards.Seconds(), mid(func(r applied) float64 { return ms(r.later) }), maxWait, late, calm, later)
 }
 
 // ask runs a command of the master.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,15 @@ type originConn struct {
 // originVariable makes this program an origin.
 const originVariable = "FOREBAY_BENCH_ORIGIN"
 
+// firstVariable makes an origin go before all other threads of the machine.
+const firstVariable = "FOREBAY_BENCH_FIRST"
+
+// first makes the calling thread go before those of the other processes, if that is
+// allowed: what delays requests is the proxy then, or the machine.
+func first() {
+	unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}, 0)
+}
+
 // serveOrigin prints its address and serves until its input ends.
 func serveOrigin() {
 	o, err := newOrigin()
@@ -49,13 +59,13 @@ func serveOrigin() {
 var lifelines []io.Closer
 
 // startOrigin runs an origin that lives as long as this process.
-func startOrigin() (netip.AddrPort, error) {
+func startOrigin(env ...string) (netip.AddrPort, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), originVariable+"=1", "GOMAXPROCS=1")
+	cmd.Env = slices.Concat(os.Environ(), []string{originVariable + "=1", "GOMAXPROCS=1"}, env)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -87,7 +97,12 @@ func newOrigin() (*origin, error) {
 	if o.p, err = newPoller[originConn](); err != nil {
 		return nil, err
 	}
-	thread(o.run)
+	thread(func() {
+		if os.Getenv(firstVariable) != "" {
+			first()
+		}
+		o.run()
+	})
 	return o, o.p.add(fd, unix.EPOLLIN, &originConn{})
 }
 
