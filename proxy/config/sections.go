@@ -14,8 +14,19 @@ var kinds = []string{
 // SectionKinds returns the words that begin a section, sorted.
 func SectionKinds() []string { return slices.Clone(kinds) }
 
+// lengths has a bit for the length of each kind of section that begins with a byte: most words are none.
+var lengths = func() (list [256]uint32) {
+	for _, k := range kinds {
+		list[k[0]] |= 1 << len(k)
+	}
+	return list
+}()
+
 // IsSection tells whether a word at the beginning of a line begins a section.
 func IsSection(name string) bool {
+	if name == "" || lengths[name[0]]&(1<<len(name)) == 0 {
+		return false
+	}
 	_, found := slices.BinarySearch(kinds, name)
 	return found
 }
