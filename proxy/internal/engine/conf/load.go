@@ -182,12 +182,41 @@ func automaticMaxConn(l *Loading) int {
 	if n := l.Snap.Global.MaxFiles; n > 0 {
 		limit = min(limit, n)
 	}
-	reserved := 100
-	for _, p := range l.Snap.Proxies {
-		reserved += len(p.Binds) * l.Threads
-		reserved += len(p.ServerLines)
+	reserved := common
+	for _, cur := range l.read {
+		if cur.proxy != nil && cur.proxy.Kind != "defaults" {
+			if cur.taken == nil {
+				cur.reserved = reservedOf(cur.proxy, l.Threads)
+			}
+			reserved += cur.reserved
+		}
 	}
 	return max((min(limit, 1<<20)-reserved)/2, 100)
+}
+
+// common is how many descriptors a process has at most that are nobody's in
+// particular: pollers, pipes, logs.
+const common = 100
+
+// Reserved is how many descriptors a configuration needs besides those of
+// connections, two each: for listeners, and for checks, one a server that is
+// checked.
+func Reserved(s *stream.Snapshot) int {
+	n := common
+	for _, p := range s.Proxies {
+		n += reservedOf(p, s.Global.Threads)
+	}
+	return n
+}
+
+func reservedOf(p *stream.Proxy, threads int) int {
+	n := len(p.Binds) * threads
+	for _, s := range p.ServerLines {
+		if s.Settings.Check.Enabled {
+			n++
+		}
+	}
+	return n
 }
 
 // Memory is what a feature needs for each connection, in bytes: of clients to a

@@ -31,6 +31,7 @@ type Loaded struct {
 	parent     uint64             // what its defaults section was made as, 0: none
 	files      []string           // that it names
 	refers     []reference
+	reserved   int  // see Reserved
 	lines      bool // see stream.Snapshot.KeepLines
 }
 
@@ -281,6 +282,8 @@ type reading struct {
 	files  []string
 	refers []reference
 	lines  bool
+
+	reserved int // see Reserved
 }
 
 // begin notes that a section is read.
@@ -308,7 +311,7 @@ func (l *Loading) adopt(b *config.Block, from *defaults) {
 	if d := b.Pos.Line - p.Pos.Line; d != 0 {
 		p = moved(p, d)
 	}
-	cur.proxy, cur.made, cur.parent, cur.files, cur.refers, cur.lines = p, s.made, s.parent, s.files, s.refers, s.lines
+	cur.proxy, cur.made, cur.parent, cur.files, cur.refers, cur.lines, cur.reserved = p, s.made, s.parent, s.files, s.refers, s.lines, s.reserved
 	if s.lines {
 		l.Snap.KeepLines.Store(true)
 	}
@@ -475,6 +478,7 @@ func (cur *reading) loaded() *Loaded {
 	s = &Loaded{
 		Kind: b.Kind, Name: b.Name, From: b.From, Pos: b.Pos, Env: b.Env, args: b.Args, statements: b.Statements,
 		made: cur.made, parent: cur.parent, files: cur.files, refers: cur.refers, lines: cur.lines,
+		reserved: cur.reserved,
 	}
 	if b.Text != nil {
 		if cur.taken != nil {

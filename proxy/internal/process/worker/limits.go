@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/forebay-lb/forebay/proxy/internal/console"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -14,10 +15,7 @@ import (
 // strict-limits" a warning.
 func raiseLimits(snap *stream.Snapshot, c *console.Console) error {
 	g := snap.Global
-	need := uint64(2*g.MaxConn + 100)
-	for _, p := range snap.Proxies {
-		need += uint64(len(p.Binds)*g.Threads + len(p.ServerLines))
-	}
+	need := uint64(2*g.MaxConn + conf.Reserved(snap))
 	fail := func(format string, args ...any) error {
 		if g.NoFileLimits {
 			c.Warn(format, args...)
