@@ -31,14 +31,23 @@ type Loaded struct {
 	parent     uint64             // what its defaults section was made as, 0: none
 	files      []string           // that it names
 	refers     []reference
-	reserved   int  // see Reserved
-	lines      bool // see stream.Snapshot.KeepLines
+	hosts      []resolved
+	again      []again // what else it does
+	reserved   int     // see Reserved
+	lines      bool    // see stream.Snapshot.KeepLines
 }
 
 // reference is the name of a proxy that must be there.
 type reference struct {
 	side Sections
 	name string
+}
+
+// again is something that a section does each time that it is taken over, see
+// [Loading.OnTakeover].
+type again struct {
+	do func(l *Loading, lines int) bool
+	at int // the line at which the section began when it was parsed
 }
 
 // record is what is known of a loaded configuration, for the next one.
@@ -148,7 +157,7 @@ func (r *record) usable(b *Input) bool {
 func (t *takeover) find(p *config.Part, env uint64, pos config.Pos) *config.Block {
 	t.l.breathe()
 	s := t.base.bySum[p.Sum()]
-	if s == nil || s.proxy == nil || s.Env != env || s.Pos.File != pos.File || !bytes.Equal(s.Text, p.Text) || !t.inherits(s) || !t.sameFiles(s) {
+	if s == nil || s.proxy == nil || s.Env != env || s.Pos.File != pos.File || !bytes.Equal(s.Text, p.Text) || !t.inherits(s) || !t.sameFiles(s) || !t.sameHosts(s) {
 		t.note(p.Text, nil)
 		return nil
 	}
@@ -237,6 +246,14 @@ func (t *takeover) sameFiles(s *Loaded) bool {
 	return true
 }
 
+// sameHosts tells whether the names in s have the addresses that they had.
+func (t *takeover) sameHosts(s *Loaded) bool {
+	return !slices.ContainsFunc(s.hosts, func(h resolved) bool {
+		ip, err := t.l.hostOf(h.name, h.want)
+		return err != nil || ip != h.ip
+	})
+}
+
 // breathe gives others their turn: loading must not keep a processor from the
 // reactors for long.
 func (l *Loading) breathe() {
@@ -262,6 +279,17 @@ func (l *Loading) Anew() {
 	}
 }
 
+// OnTakeover tells that the section that is parsed does more than making its own proxy:
+// f does that for a configuration that takes the section over, when it comes to
+// where the section stands. lines is by how many it has moved since it was parsed.
+// What the configuration in force uses must not be changed. If f returns false,
+// everything is loaded anew.
+func (l *Loading) OnTakeover(f func(l *Loading, lines int) bool) {
+	if l != nil && l.cur != nil {
+		l.cur.again = append(l.cur.again, again{f, l.cur.block.Pos.Line})
+	}
+}
+
 // Refer runs f when all sections were parsed, with whether there is a proxy of a
 // name. The section is taken over as long as there is.
 func (l *Loading) Refer(side Sections, name string, f func()) {
@@ -281,6 +309,8 @@ type reading struct {
 	anew   bool
 	files  []string
 	refers []reference
+	hosts  []resolved
+	again  []again
 	lines  bool
 
 	reserved int // see Reserved
@@ -308,10 +338,17 @@ func (l *Loading) adopt(b *config.Block, from *defaults) {
 		l.failed = true
 		return
 	}
+	for _, a := range s.again {
+		if !a.do(l, b.Pos.Line-a.at) {
+			l.failed = true
+			return
+		}
+	}
 	if d := b.Pos.Line - p.Pos.Line; d != 0 {
 		p = moved(p, d)
 	}
 	cur.proxy, cur.made, cur.parent, cur.files, cur.refers, cur.lines, cur.reserved = p, s.made, s.parent, s.files, s.refers, s.lines, s.reserved
+	cur.again, cur.hosts = s.again, s.hosts
 	if s.lines {
 		l.Snap.KeepLines.Store(true)
 	}
@@ -478,7 +515,7 @@ func (cur *reading) loaded() *Loaded {
 	s = &Loaded{
 		Kind: b.Kind, Name: b.Name, From: b.From, Pos: b.Pos, Env: b.Env, args: b.Args, statements: b.Statements,
 		made: cur.made, parent: cur.parent, files: cur.files, refers: cur.refers, lines: cur.lines,
-		reserved: cur.reserved,
+		hosts: cur.hosts, again: cur.again, reserved: cur.reserved,
 	}
 	if b.Text != nil {
 		if cur.taken != nil {

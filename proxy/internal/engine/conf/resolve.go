@@ -109,7 +109,25 @@ func (l *Loading) Resolve(name string) (netip.Addr, error) {
 // resolve gives the first address of a name in the family that is wanted
 // (config.FamilyHost: IPv4 before IPv6).
 func (l *Loading) resolve(name string, want config.Family) (netip.Addr, error) {
-	l.Anew() // names may have other addresses next time
+	ip, err := l.hostOf(name, want)
+	switch {
+	case l == nil || l.cur == nil:
+	case err != nil: // it may have an address next time
+		l.Anew()
+	default:
+		l.cur.hosts = append(l.cur.hosts, resolved{name, want, ip})
+	}
+	return ip, err
+}
+
+// resolved is what was found of a name.
+type resolved struct {
+	name string
+	want config.Family
+	ip   netip.Addr
+}
+
+func (l *Loading) hostOf(name string, want config.Family) (netip.Addr, error) {
 	h := &l.host
 	if h.names == nil {
 		h.names, h.cache = NewResolver(l.ReadFile), make(map[string][]netip.Addr)

@@ -80,7 +80,7 @@ func parseTest(c *conf.Ctx, words []string) (*test, error) {
 	if err != nil {
 		return nil, err
 	}
-	if line.List.Len() == 0 && !flagged && p.method != pattern.Found && p.method != pattern.Bool && files == 0 {
+	if line.Len() == 0 && !flagged && p.method != pattern.Found && p.method != pattern.Bool && files == 0 {
 		c.Warn("parsing acl keyword '%s' :\n"+
 			"  no pattern to match against were provided, so this ACL will never match.\n"+
 			"  If this is what you intended, please add '--' to get rid of this warning.\n"+

@@ -186,3 +186,47 @@ func TestChangesLiveOnInANewProcess(t *testing.T) {
 	}
 	life.Take(map[string][]byte{"_getpatterns": []byte("Unknown command: '_getpatterns'\n\n")})
 }
+
+// A section that has not changed goes on with the patterns in its lines: commands
+// change them by their new number, with effect, over several configurations.
+func TestPatternsOfALineAreTakenOver(t *testing.T) {
+	at := tcptest.Reserve(t).String()
+	text := "defaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n" +
+		"backend b\n server s 127.0.0.1:1 weight 1\n" +
+		"frontend fe\n bind " + at + "\n http-request return status 200 content-type text/plain string hit if { path /x }\n http-request return status 200 content-type text/plain string miss\n"
+	w := bed.Start(t, 1, text)
+	fe := w.Snapshot().Frontends["fe"]
+	ask := func(path, want string) {
+		t.Helper()
+		if got := body(t, at, "GET "+path+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); got != want {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	command := func(text, want string) {
+		t.Helper()
+		if got := reference.ReplaceAllString(bed.Ask(t, w, text), ""); got != want {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
+	command("add acl #0 /y", "\n")
+	ask("/y", "hit")
+	// One more list in front of it, which takes its number.
+	text = strings.Replace(text, "weight 1\n", "weight 1\n http-request deny if { path /none }\n", 1)
+	bed.Apply(t, w, text)
+	if w.Snapshot().Frontends["fe"].Made != fe.Made {
+		t.Error("the section was read anew")
+	}
+	command("show acl #0", "/none\n\n")
+	command("show acl #1", "/x\n/y\n\n")
+	command("show acl", "# id (file) description\n0 () acl 'path' file 't.cfg' line 8. curr_ver=0 next_ver=0 entry_cnt=1\n1 () acl 'path' file 't.cfg' line 11. curr_ver=0 next_ver=0 entry_cnt=2\n\n")
+	ask("/y", "hit")
+	command("add acl #1 /z", "\n")
+	command("del acl #1 /x", "\n")
+	ask("/z", "hit")
+	ask("/x", "miss")
+	bed.Apply(t, w, strings.Replace(text, "weight 1", "weight 2", 1))
+	command("show acl #1", "/y\n/z\n\n")
+	command("del acl #1 /z", "\n")
+	ask("/z", "miss")
+	ask("/y", "hit")
+}

@@ -23,8 +23,11 @@ func prefix(i int) string {
 }
 func address(i int) string { return fmt.Sprintf("%d.%d.%d.0/24", 1+i>>16&0xff, i>>8&0xff, i&0xff) }
 
+// listOf gives a list of two columns of what lives of the one of x, the only matcher.
+func listOf(x *Matcher) *List { return &List{live: x.list, Pairs: true, Matchers: []*Matcher{x}} }
+
 func loaded(m Method, content string) *Matcher {
-	l := &List{Name: "test", Pairs: true, content: content}
+	l := &List{live: new(live), Name: "test", Pairs: true, content: content}
 	x := l.matcher(Use{Method: m, Fold: false, Out: OutStr})
 	l.ready()
 	return x
@@ -76,9 +79,9 @@ func BenchmarkChange(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		key := "new" + hostname(i)
-		x.List.Put(key, "a")
-		x.List.Put(key, "b")
-		x.List.Delete(key)
+		listOf(x).Put(key, "a")
+		listOf(x).Put(key, "b")
+		listOf(x).Delete(key)
 		i++
 	}
 }

@@ -104,7 +104,9 @@ func (l *List) adopt(o *List) error {
 			return err
 		}
 	}
-	l.store, l.content, l.names = o.store, "", nil
+	if l.live != o.live {
+		l.store, l.content, l.names = o.store, "", nil
+	}
 	return nil
 }
 
@@ -123,7 +125,9 @@ func settle(old *stream.Snapshot, lists []*List) {
 		}
 	}
 	for _, l := range lists {
-		l.names = nil
+		if l.names != nil {
+			l.names = nil
+		}
 		note(l)
 	}
 	if old != nil {

@@ -26,8 +26,14 @@ type List struct {
 	forced  bool   // ID is the configuration's ("-u")
 	missing bool   // there is no file
 	content string // of the file, until there is a store
-	names   lookup // of this configuration
-	store   *store
+	*live
+}
+
+// live is what matchers know of their list. Those of a line that has not changed go
+// on with it in the next configuration, whose list has another number perhaps.
+type live struct {
+	names lookup // of the configuration that it was made for
+	store *store
 }
 
 // sum tells one content of a file from another.
@@ -79,18 +85,18 @@ func ParseInt(value string) (int64, bool) {
 
 // Matcher is a way to match a list.
 type Matcher struct {
-	List   *List
 	Method Method
 	Fold   bool // the case is ignored
 	Out    Out
 
+	list  *live
 	shape shape
 	names bool // addresses may be written as names
 }
 
 // New makes a list of patterns that no configuration knows, and its matcher.
 func New(m Method, fold bool) *Matcher {
-	l := &List{}
+	l := &List{live: new(live)}
 	l.ready()
 	return l.matcher(Use{Method: m, Fold: fold})
 }
@@ -103,7 +109,7 @@ func (l *List) matcher(u Use) *Matcher {
 			return o
 		}
 	}
-	n := &Matcher{List: l, Method: u.Method, Fold: u.Fold, Out: u.Out, shape: shapeOf(u.Method, u.Fold), names: u.Names}
+	n := &Matcher{list: l.live, Method: u.Method, Fold: u.Fold, Out: u.Out, shape: shapeOf(u.Method, u.Fold), names: u.Names}
 	l.Matchers = append(l.Matchers, n)
 	if l.store != nil {
 		l.store.index(n.shape) // of nothing yet
@@ -112,7 +118,7 @@ func (l *List) matcher(u Use) *Matcher {
 }
 
 // Add adds a pattern to a list in the making.
-func (m *Matcher) Add(key string) error { return m.List.add(&Entry{Key: key}) }
+func (m *Matcher) Add(key string) error { return m.list.add(&Entry{Key: key}) }
 
 // AddOperator adds a comparison of numbers: "ge", "500".
 func (m *Matcher) AddOperator(op, number string) error {
@@ -120,10 +126,10 @@ func (m *Matcher) AddOperator(op, number string) error {
 	if err != nil {
 		return err
 	}
-	return m.List.add(&Entry{Key: key, special: &p})
+	return m.list.add(&Entry{Key: key, special: &p})
 }
 
-func (l *List) add(e *Entry) error {
+func (l *live) add(e *Entry) error {
 	s := l.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +148,10 @@ func (l *List) add(e *Entry) error {
 }
 
 // Len is the number of patterns that are in force.
-func (l *List) Len() int { return l.store.cur.Load().count() }
+func (l *live) Len() int { return l.store.cur.Load().count() }
+
+// Len is the number of patterns that are in force.
+func (m *Matcher) Len() int { return m.list.Len() }
 
 // Match tells whether v matches one of the patterns.
 func (m *Matcher) Match(v *sample.Value) bool {
@@ -160,10 +169,10 @@ func (m *Matcher) Match(v *sample.Value) bool {
 // none: of addresses and of beginnings the one that says most, otherwise the first
 // one.
 func (m *Matcher) Find(v *sample.Value) *Entry {
-	if m.shape == shapeless || m.List.store == nil {
+	if m.shape == shapeless || m.list.store == nil {
 		return nil
 	}
-	ver := m.List.store.cur.Load()
+	ver := m.list.store.cur.Load()
 	x := ver.by[m.shape].Load()
 	if x == nil {
 		return nil
@@ -194,10 +203,10 @@ func (m *Matcher) Find(v *sample.Value) *Entry {
 
 // FindRegexp is Find of regular expressions, with the one that matched.
 func (m *Matcher) FindRegexp(b []byte) (*Entry, *Regexp) {
-	if m.List.store == nil {
+	if m.list.store == nil {
 		return nil, nil
 	}
-	if x := m.List.store.cur.Load().by[m.shape].Load(); x != nil {
+	if x := m.list.store.cur.Load().by[m.shape].Load(); x != nil {
 		if o := x.regexp(b); o != nil {
 			return o.e, o.re
 		}

@@ -143,7 +143,7 @@ func Load(c *conf.Ctx, ref string, u Use) (*Matcher, error) {
 	by := fmt.Sprintf("%s at file '%s' line %d", what, c.Pos.File, c.Pos.Line)
 	l := set.byName[name]
 	if l == nil {
-		l = &List{Name: name, Pairs: u.Map, Text: fmt.Sprintf("pattern loaded from file '%s' used by %s", name, by), key: "file " + name}
+		l = &List{live: new(live), Name: name, Pairs: u.Map, Text: fmt.Sprintf("pattern loaded from file '%s' used by %s", name, by), key: "file " + name}
 		if err := l.read(c, kind); err != nil {
 			return nil, err
 		}
@@ -204,28 +204,51 @@ func (l *List) read(c *conf.Ctx, kind string) error {
 	return nil
 }
 
+// free tells whether a list may ask for a number; -1 is none.
+func (s *Set) free(id int) bool {
+	return id < 0 || !slices.ContainsFunc(s.Lists, func(o *List) bool { return o.forced && o.ID == id })
+}
+
 // errTaken is worded as HAProxy words it.
 var errTaken = errors.New("the id is already used")
 
 // Inline makes the list of the patterns that stand in the line of a condition, of
 // which keyword is the criterion. id is the number that the line asks for, or -1.
 func Inline(c *conf.Ctx, keyword string, m Method, fold bool, id int, words []string) (*Matcher, error) {
-	set := setOf(c)
+	set := new(Set)
+	switch {
+	case c.Snap == nil || c.Snap.Global == nil:
+	case c.Proxy == nil || c.InDefaults: // several may have no name
+		set = setOf(c)
+	default:
+		set = sets.Make(c.Snap.Global)
+	}
+	text := func(line int) string { return fmt.Sprintf("acl '%s' file '%s' line %d", keyword, c.Pos.File, line) }
 	l := &List{
-		ID: id, ACL: true, forced: id >= 0,
-		Text: fmt.Sprintf("acl '%s' file '%s' line %d", keyword, c.Pos.File, c.Pos.Line),
+		live: new(live), ID: id, ACL: true, forced: id >= 0,
+		Text: text(c.Pos.Line),
 		key:  strings.Join(append([]string{"acl", c.Section, "", keyword, string(m), fmt.Sprint(fold, id)}, words...), "\x00"),
 	}
 	if c.Proxy != nil {
 		l.key += "\x00in " + c.Proxy.Name
 	}
-	if l.forced && slices.ContainsFunc(set.Lists, func(o *List) bool { return o.forced && o.ID == id }) {
+	if !set.free(id) {
 		return nil, errTaken
 	}
 	l.ready()
+	key, line := l.key, c.Pos.Line
 	set.add(l)
+	// Who takes the section over goes on with what lives of the list.
+	c.OnTakeover(func(to *conf.Loading, lines int) bool {
+		set := sets.Make(to.Snap.Global)
+		if !set.free(id) {
+			return false
+		}
+		set.add(&List{live: l.live, ID: id, ACL: true, forced: l.forced, Text: text(line + lines), key: key, Matchers: l.Matchers})
+		return true
+	})
 	return l.matcher(Use{Method: m, Fold: fold}), nil
 }
 
 // SetNames makes the list take names for addresses, while it is made.
-func (m *Matcher) SetNames(c *conf.Ctx) { m.List.names = c.Resolve }
+func (m *Matcher) SetNames(c *conf.Ctx) { m.list.names = c.Resolve }

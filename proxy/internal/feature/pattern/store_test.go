@@ -16,7 +16,7 @@ import (
 // naive finds an entry by comparing with all of them.
 func naive(m *Matcher, v *sample.Value) (best *Entry) {
 	bits := -1
-	for e := m.List.store.cur.Load().head.Load(); e != nil; e = e.Next() {
+	for e := m.list.store.cur.Load().head.Load(); e != nil; e = e.Next() {
 		switch m.Method {
 		case Int, Len:
 			n, _ := v.Number()
@@ -60,7 +60,7 @@ func word(r *rand.Rand) string {
 func TestIndexesAgreeWithComparing(t *testing.T) {
 	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		l := &List{Pairs: true}
+		l := &List{live: new(live), Pairs: true}
 		l.ready()
 		var ms []*Matcher
 		for _, m := range []Method{Str, Beg, End, Sub, Dir, Dom} {
@@ -131,10 +131,10 @@ func (l *List) checkBooks(t *testing.T) {
 
 func TestNumbersAndAddresses(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
-	numbers := &List{}
+	numbers := &List{live: new(live)}
 	numbers.ready()
 	ints, lens := numbers.matcher(Use{Method: Int, Fold: false, Out: Nothing}), numbers.matcher(Use{Method: Len, Fold: false, Out: Nothing})
-	addrs := &List{}
+	addrs := &List{live: new(live)}
 	addrs.ready()
 	ips := addrs.matcher(Use{Method: IP, Fold: false, Out: Nothing})
 	for range 300 {
@@ -175,7 +175,7 @@ func TestTableGrowsAndShrinks(t *testing.T) {
 	for i := range n {
 		x.Add(fmt.Sprint(i))
 	}
-	table := &x.List.store.cur.Load().by[asText].Load().table
+	table := &x.list.store.cur.Load().by[asText].Load().table
 	big := len(table.slots.Load().cur)
 	if big < n/2 {
 		t.Errorf("%d slots for %d entries", big, n)
@@ -186,7 +186,7 @@ func TestTableGrowsAndShrinks(t *testing.T) {
 		}
 	}
 	for i := range n {
-		x.List.Delete(fmt.Sprint(i))
+		listOf(x).Delete(fmt.Sprint(i))
 		if i%997 == 0 && i+1 < n && x.Find(str(fmt.Sprint(n-1))) == nil {
 			t.Fatal("lost while it shrinks")
 		}
@@ -198,7 +198,7 @@ func TestTableGrowsAndShrinks(t *testing.T) {
 
 func TestVersions(t *testing.T) {
 	x := loaded(Str, "a 1\nb 2\na 3\n")
-	l := x.List
+	l := listOf(x)
 	value := func(key string) string {
 		if e := x.Find(str(key)); e != nil {
 			return e.Value()
@@ -250,8 +250,9 @@ func TestVersions(t *testing.T) {
 // Values must be what those who use the list can read; nothing is changed otherwise.
 func TestValuesAreChecked(t *testing.T) {
 	x := loaded(Str, "a 1\n")
-	n := x.List.matcher(Use{Method: Str, Fold: false, Out: OutInt})
-	for _, err := range []error{x.List.Append(0, "b", "x"), x.List.Put("a", "x"), func() error { _, err := x.List.Set("a", "1.2"); return err }()} {
+	l := listOf(x)
+	n := l.matcher(Use{Method: Str, Fold: false, Out: OutInt})
+	for _, err := range []error{l.Append(0, "b", "x"), l.Put("a", "x"), func() error { _, err := l.Set("a", "1.2"); return err }()} {
 		if err == nil || !strings.HasPrefix(err.Error(), "unable to parse '") {
 			t.Error(err)
 		}
@@ -263,7 +264,7 @@ func TestValuesAreChecked(t *testing.T) {
 
 // One more way to match is found for a list that changes all the time.
 func TestIndexOfALivingList(t *testing.T) {
-	l := loaded(Str, million(5000, hostname)).List
+	l := listOf(loaded(Str, million(5000, hostname)))
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	wg.Add(1)
@@ -288,7 +289,7 @@ func TestIndexOfALivingList(t *testing.T) {
 			if err := l.store.index(shapeOf(m, fold)); err != nil {
 				t.Fatal(err)
 			}
-			ms = append(ms, &Matcher{List: l, Method: m, Fold: fold, shape: shapeOf(m, fold)})
+			ms = append(ms, &Matcher{list: l.live, Method: m, Fold: fold, shape: shapeOf(m, fold)})
 		}
 	}
 	stop.Store(true)
@@ -302,7 +303,7 @@ func TestIndexOfALivingList(t *testing.T) {
 // Readers find what is there all the time, whatever is changed beside it.
 func TestReadersNeverMiss(t *testing.T) {
 	x := loaded(Str, million(300, hostname))
-	l := x.List
+	l := listOf(x)
 	beg := l.matcher(Use{Method: Beg, Fold: false, Out: OutStr})
 	var stop atomic.Bool
 	var wg sync.WaitGroup
@@ -344,7 +345,7 @@ func TestFindDoesNotAllocate(t *testing.T) {
 	for _, n := range []int{3, 3000} {
 		for _, m := range []Method{Str, Beg, End, Sub, Dir, Dom} {
 			for _, fold := range []bool{false, true} {
-				x := loaded(m, million(n, hostname)).List.matcher(Use{Method: m, Fold: fold, Out: Nothing})
+				x := listOf(loaded(m, million(n, hostname))).matcher(Use{Method: m, Fold: fold, Out: Nothing})
 				v := str(hostname(2))
 				if got := testing.AllocsPerRun(100, func() { x.Find(v) }); got > 0 || x.Find(v) == nil {
 					t.Errorf("%s fold %v among %d: %v allocations", m, fold, n, got)
@@ -409,7 +410,7 @@ func FuzzLines(f *testing.F) {
 	methods := []Method{Str, IP, Int, Reg, Bin, Dom, Beg, Len}
 	f.Fuzz(func(t *testing.T, content string, pairs bool, method uint8) {
 		m := methods[int(method)%len(methods)]
-		l := &List{Name: "f", Pairs: pairs, content: content}
+		l := &List{live: new(live), Name: "f", Pairs: pairs, content: content}
 		x := l.matcher(Use{Method: m, Fold: false, Out: OutStr})
 		if l.validate(x) != nil {
 			return

@@ -260,6 +260,31 @@ func TestServerChanges(t *testing.T) {
 	}
 }
 
+// What has not changed goes on to log to the ring that there is, whether it names
+// the ring or the global section does.
+func TestTakenOver(t *testing.T) {
+	one, other := tcptest.Reserve(t).String(), tcptest.Reserve(t).String()
+	text := "global\n log ring@r1 local0\nring r1\n size 64k\n" + fmt.Sprintf(front, one) + "frontend g\n bind " + other + "\n log global\n log-format \"and %r\"\n http-request return status 200\n" +
+		"backend b\n server s 127.0.0.1:1 weight 1\n"
+	w := bed.Start(t, 2, text)
+	made := w.Snapshot().Frontends["g"].Made
+	for i := range 3 {
+		get(t, one, fmt.Sprint("/", i))
+		events(t, w, "r1", 2*i+1)
+		get(t, other, fmt.Sprint("/", i))
+		events(t, w, "r1", 2*i+2)
+		bed.Apply(t, w, strings.Replace(text, "weight 1", fmt.Sprint("weight ", i+2), 1))
+	}
+	if w.Snapshot().Frontends["g"].Made != made {
+		t.Error("the section was read anew")
+	}
+	bed.Apply(t, w, strings.Replace(text, "64k", "32k", 1))
+	get(t, other, "/last")
+	if list := events(t, w, "r1", 7); list[6] != "and GET /last HTTP/1.1" {
+		t.Errorf("%q", list)
+	}
+}
+
 // "max-reuse" bounds how many events a connection carries.
 func TestMaxReuse(t *testing.T) {
 	addr := tcptest.Reserve(t).String()

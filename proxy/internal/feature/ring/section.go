@@ -76,7 +76,6 @@ func begin(c *conf.Ctx, name string) (*Section, error) {
 	if name == "" {
 		return nil, nil // the language has said it
 	}
-	c.Whole() // targets of logs hold on to it
 	all := sections.Make(c.Snap.Global)
 	taken := name == "stdout" || name == "stderr"
 	for _, k := range builtin {

@@ -65,10 +65,17 @@ func StartSnapshot(t testing.TB, snap *stream.Snapshot, prepare ...func(*stream.
 	return w
 }
 
-// Apply puts another configuration in the place of the one that runs.
+// Apply puts another configuration in the place of the one that runs, from which it
+// takes what has not changed.
 func Apply(t testing.TB, w *stream.Worker, text string) []snapshot.Change {
 	t.Helper()
-	changes, err := snapshot.Apply(w, MustLoad(t, len(w.Reactors), text))
+	in := Input(len(w.Reactors), text)
+	in.Base = w.Snapshot()
+	snap, d := snapshot.Load(in)
+	if snap == nil {
+		t.Fatalf("%s\n%v", text, d.All())
+	}
+	changes, err := snapshot.Apply(w, snap)
 	if err != nil {
 		t.Fatalf("%s\n%v: %v", text, err, changes)
 	}

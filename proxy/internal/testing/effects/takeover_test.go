@@ -3,6 +3,7 @@ package effects_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -110,17 +111,35 @@ func TestTakeoverKeepsObjects(t *testing.T) {
 	same(again(), "f")
 	e.sections[0] += " retries 5\n"
 	same(again())
-	// Lists of patterns belong to the configuration: who has some is read anew.
+	// Lists of patterns of a file are shared: who has some is read anew, but not for
+	// those that stand in a line.
 	e = newEditor(t, 1)
-	e.sections = []string{"backend b\n server s 127.0.0.1:1\n acl x path /x\n", "backend c\n server s 127.0.0.1:1\n"}
+	e.sections = []string{"backend b\n server s 127.0.0.1:1\n acl x path -f words\n", "backend c\n server s 127.0.0.1:1\n acl x path /x\n"}
 	base, _ = load(e, nil)
 	same(again(), "c")
+	// Neither a ring makes the others be read anew, nor a name that has the address
+	// that it had.
+	e = newEditor(t, 1)
+	hosts := func(addr string) { e.files["etc/hosts"] = &fstest.MapFile{Data: []byte(addr + " some.host\n")} }
+	hosts("192.0.2.1")
+	e.sections = []string{
+		"ring r\n size 64k\n", "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n",
+		"backend b\n server s 127.0.0.1:1\n", "backend c\n server s some.host:1\n", "backend d\n log ring@r local0\n server s 127.0.0.1:1\n",
+	}
+	base, _ = load(e, nil)
+	same(again(), "b", "c")
+	hosts("192.0.2.2")
+	next := again()
+	same(next, "b")
+	if a := next.Backends["c"].ServerLines[0].Settings.Addr.String(); a != "192.0.2.2:1" {
+		t.Error(a)
+	}
 	// A section that has moved is a copy whose lines are where they are now.
 	e = newEditor(t, 1)
 	e.sections = []string{"backend b\n server s 127.0.0.1:1\n"}
 	base, _ = load(e, nil)
 	e.sections[0] = "# one more\n" + e.sections[0]
-	next := again()
+	next = again()
 	same(next)
 	if p, o := next.Backends["b"], base.Backends["b"]; p.Pos.Line != 2 || p.ServerLines[0].Pos.Line != 3 || o.Pos.Line != 1 || p.ServerLines[0].Settings != o.ServerLines[0].Settings {
 		t.Error(p.Pos, p.ServerLines[0].Pos, o.Pos)
@@ -214,8 +233,13 @@ func told(base *stream.Snapshot, name string, text []byte) *config.File {
 // summed are files whose sums are known.
 type summed struct{ fstest.MapFS }
 
+// Open takes absolute names, as the file systems of configurations do.
+func (s summed) Open(name string) (fs.File, error) {
+	return s.MapFS.Open(strings.TrimPrefix(name, "/"))
+}
+
 func (s summed) Sum(name string) (sum [sha256.Size]byte, ok bool) {
-	if f := s.MapFS[name]; f != nil {
+	if f := s.MapFS[strings.TrimPrefix(name, "/")]; f != nil {
 		return sha256.Sum256(f.Data), true
 	}
 	return sum, false
@@ -265,13 +289,15 @@ func newEditor(t testing.TB, seed uint64) *editor {
 		"hosts.map": {Data: []byte("/a one\n/b two\n")},
 		"site.pem":  {Data: certificates(t)[0]},
 		"sites.txt": {Data: []byte("site.pem [alpn h2] a.example\n")},
+
+		"etc/hosts": {Data: []byte("127.0.0.1 localhost\n192.0.2.1 some.host\n")},
 	}}
 	e.sections = []string{
 		"global\n log 127.0.0.1:514 local0\n setenv NAME web\n stats socket /tmp/sock\n",
 		"userlist u\n user a password x\n",
 		"defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n",
 	}
-	if seed%10 == 9 { // with it, nothing is taken over
+	if seed%4 == 3 {
 		e.sections[1] += "ring r\n size 64k\n"
 	}
 	for range 3 + e.rnd.IntN(5) {
@@ -339,7 +365,8 @@ func (e *editor) line(kind string) string {
 		" http-request set-bandwidth-limit up limit 5k\n", " http-response set-bandwidth-limit down if { var(txn.a) -m found }\n",
 		" http-request set-var(txn.a) src\n", fmt.Sprintf(" http-request set-var-fmt(proc.p%d) \"%%[var(proc.g)] $NAME\"\n", n), " http-response unset-var(txn.a)\n",
 		" http-request set-header m %[path,map_beg(hosts.map,none)]\n", " http-request set-map(hosts.map) %[path] %[src]\n", " http-request deny if { src,map_ip(virt@nets) -m found }\n",
-		" http-request add-acl(words) %[path]\n", " http-request set-priority-class int(3)\n", " log ring@r local0\n",
+		" http-request add-acl(words) %[path]\n", " http-request set-priority-class int(3)\n", " log ring@r local0\n", fmt.Sprintf(" acl i src -u %d 10.0.0.0/8 192.0.2.%d\n", 90+n%3, n),
+		fmt.Sprintf(" http-request deny if { path_beg /x%d /y } || { hdr(a) -m reg ^a }\n", n),
 	}
 	front := []string{
 		fmt.Sprintf(" bind 127.0.0.1:%d\n", 1100+n), " bind \"127.0.0.1:$PORT\"\n", " bind 127.0.0.1:$PORT maxconn 5\n", " default_backend " + e.name() + "\n",
@@ -352,7 +379,7 @@ func (e *editor) line(kind string) string {
 	back := []string{
 		fmt.Sprintf(" server s%d 127.0.0.1:%d weight %d\n", n, 2000+n, n), fmt.Sprintf(" server s%d 127.0.0.1:%d check\n", n, 2000+n),
 		fmt.Sprintf(" server s%d \"127.0.0.1:$PORT\" ssl verify none\n", n), fmt.Sprintf(" server-template t 1-%d 127.0.0.1:3000\n", n+1),
-		fmt.Sprintf(" server h%d localhost:80 id %d\n", n, 20+n), " default-server weight 7 inter 3s\n", " balance leastconn\n", " fullconn 9\n", " option allbackups\n",
+		fmt.Sprintf(" server h%d localhost:80 id %d\n", n, 20+n), fmt.Sprintf(" server n%d some.host:80\n", n), " default-server weight 7 inter 3s\n", " balance leastconn\n", " fullconn 9\n", " option allbackups\n",
 		" http-check send meth HEAD uri /x\n", " http-reuse always\n", fmt.Sprintf(" server v%d 127.0.0.1:1 ssl\n", n), " server c 127.0.0.1:1 check ssl verify none check-sni x ssl-min-ver TLSv1.3\n",
 		fmt.Sprintf(" server k%d 127.0.0.1:1 ssl crt site.pem ca-file site.pem sni var(txn.a)\n", n), " balance uri depth 2\n", " balance hash req.hdr(x),lower\n",
 		" hash-type consistent sdbm avalanche\n", fmt.Sprintf(" hash-balance-factor %d\n", 100+n), fmt.Sprintf(" server q%d 127.0.0.1:1 maxconn 5 minconn 2 maxqueue %d slowstart 3s hash-key addr\n", n, n),
@@ -432,6 +459,9 @@ func (e *editor) edit() {
 		}
 		if e.rnd.IntN(3) == 0 {
 			e.files["sites.txt"] = &fstest.MapFile{Data: fmt.Appendf(nil, "site.pem %s\n", e.pick("a.example", "b.example", "[alpn h2]"))}
+		}
+		if e.rnd.IntN(3) == 0 {
+			e.files["etc/hosts"] = &fstest.MapFile{Data: fmt.Appendf(nil, "127.0.0.1 localhost\n192.0.2.%d some.host\n", e.rnd.IntN(3))}
 		}
 		if e.rnd.IntN(5) == 0 {
 			delete(e.files, e.pick("words", "503.http", "hosts.map", "site.pem", "sites.txt"))
