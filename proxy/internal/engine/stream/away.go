@@ -2,7 +2,10 @@ package stream
 
 import "errors"
 
-var errClientLeft = errors.New("the client left")
+var (
+	errClientLeft  = errors.New("the client left")
+	errClientEnded = errors.New("the client ended its side")
+)
 
 // clientLeft ends an exchange that the client gave up. It may be found out in
 // several places, and is counted once.

@@ -124,6 +124,37 @@ func TestLeavesWhileAnswered(t *testing.T) {
 			}
 		})
 	}
+	// A server of HTTP/2 cannot be told that a client ended its side: its stream is
+	// reset, unless the configuration has it answer all the same.
+	for _, c := range []struct{ option, how, told, line string }{
+		{"", "shut", "CANCEL", "x/s1 0/0/0/-1/1000 400 CH-- 0"},
+		{"option abortonclose", "shut", "CANCEL", "x/s1 0/0/0/-1/1000 400 CH-- 0"},
+		{"option abortonclose", "reset", "CANCEL", "x/s1 0/0/0/-1/1000 400 CD-- 0"},
+		{"no option abortonclose", "shut", "", "x/s1 0/0/0/1000/1000 200 ---- 0"},
+	} {
+		t.Run(c.option+"/"+c.how+"/h2", func(t *testing.T) {
+			p := newPair(t, "h1", "h2", c.option)
+			p.ask(0)
+			p.asked("h2")
+			p.s.Pass(time.Second)
+			p.breakOff(c.how)
+			p.s.Pass(0)
+			if c.told != "" {
+				if code := p.hv.reset(); code != c.told {
+					t.Errorf("the server's stream is reset with %s, want %s", code, c.told)
+				}
+			} else {
+				p.answer()
+			}
+			p.s.Pass(0)
+			if c.how == "shut" {
+				if got, want := p.answered(), strings.Fields(c.line)[2]; got != want {
+					t.Errorf("answered with %s, want %s", got, want)
+				}
+			}
+			wantLines(t, p.s, c.line)
+		})
+	}
 	// Over HTTP/2 a client resets its stream.
 	for _, server := range []string{"h1", "h2"} {
 		p := newPair(t, "h2", server, "")

@@ -56,7 +56,7 @@ func (st *Stream) awaitServer() error {
 		case quiet:
 			// The server is told, and decides what becomes of the request.
 			if !st.server.finish() {
-				return errClientLeft
+				return errClientEnded
 			}
 			st.upHalf, watch = true, false
 		}
@@ -85,8 +85,9 @@ func (st *Stream) noResponse(err error) step {
 	case err == errClientLeft:
 		st.clientBroke('D')
 		return stop
-	case st.upHalf && isReset(err):
-		st.clientBroke('H') // it was told that nobody waits for an answer
+	case err == errClientEnded,
+		st.upHalf && isReset(err): // the server was told that nobody waits for an answer
+		st.clientBroke('H')
 		return stop
 	}
 	what, text := st.server.fault(err)

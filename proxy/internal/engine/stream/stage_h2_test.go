@@ -77,3 +77,22 @@ func (h *h2peer) ask(method, path string, end bool) uint32 {
 	h.send(id, end, ":method", method, ":scheme", "http", ":authority", "a", ":path", path)
 	return id
 }
+
+// reset waits until a stream is reset, and gives the name of the code.
+func (h *h2peer) reset() string {
+	h.t.Helper()
+	for {
+		f, err := h.ReadFrame()
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		switch f := f.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				h.WriteSettingsAck()
+			}
+		case *http2.RSTStreamFrame:
+			return f.ErrCode.String()
+		}
+	}
+}

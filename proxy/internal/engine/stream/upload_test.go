@@ -367,3 +367,70 @@ func TestDrippingHead(t *testing.T) {
 	c.Expect("204")
 	wantLines(t, s, "x/s1 0/0/0/1800/1800 204 ---- 0")
 }
+
+// A client of HTTP/2 whose request was answered before its body was read is told with
+// NO_ERROR to send no more of it, after the whole answer: with any other code it may
+// throw that away (RFC 9113 8.1). The connection goes on.
+func TestEarlyAnswerResets(t *testing.T) {
+	for _, c := range []struct {
+		name, conf, status, line string
+		server, slow             bool // a server answers; the client sends no more
+	}{
+		{"denied", "http-request deny", "403", "x/<NOSRV> 0/-1/-1/-1/0 403 PR-- 0", false, false},
+		{"a redirection", "http-request redirect location /y", "302", "x/<NOSRV> 0/-1/-1/-1/0 302 LR-- 0", false, false},
+		{"a rule on the response", "http-response return status 201", "201", "x/s1 0/0/0/0/0 201 LH-- 0", true, false},
+		{"a client that stalls", "timeout client 2s", "200", "x/s1 0/0/0/0/2000 200 cL-- 0", true, true},
+	} {
+		for _, server := range []string{"h1", "h2"} {
+			t.Run(c.name+"/"+server, func(t *testing.T) {
+				p := newPair(t, "h2", server, c.conf)
+				for range 2 {
+					p.ask(30)
+					p.upload("tenbytes..", false)
+					if c.server {
+						p.asked(server)
+						p.answer()
+					}
+					if got := p.answered(); got != c.status {
+						t.Errorf("status %s, want %s", got, c.status)
+					}
+					if code := p.hc.reset(); code != "NO_ERROR" {
+						t.Errorf("reset with %s", code)
+					}
+					wantLines(t, p.s, c.line)
+					// The upload was broken off.
+					if p.hv == nil {
+						p.v = nil // another connection
+					} else if code := p.hv.reset(); code != "CANCEL" {
+						t.Errorf("the server's stream is reset with %s", code)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A server of HTTP/2 may answer and say with NO_ERROR that it wants no more of the
+// body: the answer is good, what is left of the body is thrown away, and both
+// connections go on.
+func TestServerWantsNoMore(t *testing.T) {
+	for _, client := range []string{"h1", "h2"} {
+		t.Run(client, func(t *testing.T) {
+			p := newPair(t, client, "h2", "")
+			for range 2 {
+				p.ask(30)
+				p.upload("tenbytes..", false)
+				p.asked("h2")
+				p.answer()
+				p.hv.WriteRSTStream(p.vid, http2.ErrCodeNo)
+				if got := p.answered(); got != "200" {
+					t.Errorf("status %s", got)
+				}
+				p.upload("tenbytes..", false)
+				p.s.Pass(time.Second)
+				p.upload("tenbytes..", true)
+				wantLines(t, p.s, "x/s1 0/0/0/0/1000 200 ---- 0")
+			}
+		})
+	}
+}
