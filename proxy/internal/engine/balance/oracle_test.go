@@ -38,11 +38,11 @@ func hashType(text string) (h HashType) {
 }
 
 // five are the servers of the recorded choices.
-func five(weights []int, by HashKey, down string) []*server.Server {
+func five(weights []int, by HashKey, down, guid string) []*server.Server {
 	var list []*server.Server
 	for i, w := range weights {
 		set := &server.Settings{
-			Addr: reactor.Addr{IP: netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)}), Port: uint16(36101 + i)}, Weight: w, HashKey: by,
+			Addr: reactor.Addr{IP: netip.AddrFrom4([4]byte{127, 0, 1, byte(i + 1)}), Port: uint16(36101 + i)}, Weight: w, HashKey: by, GUID: guid + strconv.Itoa(i+1),
 			Disabled: strings.Contains(down, "s"+strconv.Itoa(i+1)),
 		}
 		list = append(list, server.New("b", strconv.Itoa(i+1), i+1, 1, set, time.Now()))
@@ -76,8 +76,8 @@ func TestSameServerForTheSameKey(t *testing.T) {
 			continue
 		}
 		c := &Config{Hash: hashType(f[1]), Factor: factors[f[3]]}
-		by := HashKey(max(slices.Index([]string{"id", "addr", "addr-port"}, f[2]), 0))
-		list := five(weightsOf[f[4]], by, f[5])
+		by := HashKey(max(slices.Index([]string{"id", "addr", "addr-port", "id32", "guid"}, f[2]), 0))
+		list := five(weightsOf[f[4]], by, f[5], "g"+strings.ReplaceAll(f[1], " ", "")+f[4]+strings.Trim(f[5], "-")+"-s")
 		p := ByKey(c, Set{list, Active(list, false)}, nil)
 		got := ""
 		pick := func(q Query) { got += p.Pick(q).Name }
@@ -111,7 +111,7 @@ func TestRingAfterChanges(t *testing.T) {
 	c := &Config{Hash: HashType{Consistent: true}}
 	var list []*server.Server
 	add := func(id int) {
-		set := &server.Settings{Addr: reactor.Addr{IP: netip.AddrFrom4([4]byte{10, 0, byte(id >> 8), byte(id)}), Port: 80}, Weight: 1 + rnd.IntN(30), HashKey: HashKey(rnd.IntN(3))}
+		set := &server.Settings{Addr: reactor.Addr{IP: netip.AddrFrom4([4]byte{10, 0, byte(id >> 8), byte(id)}), Port: 80}, Weight: 1 + rnd.IntN(30), GUID: strconv.Itoa(id), HashKey: HashKey(rnd.IntN(5))}
 		list = append(list, server.New("b", strconv.Itoa(id), id, 1, set, time.Now()))
 	}
 	for id := range 20 {
@@ -159,7 +159,7 @@ func TestRingAfterChanges(t *testing.T) {
 
 // A server that leaves takes only its own keys with it.
 func TestConsistency(t *testing.T) {
-	list := five([]int{10, 10, 10, 10, 10}, server.ByID, "-")
+	list := five([]int{10, 10, 10, 10, 10}, server.ByID, "-", "")
 	c := &Config{Hash: HashType{Consistent: true}}
 	p := ByKey(c, Set{list, list}, nil)
 	list[2].SetAdmin(time.Now(), server.ForcedMaint, 0, "")
@@ -182,7 +182,7 @@ func TestAffinity(t *testing.T) {
 		{Always, 5, 9, 9, false}, {IfMaxConn, 4, 0, 0, false}, {IfMaxConn, 5, 0, 0, true},
 		{IfMaxQueue, 5, 8, 9, false}, {IfMaxQueue, 5, 9, 9, true}, {IfMaxQueue, 5, 9, 0, false},
 	} {
-		list := five([]int{1, 1, 1, 1, 1}, server.ByID, "-")
+		list := five([]int{1, 1, 1, 1, 1}, server.ByID, "-", "")
 		p := ByKey(&Config{Hash: HashType{Consistent: true}, Affinity: c.affinity}, Set{list, list}, nil)
 		q := Query{Hash: 12345, Keyed: true}
 		s := p.Pick(q)
@@ -207,7 +207,7 @@ func TestAffinity(t *testing.T) {
 }
 
 func TestKeyedPickDoesNotAllocate(t *testing.T) {
-	list := five([]int{10, 20, 30, 40, 50}, server.ByID, "-")
+	list := five([]int{10, 20, 30, 40, 50}, server.ByID, "-", "")
 	key := []byte("/a/b")
 	for _, consistent := range []bool{false, true} {
 		c := &Config{Hash: HashType{Consistent: consistent}, Factor: 150}

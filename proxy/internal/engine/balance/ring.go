@@ -274,7 +274,11 @@ func keyOf(s *server.Server) uint32 {
 	key := uint32(0)
 	a := s.Addr()
 	switch by := s.Settings().HashKey; {
-	case by == server.ByID || !a.IP.IsValid():
+	case by == server.ByID32:
+		return Avalanche(bits.ReverseBytes32(uint32(s.ID)))
+	case by == server.ByGUID && s.Settings().GUID != "":
+		return xxh32([]byte(s.Settings().GUID), 0)
+	case by == server.ByID || by == server.ByGUID || !a.IP.IsValid():
 		return uint32(s.ID) * 256 * server.Scale
 	case by == server.ByAddrPort:
 		key = Avalanche(uint32(a.Port))

@@ -193,8 +193,10 @@ func hashKey(_ *Ctx, s *stream.ServerSettings, words []string) (int, error) {
 		s.HashKey = server.ByAddr
 	case "addr-port":
 		s.HashKey = server.ByAddrPort
-	case "id32", "guid":
-		return 0, NotYet("hash-key", v)
+	case "id32":
+		s.HashKey = server.ByID32
+	case "guid":
+		s.HashKey = server.ByGUID
 	default:
 		return 0, Predicatef("has to be 'id', 'id32', 'guid', 'addr', or 'addr-port'.")
 	}

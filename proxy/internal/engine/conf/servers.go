@@ -252,7 +252,7 @@ type unknownOptionError string
 func (e unknownOptionError) Error() string { return string(e) }
 
 // notByDefault are the options that only a server itself can have.
-var notByDefault = []string{"id", "no-sslv3", "no-tlsv10", "no-tlsv11", "no-tlsv12", "no-tlsv13"}
+var notByDefault = []string{"id", "guid", "no-sslv3", "no-tlsv10", "no-tlsv11", "no-tlsv12", "no-tlsv13"}
 
 const notInDefault = "is not accepted in default-server sections"
 

@@ -54,3 +54,11 @@ func TestAddServerToStatic(t *testing.T) {
 		t.Errorf("%d servers", n)
 	}
 }
+
+// No two servers have the same identifier, wherever they are.
+func TestAddServerGUID(t *testing.T) {
+	w := newBed(t, 1)
+	expect(t, w, "add server app/n17 127.0.0.1:36546 guid dyn:g1", "New server registered.\n\n")
+	expect(t, w, "add server app/n18 127.0.0.1:36546 guid dyn:g1", "'guid': duplicate entry with server app/n17.\n\n")
+	expect(t, w, "add server app/n18 127.0.0.1:36546 guid dyn:g2 hash-key guid", "New server registered.\n\n")
+}

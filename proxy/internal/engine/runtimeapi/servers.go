@@ -84,6 +84,11 @@ func (c *Conn) join(snap *stream.Snapshot, p *stream.Proxy, name string, set *se
 	if p.BE.Server(name) != nil {
 		return nil, Errorf("Already exists a server with the same name in backend.\n")
 	}
+	if set.GUID != "" {
+		if owner := conf.GUIDOwner(snap, set.GUID); owner != "" {
+			return nil, Errorf("'guid': duplicate entry with %s.\n", owner)
+		}
+	}
 	id := set.ID
 	for _, o := range p.BE.Servers() {
 		if id != 0 && o.ID == id {

@@ -48,8 +48,9 @@ type Settings struct {
 	// never.
 	IdlePing time.Duration
 	// WS is how WebSockets are carried: "h1", "h2", or "" ("auto").
-	WS string
-	ID int // forced "id", 0: none
+	WS   string
+	ID   int    // forced "id", 0: none
+	GUID string // "guid", "": none
 
 	slots slot.Values
 }
@@ -62,11 +63,13 @@ func (s *Settings) Slots() *slot.Values { return &s.slots }
 // from ("hash-key").
 type HashKey uint8
 
-// Its values. A server that has no address is known by its number.
+// Its values. A server that has no address, or no identifier, is known by its number.
 const (
 	ByID HashKey = iota
 	ByAddr
 	ByAddrPort
+	ByID32
+	ByGUID
 )
 
 // Check is what the server line says of its health checks. The kind of check is
