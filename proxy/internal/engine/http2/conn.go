@@ -60,6 +60,7 @@ type Conn struct {
 
 	// Flow control, in bytes.
 	recvWin, owed      int64 // what the peer may send; what was given back since it was told
+	granted            int64 // the peer's window, when nothing is under way
 	extra              int64 // what streams hold and may receive beyond their initial windows
 	sendWin            int64
 	recvInit, sendInit int64 // of new streams
@@ -96,7 +97,7 @@ func (c *Conn) Init(cfg *Config, o Owner) {
 	*c = Conn{
 		Secure: c.Secure, Lenient: c.Lenient, AcceptInvalid: c.AcceptInvalid, Counters: c.Counters, cfg: cfg, o: o,
 		out: c.out[:0], buckets: c.buckets,
-		recvWin: defaultWindow, sendWin: defaultWindow, recvInit: int64(cfg.window()), sendInit: defaultWindow,
+		recvWin: defaultWindow, granted: defaultWindow, sendWin: defaultWindow, recvInit: int64(cfg.window()), sendInit: defaultWindow,
 		peerFrame: minFrame, peerStreams: maxID, goAwayID: maxID, peerID: maxID,
 	}
 	if c.Counters == nil {
@@ -432,6 +433,7 @@ func (c *Conn) settingsFrame(b []byte) error {
 		// that nobody waits for it.
 		c.grantWindow(0, n)
 		c.recvWin += n
+		c.granted += n
 	}
 	return nil
 }
@@ -751,6 +753,7 @@ func (c *Conn) Abort(err error) {
 	failed := c.err != nil && !c.aborted
 	c.aborted = true
 	if c.err == nil {
+		c.Counters.Lost.Add(c.lost())
 		c.err = err
 	}
 	c.drop()

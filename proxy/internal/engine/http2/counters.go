@@ -6,6 +6,9 @@ import "github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 type Counters struct {
 	// Frames of the peers, faulty ones included.
 	Headers, Data, Settings, Rst, GoAway counter.Int
+	// Lost are bytes of connections' windows that were never given back: a fault of ours,
+	// that the simulation looks for.
+	Lost counter.Int
 	// ConnErrors and StreamErrors are violations of the protocol by the peers,
 	// RstSent and GoAwaySent the frames that told them of one.
 	ConnErrors, StreamErrors, RstSent, GoAwaySent counter.Int

@@ -258,6 +258,22 @@ func (c *Conn) consumed(n int64) {
 	}
 }
 
+// lost is how much of the connection's window has leaked: what the peer may send, what
+// it is to be told, what streams hold, and what is on its way in a frame that has begun
+// make up the whole.
+func (c *Conn) lost() int64 {
+	n := c.granted - c.recvWin - c.owed
+	for _, s := range c.buckets {
+		for ; s != nil; s = s.next {
+			n -= s.charged
+		}
+	}
+	if c.inFrame && c.f.kind == frameData {
+		n -= int64(c.left)
+	}
+	return n
+}
+
 // grant widens the stream's window when half of what it may have is free.
 //
 // Every stream has an initial window. Of what the receive buffer has beside

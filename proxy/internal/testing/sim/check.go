@@ -14,6 +14,9 @@ import (
 func (w *World) checkStep() {
 	for _, v := range w.scene.servers {
 		cur, idle, used := v.Cur.Load(), v.Idle.Load(), v.Used.Load()
+		if n := v.Queued.Load(); n < 0 {
+			w.failf("server %s: %d in its queue", v.Name, n)
+		}
 		if private := v.Private.Load(); cur < 0 || idle < 0 || used < 0 || private < 0 || private > idle {
 			w.failf("server %s: cur %d, idle %d, private %d, used %d", v.Name, cur, idle, private, used)
 		}
@@ -117,13 +120,13 @@ func (w *World) checkEnd() {
 				w.failf("server %s at the end: %d connections in the pool of reactor %d", v.Name, n, i)
 			}
 		}
-		if c, i, u := v.Cur.Load(), v.Idle.Load(), v.Used.Load(); c != 0 || i != 0 || u != 0 {
-			w.failf("server %s at the end: cur %d, idle %d, used %d", v.Name, c, i, u)
+		if c, i, u, q := v.Cur.Load(), v.Idle.Load(), v.Used.Load(), v.Queued.Load(); c != 0 || i != 0 || u != 0 || q != 0 {
+			w.failf("server %s at the end: cur %d, idle %d, used %d, queue %d", v.Name, c, i, u, q)
 		}
 	}
 	for _, b := range w.scene.backends {
-		if c, n := b.Cur.Load(), b.Queue.Len.Load(); c != 0 || n != 0 {
-			w.failf("backend %s at the end: cur %d, queue %d", b.Name, c, n)
+		if c, n, all := b.Cur.Load(), b.Queue.Len.Load(), b.Queue.Waiting(); c != 0 || n != 0 || all != 0 {
+			w.failf("backend %s at the end: cur %d, queue %d, waiting %d", b.Name, c, n, all)
 		}
 	}
 	for _, f := range w.all {
@@ -137,6 +140,16 @@ func (w *World) checkEnd() {
 			if n := f.fs.Counters.Sum(sessions); n != int64(w.sessions) && !(w.scene.nulls[f.fs] && n > int64(w.sessions)) {
 				w.failf("frontend %s: %d sessions, %d logged", f.name, n, w.sessions)
 			}
+		}
+	}
+	for _, f := range w.all {
+		if n := f.fs.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.H2.Lost }); n != 0 {
+			w.failf("frontend %s at the end: %d bytes of clients' windows were not given back", f.name, n)
+		}
+	}
+	for _, b := range w.scene.backends {
+		if n := b.Counters.Sum(func(c *stream.BackCounters) *counter.Int { return &c.H2.Lost }); n != 0 {
+			w.failf("backend %s at the end: %d bytes of servers' windows were not given back", b.Name, n)
 		}
 	}
 	for i, f := range w.scene.filters {

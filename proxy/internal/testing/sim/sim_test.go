@@ -83,6 +83,7 @@ func TestLong(t *testing.T) {
 func TestRegressions(t *testing.T) {
 	for _, s := range []uint64{
 		2013, 2039, 29, 36, 58, 61, 194, 244, 443, 547, 10626, 10658, 10701, 10717, 10873, 11062, 11296, 11381, 11382, 20083, 20191, 20542,
+		33, 72, 216, 410, // many that wait for one server; a slot that comes when nobody waits for it any more
 		21398, 21413, 21562, 21586, 30209, 30296, 31111, 40042, 50719, 50731, 50974, 60248, 60927, 501050, 503333,
 	} {
 		if _, err := Run(s, nil); err != nil {
