@@ -142,3 +142,23 @@ func TestClientLeaves(t *testing.T) {
 		t.Errorf("%d streams", n)
 	}
 }
+
+// What limits one exchange says nothing about the next, on the same connection or
+// another.
+func TestNextIsNotLimited(t *testing.T) {
+	s, h := stage(t, "http", "filter bwlim-out l default-limit 1000 default-period 1s\nhttp-request set-bandwidth-limit l if { path /slow }")
+	h.Serve(func(string) string { return response(20_000) })
+	for range 3 {
+		p := s.Dial(front)
+		for _, path := range []string{"/slow", "/", "/slow"} {
+			began := s.Now()
+			p.Send("GET " + path + " HTTP/1.1\r\nhost: a\r\n\r\n")
+			p.Head()
+			p.Expect(strings.Repeat("x", 20_000))
+			if took := s.Now() - began; (took > 10*time.Second) != (path == "/slow") {
+				t.Errorf("%s took %v", path, took)
+			}
+		}
+		p.Close()
+	}
+}

@@ -240,6 +240,19 @@ func TestVersions(t *testing.T) {
 	if l.Commit(two) != nil || l.Len() != 0 {
 		t.Error("a version that was cleared is not empty")
 	}
+	// A version takes those before it along, that nobody committed.
+	for range 3 {
+		older, newer := l.Prepare(), l.Prepare()
+		l.Append(older, "x", "1")
+		l.Append(newer, "y", "1")
+		if l.Commit(newer) != nil || l.Commit(older) == nil || l.First(older) != nil {
+			t.Error("an older version outlives the commit of a newer one")
+		}
+		if cur, next, n := l.State(); cur != newer || next != newer || n != 1 {
+			t.Error(cur, next, n)
+		}
+	}
+	l.Clear(l.store.cur.Load().number)
 	l.Put("k", "1")
 	l.Put("k", "2")
 	if value("k") != "2" || l.Len() != 1 || !l.Has([]byte("k"), []byte("2")) || l.Has([]byte("k"), []byte("1")) {
