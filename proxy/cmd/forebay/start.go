@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -80,16 +81,14 @@ func start(a *args, con *console.Console, daemon bool) int {
 		}
 		return 0
 	}
-	g := snap.Global
-	if g.Daemon && !a.foreground && !a.debug {
+	said := master.Said.Value(snap.Global)
+	if said.Daemon && !a.foreground && !a.debug {
 		a.daemon = true
 	}
-	if g.MasterWorker {
+	if said.MasterWorker {
 		a.master, set.Master = true, true
 	}
-	if p := conf.ProcessSettings.Of(g); p != nil && a.pidfile == "" {
-		a.pidfile = p.PidFile
-	}
+	a.pidfile = cmp.Or(a.pidfile, said.PidFile)
 	if a.daemon && !daemon {
 		return daemonize(con)
 	}
@@ -98,7 +97,7 @@ func start(a *args, con *console.Console, daemon bool) int {
 		return master.Run(master.Options{
 			Program: self, Files: a.files, Settings: set, Console: con, Binds: a.masterCLI, Notify: a.notify, Diag: a.diag, Strict: a.strict,
 			PidFile: a.pidfile, Old: a.old, OldSignal: a.oldSignal, TakeFrom: a.takeFrom, NoSandbox: noSandbox(), Ready: ready, Daemon: daemon,
-			First: rec.Bundle(sources), Descriptors: g.Descriptors, MaxReloads: master.MaxReloads(snap),
+			First: rec.Bundle(sources), Descriptors: conf.Descriptors.Value(snap.Global), MaxReloads: master.MaxReloads(snap),
 		})
 	}
 	o := worker.Options{

@@ -17,6 +17,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	_ "github.com/forebay-lb/forebay/proxy/internal/process/master" // its keywords
 	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
 
@@ -196,7 +197,7 @@ const notYet = "is not supported by Forebay yet"
 var differences = []struct{ row, reason string }{
 	// Stricter.
 	{"maxconn -1", numbers}, {"maxconn x", numbers}, {"backlog x", numbers}, {"fullconn x", numbers}, {"retries x", numbers}, {"spread-checks x", numbers},
-	{"maxsslrate x", numbers}, {"ulimit-n x", numbers}, {"numa-cpu-mapping x", extra}, {"weight x", numbers}, {"weight\n", numbers}, {"port x", numbers}, {"port 99999", numbers}, {"pool-max-conn x", numbers},
+	{"maxsslrate x", numbers}, {"ulimit-n x", numbers}, {"mworker-max-reloads x", numbers}, {"numa-cpu-mapping x", extra}, {"weight x", numbers}, {"weight\n", numbers}, {"port x", numbers}, {"port 99999", numbers}, {"pool-max-conn x", numbers},
 	{"max-reuse x", numbers}, {"redispatch x", numbers}, {"tarpit status x", numbers}, {"gid x", numbers}, {"uid x", numbers}, {"tune.bufsize 10\n", "a buffer of 16 bytes, with which 3.4.0 crashes"},
 	{"dst_port ge\n", forgotten}, {"gt 5 lt\n", forgotten}, {"use_backend b if\n", forgotten}, {"{ path /x } or\n", forgotten}, {"if TRUE || \n", forgotten}, {"code 301 if\n", forgotten},
 	{"default-server\n", "a line that says nothing"}, {"bind unix@\n", "a path of no bytes"}, {"user a password notcrypted", "a password that nothing matches"},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
 // The example of the manual page of HTTP/2 loads, without a word of complaint.
@@ -26,7 +27,7 @@ func TestPages(t *testing.T) {
 		t.Fatalf("%s\n%v", text.String(), d.All())
 	}
 	g := snap.Global
-	if g.H2Front.Glitches != 1000 || len(snap.Frontends["web"].Binds) != 2 || snap.Backends["app"].ServerLines[0].Settings.Proto != "h2" {
+	if stream.HTTP2.Of(g).Front.Glitches != 1000 || len(snap.Frontends["web"].Binds) != 2 || snap.Backends["app"].ServerLines[0].Settings.Proto != "h2" {
 		t.Errorf("%+v", g)
 	}
 }

@@ -64,14 +64,37 @@ func (c *Ctx) extra(n int) error {
 	return nil
 }
 
-// integer reads the first argument; min and max bound it. want completes the
+// Integer reads the first and only argument; min and max bound it. want completes the
 // sentence "'maxconn' expects …".
-func (c *Ctx) integer(low, high int, want string) (int, error) {
+func (c *Ctx) Integer(low, high int, want string) (int, error) {
+	n, err := c.number(low, high, want)
+	if err != nil {
+		return 0, err
+	}
+	return n, c.extra(1)
+}
+
+// number is Integer, whatever stands behind it.
+func (c *Ctx) number(low, high int, want string) (int, error) {
 	n, err := strconv.Atoi(c.Arg(0))
 	if err != nil || n < low || n > high {
 		return 0, Predicatef("expects %s", want)
 	}
-	return n, c.extra(1)
+	return n, nil
+}
+
+// size reads the first argument as a number or a size ("16k"), whatever stands
+// behind it.
+func (c *Ctx) size(low, high int, want string) (int, error) {
+	n, err := config.ParseSize(c.Arg(0))
+	var bad *config.CharError
+	switch {
+	case err == nil && n >= int64(low) && n <= int64(high):
+		return int(n), nil
+	case errors.As(err, &bad) && c.Arg(0)[0] != '-':
+		return 0, say("unexpected '%c' after size passed to '%s'", bad.Char, c.Keyword)
+	}
+	return c.number(low, high, want)
 }
 
 // Time reads a duration in HAProxy's notation (manual 2.5). name completes the

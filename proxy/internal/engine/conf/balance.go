@@ -162,7 +162,7 @@ func hashType(c *Ctx) error {
 }
 
 func hashBalanceFactor(c *Ctx) error {
-	n, err := c.integer(0, maxInt, "an integer argument.")
+	n, err := c.Integer(0, maxInt, "an integer argument.")
 	if err == nil && n != 0 && n <= 100 {
 		err = Predicatef("must be 0 or greater than 100.")
 	}

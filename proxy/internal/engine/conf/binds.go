@@ -295,7 +295,7 @@ func bindUser(c *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
 		return 0, Causef("missing user name")
 	}
-	n, err := c.lookup("/etc/passwd", words[1])
+	n, err := c.Lookup("/etc/passwd", words[1])
 	if err != nil {
 		return 0, Causef("unknown user name '%s'", words[1])
 	}
@@ -307,7 +307,7 @@ func bindGroup(c *Ctx, b *stream.Bind, words []string) (int, error) {
 	if len(words) < 2 {
 		return 0, Causef("missing group name")
 	}
-	n, err := c.lookup("/etc/group", words[1])
+	n, err := c.Lookup("/etc/group", words[1])
 	if err != nil {
 		return 0, Causef("unknown group name '%s'", words[1])
 	}

@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -205,6 +206,9 @@ func (l *Loading) Alert(pos config.Pos, format string, args ...any) {
 	l.Diags.Alert(pos, format, args...)
 }
 
+// Descriptors are those of fd@ and sockpair@, as the configuration knows them.
+var Descriptors = slot.New[*stream.Global, []int]()
+
 // Descriptor gives what the configuration's descriptor n (fd@n) is in this
 // process. Those that the process made itself are nobody's to name.
 func (l *Loading) Descriptor(n int) (int, error) {
@@ -214,7 +218,8 @@ func (l *Loading) Descriptor(n int) (int, error) {
 	if fd, ok := l.Descriptors[n]; ok {
 		if l.Snap != nil {
 			l.Anew()
-			l.Snap.Global.Descriptors = append(l.Snap.Global.Descriptors, n)
+			d := Descriptors.Make(l.Snap.Global)
+			*d = append(*d, n)
 		}
 		return fd, nil
 	}

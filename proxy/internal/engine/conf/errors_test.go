@@ -38,13 +38,6 @@ var bad = []struct {
 	{"global", "stats socket", "'stats socket' in global section expects an address or a path to a UNIX socket", false},
 	{"global", "stats socket /tmp/x level foo", "'stats socket' : 'level' only supports 'user', 'operator', and 'admin' (got 'foo')", false},
 	{"global", "stats bar", "'stats' only supports 'socket', 'maxconn', 'bind-process', 'calculate-max-counters'  and 'timeout' (got 'bar')", false},
-	{"global", "daemon x", "'daemon' cannot handle unexpected argument 'x'.", false},
-	{"global", "pidfile", "'pidfile' expects a file name as an argument.", false},
-	{"global", "user nosuchuser", "cannot find user id for 'nosuchuser' (not found)", false},
-	{"global", "uid x", "uid: string 'x' is not a number.\n   | You might want to use the 'user' parameter to use a system user name.", true},
-	{"global", "chroot", "'chroot' expects a directory as an argument.", false},
-	{"global", "hard-stop-after x", "unexpected character 'x' in argument to <hard-stop-after>.", false},
-	{"global", "grace", "'grace' expects <time> as argument.", false},
 	{"global", "node", "'node' requires valid node name - non-empty string with digits(0-9), letters(A-Z, a-z), dot(.), hyphen(-) or underscode(_).", false},
 	{"global", "description", "'description' expects a string argument.", false},
 	{"global", "fronted x", "unknown keyword 'fronted' in 'global' section; did you mean 'frontend' maybe ?", false},
@@ -259,7 +252,7 @@ func TestWholeFilesAsHAProxy(t *testing.T) {
 
 // A second setting of what there is one of is told, and left out: the first counts.
 func TestTwice(t *testing.T) {
-	const twice = "global\n maxconn 500\n maxconn 600\n ulimit-n 3000\n ulimit-n 4000\n chroot /tmp\n chroot /var\n uid 65534\n uid 65533\n gid 65534\n group root\n pidfile a\n pidfile b\n" +
+	const twice = "global\n maxconn 500\n maxconn 600\n ulimit-n 3000\n ulimit-n 4000\n" +
 		"defaults\n mode http\n timeout client 1s\n timeout connect 1s\n timeout server 1s\n maxconn 5\n maxconn 6\nfrontend f\n bind :1234\n maxconn 7\n maxconn 8\n"
 	in := input(twice)
 	in.MaxConn = 0
@@ -268,7 +261,7 @@ func TestTwice(t *testing.T) {
 		t.Fatal(d.All())
 	}
 	g := s.Global
-	if g.MaxConn != 500 || g.FileLimit != 3000 || g.Chroot != "/tmp" || g.UID != 65534 || g.GID != 65534 || ProcessSettings.Of(g).PidFile != "a" || s.Frontends["f"].MaxConn != 8 {
+	if g.MaxConn != 500 || Files.Of(g).Limit != 3000 || s.Frontends["f"].MaxConn != 8 {
 		t.Errorf("%+v", g)
 	}
 	var ours []string
@@ -278,10 +271,6 @@ func TestTwice(t *testing.T) {
 	want := []string{
 		"[ALERT] config : parsing [t.cfg:3] : 'maxconn' already specified. Continuing.",
 		"[ALERT] config : parsing [t.cfg:5] : 'ulimit-n' already specified. Continuing.",
-		"[ALERT] config : parsing [t.cfg:7] : 'chroot' already specified. Continuing.",
-		"[ALERT] config : parsing [t.cfg:9] : user/uid already specified. Continuing.",
-		"[ALERT] config : parsing [t.cfg:11] : gid/group was already specified. Continuing.",
-		"[ALERT] config : parsing [t.cfg:13] : 'pidfile' already specified. Continuing.",
 	}
 	if !slices.Equal(ours, want) {
 		t.Errorf("got\n%s", strings.Join(ours, "\n"))

@@ -10,10 +10,10 @@ import (
 func (l *Loading) finish(base *stream.Snapshot) {
 	broken := l.Diags.HasErrors() // what seems to be missing may be there, with a fault
 	g := l.Snap.Global
-	g.MaxRewrite = min(g.MaxRewrite, g.BufSize/2)
+	g.Complete()
 	l.number(base)
 	l.binds()
-	l.finishH2()
+	l.protocols()
 	l.always(func() {
 		for _, p := range l.Snap.Proxies {
 			if p.Frontend {

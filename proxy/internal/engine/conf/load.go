@@ -3,9 +3,6 @@ package conf
 import (
 	"crypto/sha256"
 	"io/fs"
-	"math"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -160,96 +157,9 @@ func (l *Loading) build(blocks []*config.Block, in Input) bool {
 func newSnapshot() *stream.Snapshot {
 	return &stream.Snapshot{
 		Global: &stream.Global{
-			BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101, MaxPollEvents: 200,
-			UID: -1, GID: -1,
+			BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101,
 		},
 		Frontends: make(map[string]*stream.Proxy),
 		Backends:  make(map[string]*stream.Proxy),
 	}
-}
-
-// automaticMaxConn is how many connections the limit of descriptors allows: two
-// each, less what listeners, pollers and checks need.
-func automaticMaxConn(l *Loading) int {
-	var lim unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) != nil {
-		return 2000
-	}
-	limit := int(min(max(lim.Cur, lim.Max), math.MaxInt32))
-	if n := l.Snap.Global.FileLimit; n > 0 {
-		limit = n
-	}
-	if n := l.Snap.Global.MaxFiles; n > 0 {
-		limit = min(limit, n)
-	}
-	reserved := common
-	for _, cur := range l.read {
-		if cur.proxy != nil && cur.proxy.Kind != "defaults" {
-			if cur.taken == nil {
-				cur.reserved = reservedOf(cur.proxy, l.Threads)
-			}
-			reserved += cur.reserved
-		}
-	}
-	return max((min(limit, 1<<20)-reserved)/2, 100)
-}
-
-// common is how many descriptors a process has at most that are nobody's in
-// particular: pollers, pipes, logs.
-const common = 100
-
-// Reserved is how many descriptors a configuration needs besides those of
-// connections, two each: for listeners, and for checks, one a server that is
-// checked.
-func Reserved(s *stream.Snapshot) int {
-	n := common
-	for _, p := range s.Proxies {
-		n += reservedOf(p, s.Global.Threads)
-	}
-	return n
-}
-
-func reservedOf(p *stream.Proxy, threads int) int {
-	n := len(p.Binds) * threads
-	for _, s := range p.ServerLines {
-		if s.Settings.Check.Enabled {
-			n++
-		}
-	}
-	return n
-}
-
-// Memory is what a feature needs for each connection, in bytes: of clients to a
-// bind line, and with a server. It is asked before the finishers run.
-type Memory struct {
-	Bind   func(b *stream.Bind) int
-	Server func(set *stream.ServerSettings) int
-}
-
-var memories []Memory
-
-// RegisterMemory adds m to what limits connections where memory does.
-func RegisterMemory(m Memory) { memories = append(memories, m) }
-
-// affordable is how many connections a limit of memory allows, in MiB, were all of
-// them to be served at once, each at the cost of the dearest one.
-func affordable(l *Loading, limit int) int {
-	const (
-		program   = 16 << 20 // what there is before the first connection
-		exchange  = 16 << 10 // stacks, and what is known of the sides
-		mebibytes = 1 << 20
-	)
-	each := 2*l.Snap.Global.BufSize + exchange
-	var front, back int
-	for _, p := range l.Snap.Proxies {
-		for _, m := range memories {
-			for _, b := range p.Binds {
-				front = max(front, m.Bind(b))
-			}
-			for _, s := range p.ServerLines {
-				back = max(back, m.Server(s.Settings))
-			}
-		}
-	}
-	return max((limit*mebibytes-program)/16*15/(each+front+back), 1)
 }

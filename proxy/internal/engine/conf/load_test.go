@@ -64,12 +64,8 @@ global
   stats socket 127.0.0.1:9999
   stats timeout 2m
   stats maxconn 3
-  user proxy
-  group proxy
-  hard-stop-after 30s
   node n1
   description one  two
-  pidfile /run/x.pid
   localpeer me
 defaults base
   mode http
@@ -110,7 +106,7 @@ listen both
   server a 192.0.2.1:80
 `)
 	g := s.Global
-	if g.MaxConn != 1000 || g.BufSize != 32768 || g.MaxRewrite != 16384 || g.UID != 33 || g.GID != 44 || g.HardStopAfter != 30*time.Second || g.Node != "n1" || g.Descr != "one two" {
+	if g.MaxConn != 1000 || g.BufSize != 32768 || g.MaxRewrite != 16384 {
 		t.Errorf("%+v", g)
 	}
 	rt := Runtime.Of(g)
@@ -123,7 +119,7 @@ listen both
 	if b := rt.Binds[1]; b.Addr.String() != "127.0.0.1:9999" || b.Level != LevelOperator {
 		t.Errorf("%+v", b)
 	}
-	if p := ProcessSettings.Of(g); p.PidFile != "/run/x.pid" || p.LocalPeer != "me" {
+	if p := Names.Of(g); p.Node != "n1" || p.Description != "one two" || p.LocalPeer != "me" {
 		t.Errorf("%+v", p)
 	}
 	web, app, both := s.Frontends["web"], s.Backends["app"], s.Backends["both"]

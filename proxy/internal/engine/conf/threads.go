@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -53,7 +54,7 @@ func init() {
 			return say("nbproc is not supported any more since HAProxy 2.5. Threads will automatically be used on multi-processor machines if available.")
 		}},
 		Keyword{Name: "thread-hard-limit", In: Global, Max: 1, Parse: func(c *Ctx) error {
-			n, err := c.integer(1, maxThreads, fmt.Sprintf("a number of threads from 1 to %d.", maxThreads))
+			n, err := c.Integer(1, maxThreads, fmt.Sprintf("a number of threads from 1 to %d.", maxThreads))
 			if err == nil && c.wanted > n {
 				c.Warn("nbthread forced to a higher value (%d) than the configured thread-hard-limit (%d), enforcing the limit.", c.wanted, n)
 			}
@@ -368,6 +369,15 @@ func cpuPolicy(c *Ctx) error {
 	return Predicatef("passed an unknown CPU policy '%s'. Supported values are: and %s", name, policies)
 }
 
+// Affinity is where the process runs.
+type Affinity struct {
+	Process []int   // "cpu-set", nil: all that it was started on
+	Threads [][]int // "cpu-map": of each thread, nil where it may run on all
+}
+
+// CPUs gives it.
+var CPUs = slot.New[*stream.Global, Affinity]()
+
 // arrange gives each thread its group and its CPUs.
 func (l *Loading) arrange() {
 	p := &l.plan
@@ -417,14 +427,14 @@ func (l *Loading) arrange() {
 		room--
 		left--
 	}
-	l.Snap.Global.ProcessCPUs = l.processors()
-	if l.Snap.Global.ProcessCPUs != nil && len(l.Snap.Global.ProcessCPUs) == 0 {
+	cpus := CPUs.Make(l.Snap.Global)
+	if cpus.Process = l.processors(); cpus.Process != nil && len(cpus.Process) == 0 {
 		l.Alert(config.Pos{}, "'cpu-set' leaves no CPU to run on.")
 	}
 	if len(p.maps) == 0 {
 		return
 	}
-	l.Snap.Global.CPUs = make([][]int, l.Threads)
+	cpus.Threads = make([][]int, l.Threads)
 	number := make([]int, maxGroups+1)
 	for t, g := range p.group {
 		number[g]++
@@ -433,11 +443,11 @@ func (l *Loading) arrange() {
 			switch {
 			case i < 0 || j < 0:
 			case !m.auto:
-				l.Snap.Global.CPUs[t] = m.cpus
+				cpus.Threads[t] = m.cpus
 			case len(m.groups) > 1:
-				l.Snap.Global.CPUs[t] = m.cpus[i : i+1]
+				cpus.Threads[t] = m.cpus[i : i+1]
 			case j < len(m.cpus):
-				l.Snap.Global.CPUs[t] = m.cpus[j : j+1]
+				cpus.Threads[t] = m.cpus[j : j+1]
 			}
 		}
 	}

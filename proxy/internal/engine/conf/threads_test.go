@@ -9,6 +9,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	_ "github.com/forebay-lb/forebay/proxy/internal/process/worker" // the keywords
 )
 
 func load(t *testing.T, text string) (*stream.Snapshot, string) {
@@ -87,7 +88,7 @@ func TestCPUMap(t *testing.T) {
 		snap, said := load(t, "global\n nbthread 4\n "+c.global+oneFrontend+"\n")
 		if snap == nil {
 			t.Errorf("%s: %s", c.global, said)
-		} else if got := fmt.Sprint(snap.Global.CPUs); c.want != "" && got != c.want {
+		} else if got := fmt.Sprint(conf.CPUs.Of(snap.Global).Threads); c.want != "" && got != c.want {
 			t.Errorf("%s: %s, want %s", c.global, got, c.want)
 		}
 	}

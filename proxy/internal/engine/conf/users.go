@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// lookup finds the number of a user or group in a file of the form of
+// Lookup finds the number of a user or group in a file of the form of
 // /etc/passwd. The file is read like any that the configuration names, so that
 // a process without a file system can load the same configuration again.
-func (l *Loading) lookup(file, name string) (int, error) {
+func (l *Loading) Lookup(file, name string) (int, error) {
 	data, err := l.ReadFile(file)
 	if err != nil {
 		return 0, err

@@ -46,7 +46,7 @@ func mode(c *Ctx) error {
 // proxyInt parses keywords that take a number of connections.
 func proxyInt(field func(*stream.Proxy) *int) func(*Ctx) error {
 	return func(c *Ctx) error {
-		n, err := c.integer(0, maxInt, "an integer argument.")
+		n, err := c.Integer(0, maxInt, "an integer argument.")
 		if err == nil {
 			*field(c.Proxy) = n
 		}
@@ -55,7 +55,7 @@ func proxyInt(field func(*stream.Proxy) *int) func(*Ctx) error {
 }
 
 func sessionConns(c *Ctx) error {
-	n, err := c.integer(0, maxInt, "an integer argument.")
+	n, err := c.Integer(0, maxInt, "an integer argument.")
 	if err == nil {
 		c.Proxy.SessionConns = n
 		if n == 0 {
@@ -66,7 +66,7 @@ func sessionConns(c *Ctx) error {
 }
 
 func retries(c *Ctx) error {
-	n, err := c.integer(0, maxInt, "an integer argument (dispatch counts for one).")
+	n, err := c.Integer(0, maxInt, "an integer argument (dispatch counts for one).")
 	if err == nil {
 		c.Proxy.Retries = n
 	}

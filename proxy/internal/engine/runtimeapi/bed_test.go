@@ -48,7 +48,7 @@ func graph(threads int, now time.Time) *stream.Snapshot {
 	add(be, 3, "s3", 1, func(s *server.Settings) { s.Backup, s.Disabled, s.MaxConn = true, true, 5 })
 	add(li, 1, "x", 1, func(*server.Settings) {})
 	return &stream.Snapshot{
-		Global:    &stream.Global{Threads: threads, MaxConn: 2000, BufSize: 16384, Node: "node1"},
+		Global:    &stream.Global{Threads: threads, MaxConn: 2000, BufSize: 16384},
 		Proxies:   []*stream.Proxy{fe, be, li},
 		Frontends: map[string]*stream.Proxy{"fe1": fe, "l1": li},
 		Backends:  map[string]*stream.Proxy{"app": be, "l1": li},

@@ -134,6 +134,14 @@ func (s Slot[O, T]) Of(o O) *T {
 	return nil
 }
 
+// Value gives o's value, the zero one if it has none.
+func (s Slot[O, T]) Value(o O) (v T) {
+	if p := s.Of(o); p != nil {
+		v = *p
+	}
+	return v
+}
+
 // Make gives o's value, making it if need be.
 func (s Slot[O, T]) Make(o O) *T {
 	if v := s.Of(o); v != nil {

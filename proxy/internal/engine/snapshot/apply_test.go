@@ -19,11 +19,19 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
+
+// Packages above have keywords that need another process.
+func init() {
+	for _, name := range []string{"chroot", "daemon"} {
+		conf.Register(conf.Keyword{Name: name, In: conf.Global, Max: 1, Parse: func(*conf.Ctx) error { return nil }})
+	}
+}
 
 // Servers that commands add and delete while a configuration is about to be applied
 // are noticed.

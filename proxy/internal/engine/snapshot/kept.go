@@ -24,7 +24,7 @@ func kept(w *stream.Worker) []Change {
 		return []string{fmt.Sprintf("maxconn %d instead of %d", is, was)}
 	}
 	global := instead(w.MaxConn.Load(), int64(snap.Global.MaxConn))
-	if is, was := w.MaxTLSRate(), snap.Global.TLS.MaxRate; is != was {
+	if is, was := w.MaxTLSRate(), stream.TLSSettings.Value(snap.Global).MaxRate; is != was {
 		global = append(global, fmt.Sprintf("maxsslrate %d instead of %d", is, was))
 	}
 	add("global", global)

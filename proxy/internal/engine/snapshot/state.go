@@ -24,7 +24,7 @@ func process(t *Transition) (Steps, error) {
 		if t.Old == nil || t.Old.Global.MaxConn != g.MaxConn {
 			w.MaxConn.Store(int64(g.MaxConn))
 		}
-		if t.Old != nil && t.Old.Global.TLS.MaxRate != g.TLS.MaxRate {
+		if t.Old != nil && stream.TLSSettings.Value(t.Old.Global).MaxRate != stream.TLSSettings.Value(g).MaxRate {
 			w.SetMaxTLSRate(-1)
 		}
 	}}, nil

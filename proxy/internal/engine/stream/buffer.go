@@ -8,6 +8,14 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 )
 
+func init() {
+	const want = "a positive integer argument."
+	settings([]Number{
+		{Name: "tune.bufsize", Low: 1024, High: 256 << 20, Size: true, Want: want, Set: func(g *Global, n int) { g.BufSize = (n + 15) &^ 15 }},
+		{Name: "tune.maxrewrite", High: 256 << 20, Size: true, InPlace: true, Want: want, Set: func(g *Global, n int) { g.MaxRewrite = n }},
+	})
+}
+
 // bufferBody is "option http-buffer-request" of p: rules and server choice wait for
 // the body. false: it did not come. Nothing of it is taken.
 func (st *Stream) bufferBody(p *Proxy) bool {

@@ -152,7 +152,7 @@ func (f *h2Front) drained() {
 }
 
 func (f *h2Front) violated(err error) {
-	if f.w.Snapshot().Global.H2LogErrors != "none" {
+	if f.w.Snapshot().Global.http2().LogErrors != "none" {
 		f.c.logFailure(err)
 	}
 }
@@ -189,7 +189,7 @@ func (l *h2Client) Run() {
 	case l.s.Malformed():
 		st.FE.FE.Counters[st.R.Index].ReqErrors.Add(1)
 		st.listenerError()
-		if level := st.Snap.Global.H2LogErrors; level == "" || level == "stream" {
+		if level := st.Snap.Global.http2().LogErrors; level == "" || level == "stream" {
 			s.logFailure(l.s.Err())
 		}
 	}

@@ -64,9 +64,10 @@ func newBedOn(t *testing.T, threads int, mode stream.Mode, servers []string, opt
 		Frontends: map[string]*stream.Proxy{"web": b.fe},
 		Backends:  map[string]*stream.Proxy{"app": b.be},
 	}
-	snap.Global.H2NoWebSocket, snap.Global.NoSplice = !b.webSockets, b.noSplice
+	snap.Global.NoSplice = b.noSplice
+	stream.HTTP2.Make(snap.Global).NoWebSocket = !b.webSockets
 	if b.streams > 0 {
-		snap.Global.H2Front.MaxStreams = b.streams
+		stream.HTTP2.Make(snap.Global).Front.MaxStreams = b.streams
 	}
 	w.SetSnapshot(snap)
 	bind := &stream.Bind{Addr: reactor.Addr{IP: netip.MustParseAddr("127.0.0.1")}, FD: -1, TLS: b.tls, IdlePing: b.idlePing}
@@ -133,8 +134,7 @@ func hello(w http.ResponseWriter, r *http.Request) {
 // global are a process's settings as a configuration that says nothing has them.
 func global(threads int) *stream.Global {
 	h2 := stream.H2{InitialWindow: 16384, RxBuf: 100 * 16384, MaxStreams: 100}
-	return &stream.Global{
-		Threads: threads, BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101,
-		H2Front: h2, H2Back: h2, H2MaxFrame: 16384, H2HeaderTable: 4096,
-	}
+	g := &stream.Global{Threads: threads, BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101}
+	stream.HTTP2.Set(g, stream.H2Settings{Front: h2, Back: h2, MaxFrame: 16384, HeaderTable: 4096})
+	return g
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -11,6 +12,18 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 )
+
+func init() {
+	settings([]Number{{Name: "tune.maxaccept", Low: -1, High: math.MaxInt32, Size: true, InPlace: true, Want: "an integer argument.", Set: func(g *Global, n int) {
+		switch {
+		case n == 0:
+			n = 4 // the documented default
+		case n < 0:
+			n = math.MaxInt32
+		}
+		g.MaxAccept = n
+	}}})
+}
 
 // Listener is a bound address as it lives: one socket for each reactor, or fewer
 // that reactors share ("shards"; UNIX sockets and descriptors that were handed in,

@@ -55,29 +55,15 @@ type muxes struct {
 	_            counter.Line // each reactor's alone
 }
 
-// H2LogLevels are what tune.h2.log-errors may say: which errors of HTTP/2
-// connections make a log line.
-var H2LogLevels = [...]string{"none", "connection", "stream"}
-
-// H2 are the settings of HTTP/2 (tune.h2.*) for one side.
-type H2 struct {
-	InitialWindow int // bytes
-	RxBuf         int // bytes
-	MaxStreams    int
-	MaxTotal      int
-	MaxRst        int
-	MaxFrames     int
-	Glitches      int
-}
-
 // config gives the settings of HTTP/2 in force, made once for each
 // configuration and reactor.
 func (w *Worker) h2config(r *reactor.Reactor, server bool) *http2.Config {
 	g := w.Snapshot().Global
 	x := &w.muxes[r.Index]
-	have, of, set := &x.fe, &x.feOf, &g.H2Front
+	h := g.http2()
+	have, of, set := &x.fe, &x.feOf, &h.Front
 	if !server {
-		have, of, set = &x.be, &x.beOf, &g.H2Back
+		have, of, set = &x.be, &x.beOf, &h.Back
 	}
 	if *of != g {
 		*of = g
@@ -86,15 +72,15 @@ func (w *Worker) h2config(r *reactor.Reactor, server bool) *http2.Config {
 			InitialWindow:   uint32(set.InitialWindow),
 			RxBuf:           set.RxBuf,
 			MaxStreams:      uint32(set.MaxStreams),
-			MaxFrame:        uint32(g.H2MaxFrame),
-			HeaderTable:     uint32(g.H2HeaderTable),
+			MaxFrame:        uint32(h.MaxFrame),
+			HeaderTable:     uint32(h.HeaderTable),
 			MaxHeaders:      g.MaxHeaders,
 			MaxHead:         r.BufSize() - g.MaxRewrite,
 			MaxTotal:        set.MaxTotal,
 			MaxRst:          set.MaxRst,
 			MaxFrames:       set.MaxFrames,
 			Glitches:        set.Glitches,
-			ExtendedConnect: server && !g.H2NoWebSocket,
+			ExtendedConnect: server && !h.NoWebSocket,
 		}
 	}
 	return *have
@@ -175,7 +161,7 @@ func (m *mux) readable() {
 		return
 	}
 	r := m.r
-	m.Lenient = r.Usage() < m.w.Snapshot().Global.GlitchUsage
+	m.Lenient = r.Usage() < m.w.Snapshot().Global.http2().GlitchUsage
 	was := r.Hold(true)
 	for i := 0; ; i++ {
 		if i == readsAtOnce {

@@ -2,6 +2,12 @@ package stream
 
 import "github.com/forebay-lb/forebay/proxy/internal/engine/message"
 
+func init() {
+	settings([]Number{{Name: "tune.http.maxhdr", Low: 1, High: 32767, Size: true, InPlace: true, Want: "a numeric value between 1 and 32767", Set: func(g *Global, n int) {
+		g.MaxHeaders = n
+	}}})
+}
+
 // request is the phase of that name: the head of a request is awaited.
 func (st *Stream) request() step {
 	if !st.client.request() {

@@ -1,15 +1,30 @@
 package stream
 
 import (
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
 
 var errTooManyTLS = &ConnError{27, "SSL_TOO_MANY", "Too many SSL connections"}
 
+// TLSLimits are the process's settings of TLS; 0 is no limit, or off.
+type TLSLimits struct {
+	MaxConn int // maxsslconn: connections under TLS, on both sides
+	MaxRate int // maxsslrate: connections accepted per second
+	// Capture is how many bytes of a ClientHello are kept.
+	Capture int
+	// HardMaxRecord is the most bytes that one record carries, MaxRecord the same
+	// for those at the beginning of a transfer.
+	HardMaxRecord, MaxRecord int
+}
+
+// TLSSettings gives them.
+var TLSSettings = slot.New[*Global, TLSLimits]()
+
 // tlsLimits are the process's settings of TLS. A master has none.
 func (w *Worker) tlsLimits() TLSLimits {
 	if snap := w.Snapshot(); snap != nil {
-		return snap.Global.TLS
+		return TLSSettings.Value(snap.Global)
 	}
 	return TLSLimits{}
 }

@@ -22,7 +22,7 @@ import (
 func (b *bed) limit(l stream.TLSLimits) {
 	snap := *b.w.Snapshot()
 	g := *snap.Global
-	g.TLS = l
+	stream.TLSSettings.Set(&g, l)
 	snap.Global = &g
 	b.w.SetSnapshot(&snap)
 }

@@ -8,6 +8,10 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 )
 
+func init() {
+	settings(nil, Word{Name: "nosplice", InPlace: true, Set: func(g *Global, _ string) { g.NoSplice = true }})
+}
+
 // transfer is the way of one direction's data: from its source to its sink,
 // whatever the protocols, the framing and the direction.
 type transfer struct {

@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
@@ -16,6 +17,24 @@ type InitVar struct {
 	Name  variable.Name
 	Value variable.Value
 	Text  string
+}
+
+// VarSettings are what the configuration says of variables.
+type VarSettings struct {
+	Limits VarLimits
+	// Init are those that it sets in the process, in its order.
+	Init []InitVar
+}
+
+// Variables gives it; nil if it says nothing.
+var Variables = slot.New[*Global, VarSettings]()
+
+// initVars are those that a configuration sets.
+func (g *Global) initVars() []InitVar {
+	if v := Variables.Of(g); v != nil {
+		return v.Init
+	}
+	return nil
 }
 
 // streamVars are the variables of an exchange.
@@ -105,7 +124,7 @@ func (sc *Scope) initVar(n variable.Name) *variable.Value {
 	if sc.Snap == nil || sc.Snap.Global == nil {
 		return nil
 	}
-	list := sc.Snap.Global.InitVars
+	list := sc.Snap.Global.initVars()
 	for i := len(list) - 1; i >= 0; i-- {
 		if list[i].Name == n {
 			return &list[i].Value
@@ -209,7 +228,10 @@ func (sc *Scope) charge(scope variable.Scope, s *variable.Set, diff int) bool {
 	if sc.Snap == nil || sc.Snap.Global == nil {
 		return true
 	}
-	l := &sc.Snap.Global.VarLimits
+	var l VarLimits
+	if v := Variables.Of(sc.Snap.Global); v != nil {
+		l = v.Limits
+	}
 	var chain [3]*variable.Set
 	limits := [3]int{l.ReqRes, l.Txn, l.Sess}
 	switch scope {
@@ -291,11 +313,12 @@ func (c *Check) End(w *Worker) {
 // the one before did not say the same: what was set at run time stays.
 func (w *Worker) ApplyVars(old, snap *Snapshot) {
 	sc := &Scope{W: w, R: w.Reactors[0], Snap: snap}
-	for i := range snap.Global.InitVars {
-		v := &snap.Global.InitVars[i]
+	list := snap.Global.initVars()
+	for i := range list {
+		v := &list[i]
 		said := false
 		if old != nil {
-			for _, o := range old.Global.InitVars {
+			for _, o := range old.Global.initVars() {
 				said = said || o.Name == v.Name && o.Text == v.Text
 			}
 		}

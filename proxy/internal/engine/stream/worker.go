@@ -16,64 +16,6 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/variable"
 )
 
-// Global is the process part of a configuration.
-type Global struct {
-	Threads       int
-	MaxConn       int
-	BufSize       int
-	MaxRewrite    int
-	MaxHeaders    int
-	MaxPollEvents int
-	MaxAccept     int
-	MaxPipes      int
-	HardStopAfter time.Duration
-	Grace         time.Duration
-	Node, Descr   string
-	User, Group   string
-	UID, GID      int
-	Chroot        string
-	Daemon        bool
-	MasterWorker  bool
-	NoSplice      bool
-	ZeroWarning   bool
-	NoFileLimits  bool    // no strict-limits
-	FileLimit     int     // ulimit-n, 0: what is needed
-	MaxFiles      int     // fd-hard-limit, 0: none
-	CPUs          [][]int // of each thread, nil where it may run on all
-	ProcessCPUs   []int   // of the process, nil: all that it was started on
-	Descriptors   []int   // of fd@ and sockpair@, as the configuration knows them
-	NoTrim        bool    // no-memory-trimming
-	// H2Front and H2Back are HTTP/2's settings for connections with clients and
-	// with servers; H2NoWebSocket is h2-workaround-bogus-websocket-clients.
-	H2Front, H2Back           H2
-	H2MaxFrame, H2HeaderTable int
-	H2NoWebSocket             bool
-	H2LogErrors               string // of H2LogLevels
-	// GlitchUsage is tune.glitches.kill.cpu-usage: the reactor's usage, in percent,
-	// below which a connection's glitches do not end it.
-	GlitchUsage int
-	// VarLimits bound variables, InitVars are those that the configuration sets, in
-	// its order.
-	VarLimits VarLimits
-	InitVars  []InitVar
-	TLS       TLSLimits
-	slots     slot.Values
-}
-
-// Slots are what features know of the process.
-func (g *Global) Slots() *slot.Values { return &g.slots }
-
-// TLSLimits are the process's settings of TLS; 0 is no limit, or off.
-type TLSLimits struct {
-	MaxConn int // maxsslconn: connections under TLS, on both sides
-	MaxRate int // maxsslrate: connections accepted per second
-	// Capture is how many bytes of a ClientHello are kept.
-	Capture int
-	// HardMaxRecord is the most bytes that one record carries, MaxRecord the same
-	// for those at the beginning of a transfer.
-	HardMaxRecord, MaxRecord int
-}
-
 // ReactorCounters is one reactor's share of the process's statistics.
 type ReactorCounters struct {
 	Conns, Sessions, Requests counter.Int // accepted connections, streams, HTTP requests

@@ -2,11 +2,11 @@ package check
 
 import (
 	"cmp"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -226,7 +226,7 @@ func (x *checker) Run() {
 	}
 	x.co = r.Current()
 	since := r.Now()
-	p := &probe{w: x.w, r: r, srv: x.srv, px: px, set: x.srv.Settings(), own: rules.Of(px), node: node(x.w)}
+	p := &probe{w: x.w, r: r, srv: x.srv, px: px, set: x.srv.Settings(), own: rules.Of(px), node: conf.Node(x.w.Snapshot().Global)}
 	out, killed := p.run()
 	x.co = nil
 	if killed || x.stopped {
@@ -252,15 +252,4 @@ func (x *checker) pause() time.Duration {
 		d += noise - time.Duration(2*x.r.Rand.Float64()*float64(noise))
 	}
 	return d
-}
-
-// hostname is read before the file system is out of reach.
-var hostname, _ = os.Hostname()
-
-// node is the name of this machine for servers.
-func node(w *stream.Worker) string {
-	if n := w.Snapshot().Global.Node; n != "" {
-		return n
-	}
-	return hostname
 }

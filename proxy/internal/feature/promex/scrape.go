@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -185,7 +186,7 @@ func (s *scrape) field(m *processMetric) {
 	}
 	s.head("haproxy_process_", m.name, m.counter, s.info[i].Desc)
 	s.name("haproxy_process_", m.name)
-	desc := s.snap.Global.Descr
+	desc := conf.Names.Value(s.snap.Global).Description
 	if s.opt.desc && desc != "" && m.label != "desc" {
 		s.label("desc", desc)
 	}

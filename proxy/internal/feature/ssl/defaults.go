@@ -191,18 +191,33 @@ func init() {
 			d.Bind.SecLevel, d.Server.SecLevel = n+1, n+1
 			return new(Params).secure(n)
 		}),
-		number("maxsslconn", 0, maxInt, func(c *conf.Ctx, _ *Defaults, n int) error { c.Snap.Global.TLS.MaxConn = n; return nil }),
-		number("maxsslrate", 0, maxInt, func(c *conf.Ctx, _ *Defaults, n int) error { c.Snap.Global.TLS.MaxRate = n; return nil }),
-		number("tune.ssl.cachesize", 0, 1<<28, func(_ *conf.Ctx, d *Defaults, n int) error { d.CacheSize = n; return nil }),
-		number("tune.ssl.ssl-ctx-cache-size", 0, 1<<24, func(_ *conf.Ctx, d *Defaults, n int) error { d.CtxCacheSize = n; return nil }),
-		number("tune.ssl.capture-buffer-size", 0, 1<<14, func(c *conf.Ctx, _ *Defaults, n int) error { c.Snap.Global.TLS.Capture = n; return nil }),
-		number("tune.ssl.capture-cipherlist-size", 0, 1<<14, func(c *conf.Ctx, _ *Defaults, n int) error {
-			c.Warn("'tune.ssl.capture-cipherlist-size' is deprecated. Please use 'tune.ssl.capture-buffer-size' instead.")
-			c.Snap.Global.TLS.Capture = n
+		number("maxsslconn", 0, maxInt, func(c *conf.Ctx, _ *Defaults, n int) error {
+			stream.TLSSettings.Make(c.Snap.Global).MaxConn = n
 			return nil
 		}),
-		number("tune.ssl.maxrecord", 0, maxInt, func(c *conf.Ctx, _ *Defaults, n int) error { c.Snap.Global.TLS.MaxRecord = n; return nil }),
-		number("tune.ssl.hard-maxrecord", 0, maxInt, func(c *conf.Ctx, _ *Defaults, n int) error { c.Snap.Global.TLS.HardMaxRecord = n; return nil }),
+		number("maxsslrate", 0, maxInt, func(c *conf.Ctx, _ *Defaults, n int) error {
+			stream.TLSSettings.Make(c.Snap.Global).MaxRate = n
+			return nil
+		}),
+		number("tune.ssl.cachesize", 0, 1<<28, func(_ *conf.Ctx, d *Defaults, n int) error { d.CacheSize = n; return nil }),
+		number("tune.ssl.ssl-ctx-cache-size", 0, 1<<24, func(_ *conf.Ctx, d *Defaults, n int) error { d.CtxCacheSize = n; return nil }),
+		number("tune.ssl.capture-buffer-size", 0, 1<<14, func(c *conf.Ctx, _ *Defaults, n int) error {
+			stream.TLSSettings.Make(c.Snap.Global).Capture = n
+			return nil
+		}),
+		number("tune.ssl.capture-cipherlist-size", 0, 1<<14, func(c *conf.Ctx, _ *Defaults, n int) error {
+			c.Warn("'tune.ssl.capture-cipherlist-size' is deprecated. Please use 'tune.ssl.capture-buffer-size' instead.")
+			stream.TLSSettings.Make(c.Snap.Global).Capture = n
+			return nil
+		}),
+		number("tune.ssl.maxrecord", 0, maxInt, func(c *conf.Ctx, _ *Defaults, n int) error {
+			stream.TLSSettings.Make(c.Snap.Global).MaxRecord = n
+			return nil
+		}),
+		number("tune.ssl.hard-maxrecord", 0, maxInt, func(c *conf.Ctx, _ *Defaults, n int) error {
+			stream.TLSSettings.Make(c.Snap.Global).HardMaxRecord = n
+			return nil
+		}),
 		number("tune.ssl.default-dh-param", 1024, maxInt, func(c *conf.Ctx, _ *Defaults, _ int) error { return noDHE(c) }),
 		global("tune.ssl.lifetime", 1, lifetime),
 		global("tune.ssl.keylog", 1, func(c *conf.Ctx, d *Defaults) (err error) { d.KeyLog, err = choice(c, "on", "off"); return err }),

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
 )
@@ -116,7 +117,7 @@ func TestGlobalValues(t *testing.T) {
 	if d.Bind.Min != 0x0304 || d.Server.Ciphers != "HIGH" || !d.VerifyNone || d.CABase != "/ca" || d.Extra != ssl.ExtraKey|ssl.ExtraSCTL || d.Lifetime != 10*time.Second || d.CacheSize != 5 {
 		t.Errorf("%+v", d)
 	}
-	if l := snap.Global.TLS; l.MaxConn != 7 || l.MaxRate != 8 {
+	if l := stream.TLSSettings.Value(snap.Global); l.MaxConn != 7 || l.MaxRate != 8 {
 		t.Errorf("%+v", l)
 	}
 	snap, _ = load("defaults\n")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/version"
@@ -157,8 +158,8 @@ func infoValues(w *stream.Worker, asFloat bool) []value {
 		column.Limit(most >> 20), column.Gauge(mem.total >> 20), column.Gauge(mem.used >> 20), c(refused),
 		column.Limit(fds), column.Limit(fds), column.Limit(w.MaxConn.Load()), column.Limit(int64(g.MaxConn)),
 		column.Gauge(w.Curr.Load()), c(conns), c(requests),
-		column.U32("CLPV", int64(g.TLS.MaxConn)), column.Gauge(w.CurrTLS.Load()), c(secured),
-		column.Limit(int64(g.MaxPipes)), column.Gauge(0), column.Gauge(0),
+		column.U32("CLPV", int64(stream.TLSSettings.Value(g).MaxConn)), column.Gauge(w.CurrTLS.Load()), c(secured),
+		column.Limit(0), column.Gauge(0), column.Gauge(0),
 		column.U32("MRPV", w.ConnRate.Cur.Load()).Floated(float64(w.ConnRate.Cur.Load()), asFloat), column.Limit(0), column.Peak(w.ConnRate.Peak.Load()),
 		column.U32("MRPV", w.SessRate.Cur.Load()).Floated(float64(w.SessRate.Cur.Load()), asFloat), column.Limit(0), column.Peak(w.SessRate.Peak.Load()),
 		perSecond(&s.tls), column.Limit(int64(w.MaxTLSRate())), column.Peak(s.tls.Peak.Load()),
@@ -166,7 +167,7 @@ func infoValues(w *stream.Worker, asFloat bool) []value {
 		column.U32("MRPV", s.backKeys.Cur.Load()), column.Peak(s.backKeys.Peak.Load()), c(stream.TLSCache.Lookups.Load()), c(stream.TLSCache.Misses.Load()),
 		column.U32("MRPV", 0), column.U32("MRPV", 0), column.Limit(0), {}, {},
 		column.Gauge(streams + w.Curr.Load()), column.Gauge(0), column.U32("MaPV", idle),
-		column.Str("COSV", node(g)), {},
+		column.Str("COSV", conf.Node(g)), {},
 		column.Gauge(btoi(w.Stopping.Load())), column.Gauge(w.Curr.Load() + listeners), column.Gauge(0), column.Gauge(listeners),
 		column.Gauge(0), column.Gauge(0), c(dropped), column.Gauge(0), column.Gauge(0),
 		column.U64("MGPV", out), column.U64("MGPV", spliced), column.U64("MRPV", bytesRate),
@@ -178,8 +179,8 @@ func infoValues(w *stream.Worker, asFloat bool) []value {
 	if s := w.Sandbox.Load(); s != nil {
 		v[len(v)-1] = column.Str("SOSV", *s)
 	}
-	if g.Descr != "" {
-		v[51] = column.Str("COSV", g.Descr)
+	if d := conf.Names.Value(g).Description; d != "" {
+		v[51] = column.Str("COSV", d)
 	}
 	return v
 }
@@ -204,16 +205,6 @@ func btoi(b bool) int64 {
 		return 1
 	}
 	return 0
-}
-
-// hostname is read before the sandbox closes.
-var hostname, _ = os.Hostname()
-
-func node(g *stream.Global) string {
-	if g.Node != "" {
-		return g.Node
-	}
-	return hostname
 }
 
 func uptime(d time.Duration) string {

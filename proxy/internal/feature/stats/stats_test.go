@@ -194,7 +194,7 @@ func TestClear(t *testing.T) {
 func TestSecure(t *testing.T) {
 	w := newWorker(t)
 	fe := w.Snapshot().Frontends["f,e"].FE
-	w.Snapshot().Global.TLS = stream.TLSLimits{MaxConn: 7, MaxRate: 8}
+	stream.TLSSettings.Set(w.Snapshot().Global, stream.TLSLimits{MaxConn: 7, MaxRate: 8})
 	c := &fe.Counters[0]
 	c.Sessions.Add(5)
 	c.H2Sess.Add(2)

@@ -36,7 +36,7 @@ func init() {
 			if err != nil || n > math.MaxInt32 {
 				return conf.Predicatef("expects a size in bytes as argument, got '%s'.", c.Args[0])
 			}
-			*at(&c.Snap.Global.VarLimits) = int(n)
+			*at(&stream.Variables.Make(c.Snap.Global).Limits) = int(n)
 			return nil
 		}})
 	}
@@ -67,7 +67,8 @@ func line(k kind) func(*conf.Ctx) error {
 		}
 		if found {
 			val.Bytes = append([]byte(nil), val.Bytes...)
-			c.Snap.Global.InitVars = append(c.Snap.Global.InitVars, stream.InitVar{Name: name, Value: val, Text: string(k) + " " + strings.Join(c.Args[1:], " ")})
+			s := stream.Variables.Make(c.Snap.Global)
+			s.Init = append(s.Init, stream.InitVar{Name: name, Value: val, Text: string(k) + " " + strings.Join(c.Args[1:], " ")})
 		}
 		return nil
 	}

@@ -98,7 +98,9 @@ func TestLimits(t *testing.T) {
 		{"global bounds proc", stream.VarLimits{Global: 100}, "proc", true},
 		{"txn does not bound proc", stream.VarLimits{Txn: 100}, "proc", false},
 	} {
-		sc := exchange(t, &stream.Global{VarLimits: c.limits})
+		g := new(stream.Global)
+		stream.Variables.Set(g, stream.VarSettings{Limits: c.limits})
+		sc := exchange(t, g)
 		a, b := name(t, c.scope+".a"), name(t, c.scope+".b")
 		if !sc.SetVar(a, word(strings.Repeat("x", 20)), nil) {
 			t.Errorf("%s: what is allowed was refused", c.what)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/process/worker"
@@ -138,7 +139,7 @@ func (m *Master) load() (*bundle.Bundle, error) {
 	if m.o.Strict && d.Count(config.Warning) > 0 {
 		return nil, errors.New("some warnings were found and 'zero-warning' is set. Aborting")
 	}
-	m.o.MaxReloads, m.o.Descriptors = MaxReloads(snap), snap.Global.Descriptors
+	m.o.MaxReloads, m.o.Descriptors = MaxReloads(snap), conf.Descriptors.Value(snap.Global)
 	return rec.Bundle(sources), nil
 }
 

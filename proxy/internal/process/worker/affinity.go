@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
+
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 )
 
 func cpuSet(list []int) *unix.CPUSet {
@@ -19,7 +21,7 @@ func cpuSet(list []int) *unix.CPUSet {
 // bindProcess keeps all threads, and those that they start, on the CPUs of
 // "cpu-set".
 func (p *process) bindProcess() {
-	cpus := p.Snapshot.Global.ProcessCPUs
+	cpus := conf.CPUs.Value(p.Snapshot.Global).Process
 	if cpus == nil {
 		return
 	}
@@ -34,12 +36,12 @@ func (p *process) bindProcess() {
 // bindThread keeps the calling goroutine on a thread of its own, and that on the
 // CPUs of "cpu-map".
 func (p *process) bindThread(i int) {
-	g := p.Snapshot.Global
-	if i >= len(g.CPUs) || g.CPUs[i] == nil {
+	cpus := conf.CPUs.Value(p.Snapshot.Global).Threads
+	if i >= len(cpus) || cpus[i] == nil {
 		return
 	}
 	runtime.LockOSThread()
-	if err := unix.SchedSetaffinity(0, cpuSet(g.CPUs[i])); err != nil {
+	if err := unix.SchedSetaffinity(0, cpuSet(cpus[i])); err != nil {
 		p.Console.Warn("[forebay] cannot bind thread %d to its CPUs: %v", i+1, err)
 	}
 }

@@ -15,23 +15,24 @@ import (
 // strict-limits" a warning.
 func raiseLimits(snap *stream.Snapshot, c *console.Console) error {
 	g := snap.Global
+	limit := conf.Files.Value(g).Limit
 	need := uint64(2*g.MaxConn + conf.Reserved(snap))
 	fail := func(format string, args ...any) error {
-		if g.NoFileLimits {
+		if said.Value(g).noFileLimits {
 			c.Warn(format, args...)
 			return nil
 		}
 		return fmt.Errorf(format, args...)
 	}
 	want := need
-	if g.FileLimit > 0 {
-		want = uint64(g.FileLimit)
+	if limit > 0 {
+		want = uint64(limit)
 	}
 	var lim unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
 		return fail("[forebay.main()] cannot read the FD limit: %w", err)
 	}
-	if lim.Cur < want || g.FileLimit > 0 && lim.Cur != want {
+	if lim.Cur < want || limit > 0 && lim.Cur != want {
 		raised := unix.Rlimit{Cur: want, Max: max(want, lim.Max)}
 		if unix.Setrlimit(unix.RLIMIT_NOFILE, &raised) != nil {
 			if err := fail("[forebay.main()] Cannot raise FD limit to %d, limit is %d.", want, lim.Max); err != nil {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/console"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/life"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
@@ -79,8 +81,9 @@ func Run(o Options) int {
 // start brings the worker to the point where it serves.
 func (p *process) start() error {
 	g := p.Snapshot.Global
+	set := said.Value(g)
 	for n, fd := range p.Descriptors { // nobody's: what it is would be within reach for good
-		if !slices.Contains(g.Descriptors, n) {
+		if !slices.Contains(conf.Descriptors.Value(g), n) {
 			syscall.Close(fd)
 			delete(p.Descriptors, n)
 		}
@@ -100,11 +103,11 @@ func (p *process) start() error {
 	}
 	var rs []*reactor.Reactor
 	for i := range g.Threads {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{BufSize: g.BufSize, MaxEvents: g.MaxPollEvents})
+		r, err := reactor.New(i, reactor.Linux, reactor.Options{BufSize: g.BufSize, MaxEvents: cmp.Or(set.pollEvents, defaultPollEvents)})
 		if err != nil {
 			return fmt.Errorf("cannot start thread %d: %w", i+1, err)
 		}
-		r.NoTrim, r.Memory = g.NoTrim, memory
+		r.NoTrim, r.Memory = set.noTrim, memory
 		r.OnPanic = func(v any, stack []byte) { p.Console.Alert("a stream was given up: %v\n%s", v, stack) }
 		rs = append(rs, r)
 	}
@@ -141,7 +144,9 @@ func (p *process) start() error {
 		syscall.Kill(pid, p.OldSignal)
 	}
 	life.Seal()
-	state, err := sandbox.Enter(sandbox.Options{Chroot: g.Chroot, UID: g.UID, GID: g.GID, Off: p.NoSandbox})
+	box := sandbox.Wanted(g)
+	box.Off = p.NoSandbox
+	state, err := sandbox.Enter(box)
 	if err != nil {
 		return fmt.Errorf("[forebay] %w", err)
 	}
@@ -154,7 +159,7 @@ func (p *process) start() error {
 	text := state.String()
 	p.w.Sandbox.Store(&text)
 	// A configuration that is applied later cannot make UNIX sockets.
-	p.w.Confined.Store(!p.NoSandbox || g.Chroot != "")
+	p.w.Confined.Store(!p.NoSandbox || box.Chroot != "")
 	if p.Control != nil {
 		if err := p.Control.serve(p.w.Reactors[0], p.attach, func() { close(p.orphan) }); err != nil {
 			return fmt.Errorf("cannot listen to the master: %w", err)
@@ -257,10 +262,10 @@ func die(s syscall.Signal) {
 
 // stop begins the graceful stop and gives the time at which patience ends.
 func (p *process) stop() <-chan time.Time {
-	g := p.w.Snapshot().Global
+	set := said.Value(p.w.Snapshot().Global)
 	end := make(<-chan time.Time)
-	if g.HardStopAfter > 0 {
-		end = time.After(g.Grace + g.HardStopAfter)
+	if set.hardStopAfter > 0 {
+		end = time.After(set.grace + set.hardStopAfter)
 	}
 	softStop := func() {
 		for _, px := range p.w.Snapshot().Proxies {
@@ -281,8 +286,8 @@ func (p *process) stop() <-chan time.Time {
 		}
 		p.Descriptors = nil
 	}
-	if g.Grace > 0 {
-		time.AfterFunc(g.Grace, softStop)
+	if set.grace > 0 {
+		time.AfterFunc(set.grace, softStop)
 	} else {
 		softStop()
 	}

@@ -18,10 +18,7 @@ import (
 var always = map[string]string{
 	"HTTPKeepAlive": "it is the absence of the other two modes",
 	"DefaultName":   "package conf finds the backend",
-	"MaxFiles":      "package conf counts connections by it",
-	"Group":         "package conf finds its number",
 	"InitAddr":      "package conf resolves by it",
-	"MasterWorker":  "the command does, which is not among these packages",
 }
 
 // TestSettingsAreRead: what the configuration sets, somebody looks at. A setting
@@ -42,7 +39,7 @@ func TestSettingsAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{stream.Proxy{}, stream.Timeouts{}, stream.Bind{}, stream.Global{}, stream.H2{}, stream.TLSLimits{}, stream.ForwardFor{}, stream.Balance{}, server.Settings{}, server.Check{}} {
+	for _, v := range []any{stream.Proxy{}, stream.Timeouts{}, stream.Bind{}, stream.Global{}, stream.H2{}, stream.H2Settings{}, stream.VarSettings{}, stream.VarLimits{}, stream.TLSLimits{}, stream.ForwardFor{}, stream.Balance{}, server.Settings{}, server.Check{}} {
 		for i := range reflect.TypeOf(v).NumField() {
 			if f := reflect.TypeOf(v).Field(i); f.IsExported() && !read[f.Name] && always[f.Name] == "" {
 				t.Errorf("%T.%s is not read by anybody", v, f.Name)

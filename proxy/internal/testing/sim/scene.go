@@ -490,10 +490,11 @@ func (s *scene) drawH2(g *stream.Global) {
 		}
 		return h
 	}
-	g.H2Front, g.H2Back = draw(), draw()
-	g.H2Front.MaxTotal = []int{0, 0, 1, 5, 50}[rnd.IntN(5)]
-	g.H2HeaderTable = []int{0, 0, 128, 65536}[rnd.IntN(4)]
-	g.H2MaxFrame = []int{0, 0, 16384}[rnd.IntN(3)]
+	h := stream.HTTP2.Make(g)
+	h.Front, h.Back = draw(), draw()
+	h.Front.MaxTotal = []int{0, 0, 1, 5, 50}[rnd.IntN(5)]
+	h.HeaderTable = []int{0, 0, 128, 65536}[rnd.IntN(4)]
+	h.MaxFrame = []int{0, 0, 16384}[rnd.IntN(3)]
 }
 
 // change is what an administrator does.
