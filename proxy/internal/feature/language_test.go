@@ -222,6 +222,7 @@ var differences = []struct{ row, reason string }{
 	{"nosuch.host.invalid:80", "one line says it all"}, {"127.0.0.1 check\n", "one line says it all"}, {"errorfile 503 ebad", "says what is wrong"},
 	{"str(a),add\n", forgotten}, {"path,bytes\n", forgotten},
 	{"${NOSUCH}", place}, {"${A-}", place}, {"connection expect-proxy", "the same words for all rules"},
+	{"filter-sequence request nosuch", "that the errors are fatal is said by who loads"},
 	{"guid-prefix a/b", "says which line of 'bind' it is"},
 	{"balance hash nosuch", "points at the line, not at the section"},
 	{"expect ! \n", "the mark is none of a pattern"}, {"min-recv x", numbers}, {"\n tcp-check connect\nbackend", "one warning is enough"},

@@ -26,6 +26,9 @@ func init() {
 		}
 		return &helloFilter{args[0]}, nil
 	}})
+	conf.RegisterFilter(conf.FilterKind{Name: "bonjour", Class: "HELLO", Parse: func(c *conf.Ctx, args []string) (stream.Filter, error) {
+		return &helloFilter{args[0]}, nil
+	}})
 	conf.RegisterService(conf.ServiceKind{Name: "hello", Make: func(c *conf.Ctx) (stream.Service, error) { return helloService{}, nil }})
 }
 
@@ -94,13 +97,51 @@ func TestHelloFilter(t *testing.T) {
 	}
 }
 
+// Filters work in the order that is said for the direction, and only those that it
+// names. Filters of the other proxy keep theirs.
+func TestFilterSequence(t *testing.T) {
+	addr := tcptest.Serve(t, func(c net.Conn) {
+		c.Read(make([]byte, 4096))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nworld")
+		c.Close()
+	})
+	for lines, want := range map[string]string{
+		"":                                       "four,three,two,one,world",
+		"filter-sequence response bonjour,hello": "four,three,one,two,world",
+		"filter-sequence response hello":         "four,three,one,world",
+		"filter-sequence response bonjour":       "four,three,two,world",
+		"filter-sequence request bonjour":        "four,three,two,one,world",
+		"filter-sequence request hello\n filter-sequence response hello,bonjour":         "four,three,two,one,world",
+		"filter-sequence response bonjour\n filter-sequence response bonjour,hello":      "four,three,one,two,world",
+		"filter-sequence response bonjour,hello\n filter-sequence request bonjour,hello": "four,three,one,two,world",
+	} {
+		front := tcptest.Reserve(t).String()
+		bed.Start(t, 1, "defaults\n mode http\n timeout client 9s\n timeout server 9s\n timeout connect 9s\nfrontend l\n bind "+front+"\n filter hello one,\n filter bonjour two,\n "+
+			lines+"\n default_backend b\nbackend b\n filter hello three,\n filter hello four,\n filter-sequence response hello\n server s "+addr+"\n")
+		res, err := http.Get("http://" + front)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if string(body) != want || err != nil || int(res.ContentLength) != len(want) {
+			t.Errorf("%s: %q, %v", lines, body, err)
+		}
+	}
+}
+
 func TestFilterErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		"filter":                       "missing argument for 'filter' in frontend 'f'.",
-		"filter nosuch":                "'filter' : unknown keyword 'nosuch'. Registered keywords :\n    [HELLO] hello",
-		"filter hello":                 "'filter' : 'hello' : a greeting is expected as argument",
-		"filter trace":                 "filter 'trace' of HAProxy 3.4 is not supported by Forebay yet",
-		"filter-sequence request trac": "not supported by Forebay yet",
+		"filter":        "missing argument for 'filter' in frontend 'f'.",
+		"filter nosuch": "'filter' : unknown keyword 'nosuch'. Registered keywords :\n    [HELLO] bonjour\n    [HELLO] hello",
+		"filter hello":  "'filter' : 'hello' : a greeting is expected as argument",
+		"filter trace":  "filter 'trace' of HAProxy 3.4 is not supported by Forebay yet",
+
+		"filter-sequence":                                       "missing argument for 'filter-sequence' in frontend 'f'.",
+		"filter-sequence request":                               "missing argument for 'filter-sequence' in frontend 'f'.",
+		"filter-sequence nosuch x":                              "expected either 'request' or 'response' for 'filter-sequence' in frontend 'f'.",
+		"filter-sequence request trac":                          "f: error while postparsing request filter-sequence 'trac' : invalid filter name: 'trac' is not defined on the proxy",
+		"filter hello a\n filter-sequence response hello,hello": "f: error while postparsing response filter-sequence 'hello,hello' : invalid filter name: 'hello' stands twice",
 	} {
 		_, d := loadText("frontend f\n bind 127.0.0.1:1\n " + line + "\n")
 		text := ""
@@ -115,7 +156,7 @@ func TestFilterErrors(t *testing.T) {
 		t.Error("filter is taken in a defaults section")
 	}
 	var sb strings.Builder
-	if conf.DumpKeywords(&sb, "flt,svc"); sb.String() != "# List of registered filter names:\nhello [HELLO]\n# List of registered service names:\nhello\n" {
+	if conf.DumpKeywords(&sb, "flt,svc"); sb.String() != "# List of registered filter names:\nbonjour [HELLO]\nhello [HELLO]\n# List of registered service names:\nhello\n" {
 		t.Error(sb.String())
 	}
 }

@@ -15,7 +15,7 @@ type Filter interface {
 
 // Link is a filter's part in one stream: a link between source and sink. Links
 // stand in the order of the configuration, the frontend's first, in both
-// directions. All methods run on the stream's reactor; those that are given a
+// directions, unless "filter-sequence" says otherwise of one. All methods run on the stream's reactor; those that are given a
 // source run on its coroutine, and may wait.
 //
 // A link gives the source that the next one, or the sink, takes its data from: the
@@ -56,14 +56,46 @@ func (Passing) End(*Stream) {}
 type attached struct {
 	Link
 	filter Filter
+	// turn are the numbers of the links whose turn it is here: with requests, and
+	// what the client sends, and with responses. -1: none.
+	turn [2]int
 }
+
+// Directions of data, for the order of filters.
+const (
+	towardsServer = iota
+	towardsClient
+)
 
 // attach has the filters of a proxy take part in the stream.
 func (st *Stream) attach(p *Proxy) {
+	first := len(st.links)
 	for _, f := range p.Filters {
 		if l := f.Attach(st); l != nil {
-			st.links = append(st.links, attached{l, f})
+			n := len(st.links)
+			st.links = append(st.links, attached{l, f, [2]int{n, n}})
 		}
+	}
+	for direction, order := range p.FilterOrder {
+		if order != nil {
+			arrange(st.links, first, direction, order)
+		}
+	}
+}
+
+// arrange sets whose turn it is among links from number first on.
+func arrange(links []attached, first, direction int, order []Filter) {
+	at := first
+	for _, f := range order {
+		for n := first; n < len(links); n++ {
+			if links[n].filter == f {
+				links[at].turn[direction] = n
+				at++
+			}
+		}
+	}
+	for ; at < len(links); at++ {
+		links[at].turn[direction] = -1
 	}
 }
 
@@ -116,7 +148,9 @@ func (st *Stream) filters() step {
 // of it.
 func (st *Stream) filterRequest(body Source) Source {
 	for i := range st.links {
-		body = st.links[i].Request(st, body)
+		if n := st.links[i].turn[towardsServer]; n >= 0 {
+			body = st.links[n].Request(st, body)
+		}
 	}
 	return body
 }
@@ -124,15 +158,23 @@ func (st *Stream) filterRequest(body Source) Source {
 // filterResponse is the same for the response.
 func (st *Stream) filterResponse(body Source) Source {
 	for i := range st.links {
-		body = st.links[i].Response(st, body)
+		if n := st.links[i].turn[towardsClient]; n >= 0 {
+			body = st.links[n].Response(st, body)
+		}
 	}
 	return body
 }
 
 // filterTunnel is the same for a direction of a tunnel.
 func (st *Stream) filterTunnel(data Source, fromClient bool) Source {
+	direction := towardsClient
+	if fromClient {
+		direction = towardsServer
+	}
 	for i := range st.links {
-		data = st.links[i].Tunnel(st, data, fromClient)
+		if n := st.links[i].turn[direction]; n >= 0 {
+			data = st.links[n].Tunnel(st, data, fromClient)
+		}
 	}
 	return data
 }

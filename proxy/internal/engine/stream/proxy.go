@@ -136,7 +136,8 @@ type Proxy struct {
 	AfterRules      []Rule // http-after-response
 	Switching       []SwitchRule
 	Filters         []Filter
-	DefaultName     string // default_backend
+	FilterOrder     [2][]Filter // of requests and of responses ("filter-sequence"); nil: that of Filters, all of them
+	DefaultName     string      // default_backend
 	ServerLines     []*ServerLine
 
 	// OnForward are called in the frontend when a request goes on to a backend's

@@ -40,6 +40,7 @@ var lines = map[string]string{
 	"bind client-sigalgs":                         "bind * ca-file c verify optional client-sigalgs ECDSA+SHA256 ## bind * ca-file c verify optional",
 	"bind ssl":                                    "bind 127.0.0.1:36900 ssl crt any ## bind 127.0.0.1:36900",
 	"tcp-check send-binary-lf":                    "tcp-check send-binary-lf %[srv_name]",
+	"filter-sequence":                             "filter bwlim-in i default-limit 1k default-period 1s\n filter-sequence request bwlim-in ## filter bwlim-in i default-limit 1k default-period 1s",
 	"tcp-check send-lf":                           "tcp-check send-lf %[srv_name]",
 	"server enabled":                              "server s1 127.0.0.1:36920 disabled enabled ## server s1 127.0.0.1:36920 disabled",
 	"server hash-key":                             "server s1 127.0.0.1:36920 hash-key addr",
