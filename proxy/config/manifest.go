@@ -12,7 +12,7 @@ import (
 // line "= <sum>" each, unless lacks tells that the other one lacks them; what else there is comes as it is, behind a
 // line "+ <bytes>". lacks may be nil.
 func Manifest(parts []Part, lacks func(Sum) bool) []byte {
-	var b []byte
+	b := make([]byte, 0, len(parts)*(len("= \n")+2*len(Sum{})))
 	for i := range parts {
 		p := &parts[i]
 		if p.Plain {
@@ -30,6 +30,7 @@ func Manifest(parts []Part, lacks func(Sum) bool) []byte {
 // ReadManifest gives the parts that a [Manifest] tells of, for [Join]. find gives the texts of sections, nil for those
 // that are not there: they are lacking.
 func ReadManifest(data []byte, find func(Sum) []byte) (parts []Part, lacking []Sum, err error) {
+	parts = make([]Part, 0, len(data)/(len("= \n")+2*len(Sum{}))+1)
 	for len(data) > 0 {
 		line, rest, _ := bytes.Cut(data, []byte("\n"))
 		data = rest

@@ -57,6 +57,7 @@ func unsure(list []Part) {
 // cut is Cut; sure is false if the parts may not be sections.
 func cut(text []byte) (list []Part, sure bool) {
 	sure = true
+	list = make([]Part, 0, len(text)/512+1)
 	var cur Part
 	from := 0
 	end := func(at int) {

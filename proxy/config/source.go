@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -106,7 +107,12 @@ func readFile(fsys FS, name string) ([]byte, error) {
 		return nil, sourceError("Could not open configuration file", name, err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
+	var b bytes.Buffer
+	if info, err := f.Stat(); err == nil { // a large file is not copied while it is read
+		b.Grow(int(min(max(info.Size(), 0), MaxFileSize)) + bytes.MinRead)
+	}
+	_, err = b.ReadFrom(io.LimitReader(f, MaxFileSize+1))
+	data := b.Bytes()
 	if err != nil {
 		return nil, sourceError("Could not read configuration file", name, err)
 	}

@@ -76,7 +76,7 @@ func (k *known) send(p asked, sources []*config.File, rec *bundle.Recorder) (rep
 			p.ask(fmt.Sprintf("abort config @%d", id), nil)
 		}
 	}()
-	sections := make(map[config.Sum]bool, len(k.sections))
+	sections := make(map[config.Sum]bool, len(k.sections)+16)
 	for _, s := range sources {
 		if err := k.addParts(p, id, s, sections); err != nil {
 			return nil, err
