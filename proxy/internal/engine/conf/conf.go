@@ -171,9 +171,10 @@ type Loading struct {
 
 	cur       *reading   // the section that is parsed or finished, nil: none
 	read      []*reading // all sections
+	room      []reading  // for those that follow
 	fresh     []*reading // proxies that are made anew
-	shared    map[*stream.Proxy]*reading
-	takeover  *takeover // nil: nothing is taken over
+	of        []*reading // of each proxy
+	takeover  *takeover  // nil: nothing is taken over
 	sums      *recorder
 	recurring [][2]int // diagnostics that each configuration gets
 	whole     bool     // see Whole

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"slices"
+
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
@@ -91,40 +93,101 @@ func (l *Loading) number(base *stream.Snapshot) {
 // the others take free ones.
 func Numbers(old, new *stream.Snapshot) []int {
 	ids := make([]int, len(new.Proxies))
-	used := make(map[int]bool, len(ids))
+	used := numberSet{low: make([]bool, 2*len(ids)+2)}
 	for i, p := range new.Proxies {
 		if p.ForcedID {
 			ids[i] = p.ID
-			used[p.ID] = true
+			used.add(p.ID)
 		}
 	}
 	next := 2
 	if old == nil {
 		for i := range new.Proxies {
 			if ids[i] == 0 {
-				ids[i] = nextFree(used, &next)
+				ids[i] = used.free(&next)
 			}
 			next++
 		}
 		return ids
 	}
-	for i, p := range new.Proxies {
-		list := old.Backends
-		if p.Frontend {
-			list = old.Frontends
+	for i, o := range Before(old, new) {
+		if o == nil || ids[i] != 0 || used.has(o.ID) {
+			continue
 		}
-		if o := list[p.Name]; ids[i] == 0 && o != nil && !used[o.ID] {
+		if p := new.Proxies[i]; p.Frontend && o.Frontend || !p.Frontend && o.Backend {
 			ids[i] = o.ID
-			used[o.ID] = true
+			used.add(o.ID)
 		}
 	}
 	for i := range ids {
 		if ids[i] == 0 {
-			ids[i] = nextFree(used, &next)
+			ids[i] = used.free(&next)
 		}
 	}
 	return ids
 }
+
+// numberSet is a set of numbers, most of which are low.
+type numberSet struct {
+	low  []bool
+	high map[int]bool
+}
+
+func (s *numberSet) has(n int) bool {
+	if n < len(s.low) {
+		return s.low[n]
+	}
+	return s.high[n]
+}
+
+func (s *numberSet) add(n int) {
+	if n < len(s.low) {
+		s.low[n] = true
+		return
+	}
+	if s.high == nil {
+		s.high = make(map[int]bool)
+	}
+	s.high[n] = true
+}
+
+// free takes the first number from next on that is not used.
+func (s *numberSet) free(next *int) int {
+	for s.has(*next) {
+		*next++
+	}
+	s.add(*next)
+	return *next
+}
+
+// Before gives for each proxy of a configuration the one of its name in the one
+// before, nil if there is none.
+func Before(old, new *stream.Snapshot) []*stream.Proxy {
+	list := make([]*stream.Proxy, len(new.Proxies))
+	if old == nil {
+		return list
+	}
+	rest := old.Proxies // most are in the same order
+	for i, p := range new.Proxies {
+		if len(rest) > 0 && (rest[0] == p || rest[0].Name == p.Name) {
+			list[i], rest = rest[0], rest[1:]
+			continue
+		}
+		o := old.Frontends[p.Name]
+		if o == nil {
+			o = old.Backends[p.Name]
+		}
+		list[i] = o
+		if at := slices.Index(rest[:min(len(rest), skipped)], o); at >= 0 {
+			rest = rest[at+1:]
+		}
+	}
+	return list
+}
+
+// skipped bounds how many proxies that are gone are looked over for the next one
+// that stays.
+const skipped = 16
 
 // binds gives binds what they take from their frontend, and numbers those of the
 // same address. Paths and descriptors cannot be shared.

@@ -62,7 +62,7 @@ func loadFrom(in Input, base *record) (snap *stream.Snapshot, d *config.Diagnost
 		env = in.Options.Env.Clone()
 	}
 	l := &Loading{
-		Snap:   newSnapshot(),
+		Snap:   newSnapshot(in.Base),
 		Diags:  d,
 		values: make([]any, values),
 		seen:   make(map[string]config.Pos),
@@ -70,7 +70,6 @@ func loadFrom(in Input, base *record) (snap *stream.Snapshot, d *config.Diagnost
 		Descriptors: in.Descriptors,
 		env:         env,
 		sums:        &recorder{fs: in.Files, sums: make(map[string][sha256.Size]byte)},
-		shared:      make(map[*stream.Proxy]*reading),
 	}
 	if in.Files != nil {
 		l.Files = &relative{FS: l.sums, l: l}
@@ -100,7 +99,7 @@ func loadFrom(in Input, base *record) (snap *stream.Snapshot, d *config.Diagnost
 // forget drops what is of no use any more: parts of the snapshot may know the
 // loading that made them.
 func (l *Loading) forget() {
-	l.cur, l.read, l.fresh, l.shared, l.takeover, l.recurring = nil, nil, nil, nil, nil, nil
+	l.cur, l.read, l.fresh, l.of, l.takeover, l.recurring = nil, nil, nil, nil, nil, nil
 	l.defs, l.last, l.seen, l.todo, l.wishes, l.private = nil, nil, nil, nil, nil, nil
 }
 
@@ -119,10 +118,11 @@ func (l *Loading) build(blocks []*config.Block, in Input) bool {
 			s.Apply(&Ctx{Loading: l, Section: "global"})
 		}
 	}
+	l.read, l.room = make([]*reading, 0, len(blocks)), make([]reading, len(blocks))
 	for _, b := range blocks {
 		l.block(b)
 	}
-	l.cur = nil
+	l.cur, l.room = nil, nil
 	if l.failed || !l.answered() {
 		return false
 	}
@@ -154,12 +154,17 @@ func (l *Loading) build(blocks []*config.Block, in Input) bool {
 	return true
 }
 
-func newSnapshot() *stream.Snapshot {
+// newSnapshot begins a configuration, with room for as much as base has.
+func newSnapshot(base *stream.Snapshot) *stream.Snapshot {
+	if base == nil {
+		base = new(stream.Snapshot)
+	}
 	return &stream.Snapshot{
 		Global: &stream.Global{
 			BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101,
 		},
-		Frontends: make(map[string]*stream.Proxy),
-		Backends:  make(map[string]*stream.Proxy),
+		Proxies:   make([]*stream.Proxy, 0, len(base.Proxies)),
+		Frontends: make(map[string]*stream.Proxy, len(base.Frontends)),
+		Backends:  make(map[string]*stream.Proxy, len(base.Backends)),
 	}
 }

@@ -145,7 +145,7 @@ func (l *Loading) add(p *stream.Proxy) {
 			return
 		}
 	}
-	s.Proxies = append(s.Proxies, p)
+	s.Proxies, l.of = append(s.Proxies, p), append(l.of, l.cur)
 	if p.Frontend {
 		s.Frontends[p.Name] = p
 	}

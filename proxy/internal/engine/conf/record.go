@@ -109,6 +109,15 @@ func Follows(old, new *stream.Snapshot) bool {
 	return b == nil || b.base == 0 || a != nil && b.base == a.serial
 }
 
+// MadeFrom tells whether new was made from old.
+func MadeFrom(old, new *stream.Snapshot) bool {
+	if old == nil {
+		return false
+	}
+	a, b := records.Of(old.Global), records.Of(new.Global)
+	return a != nil && b != nil && b.base == a.serial
+}
+
 // Statements gives the lines of the section.
 func (s *Loaded) Statements() []config.Statement {
 	if s.statements != nil || s.Text == nil {
@@ -304,6 +313,7 @@ type reading struct {
 	block  *config.Block
 	taken  *Loaded
 	proxy  *stream.Proxy
+	shared bool // proxy is one of the configuration in force
 	made   uint64
 	parent uint64
 	anew   bool
@@ -319,7 +329,8 @@ type reading struct {
 // begin notes that a section is read.
 func (l *Loading) begin(b *config.Block) {
 	l.breathe()
-	l.cur = &reading{block: b, taken: l.takeover.taken(b)}
+	l.cur, l.room = &l.room[0], l.room[1:]
+	l.cur.block, l.cur.taken = b, l.takeover.taken(b)
 	l.read = append(l.read, l.cur)
 }
 
@@ -358,9 +369,7 @@ func (l *Loading) adopt(b *config.Block, from *defaults) {
 		return
 	}
 	l.add(p)
-	if p == s.proxy {
-		l.shared[p] = cur
-	}
+	cur.shared = p == s.proxy
 }
 
 // moved gives a copy of a proxy whose section begins some lines further down.
@@ -386,12 +395,11 @@ func moved(p *stream.Proxy, lines int) *stream.Proxy {
 // own gives the i-th proxy as one that may be changed: a copy, if it is one of the
 // configuration in force.
 func (l *Loading) own(i int) *stream.Proxy {
-	p := l.Snap.Proxies[i]
-	cur := l.shared[p]
-	if cur == nil {
+	p, cur := l.Snap.Proxies[i], l.of[i]
+	if !cur.shared {
 		return p
 	}
-	delete(l.shared, p)
+	cur.shared = false
 	q := *p
 	q.Binds = make([]*stream.Bind, len(p.Binds))
 	for j, b := range p.Binds {
@@ -490,7 +498,7 @@ func (l *Loading) keep(in Input, blocks []*config.Block) {
 	l.complained()
 	*r = record{
 		serial: serials.Add(1), others: others(blocks), env: l.env.Sum(), threads: l.Threads, whole: l.whole,
-		bySum: make(map[config.Sum]*Loaded, len(l.read)), files: l.sums.close(),
+		sections: make([]*Loaded, 0, len(l.read)), bySum: make(map[config.Sum]*Loaded, len(l.read)), files: l.sums.close(),
 	}
 	if in.Base != nil {
 		r.base = records.Make(in.Base.Global).serial
@@ -538,6 +546,9 @@ func (cur *reading) loaded() *Loaded {
 // what is found out of every configuration.
 func (l *Loading) complained() {
 	list := l.Diags.All()
+	if len(list) == 0 {
+		return
+	}
 	if l.Diags.Len() > config.MaxDiagnostics {
 		for _, cur := range l.read {
 			cur.anew = true
@@ -566,5 +577,7 @@ func (l *Loading) complained() {
 func (l *Loading) always(f func()) {
 	n := l.Diags.Len()
 	f()
-	l.recurring = append(l.recurring, [2]int{n, l.Diags.Len()})
+	if l.Diags.Len() > n {
+		l.recurring = append(l.recurring, [2]int{n, l.Diags.Len()})
+	}
 }

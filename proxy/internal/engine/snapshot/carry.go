@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -17,6 +18,16 @@ type Transition struct {
 
 	inherited stream.Inherited // sockets of another process
 	changed   []*stream.Proxy
+	earlier   []*stream.Proxy
+}
+
+// before gives for each proxy of t.New the one of its name in t.Old, nil if there is
+// none.
+func (t *Transition) before() []*stream.Proxy {
+	if t.earlier == nil {
+		t.earlier = conf.Before(t.Old, t.New)
+	}
+	return t.earlier
 }
 
 // Changed gives the backends that are new or say something new, or whose servers

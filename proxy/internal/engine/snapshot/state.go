@@ -32,11 +32,12 @@ func process(t *Transition) (Steps, error) {
 
 // frontends gives frontends the state that lives under their name, or a new one.
 func frontends(t *Transition) (Steps, error) {
-	for _, p := range t.New.Proxies {
+	before := t.before()
+	for i, p := range t.New.Proxies {
 		if !p.Frontend {
 			continue
 		}
-		if o := oldProxy(t.Old, p.Name, true); o != nil {
+		if o := before[i]; o != nil && o.Frontend {
 			if p.FE != o.FE { // it is p's already if p is taken over
 				p.FE = o.FE
 			}
@@ -44,19 +45,21 @@ func frontends(t *Transition) (Steps, error) {
 			p.FE = stream.NewFrontState(p.Name, len(t.Worker.Reactors))
 		}
 	}
-	for i, id := range conf.Numbers(t.Old, t.New) {
-		if p := t.New.Proxies[i]; p.ID != id {
-			p.ID = id
+	if !conf.MadeFrom(t.Old, t.New) { // loading has not numbered them
+		for i, id := range conf.Numbers(t.Old, t.New) {
+			if p := t.New.Proxies[i]; p.ID != id {
+				p.ID = id
+			}
 		}
 	}
 	return Steps{Commit: func() {
-		for _, p := range t.New.Proxies {
+		for i, p := range t.New.Proxies {
 			if !p.Frontend {
 				continue
 			}
-			o := oldProxy(t.Old, p.Name, true)
+			o := before[i]
 			limit := limitOf(p, t.New.Global)
-			if o == nil || limitOf(o, t.Old.Global) != limit {
+			if o == nil || !o.Frontend || limitOf(o, t.Old.Global) != limit {
 				p.FE.Limit.Store(int64(limit))
 			}
 		}
@@ -65,9 +68,9 @@ func frontends(t *Transition) (Steps, error) {
 
 // renumbered names live servers that the new configuration gives another number.
 func renumbered(t *Transition) (list []string) {
-	for _, p := range t.New.Proxies {
-		o := t.Old.Backends[p.Name]
-		if o == nil || !p.Backend || t.Unchanged(p) {
+	for i, o := range t.before() {
+		p := t.New.Proxies[i]
+		if o == nil || !o.Backend || !p.Backend || unchanged(p, o) {
 			continue
 		}
 		for _, l := range p.ServerLines {
@@ -88,7 +91,16 @@ type plan struct {
 	*Transition
 	backends []backendPlan
 	deleted  []*server.Server // that nothing refers to afterwards
-	seen     map[*stream.BackState][]*server.Server
+
+	// The servers that there were, and how many changes of servers were counted
+	// before, with those that the plan has made to backends that are new.
+	seen    []seen
+	changes int64
+}
+
+type seen struct {
+	be   *stream.BackState
+	list []*server.Server
 }
 
 type backendPlan struct {
@@ -106,21 +118,27 @@ func backends(t *Transition) (Steps, error) {
 }
 
 func newPlan(t *Transition) *plan {
-	pl := &plan{Transition: t, seen: make(map[*stream.BackState][]*server.Server)}
+	pl := &plan{Transition: t, changes: stream.ServerChanges()}
 	n := len(t.Worker.Reactors)
 	t.changed = nil
-	for _, p := range t.New.Proxies {
+	stay := 0 // of the backends that there were
+	if t.Old != nil {
+		pl.seen = make([]seen, 0, len(t.Old.Backends))
+	}
+	for i, o := range t.before() {
+		p := t.New.Proxies[i]
 		if !p.Backend {
 			continue
 		}
-		bp := backendPlan{proxy: p, old: oldProxy(t.Old, p.Name, false)}
-		if bp.old != nil {
-			list := bp.old.BE.Servers()
-			pl.seen[bp.old.BE] = list
-			if p.BE != bp.old.BE {
-				p.BE = bp.old.BE
+		bp := backendPlan{proxy: p}
+		if o != nil && o.Backend {
+			stay++
+			bp.old = o
+			pl.seen = append(pl.seen, seen{o.BE, o.BE.Servers()})
+			if p.BE != o.BE {
+				p.BE = o.BE
 			}
-			if t.Unchanged(p) {
+			if unchanged(p, o) {
 				continue
 			}
 		} else {
@@ -130,16 +148,16 @@ func newPlan(t *Transition) *plan {
 		bp.set = make(map[*server.Server]*stream.ServerSettings)
 		pl.servers(&bp, n)
 		if bp.old == nil {
-			bp.begin()
+			pl.changes += bp.begin()
 		}
 		pl.backends = append(pl.backends, bp)
 		t.changed = append(t.changed, p)
 	}
-	if t.Old != nil {
+	if t.Old != nil && stay < len(t.Old.Backends) {
 		for name, p := range t.Old.Backends {
 			if t.New.Backends[name] == nil {
 				list := p.BE.Servers()
-				pl.seen[p.BE] = list
+				pl.seen = append(pl.seen, seen{p.BE, list})
 				pl.deleted = append(pl.deleted, list...)
 			}
 		}
@@ -147,36 +165,19 @@ func newPlan(t *Transition) *plan {
 	return pl
 }
 
-// Unchanged tells whether t.New says of a backend what t.Old said, and no server
-// was added or removed since: what commands have set stays then, and there is
-// nothing to do.
-func (t *Transition) Unchanged(p *stream.Proxy) bool {
-	o := oldProxy(t.Old, p.Name, false)
-	return o != nil && o.Made != 0 && o.Made == p.Made && o.FullConn == p.FullConn && o.BE.Untouched()
+// unchanged tells whether a configuration says of a backend what the one before
+// said, and no server was added or removed since: what commands have set stays
+// then, and there is nothing to do.
+func unchanged(p, o *stream.Proxy) bool {
+	return o.Made != 0 && o.Made == p.Made && o.FullConn == p.FullConn && o.BE.Untouched()
 }
 
 // stale tells whether servers were added or deleted since the plan was made.
 func (pl *plan) stale() bool {
-	for be, list := range pl.seen {
-		now := be.Servers()
-		if len(now) > 0 && len(list) > 0 && &now[0] == &list[0] {
-			continue // most are: nothing else need be looked at under the lock
-		}
-		if !slices.Equal(now, list) {
-			return true
-		}
+	if stream.ServerChanges() == pl.changes {
+		return false // as nearly always: nothing need be looked at under the lock
 	}
-	return false
-}
-
-func oldProxy(s *stream.Snapshot, name string, frontend bool) *stream.Proxy {
-	switch {
-	case s == nil:
-		return nil
-	case frontend:
-		return s.Frontends[name]
-	}
-	return s.Backends[name]
+	return slices.ContainsFunc(pl.seen, func(s seen) bool { return !slices.Equal(s.be.Servers(), s.list) })
 }
 
 // servers lists the servers of a backend: those that live keep their state,
@@ -220,13 +221,15 @@ func (pl *plan) servers(bp *backendPlan, reactors int) {
 }
 
 // begin gives a new backend, which nobody sees yet, its servers: a balancer over
-// many takes its time, and commit holds a lock.
-func (bp *backendPlan) begin() {
+// many takes its time, and commit holds a lock. It gives how many changes of servers
+// that was.
+func (bp *backendPlan) begin() int64 {
 	p := bp.proxy
 	p.BE.SetFullConn(p.FullConn)
 	p.BE.SetBalance(p.Balance, p.Has(stream.AllBackups))
 	p.BE.SetServers(bp.list)
 	p.BE.Applied()
+	return 1
 }
 
 // commit does it.

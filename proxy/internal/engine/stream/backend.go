@@ -150,6 +150,13 @@ func (b *BackState) NextID() int {
 	}
 }
 
+// serverChanges counts the lists of servers that were replaced.
+var serverChanges atomic.Int64
+
+// ServerChanges counts how often servers were added or removed, in all backends of
+// the process.
+func ServerChanges() int64 { return serverChanges.Load() }
+
 // SetServers replaces the list of servers.
 func (b *BackState) SetServers(list []*server.Server) {
 	b.mu.Lock()
@@ -167,6 +174,7 @@ func (b *BackState) SetServers(list []*server.Server) {
 	}
 	list = append([]*server.Server(nil), list...)
 	b.servers.Store(&list)
+	serverChanges.Add(1)
 	b.rebuild()
 }
 
