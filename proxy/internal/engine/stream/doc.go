@@ -13,6 +13,8 @@
 // and servers are spoken to in is behind interfaces (front.go, back.go), and each
 // [Protocol] is in files of its own.
 //
+// [Client] is a client that the proxy itself is.
+//
 // README.md has the timers, statuses and counters of what goes wrong in one table,
 // and whose a server connection is.
 //

@@ -85,6 +85,7 @@ type Worker struct {
 
 	// nobody counts what a server would, of streams that have none.
 	nobody counter.Shards[server.Counters]
+	own    ownParty
 
 	current atomic.Pointer[Snapshot]
 	streams []streamList // one a reactor
@@ -103,6 +104,7 @@ func NewWorker(rs []*reactor.Reactor) *Worker {
 		Started:   rs[0].Sys.Wall(),
 		Counters:  counter.New[ReactorCounters](len(rs)),
 		nobody:    counter.New[server.Counters](len(rs)),
+		own:       newOwnParty(rs),
 		streams:   make([]streamList, len(rs)),
 		muxes:     make([]muxes, len(rs)),
 		Listeners: make(map[string]*Listener),

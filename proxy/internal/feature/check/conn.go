@@ -7,7 +7,6 @@ import (
 	"syscall"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/proxyproto"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/sample"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
@@ -17,20 +16,9 @@ import (
 // This file is the connection of a check: how it is made, and bytes to and from the
 // server. What they mean is the business of the rules.
 
-// Readable is not called: a coroutine always waits, or nothing matters.
-func (p *probe) Readable() {}
-
 // close ends the connection, with a RST unless the rule says to linger: the
 // server learns at once that nothing else comes, and no TIME_WAIT stays behind.
-func (p *probe) close() {
-	p.h2.free()
-	p.h2 = nil
-	if p.linger {
-		p.conn.Close()
-	} else {
-		p.conn.Abort()
-	}
-}
+func (p *probe) close() { p.c.Close(!p.linger) }
 
 // target is the address to connect to (manual, "addr" and "port" of server
 // lines).
@@ -72,9 +60,7 @@ func (p *probe) number(e *sample.Expr) (int64, bool) {
 
 // connect opens the connection of a step, number i of the sequence.
 func (p *probe) connect(st *step, i int) (outcome, bool) {
-	if p.conn.IsOpen() {
-		p.close()
-	}
+	p.close()
 	p.linger, p.proto = st.linger, st.proto
 	p.forgetResponse()
 	to := p.target(st)
@@ -82,12 +68,12 @@ func (p *probe) connect(st *step, i int) (outcome, bool) {
 		return p.failed("SOCKERR", "no port to connect to")
 	}
 	now := p.r.Now()
-	p.deadline = now + int64(p.set.Check.Inter)
+	p.c.Deadline = now + int64(p.set.Check.Inter)
 	limit := p.px.Timeouts
 	if limit.Check > 0 && limit.Connect > 0 {
-		p.deadline = min(p.deadline, now+int64(limit.Connect))
+		p.c.Deadline = min(p.c.Deadline, now+int64(limit.Connect))
 	}
-	switch err := stream.Connect(p.r, &p.conn.FD, p, to, p.set.Source, p.deadline); err {
+	switch err := p.c.Connect(to, p.set.Source, p.c.Deadline); err {
 	case nil:
 	case reactor.ErrKilled:
 		return outcome{}, true
@@ -97,7 +83,7 @@ func (p *probe) connect(st *step, i int) (outcome, bool) {
 		return p.failed(notConnected(err), reason(err))
 	}
 	if pre := p.preamble(st); pre != nil {
-		from := p.conn.Local()
+		from := p.c.Conn().Local()
 		if out, killed := p.write(pre.AppendOwn(nil, from, to), "L4TOUT"); out.status != "" || killed {
 			return out, killed
 		}
@@ -108,7 +94,7 @@ func (p *probe) connect(st *step, i int) (outcome, bool) {
 		}
 	}
 	if limit.Check > 0 {
-		p.deadline = p.r.Now() + int64(limit.Check)
+		p.c.Deadline = p.r.Now() + int64(limit.Check)
 	}
 	return outcome{}, false
 }
@@ -130,8 +116,8 @@ func (p *probe) secure(s *ssl.Upstream, st *step) (outcome, bool) {
 	if k := ssl.ChecksUnderTLS.Of(p.set); name == "" && k != nil && k.NameOfHost && st.asksFor != nil {
 		name = hostName(st.asksFor, p.scope())
 	}
-	p.conn.Client(s.Config(name))
-	err := p.conn.Handshake(p.deadline)
+	p.c.Conn().Client(s.Config(name))
+	err := p.c.Conn().Handshake(p.c.Deadline)
 	switch {
 	case err == nil:
 		return outcome{}, false
@@ -183,15 +169,15 @@ func reason(err error) string {
 
 // write sends all of b; late is the status when time is up.
 func (p *probe) write(b []byte, late string) (outcome, bool) {
-	for {
-		n, err := p.conn.TryWrite(b, 0)
+	for conn := p.c.Conn(); ; {
+		n, err := conn.TryWrite(b, 0)
 		b = b[n:]
 		done := false
 		if err == nil && len(b) == 0 {
-			done, err = p.conn.Flushed()
+			done, err = conn.Flushed()
 		}
 		if err == nil && !done {
-			err = p.conn.WaitWrite(p.deadline)
+			err = conn.WaitWrite(p.c.Deadline)
 		}
 		if err != nil {
 			return p.broken(err, late)
@@ -210,27 +196,23 @@ func (p *probe) broken(err error, late string) (outcome, bool) {
 	case err == reactor.ErrTimeout:
 		return p.failed(late, "")
 	}
+	if err == reactor.ErrClosed {
+		err = syscall.EPIPE // the server had closed it before
+	}
 	return p.failed("SOCKERR", reason(err))
 }
 
 // receive reads more of what the server sends.
 func (p *probe) receive() error {
-	if p.h2 != nil {
-		return p.receiveH2()
+	if p.own.ofHTTP() {
+		return p.receiveHTTP()
 	}
-	n, err := p.conn.Read(p.buf[p.n:], p.deadline)
+	n, err := p.c.Conn().Read(p.buf[p.n:], p.c.Deadline)
 	p.n += n
 	return err
 }
 
 // forgetResponse makes room for the next one.
 func (p *probe) forgetResponse() {
-	p.n, p.head, p.ended, p.unread = 0, 0, false, true
-}
-
-// speaksH2 tells whether the connection speaks HTTP/2: because it is forced to,
-// or because TLS agreed on it.
-func (p *probe) speaksH2() bool {
-	proto := cmp.Or(p.proto, lineOf(p.set).proto, p.set.Proto)
-	return proto == "h2" || proto == "" && p.conn.TLS != nil && p.conn.TLS.Protocol() == "h2"
+	p.n, p.res, p.bad, p.ended, p.unread = 0, nil, false, false, true
 }

@@ -20,7 +20,7 @@ type connection struct {
 	secure   bool
 	sni      string
 	alpn     []string
-	proto    string   // "h1", "h2", or "" for what the server line says
+	proto    string   // "" for what the server line says
 	asksFor  *payload // the host of the first request, when no rule says how to connect
 }
 
@@ -118,7 +118,7 @@ func expression(c *conf.Ctx, text string) (*sample.Expr, error) {
 // speaks is "proto".
 func (st *step) speaks(ruleset string, w *conf.Words) error {
 	proto, err := w.Value("a MUX protocol as argument.")
-	http := proto == "h1" || proto == "h2"
+	http := known(proto)
 	switch {
 	case err != nil:
 		return err

@@ -5,7 +5,8 @@
 // state changes.
 //
 // Each kind of check is a sequence of steps (settings.go), which a probe goes
-// through (probe.go) over a connection of its own (conn.go, h2.go).
+// through (probe.go) over a connection of its own (conn.go). What it asks over HTTP it
+// asks as a [stream.Client], in whatever protocol is registered (response.go).
 //
 // A checked server has a [reactor.Timer] on one reactor; a coroutine exists only
 // while a check is made. What a check finds goes through [server.Server.Update],

@@ -129,7 +129,7 @@ func address(c *conf.Ctx, words []string, i int) (reactor.Addr, error) {
 
 // connections are what a server's line says of the connections of its checks.
 type connections struct {
-	proto string // "check-proto": "h1", "h2" or ""
+	proto string // "check-proto", "": that of the server
 	// rules secure connections that the rules of the check open, by the number of
 	// the step.
 	rules map[int]*ssl.Upstream
@@ -154,16 +154,22 @@ func protocol(_ *conf.Ctx, s *stream.ServerSettings, w *conf.Words) error {
 	switch {
 	case err != nil:
 		return err
-	case proto == "h1", proto == "h2":
-		saidOf.Edit(s).proto = proto
 	case proto == "none":
 		saidOf.Edit(s).proto = ""
+	case known(proto):
+		saidOf.Edit(s).proto = proto
 	case conf.FutureProtocol(proto):
 		return conf.NotYet("option", "check-proto "+proto)
 	default:
 		return conf.Causef(" unknown MUX protocol '%s'.", proto)
 	}
 	return nil
+}
+
+// known tells whether checks can ask in a protocol.
+func known(proto string) bool {
+	p := stream.ProtocolNamed(proto)
+	return p != nil && p.Mode == stream.HTTP && p.ForServers()
 }
 
 // secure prepares TLS for the connections that the rules of a server's checks

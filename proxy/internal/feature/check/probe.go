@@ -9,7 +9,6 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
 
 // outcome is how a check ended, in the terms of the statistics (manual of the
@@ -51,33 +50,26 @@ type probe struct {
 	node string
 	at   *step // that is gone through
 
-	conn     transport.Conn
-	deadline int64
-	linger   bool
-	proto    string // that the rule forces, "": none
+	c      *stream.Client
+	linger bool
+	proto  string // that the rule forces, "": none
 
-	buf    []byte
-	n      int  // bytes received
-	unread bool // there may be more to read
-	ended  bool // there is not
-	// Of HTTP.
-	res    message.Response
-	head   int // length of the head, 0: not complete
-	method message.Method
-	h2     *h2 // of a connection that speaks HTTP/2
+	buf    []byte            // what was received: bytes, or the body of the response
+	n      int               // so many bytes of it
+	res    *message.Response // its head, nil: it is not complete
+	bad    bool              // it is none
+	unread bool              // there may be more to read
+	ended  bool              // there is not
 }
 
 // scope is what operations, expressions and formats are evaluated in.
 func (p *probe) scope() *stream.Scope {
 	if p.sc == nil {
-		p.sc = &stream.Scope{W: p.w, R: p.r, Snap: p.w.Snapshot(), BE: p.px, Srv: p.srv, Check: &stream.Check{Conn: &p.conn}}
+		p.sc = &stream.Scope{W: p.w, R: p.r, Snap: p.w.Snapshot(), BE: p.px, Srv: p.srv, Check: &stream.Check{}}
 	}
-	p.sc.Check.Res, p.sc.Check.Data = nil, nil
-	switch {
-	case !p.own.ofHTTP():
+	p.sc.Check.Conn, p.sc.Check.Res, p.sc.Check.Data = p.c.Conn(), p.res, nil
+	if !p.own.ofHTTP() {
 		p.sc.Check.Data = p.buf[:p.n]
-	case p.head != 0:
-		p.sc.Check.Res = &p.res
 	}
 	return p.sc
 }
@@ -127,7 +119,7 @@ func (p *probe) passed() outcome {
 	switch {
 	case p.gone():
 		return outcome{status: "L7OKC", code: 404}
-	case st.kind == connect && p.conn.TLS != nil:
+	case st.kind == connect && p.c.Conn().TLS != nil:
 		out.status = "L6OK"
 	case st.kind == connect:
 		out.status = "L4OK"
@@ -146,7 +138,7 @@ func (p *probe) passed() outcome {
 // gone tells whether the server says with 404 that it wants no more traffic ("http-check
 // disable-on-404").
 func (p *probe) gone() bool {
-	return p.head != 0 && p.res.Status == 404 && p.own.disable404 && p.srv.State().Op != server.Stopped
+	return p.res != nil && p.res.Status == 404 && p.own.disable404 && p.srv.State().Op != server.Stopped
 }
 
 // code is the code of an expectation's outcome.
@@ -156,7 +148,7 @@ func (p *probe) code(st *step) int {
 			return int(n)
 		}
 	}
-	if p.head != 0 {
+	if p.res != nil {
 		return p.res.Status
 	}
 	return 0
@@ -210,15 +202,7 @@ func (p *probe) send(st *step) (outcome, bool) {
 	if p.own.sendState {
 		state = stateHeader(p.px, p.srv, p.node)
 	}
-	p.method = message.MethodOf([]byte(st.method))
-	req, head, err := st.request.bytes(p.scope(), state)
-	switch {
-	case err != nil:
-		return outcome{status: "L7RSP", info: "http-check send : " + err.Error()}, false
-	case p.speaksH2():
-		return p.sendH2(req, head)
-	}
-	return p.write(req, "L7TOUT")
+	return p.ask(st, state)
 }
 
 // expect is an "expect" rule. again is true if it cannot be told yet.
@@ -226,7 +210,7 @@ func (p *probe) expect(st *step) (again bool, out outcome, killed bool) {
 	if p.unread && !p.ended {
 		err := p.receive()
 		switch {
-		case err == io.EOF, err != nil && err != reactor.ErrKilled && err != reactor.ErrTimeout && p.n > 0 && p.h2 == nil:
+		case err == io.EOF, err != nil && err != reactor.ErrKilled && err != reactor.ErrTimeout && (p.n > 0 || p.res != nil):
 			// A connection that broke when all was said is looked at no less.
 			p.ended = true
 		case err != nil:
@@ -286,18 +270,17 @@ func (p *probe) judgePayload(st *step) (again bool, out outcome) {
 
 // judgeResponse evaluates a rule on what has come of the response.
 func (p *probe) judgeResponse(st *step) (again bool, out outcome) {
-	body, err := p.parse()
 	switch {
-	case err != nil, p.head == 0 && p.ended:
+	case p.bad, p.res == nil && p.ended:
 		return false, p.refused(st, "L7RSP", "")
-	case p.head == 0:
+	case p.res == nil:
 		return true, out
 	case p.gone():
 		return false, out
 	case st.what == content || st.what == rcontent:
-		return p.judgeBody(st, body)
+		return p.judgeBody(st, p.buf[:p.n])
 	}
-	matched, err := st.matchesHead(p.scope(), &p.res)
+	matched, err := st.matchesHead(p.scope(), p.res)
 	switch {
 	case err != nil:
 		return false, p.refused(st, "L7RSP", err.Error())
@@ -313,7 +296,7 @@ func (p *probe) judgeResponse(st *step) (again bool, out outcome) {
 
 // judgeBody evaluates a rule about the body.
 func (p *probe) judgeBody(st *step, body []byte) (again bool, out outcome) {
-	all := p.ended || p.n == len(p.buf) || p.complete(body)
+	all := p.ended || p.n == len(p.buf)
 	fail := func(info string) outcome {
 		if st.onError != nil {
 			info = ""

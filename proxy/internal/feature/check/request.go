@@ -5,10 +5,10 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
@@ -276,50 +276,39 @@ func hostName(f *payload, sc *stream.Scope) string {
 // errRequest is for values that would be more than what they stand for.
 var errRequest = errors.New("a value of the request has characters that do not belong there")
 
-// bytes gives the request as it is sent, and the length of its head. state is the
-// value of the state header, "" for none.
-func (r *request) bytes(sc *stream.Scope, state string) (b []byte, head int, err error) {
-	b = make([]byte, 0, 256)
-	b = append(b, r.method...)
-	b = append(b, ' ')
-	at := len(b)
+// fill makes the head of the request in q, and gives its body. state is the value of the
+// state header, "" for none.
+func (r *request) fill(q *message.Request, sc *stream.Scope, state string) (body []byte, err error) {
+	q.MethodName = []byte(r.method)
+	q.Method = message.MethodOf(q.MethodName)
 	if r.uriFormat != nil {
-		b = r.uriFormat.Append(b, sc)
+		q.Target = r.uriFormat.Append(nil, sc)
 	}
-	if len(b) == at {
-		b = append(b, r.uri...)
+	if len(q.Target) == 0 {
+		q.Target = []byte(r.uri)
 	}
-	if bytes.ContainsAny(b[at:], blanks) {
-		return nil, 0, errRequest
+	if bytes.ContainsAny(q.Target, blanks) {
+		return nil, errRequest
 	}
-	b = append(b, ' ')
-	b = append(b, r.version...)
-	b = append(b, "\r\n"...)
+	q.Version = message.HTTP10
+	if r.version == "HTTP/1.1" {
+		q.Version = message.HTTP11
+	}
 	if state != "" {
-		b = append(append(append(b, "x-haproxy-server-state: "...), state...), "\r\n"...)
+		q.AddString("x-haproxy-server-state", state)
 	}
-	closes := r.version != "HTTP/1.1" // as by default
 	for _, f := range r.fields {
 		value, err := f.value.bytes(sc)
 		switch {
 		case len(value) == 0:
 			continue // nothing to say
 		case err != nil || bytes.ContainsAny(value, breaks):
-			return nil, 0, errRequest
+			return nil, errRequest
 		}
-		b = append(append(append(append(b, f.name...), ": "...), value...), "\r\n"...)
-		closes = closes || string(f.name) == "connection"
+		q.Add([]byte(f.name), value)
+		if string(f.name) == "connection" {
+			q.KeepAlive = http1.HasElement(value, "keep-alive") || q.Version == message.HTTP11 && !http1.HasElement(value, "close")
+		}
 	}
-	body, err := r.body.bytes(sc)
-	if err != nil {
-		return nil, 0, err
-	}
-	if len(body) > 0 {
-		b = append(strconv.AppendInt(append(b, "content-length: "...), int64(len(body)), 10), "\r\n"...)
-	}
-	if !closes {
-		b = append(b, "connection: close\r\n"...)
-	}
-	b = append(b, "\r\n"...)
-	return append(b, body...), len(b), nil
+	return r.body.bytes(sc)
 }

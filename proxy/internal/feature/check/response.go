@@ -1,75 +1,69 @@
 package check
 
 import (
+	"cmp"
 	"errors"
+	"io"
+	"syscall"
 
-	"github.com/forebay-lb/forebay/proxy/internal/engine/http1"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 )
 
-var errInvalid = errors.New("not a response")
-
-// parse reads the head of the response once it is complete, and gives the body as
-// far as it was received.
-func (p *probe) parse() (body []byte, err error) {
-	if p.h2 != nil {
-		return p.parseH2()
+// ask sends the request of a rule, in the protocol that is forced, or was agreed on.
+func (p *probe) ask(st *step, state string) (outcome, bool) {
+	q, err := p.c.Request(p.c.Speaks(cmp.Or(p.proto, lineOf(p.set).proto, p.set.Proto)))
+	if err != nil {
+		return p.broken(err, "L7TOUT")
 	}
-	for p.head == 0 {
-		n, err := http1.ParseResponse(p.buf[:p.n], &p.res, p.method, nil)
-		switch {
-		case err != nil:
-			return nil, err
-		case n == 0 && p.n == len(p.buf):
-			return nil, errInvalid
-		case n == 0:
-			return nil, nil
-		case p.res.Status < 200 && p.res.Status != 101: // an interim one
-			p.n = copy(p.buf, p.buf[n:p.n])
-		default:
-			p.head = n
-		}
+	body, err := st.request.fill(q, p.scope(), state)
+	if err != nil {
+		return outcome{status: "L7RSP", info: "http-check send : " + err.Error()}, false
 	}
-	raw := p.buf[p.head:p.n]
-	switch p.res.Framing {
-	case message.NoBody:
-		return nil, nil
-	case message.Length:
-		return raw[:min(int64(len(raw)), p.res.ContentLength)], nil
-	case message.Chunked:
-		return p.chunks(raw)
+	if err := p.c.Send(body); err != nil {
+		return p.broken(err, "L7TOUT")
 	}
-	return raw, nil
+	return outcome{}, false
 }
 
-// chunks decodes a chunked body from its start: at most one buffer, and checks
-// are rare.
-func (p *probe) chunks(raw []byte) ([]byte, error) {
-	var c http1.Chunks
-	out := make([]byte, 0, len(raw))
-	for {
-		data, n, done, err := c.Next(raw, nil)
+// receiveHTTP reads more of the response, of which the body goes to the buffer as far
+// as there is room.
+func (p *probe) receiveHTTP() (err error) {
+	if p.res == nil {
+		if p.res, err = p.c.Receive(); err != nil {
+			p.res, p.bad = nil, !ofConnection(err)
+			if p.bad {
+				return nil // the rule tells
+			}
+			return err
+		}
+		return p.readBody()
+	}
+	for before := p.n; p.n == before && !p.ended; {
+		if err = p.c.Wait(); err == nil {
+			err = p.readBody()
+		}
 		if err != nil {
-			return nil, err
-		}
-		out = append(out, data...)
-		raw = raw[n:]
-		if done {
-			p.ended = true
-		}
-		if done || n == 0 {
-			return out, nil
+			return err
 		}
 	}
+	return nil
 }
 
-// complete tells whether the body was received as a whole.
-func (p *probe) complete(body []byte) bool {
-	switch p.res.Framing {
-	case message.NoBody:
-		return true
-	case message.Length:
-		return int64(len(body)) == p.res.ContentLength
+// readBody takes what is at hand.
+func (p *probe) readBody() error {
+	for p.n < len(p.buf) && !p.ended {
+		b, last, err := p.c.Next(len(p.buf) - p.n)
+		p.n += copy(p.buf[p.n:], b)
+		if p.ended = last; err != nil || len(b) == 0 {
+			return err
+		}
 	}
-	return false
+	return nil
+}
+
+// ofConnection tells whether an error is one of the connection, or of time, and not of
+// what the server has said.
+func ofConnection(err error) bool {
+	var errno syscall.Errno
+	return err == io.EOF || err == reactor.ErrKilled || err == reactor.ErrTimeout || err == reactor.ErrClosed || errors.As(err, &errno)
 }

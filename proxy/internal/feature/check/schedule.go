@@ -226,7 +226,7 @@ func (x *checker) Run() {
 	}
 	x.co = r.Current()
 	since := r.Now()
-	p := &probe{w: x.w, r: r, srv: x.srv, px: px, set: x.srv.Settings(), own: rules.Of(px), node: conf.Node(x.w.Snapshot().Global)}
+	p := &probe{w: x.w, r: r, srv: x.srv, px: px, set: x.srv.Settings(), own: rules.Of(px), node: conf.Node(x.w.Snapshot().Global), c: x.w.NewClient(r)}
 	out, killed := p.run()
 	x.co = nil
 	if killed || x.stopped {
