@@ -19,9 +19,9 @@ import (
 var greetings = slot.NewLive[*stream.BackState, atomic.Int64]()
 
 func init() {
-	column.Register(column.Column{
+	stream.RegisterColumn(stream.Column{
 		Name: "hello_total", Desc: "Greetings given", Module: "hello",
-		Of: [column.Kinds]column.Func{column.Backend: func(o *column.Object) column.Value {
+		Of: [column.Kinds]stream.ColumnFunc{column.Backend: func(o *stream.Object) column.Value {
 			return column.Total(greetings.In(o.Proxy.BE).Load())
 		}},
 	})

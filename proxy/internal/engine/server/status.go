@@ -1,5 +1,9 @@
 package server
 
+import (
+	"fmt"
+)
+
 // CheckStatus is what a check can end with: a status of [State.CheckStatus]. The
 // feature that checks registers them.
 type CheckStatus struct {
@@ -38,3 +42,39 @@ func StatusOf(name string) *CheckStatus {
 
 // CheckStatuses are all statuses in the order of their numbers.
 func CheckStatuses() []*CheckStatus { return statusList }
+
+// Status is a server's status in words: "UP", "UP 1/3", "DOWN", "DRAIN",
+// "no check" …
+func (set *Settings) Status(st State) string {
+	switch {
+	case st.Admin&ResolveMaint != 0:
+		return "MAINT (resolution)"
+	case st.Admin&Maint != 0:
+		return "MAINT"
+	}
+	checked := set.Check.Enabled && !st.CheckPaused
+	rise, fall := set.Check.Rise, set.Check.Fall
+	full := !checked || st.Health >= rise+fall-1
+	going := func(word string) string {
+		if full {
+			return word
+		}
+		return fmt.Sprintf("%s %d/%d", word, st.Health-rise+1, fall)
+	}
+	switch st.Op {
+	case Running, Starting:
+		switch {
+		case st.Admin&Drain != 0:
+			return going("DRAIN")
+		case !checked:
+			return "no check"
+		}
+		return going("UP")
+	case Stopping:
+		return going("NOLB")
+	}
+	if checked && st.Health > 0 {
+		return fmt.Sprintf("DOWN %d/%d", st.Health, rise)
+	}
+	return "DOWN"
+}

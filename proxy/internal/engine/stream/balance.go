@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
@@ -93,4 +95,60 @@ func (st *Stream) awaitFirst() {
 			return
 		}
 	}
+}
+
+func init() {
+	RegisterColumn(
+		newColumn("algo", "Load balancing algorithm", of(nil, detail(func(o *Object) column.Value { return column.Str("CGSV", algorithm(o.Proxy)) }), nil, nil)),
+		newColumn("weight", "Effective weight of the server, or of all active servers", of(nil,
+			func(o *Object) column.Value { _, _, n := o.Proxy.BE.Usable(); return column.U32("MaPV", int64(n)) },
+			func(o *Object) column.Value {
+				w := int64(o.State.UserWeight)
+				if o.State.Op == server.Starting {
+					w = int64(o.Server.Effective()+server.Scale-1) / server.Scale
+				}
+				return column.U32("MaPV", w)
+			}, nil)),
+		newColumn("uweight", "Weight as set by the user", of(nil,
+			func(o *Object) column.Value { return column.U32("MaPV", userWeight(o.Proxy.BE)) },
+			func(o *Object) column.Value { return column.U32("MaPV", int64(o.State.UserWeight)) }, nil)),
+		newColumn("act", "Active servers that are up, or 1 for a server that is active", of(nil,
+			func(o *Object) column.Value { n, _, _ := o.Proxy.BE.Usable(); return column.Gauge(int64(n)) },
+			func(o *Object) column.Value { return column.U32("SGPV", btoi(!o.Settings.Backup)) }, nil)),
+		newColumn("bck", "Backup servers that are up, or 1 for a server that is a backup", of(nil,
+			func(o *Object) column.Value { _, n, _ := o.Proxy.BE.Usable(); return column.Gauge(int64(n)) },
+			func(o *Object) column.Value { return column.U32("SGPV", btoi(o.Settings.Backup)) }, nil)),
+		newColumn("throttle", "Percentage of the weight during a slow start", of(nil, nil, func(o *Object) column.Value {
+			if o.State.Op != server.Starting || o.State.Admin&server.Drain != 0 {
+				return column.Value{}
+			}
+			return column.U32("MaPV", int64(o.Server.Throttle()))
+		}, nil)),
+
+		newColumn("lbtot", "How often the server was chosen", of(nil,
+			inBack(func(c *BackCounters) *counter.Int { return &c.Chosen }), inServer(func(c *server.Counters) *counter.Int { return &c.Chosen }), nil)),
+	)
+}
+
+func userWeight(be *BackState) (sum int64) {
+	for _, s := range be.Servers() {
+		if s.Weight() > 0 && !s.Settings().Backup {
+			sum += int64(s.State().UserWeight)
+		}
+	}
+	return sum
+}
+
+func algorithm(p *Proxy) string {
+	if p.Balance.Algorithm == "" {
+		return "roundrobin"
+	}
+	return p.Balance.Algorithm
+}
+
+func btoi(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"crypto/tls"
+	"fmt"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -115,4 +116,13 @@ type FrontState struct {
 // NewFrontState makes the state of a frontend.
 func NewFrontState(name string, reactors int) *FrontState {
 	return &FrontState{Name: name, Counters: counter.New[FrontCounters](reactors)}
+}
+
+// ListenerName is what the listener is called: the bind's name, or "sock-" and its
+// number.
+func (b *Bind) ListenerName() string {
+	if b.Name != "" {
+		return b.Name
+	}
+	return fmt.Sprintf("sock-%d", b.ID)
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"sync/atomic"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/queue"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
@@ -188,4 +189,21 @@ func (st *Stream) serverCounters() *server.Counters {
 		return &st.W.nobody[st.R.Index]
 	}
 	return &st.Srv.Counters[st.R.Index]
+}
+
+func init() {
+	RegisterColumn(
+		newColumn("qcur", "Requests waiting in the queue", of(nil,
+			func(o *Object) column.Value { return column.Gauge(o.Proxy.BE.Queue.Len.Load()) },
+			func(o *Object) column.Value { return column.Gauge(o.Server.Queued.Load()) }, nil)),
+		newColumn("qmax", "Highest number of requests in the queue", of(nil,
+			func(o *Object) column.Value { return column.Peak(o.Proxy.BE.Queue.Max.Load()) },
+			func(o *Object) column.Value { return column.Peak(o.Server.MaxQueued.Load()) }, nil)),
+		newColumn("qlimit", "Limit of the server's queue", of(nil, nil, func(o *Object) column.Value {
+			if o.Settings.MaxQueue <= 0 {
+				return column.Value{}
+			}
+			return column.U32("CLSV", int64(o.Settings.MaxQueue))
+		}, nil)),
+	)
 }

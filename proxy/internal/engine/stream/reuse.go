@@ -3,6 +3,8 @@ package stream
 import (
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
@@ -195,3 +197,28 @@ func (st *Stream) ServerSide() reactor.Addr {
 	}
 	return st.up.Local()
 }
+
+func init() {
+	RegisterColumn(
+		// Connections with servers.
+		newColumn("connect", "Connections to servers tried", of(nil, inBack(func(c *BackCounters) *counter.Int { return &c.Connects }),
+			inServer(func(c *server.Counters) *counter.Int { return &c.Connects }), nil)),
+		newColumn("reuse", "Server connections used again", of(nil, inBack(func(c *BackCounters) *counter.Int { return &c.Reuses }),
+			inServer(func(c *server.Counters) *counter.Int { return &c.Reuses }), nil)),
+		newColumn("srv_icur", "Idle connections to the server", of(nil, nil, func(o *Object) column.Value { return column.Gauge(shared(o.Server)) }, nil)),
+		newColumn("src_ilim", "Limit of idle connections to the server", of(nil, nil, func(o *Object) column.Value {
+			if o.Settings.PoolMaxConn == -1 {
+				return column.Value{}
+			}
+			return column.Limit(int64(o.Settings.PoolMaxConn))
+		}, nil)),
+		newColumn("idle_conn_cur", "Idle connections that are not known to be safe to reuse", of(nil, nil, fixed(column.Gauge(0)), nil)),
+		newColumn("safe_conn_cur", "Idle connections that are safe to reuse", of(nil, nil, func(o *Object) column.Value { return column.Gauge(shared(o.Server)) }, nil)),
+		newColumn("used_conn_cur", "Connections in use", of(nil, nil, func(o *Object) column.Value { return column.Gauge(o.Server.Used.Load()) }, nil)),
+		newColumn("need_conn_est", "Estimate of the connections needed", of(nil, nil, func(o *Object) column.Value { return column.Gauge(o.Server.Needed()) }, nil)),
+		newColumn("priv_idle_cur", "Idle connections that belong to a client", of(nil, nil, func(o *Object) column.Value { return column.Gauge(o.Server.Private.Load()) }, nil)),
+	)
+}
+
+// shared is how many idle connections any client may use.
+func shared(s *server.Server) int64 { return max(s.Idle.Load()-s.Private.Load(), 0) }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
 func init() {
@@ -23,52 +24,52 @@ func init() {
 	} {
 		server.RegisterCheckStatus(server.CheckStatus{Name: k.name, Number: k.number, Words: k.words, Code: k.code})
 	}
-	c := func(name, desc string, of [column.Kinds]column.Func) column.Column {
-		return column.Column{Name: name, Desc: desc, Of: of}
+	c := func(name, desc string, of [column.Kinds]stream.ColumnFunc) stream.Column {
+		return stream.Column{Name: name, Desc: desc, Of: of}
 	}
-	is := func(when func(*column.Object) bool, f column.Func) [column.Kinds]column.Func {
-		return [column.Kinds]column.Func{column.Server: func(o *column.Object) column.Value {
+	is := func(when func(*stream.Object) bool, f stream.ColumnFunc) [column.Kinds]stream.ColumnFunc {
+		return [column.Kinds]stream.ColumnFunc{column.Server: func(o *stream.Object) column.Value {
 			if !when(o) {
 				return column.Value{}
 			}
 			return f(o)
 		}}
 	}
-	failures := is(checked, func(o *column.Object) column.Value { return column.Total(o.State.CheckFails) })
-	downs := is(checked, func(o *column.Object) column.Value { return column.Total(o.State.Downs) })
-	downs[column.Backend] = func(o *column.Object) column.Value { return column.Total(o.Proxy.BE.Downs.Load()) }
-	column.Register(
+	failures := is(checked, func(o *stream.Object) column.Value { return column.Total(o.State.CheckFails) })
+	downs := is(checked, func(o *stream.Object) column.Value { return column.Total(o.State.Downs) })
+	downs[column.Backend] = func(o *stream.Object) column.Value { return column.Total(o.Proxy.BE.Downs.Load()) }
+	stream.RegisterColumn(
 		c("chkfail", "Health checks that failed while the server was up", failures),
 		c("chkdown", "Transitions from up to down", downs),
-		c("check_status", "Result of the last health check", is(watched, func(o *column.Object) column.Value { return column.Str("MOPV", statusOf(o)) })),
-		c("check_code", "Code of the last health check's answer", is(watched, func(o *column.Object) column.Value {
+		c("check_status", "Result of the last health check", is(watched, func(o *stream.Object) column.Value { return column.Str("MOPV", statusOf(o)) })),
+		c("check_code", "Code of the last health check's answer", is(watched, func(o *stream.Object) column.Value {
 			if !server.StatusOf(statusOf(o)).Code {
 				return column.Value{}
 			}
 			return column.U32("MOPV", int64(o.State.CheckCode))
 		})),
-		c("check_duration", "Milliseconds that the last health check took", is(watched, func(o *column.Object) column.Value {
+		c("check_duration", "Milliseconds that the last health check took", is(watched, func(o *stream.Object) column.Value {
 			if server.StatusOf(statusOf(o)).Number < 4 { // none was made
 				return column.Value{}
 			}
 			return column.U64("MDPV", int64(o.State.CheckTook/time.Millisecond))
 		})),
-		c("check_desc", "check_status in words", is(watched, func(o *column.Object) column.Value { return column.Str("MOPV", server.StatusOf(statusOf(o)).Words) })),
-		c("last_chk", "What the last health check said", is(watched, func(o *column.Object) column.Value { return column.Str("MOPV", o.State.CheckDesc) })),
-		c("check_rise", "Checks that must pass until the server is up", is(watched, func(o *column.Object) column.Value { return column.Setting(int64(o.Settings.Check.Rise)) })),
-		c("check_fall", "Checks that must fail until the server is down", is(watched, func(o *column.Object) column.Value { return column.Setting(int64(o.Settings.Check.Fall)) })),
-		c("check_health", "Health counter, 0 to rise+fall-1", is(watched, func(o *column.Object) column.Value { return column.Setting(int64(o.State.Health)) })),
+		c("check_desc", "check_status in words", is(watched, func(o *stream.Object) column.Value { return column.Str("MOPV", server.StatusOf(statusOf(o)).Words) })),
+		c("last_chk", "What the last health check said", is(watched, func(o *stream.Object) column.Value { return column.Str("MOPV", o.State.CheckDesc) })),
+		c("check_rise", "Checks that must pass until the server is up", is(watched, func(o *stream.Object) column.Value { return column.Setting(int64(o.Settings.Check.Rise)) })),
+		c("check_fall", "Checks that must fail until the server is down", is(watched, func(o *stream.Object) column.Value { return column.Setting(int64(o.Settings.Check.Fall)) })),
+		c("check_health", "Health counter, 0 to rise+fall-1", is(watched, func(o *stream.Object) column.Value { return column.Setting(int64(o.State.Health)) })),
 	)
 }
 
 // checked tells whether a server's health decides about it.
-func checked(o *column.Object) bool { return o.Settings.Check.Enabled && !o.State.CheckPaused }
+func checked(o *stream.Object) bool { return o.Settings.Check.Enabled && !o.State.CheckPaused }
 
 // watched tells whether a server is checked at the moment.
-func watched(o *column.Object) bool { return checked(o) && o.State.Admin&server.Maint == 0 }
+func watched(o *stream.Object) bool { return checked(o) && o.State.Admin&server.Maint == 0 }
 
 // statusOf is the result of the last check.
-func statusOf(o *column.Object) string {
+func statusOf(o *stream.Object) string {
 	if o.State.CheckStatus == "" {
 		return "INI"
 	}

@@ -39,7 +39,7 @@ type scrape struct {
 	// prefix and metric are the name of the metric whose head was made last.
 	prefix, metric string
 
-	obj  column.Object
+	obj  stream.Object
 	info []stats.InfoValue
 	buf  []byte
 	out  []byte // what of buf was not asked for yet
@@ -52,7 +52,7 @@ type family struct {
 	kind   column.Kind
 	metric *metric // nil: the field of the process
 	field  int
-	col    *column.Column
+	col    *stream.Column
 	module string
 }
 
@@ -68,7 +68,7 @@ var ofKinds = []struct {
 }
 
 func newScrape(r *reactor.Reactor, w *stream.Worker, snap *stream.Snapshot, opt options) *scrape {
-	s := &scrape{r: r, w: w, snap: snap, opt: opt, buf: make([]byte, 0, piece+piece/4), obj: column.Object{W: w, Snap: snap}}
+	s := &scrape{r: r, w: w, snap: snap, opt: opt, buf: make([]byte, 0, piece+piece/4), obj: stream.Object{W: w, Snap: snap}}
 	if opt.scope&global != 0 {
 		s.info = stats.Info(w)
 		for i := range process {
@@ -83,11 +83,11 @@ func newScrape(r *reactor.Reactor, w *stream.Worker, snap *stream.Snapshot, opt 
 		}
 		for i := range objects {
 			m := &objects[i]
-			if col := column.Find(m.column); col != nil && strings.Contains(m.kinds, k.letter) && opt.shows(prefixes[k.kind]+m.name) {
+			if col := stream.FindColumn(m.column); col != nil && strings.Contains(m.kinds, k.letter) && opt.shows(prefixes[k.kind]+m.name) {
 				s.families = append(s.families, family{prefix: prefixes[k.kind], kind: k.kind, metric: m, col: col})
 			}
 		}
-		for _, col := range column.OfModules() {
+		for _, col := range stream.ModuleColumns() {
 			if opt.extra && col.Of[k.kind] != nil && opt.shows(prefixes[k.kind]+col.Name) {
 				s.families = append(s.families, family{prefix: prefixes[k.kind], kind: k.kind, metric: &metric{name: col.Name, counter: true, how: ifThere}, col: col, module: col.Module})
 			}
@@ -211,7 +211,7 @@ func (s *scrape) object(f *family) {
 	}
 	if m.name == "check_code" && v.IsNone() {
 		// None yet, if there are checks.
-		if c := column.Find("check_status"); c == nil || c.Value(o).IsNone() {
+		if c := stream.FindColumn("check_status"); c == nil || c.Value(o).IsNone() {
 			return
 		}
 		v = column.Gauge(0)
@@ -277,7 +277,7 @@ func (s *scrape) sample(f *family, label, text string) {
 	case column.Server:
 		s.label("server", o.Server.Name)
 	case column.Listener:
-		s.label("listener", stats.ListenerName(o.Bind))
+		s.label("listener", o.Bind.ListenerName())
 	}
 	if f.module != "" {
 		s.label("mod", f.module)
@@ -376,7 +376,7 @@ func checkStates() (list []string) {
 }
 
 // statesOf are the states that an object can be in.
-func statesOf(m *metric, o *column.Object) []string {
+func statesOf(m *metric, o *stream.Object) []string {
 	switch {
 	case m.name == "check_status":
 		return checkStates()
@@ -389,7 +389,7 @@ func statesOf(m *metric, o *column.Object) []string {
 }
 
 // stateOf is the state that it is in; v is the column.
-func stateOf(m *metric, o *column.Object, v column.Value) string {
+func stateOf(m *metric, o *stream.Object, v column.Value) string {
 	switch {
 	case m.name == "check_status" || o.Kind == column.Listener:
 		return v.Text()

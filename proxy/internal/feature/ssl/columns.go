@@ -18,17 +18,17 @@ func init() {
 		{"ssl_ocsp_staple", "OCSP responses that were stapled", func(t *counter.TLS) *counter.Int { return &t.Stapled }},
 		{"ssl_failed_ocsp_staple", "OCSP responses that were asked for and not at hand", func(t *counter.TLS) *counter.Int { return &t.Unstapled }},
 	} {
-		column.Register(column.Column{Name: k.name, Desc: k.desc, Module: "ssl", Of: [column.Kinds]column.Func{
-			column.Frontend: func(o *column.Object) column.Value {
+		stream.RegisterColumn(stream.Column{Name: k.name, Desc: k.desc, Module: "ssl", Of: [column.Kinds]stream.ColumnFunc{
+			column.Frontend: func(o *stream.Object) column.Value {
 				return column.ModuleTotal(o.Proxy.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return k.of(&c.TLS) }))
 			},
-			column.Backend: func(o *column.Object) column.Value {
+			column.Backend: func(o *stream.Object) column.Value {
 				return column.ModuleTotal(o.Proxy.BE.Counters.Sum(func(c *stream.BackCounters) *counter.Int { return k.of(&c.TLS) }))
 			},
-			column.Server: func(o *column.Object) column.Value {
+			column.Server: func(o *stream.Object) column.Value {
 				return column.ModuleTotal(o.Server.Counters.Sum(func(c *server.Counters) *counter.Int { return k.of(&c.TLS) }))
 			},
-			column.Listener: func(o *column.Object) column.Value {
+			column.Listener: func(o *stream.Object) column.Value {
 				return column.ModuleTotal(o.Listen.Counters.Sum(func(c *stream.ListenCounters) *counter.Int { return k.of(&c.TLS) }))
 			},
 		}})

@@ -3,7 +3,7 @@ package stats
 import (
 	"sync"
 
-	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
 // order is the order of the columns of "show stat" (management.txt 9.1), which
@@ -25,15 +25,15 @@ var order = [...]string{
 
 // columns are what there is to show, in this order: each is registered by whoever
 // counts it.
-var columns = sync.OnceValue(func() []*column.Column {
-	var list []*column.Column
+var columns = sync.OnceValue(func() []*stream.Column {
+	var list []*stream.Column
 	for _, name := range order {
-		c := column.Find(name)
+		c := stream.FindColumn(name)
 		if c == nil {
-			c = &column.Column{Name: name}
+			c = &stream.Column{Name: name}
 		}
 		list = append(list, c)
 	}
-	list = append(list, &column.Column{Name: "-", Desc: "What follows is of single features"})
-	return append(list, column.OfModules()...)
+	list = append(list, &stream.Column{Name: "-", Desc: "What follows is of single features"})
+	return append(list, stream.ModuleColumns()...)
 })

@@ -65,7 +65,7 @@ func Rows(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy, f Filter) []
 
 func row(letter byte, o *object) Row {
 	list := columns()
-	r := Row{Object: letter, Proxy: o.Proxy.ID, ID: objectID(o), v: make([]value, len(list))}
+	r := Row{Object: letter, Proxy: o.Proxy.ID, ID: stream.ObjectID(o), v: make([]value, len(list))}
 	for i, c := range list {
 		r.v[i] = c.Value(o)
 	}

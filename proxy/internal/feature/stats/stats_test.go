@@ -280,7 +280,7 @@ func TestServerStatus(t *testing.T) {
 		"MAINT (resolution)": {Op: server.Stopped, Admin: server.ResolveMaint},
 		"no check":           {Op: server.Running, Health: 2, CheckPaused: true},
 	} {
-		if got := ServerStatus(set, st); got != want {
+		if got := set.Status(st); got != want {
 			t.Errorf("%+v: %q, want %q", st, got, want)
 		}
 	}

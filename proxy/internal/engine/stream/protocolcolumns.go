@@ -1,22 +1,40 @@
-package stats
+package stream
 
 import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/http2"
-	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
+
+// What is counted of protocols.
+func init() {
+	RegisterColumn(
+		// Protocols of clients.
+		newColumn("sess_other", "Sessions that are not HTTP", of(byMode(zeroes, inFront(func(c *FrontCounters) *counter.Int { return &c.Sessions })), nil, nil, nil)),
+		newColumn("h1sess", "HTTP/1 sessions", of(byMode(func(o *Object) column.Value {
+			return column.Total(max(o.Proxy.FE.Counters.Sum(func(c *FrontCounters) *counter.Int { return &c.Sessions })-o.Proxy.FE.Counters.Sum(func(c *FrontCounters) *counter.Int { return &c.H2Sess }), 0))
+		}, zeroes), nil, nil, nil)),
+		newColumn("h2sess", "HTTP/2 sessions", of(byMode(inFront(func(c *FrontCounters) *counter.Int { return &c.H2Sess }), zeroes), nil, nil, nil)),
+		newColumn("h3sess", "HTTP/3 sessions", of(zeroes, nil, nil, nil)),
+		newColumn("req_other", "Requests that are not HTTP", of(byMode(zeroes, inFront(func(c *FrontCounters) *counter.Int { return &c.Sessions })), nil, nil, nil)),
+		newColumn("h1req", "HTTP/1 requests", of(byMode(func(o *Object) column.Value {
+			return column.Total(max(o.Proxy.FE.Counters.Sum(func(c *FrontCounters) *counter.Int { return &c.Requests })-o.Proxy.FE.Counters.Sum(func(c *FrontCounters) *counter.Int { return &c.H2Req }), 0))
+		}, zeroes), nil, nil, nil)),
+		newColumn("h2req", "HTTP/2 requests", of(byMode(inFront(func(c *FrontCounters) *counter.Int { return &c.H2Req }), zeroes), nil, nil, nil)),
+		newColumn("h3req", "HTTP/3 requests", of(zeroes, nil, nil, nil)),
+	)
+}
 
 // The columns of HTTP/2: clients' connections at frontends, servers' at backends.
 func init() {
 	type ints func(*http2.Counters) *counter.Int
 	h2 := func(name, desc string, value func(int64) column.Value, of ints) {
-		column.Register(column.Column{Name: name, Desc: desc, Module: "h2", Of: [column.Kinds]column.Func{
-			column.Frontend: func(o *column.Object) column.Value {
-				return value(o.Proxy.FE.Counters.Sum(func(c *stream.FrontCounters) *counter.Int { return of(&c.H2) }))
+		RegisterColumn(Column{Name: name, Desc: desc, Module: "h2", Of: [column.Kinds]ColumnFunc{
+			column.Frontend: func(o *Object) column.Value {
+				return value(o.Proxy.FE.Counters.Sum(func(c *FrontCounters) *counter.Int { return of(&c.H2) }))
 			},
-			column.Backend: func(o *column.Object) column.Value {
-				return value(o.Proxy.BE.Counters.Sum(func(c *stream.BackCounters) *counter.Int { return of(&c.H2) }))
+			column.Backend: func(o *Object) column.Value {
+				return value(o.Proxy.BE.Counters.Sum(func(c *BackCounters) *counter.Int { return of(&c.H2) }))
 			},
 		}})
 	}
