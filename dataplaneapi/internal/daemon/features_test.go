@@ -127,17 +127,28 @@ backend app
 	change(201, "POST", "rings", `{"name":"logs","format":"rfc5424","maxlen":1200,"size":65536}`)
 	change(201, "POST", "frontends/web/log_targets/0", `{"address":"ring@logs","facility":"local0"}`)
 	h.ask(port, "logged")
-	h.await("the log in the ring", func() bool {
+	runtime := func(command string) string {
 		c, err := net.Dial("unix", h.dir+"/stats.sock")
 		if err != nil {
-			return false
+			return ""
 		}
 		defer c.Close()
-		io.WriteString(c, "show events logs\n")
+		io.WriteString(c, command+"\n")
 		all, _ := io.ReadAll(c)
-		return strings.Contains(string(all), "web")
-	})
+		return string(all)
+	}
+	h.await("the log in the ring", func() bool { return strings.Contains(runtime("show events logs"), "web") })
 	change(201, "POST", "frontends/web/http_request_rules/0", `{"type":"return","return_status_code":418,"return_content_type":"text/plain","return_content_format":"string","return_content":"tea","cond":"if","cond_test":"{ req.hdr(x-key) tea }"}`)
+	// Checks by both kinds of rules; the option says which.
+	change(201, "POST", "backends/app/http_checks/0", `{"type":"send","method":"GET","uri_log_format":"/%[srv_name]","headers":[{"name":"X-Var","fmt":"of %[be_name]"}]}`)
+	change(201, "POST", "backends/app/http_checks/1", `{"type":"expect","match":"hdr","pattern":"name x-value value -m end \"of app\"","on_success":"by http at %[srv_name]"}`)
+	change(201, "POST", "backends/app/tcp_checks/0", `{"action":"send","data":"GET / HTTP/1.0\r\n\r\n"}`)
+	change(201, "POST", "backends/app/tcp_checks/1", `{"action":"expect","match":"rstring","pattern":"^HTTP/1..","on_success":"by tcp at %[srv_name]"}`)
+	for _, c := range []struct{ check, says string }{{"tcp-check", "by tcp at s2"}, {"httpchk", "by http at s2"}} {
+		change(200, "PUT", "backends/app", `{"name":"app","balance":{"algorithm":"roundrobin"},"adv_check":"`+c.check+`"}`)
+		change(200, "PUT", "backends/app/servers/s2", fmt.Sprintf(`{"name":"s2","address":"127.0.0.1","port":%d,"check":"enabled","inter":50,"guid":"app-2"}`, apps[2]))
+		h.await(c.check, func() bool { return strings.Contains(runtime("show stat"), c.says) })
+	}
 	if h.worker() != worker {
 		t.Errorf("there was a reload\n%s", h.read("h.cfg"))
 	}

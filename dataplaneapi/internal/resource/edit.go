@@ -2,6 +2,7 @@ package resource
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -145,7 +146,7 @@ func (p *Place) object(s *config.Section, name string, full bool) map[string]any
 // listField is what a full section calls its children of this resource.
 func (r *Resource) listField() string {
 	if r.Ordered {
-		return r.Name + "_list"
+		return cmp.Or(r.List, r.Name+"_list")
 	}
 	return r.Plural
 }

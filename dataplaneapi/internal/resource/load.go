@@ -85,6 +85,7 @@ type Resource struct {
 	Key      string
 	KeyAt    bool // a line without key answers to its second word
 	Ordered  bool
+	List     string // what a full section calls them, if not name_list
 	Filter   string // a property that lists can be filtered by
 	Union    string
 	Required []string
@@ -122,6 +123,7 @@ type description struct {
 	Key        string            `yaml:"key"`
 	KeyDefault string            `yaml:"key_default"`
 	Ordered    bool              `yaml:"ordered"`
+	List       string            `yaml:"list"`
 	Filter     string            `yaml:"filter"`
 	Union      string            `yaml:"union"`
 	Use        string            `yaml:"use"`
@@ -178,7 +180,7 @@ func (api *API) add(d *description) error {
 	}
 	r := &Resource{
 		Name: d.Resource, Plural: d.Plural, Title: d.Title, Tag: d.Tag, Section: d.Section, Single: d.Single, Unnamed: d.Unnamed,
-		Parents: d.Parents, Key: d.Key, KeyAt: d.KeyDefault != "", Ordered: d.Ordered, Filter: d.Filter, Union: d.Union,
+		Parents: d.Parents, Key: d.Key, KeyAt: d.KeyDefault != "", Ordered: d.Ordered, List: d.List, Filter: d.Filter, Union: d.Union,
 		Required: d.Required, Children: d.Children, Props: props, Live: d.Live, api: api,
 	}
 	if r.Section != "" {
