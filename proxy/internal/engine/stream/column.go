@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/column"
@@ -88,9 +89,21 @@ func RegisterColumn(list ...Column) {
 // FindColumn gives a column by its name; nil if nobody has registered it.
 func FindColumn(name string) *Column { return columns[name] }
 
-// ModuleColumns are the columns of single features, in the order in which they were
-// registered.
-func ModuleColumns() []*Column { return moduleColumns }
+// moduleOrder is the order of modules in "show stat" and of their metrics, as in
+// HAProxy 3.4; others follow.
+var moduleOrder = []string{"ssl", "h3", "qpack", "quic", "h2", "h1"}
+
+// ModuleColumns are the columns of single features: by module, and in the order in
+// which they were registered.
+func ModuleColumns() []*Column {
+	place := func(c *Column) int {
+		if i := slices.Index(moduleOrder, c.Module); i >= 0 {
+			return i
+		}
+		return len(moduleOrder)
+	}
+	return slices.SortedStableFunc(slices.Values(moduleColumns), func(a, b *Column) int { return place(a) - place(b) })
+}
 
 func newColumn(name, desc string, of [column.Kinds]ColumnFunc) Column {
 	return Column{Name: name, Desc: desc, Of: of}
