@@ -77,29 +77,6 @@ func (h *Resolver) Lookup(ctx context.Context, name string) ([]netip.Addr, error
 	return h.dns.LookupNetIP(ctx, "ip", name)
 }
 
-// DialContext connects as net.Dialer does, with addresses of this resolver: to the
-// first one that answers.
-func (h *Resolver) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := netip.ParseAddr(host); err == nil {
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}
-	list, err := h.Lookup(ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	for _, ip := range list {
-		var c net.Conn
-		if c, err = new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(ip.Unmap().String(), port)); err == nil {
-			return c, nil
-		}
-	}
-	return nil, err
-}
-
 // Resolve gives the first address of a name, of IPv4 if it has one. It may wait
 // for name servers.
 func (l *Loading) Resolve(name string) (netip.Addr, error) {

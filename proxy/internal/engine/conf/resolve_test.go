@@ -2,9 +2,7 @@ package conf
 
 import (
 	"context"
-	"errors"
 	"io/fs"
-	"net"
 	"strings"
 	"testing"
 )
@@ -31,29 +29,5 @@ func TestResolver(t *testing.T) {
 	cancel()
 	if list, err := r.Lookup(over, "elsewhere.test"); err == nil {
 		t.Errorf("a name that is in no file: %v", list)
-	}
-
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	for _, host := range []string{"here.test", "Here", "127.0.0.1"} {
-		c, err := r.DialContext(context.Background(), "tcp", net.JoinHostPort(host, port))
-		if err != nil {
-			t.Errorf("%s: %v", host, err)
-			continue
-		}
-		if c.RemoteAddr().String() != l.Addr().String() {
-			t.Errorf("%s: connected to %s", host, c.RemoteAddr())
-		}
-		c.Close()
-	}
-	if _, err := r.DialContext(over, "tcp", "here:"+port); !errors.Is(err, context.Canceled) {
-		t.Errorf("time is over: %v", err)
-	}
-	if _, err := r.DialContext(context.Background(), "tcp", "here"); err == nil {
-		t.Error("an address without a port")
 	}
 }

@@ -1,7 +1,6 @@
 package ssl
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -196,7 +195,7 @@ func (k *renewer) wake(w *stream.Worker, at time.Time) {
 func (k *renewer) renew(w *stream.Worker, s *status) ([]byte, error) {
 	g := w.Snapshot().Global
 	u := updatesOf(g)
-	response, x, result, err := fetchStatus(u, s)
+	response, x, result, err := fetchStatus(w, u, s)
 	now := time.Now()
 	if err == nil {
 		if err = s.put(response); err != nil {
@@ -242,16 +241,16 @@ func (r *renewal) text() string {
 }
 
 // fetchStatus asks the first responder that a certificate names.
-func fetchStatus(u *ocspUpdates, s *status) ([]byte, ocsp.Exchange, int, error) {
+func fetchStatus(w *stream.Worker, u *ocspUpdates, s *status) ([]byte, ocsp.Exchange, int, error) {
 	leaf, issuer := s.pair.Leaf, s.pair.Authority()
 	if len(leaf.OCSPServer) == 0 {
 		return nil, ocsp.Exchange{}, updateUnknown, errors.New("the certificate names no responder")
 	}
-	f := ocsp.Fetcher{Dial: u.names.DialContext, Proxy: u.proxy}
+	f := ocsp.Fetcher{Worker: w, Lookup: u.names.Lookup, Proxy: u.proxy}
 	if roots, err := certs.System(); err == nil {
 		f.Roots = roots.Pool
 	}
-	response, x, err := f.Fetch(context.Background(), leaf.OCSPServer[0], leaf, issuer)
+	response, x, err := f.Fetch(leaf.OCSPServer[0], leaf, issuer)
 	switch {
 	case errors.Is(err, ocsp.ErrType):
 		return nil, x, updateHeader, err

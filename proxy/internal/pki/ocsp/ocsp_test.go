@@ -3,20 +3,23 @@ package ocsp_test
 import (
 	"context"
 	"crypto"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	"crypto/x509"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/pki/ocsp"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/certtest"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/workertest"
 
 	xocsp "golang.org/x/crypto/ocsp"
 )
@@ -150,7 +153,7 @@ func TestFetch(t *testing.T) {
 	a := ca.Issue(t, "a.test")
 	long := "/" + strings.Repeat("x", 300)
 	var asked string
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	responds := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = r.Method + " " + r.Host
 		w.Header().Set("Content-Type", "application/ocsp-response")
 		switch {
@@ -169,8 +172,25 @@ func TestFetch(t *testing.T) {
 			}
 		}
 		w.Write([]byte("response"))
-	}))
+	})
+	up := httptest.NewServer(responds)
 	defer up.Close()
+	secure := httptest.NewUnstartedServer(responds)
+	secure.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, "secure.test").TLS()}}
+	secure.StartTLS()
+	defer secure.Close()
+	port := strings.TrimPrefix(secure.URL, "https://127.0.0.1")
+	f := ocsp.Fetcher{Worker: workertest.New(t, 1), Roots: x509.NewCertPool()}
+	f.Roots.AddCert(ca.Cert)
+	f.Lookup = func(_ context.Context, name string) ([]netip.Addr, error) {
+		if !strings.HasSuffix(name, ".test") {
+			return nil, errors.New("no such name")
+		}
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}
+	f.Worker.Init()
+	f.Worker.SetSnapshot(&stream.Snapshot{Global: &stream.Global{Threads: 1, BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101}})
+	workertest.Run(t, f.Worker)
 	for _, x := range []struct{ url, want string }{
 		{up.URL, "response GET 200"},
 		{up.URL + "/", "response GET 200"},
@@ -179,12 +199,17 @@ func TestFetch(t *testing.T) {
 		{up.URL + "/status", "HTTP error: status 500"},
 		{up.URL + "/away", "HTTP error: status 302"},
 		{up.URL + "/large", "HTTP error: the response is larger than 65536 bytes"},
+		{"https://secure.test" + port, "response GET 200"},
+		{"https://secure.test" + port + long, "response POST 200"},
+		{"https://other.test" + port, "HTTP error: tls: failed to verify certificate: x509: certificate is valid for secure.test, not other.test"},
+		{"http://secure.test" + port, "HTTP error: status 400"},
+		{"http://nowhere/", "HTTP error: no such name"},
+		{"http://127.0.0.1:1/", "HTTP error: connection refused"},
 		{"ldap://x/", "HTTP error: 'ldap://x/' is no address of a web server"},
 		{"http:///x", "HTTP error: 'http:///x' is no address of a web server"},
 		{"\x00", "HTTP error: parse \"\\x00\": net/url: invalid control character in URL"},
 	} {
-		f := ocsp.Fetcher{Dial: new(net.Dialer).DialContext}
-		data, e, err := f.Fetch(context.Background(), x.url, a.Cert, ca.Cert)
+		data, e, err := f.Fetch(x.url, a.Cert, ca.Cert)
 		got := fmt.Sprintf("%s %s %d", data, e.Method, e.Status)
 		if err != nil {
 			got = err.Error()
@@ -193,8 +218,8 @@ func TestFetch(t *testing.T) {
 			t.Errorf("%s: %s, want %s", x.url, got, x.want)
 		}
 	}
-	f := ocsp.Fetcher{Dial: new(net.Dialer).DialContext, Proxy: up.Listener.Addr().String()}
-	if data, _, err := f.Fetch(context.Background(), "http://responder.test/", a.Cert, ca.Cert); err != nil || string(data) != "response" || asked != "GET responder.test" {
+	f.Proxy = up.Listener.Addr().String()
+	if data, _, err := f.Fetch("http://responder.test/", a.Cert, ca.Cert); err != nil || string(data) != "response" || asked != "GET responder.test" {
 		t.Errorf("by the proxy: %q, %v, %s", data, err, asked)
 	}
 }
