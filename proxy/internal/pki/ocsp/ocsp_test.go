@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,9 +153,9 @@ func TestFetch(t *testing.T) {
 	ca := certtest.NewCA(t, "ca")
 	a := ca.Issue(t, "a.test")
 	long := "/" + strings.Repeat("x", 300)
-	var asked string
+	var asked atomic.Value
 	responds := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = r.Method + " " + r.Host
+		asked.Store(r.Method + " " + r.Host)
 		w.Header().Set("Content-Type", "application/ocsp-response")
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/type"):
@@ -219,8 +220,8 @@ func TestFetch(t *testing.T) {
 		}
 	}
 	f.Proxy = up.Listener.Addr().String()
-	if data, _, err := f.Fetch("http://responder.test/", a.Cert, ca.Cert); err != nil || string(data) != "response" || asked != "GET responder.test" {
-		t.Errorf("by the proxy: %q, %v, %s", data, err, asked)
+	if data, _, err := f.Fetch("http://responder.test/", a.Cert, ca.Cert); err != nil || string(data) != "response" || asked.Load() != "GET responder.test" {
+		t.Errorf("by the proxy: %q, %v, %s", data, err, asked.Load())
 	}
 }
 
