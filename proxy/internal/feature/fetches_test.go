@@ -32,8 +32,10 @@ func everything(c *conf.Ctx, args []string) (sample.Func, error) {
 		}
 		arguments := []string{"", "(x)", "(1)", "(1,2)", "(x,1)"}
 		switch name { // these are told when all proxies are known
-		case "be_conn", "nbsrv", "queue":
+		case "be_conn", "nbsrv", "queue", "avg_queue", "be_conn_free", "be_sess_rate", "connslots":
 			arguments = []string{"(app)"}
+		case "srv_conn", "srv_conn_free", "srv_is_up", "srv_iweight", "srv_queue", "srv_sess_rate", "srv_uweight", "srv_weight":
+			arguments = []string{"(app/s1)"}
 		case "fe_conn":
 			arguments = []string{"(web)"}
 		}

@@ -98,12 +98,6 @@ func init() {
 		Fetch{Name: "srv_name", Out: Str, Where: srvName, Compile: one(func(sc *stream.Scope, v *Value) bool {
 			return sc.Srv != nil && v.SetText(sc, sc.Srv.Name)
 		})},
-		Fetch{Name: "nbsrv", Args: "[backend]", Out: Int, Where: lookups, Compile: backendCount(func(be *stream.Proxy) int64 {
-			active, backup, _ := be.BE.Usable()
-			return int64(active + backup)
-		})},
-		Fetch{Name: "be_conn", Args: "[backend]", Out: Int, Where: lookups, Compile: backendCount(func(be *stream.Proxy) int64 { return be.BE.Cur.Load() })},
-		Fetch{Name: "queue", Args: "[backend]", Out: Int, Where: lookups, Compile: backendCount(func(be *stream.Proxy) int64 { return be.BE.Queue.Waiting() })},
 		Fetch{Name: "fe_conn", Args: "[frontend]", Out: Int, Where: lookups, Compile: frontendCount},
 
 		Fetch{Name: "method", Out: Meth, Where: httpVer, Compile: inRequest(func(q *message.Request, sc *stream.Scope, v *Value) bool {

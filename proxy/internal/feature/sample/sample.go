@@ -507,7 +507,7 @@ var argTypes = map[string]struct {
 	name string
 	read func(string) bool
 }{
-	"string": {"string", nil}, "backend": {"backend", nil}, "frontend": {"frontend", nil},
+	"string": {"string", nil}, "backend": {"backend", nil}, "frontend": {"frontend", nil}, "server": {"server", nil},
 	"integer": {"integer", func(s string) bool { _, err := strconv.ParseInt(s, 10, 64); return err == nil }},
 	"msk4":    {"IPv4 mask", func(s string) bool { _, err := maskBits(s, 32); return err == nil }},
 	"msk6":    {"IPv6 mask", func(s string) bool { _, err := maskBits(s, 128); return err == nil }},
