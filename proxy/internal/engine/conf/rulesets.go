@@ -1,8 +1,11 @@
 package conf
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -36,6 +39,53 @@ func RegisterRuleSet(s RuleSet) {
 		onlyNamed = append(onlyNamed, first)
 	}
 	Register(Keyword{Name: s.Name, In: s.In, Max: -1, Parse: func(c *Ctx) error { return s.Parse(c, s.Of(c.Proxy)) }})
+}
+
+// About makes the sentence of what is wrong with a rule of the set: err is the bare
+// cause, action the name that the rule begins with.
+func (s *RuleSet) About(c *Ctx, action string, err error) error {
+	if !s.HTTP {
+		return say("'%s %s' %w in %s", s.Name, action, err, c.Where())
+	}
+	title := "'" + s.Name + " " + action + "'"
+	if c.Keyword == action { // it has a keyword of its own
+		title = action
+	}
+	return say("error detected in %s while parsing %s rule : %w.", c.Where(), title, err)
+}
+
+// Unknown makes the sentence of a rule that begins with none of the actions that it
+// can begin with.
+func (s *RuleSet) Unknown(c *Ctx, can []string, word string) error {
+	name, _, _ := strings.Cut(word, "(")
+	list := "'" + strings.Join(can, "', '") + "'"
+	switch {
+	case !s.HTTP:
+		return Predicatef("expects %s in %s (got '%s').", list, c.Where(), name)
+	case word == "":
+		return Predicatef("expects %s, but got '' (missing argument).", list)
+	}
+	hint := ""
+	if near := config.Suggest(name, can); near != "" {
+		hint = " Did you mean '" + near + "' maybe ?"
+	}
+	return Predicatef("expects %s, but got '%s'.%s", list, word, hint)
+}
+
+// Where is the section that the line is in, as messages have it.
+func (c *Ctx) Where() string { return fmt.Sprintf("%s '%s'", c.Section, c.Proxy.Name) }
+
+// ParseCondition compiles a condition ("if …", "unless …"); its error is a bare cause.
+// Package acl sets it; without it, conditions are refused.
+var ParseCondition func(c *Ctx, words []string) (stream.Cond, error)
+
+// Condition compiles what restricts a line; what names it in the sentence of an error.
+func (c *Ctx) Condition(what string, words []string) (stream.Cond, error) {
+	cond, err := ParseCondition(c, words)
+	if err != nil {
+		return nil, say("error detected while parsing %s : %w.", what, err)
+	}
+	return cond, nil
 }
 
 // ruleSetsOf are the sets that p has rules of.

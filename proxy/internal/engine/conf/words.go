@@ -144,10 +144,6 @@ func description(c *Ctx) error {
 	return nil
 }
 
-// ParseCondition compiles a condition ("if …", "unless …"). Package acl sets it;
-// without it, conditions are refused.
-var ParseCondition func(c *Ctx, words []string) (stream.Cond, error)
-
 func monitorFail(c *Ctx) error {
 	if a := c.Arg(0); a != "if" && a != "unless" {
 		return Predicatef("requires either 'if' or 'unless' followed by a condition.")
@@ -155,9 +151,9 @@ func monitorFail(c *Ctx) error {
 	if ParseCondition == nil {
 		return NotYet("keyword", "monitor fail")
 	}
-	cond, err := ParseCondition(c, c.Args)
+	cond, err := c.Condition("a 'monitor fail' condition", c.Args)
 	if err != nil {
-		return say("error detected while parsing a 'monitor fail' condition : %w.", err)
+		return err
 	}
 	c.Proxy.MonitorFail = append(c.Proxy.MonitorFail, cond)
 	return nil

@@ -6,7 +6,6 @@
 package acl
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -174,7 +173,7 @@ func init() {
 
 func aclLine(c *conf.Ctx) error {
 	if len(c.Args) == 0 {
-		return errors.New("'acl' expects the name of an ACL and a criterion.")
+		return conf.Predicatef("expects the name of an ACL and a criterion.")
 	}
 	name := c.Args[0]
 	if strings.EqualFold(name, "or") {
@@ -182,9 +181,6 @@ func aclLine(c *conf.Ctx) error {
 	}
 	if r, ok := config.ValidName(name); !ok {
 		return fmt.Errorf("character '%c' is not permitted in acl name '%s'.", r, name)
-	}
-	if len(c.Args) == 1 {
-		return fmt.Errorf("error detected while parsing ACL '%s' : missing fetch method in ACL expression ''.", name)
 	}
 	t, err := parseTest(c, c.Args[1:])
 	if err != nil {

@@ -64,6 +64,9 @@ type testParser struct {
 
 // parseTest compiles a criterion with its patterns.
 func parseTest(c *conf.Ctx, words []string) (*test, error) {
+	if len(words) == 0 {
+		return nil, errors.New("missing fetch method in ACL expression ''")
+	}
 	p := &testParser{c: c, test: &test{}, words: words[1:], word: words[0], use: pattern.Use{ACL: true, Names: true}, id: -1}
 	if err := p.expression(); err != nil {
 		return nil, err

@@ -66,7 +66,7 @@ func parseAnswer(l *Line, a *answer, statusWords ...string) error {
 		}
 		l.Next()
 		if err := read(a, l, w); err != nil {
-			return err
+			return conf.About(w, err)
 		}
 	}
 	return nil
@@ -86,10 +86,10 @@ var answerWords = map[string]func(a *answer, l *Line, word string) error{
 	"errorfiles":         func(_ *answer, _ *Line, word string) error { return conf.NotYet("argument", word) },
 }
 
-func (a *answer) readStatus(l *Line, word string) error {
-	v, err := l.Take("")
+func (a *answer) readStatus(l *Line, _ string) error {
+	v, err := l.Take("<status_code> as argument")
 	if err != nil {
-		return fmt.Errorf("'%s' expects <status_code> as argument", word)
+		return err
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 200 || n > 599 {
@@ -100,7 +100,7 @@ func (a *answer) readStatus(l *Line, word string) error {
 }
 
 func (a *answer) readType(l *Line, _ string) error {
-	v, err := l.Take("a content type")
+	v, err := l.Take("<ctype> as argument")
 	if err != nil {
 		return err
 	}
@@ -111,10 +111,13 @@ func (a *answer) readType(l *Line, _ string) error {
 	return nil
 }
 
+// argument is what the manual calls that of a word.
+var argument = map[string]string{"string": "<str>", "lf-string": "<fmt>", "file": "<file>", "lf-file": "<file>"}
+
 // readText reads what is answered, or the file that has it, as it is or ("lf-") as a
 // format.
 func (a *answer) readText(l *Line, word string) error {
-	text, err := l.Take("an argument after '" + word + "'")
+	text, err := l.Take(argument[word] + " as argument")
 	if err != nil {
 		return err
 	}
@@ -157,7 +160,7 @@ func (a *answer) define(word string) error {
 
 func (a *answer) readHeader(l *Line, _ string) error {
 	if len(l.Rest()) < 2 {
-		return fmt.Errorf("'hdr' expects <name> and <value> as arguments")
+		return conf.Predicatef("expects <name> and <value> as arguments")
 	}
 	name, f, err := nameAndFormat(l)
 	if err == nil {
@@ -167,7 +170,7 @@ func (a *answer) readHeader(l *Line, _ string) error {
 }
 
 func (a *answer) readErrorFile(l *Line, word string) error {
-	name, err := l.Take("a file after 'errorfile'")
+	name, err := l.Take("<file> as argument")
 	if err != nil {
 		return err
 	}
@@ -381,7 +384,7 @@ type redirection struct {
 }
 
 func redirectLine(c *conf.Ctx) error {
-	r, err := parse(c, Request, append([]string{"redirect"}, c.Args...))
+	r, err := Request.set().parse(c, append([]string{"redirect"}, c.Args...))
 	if err != nil {
 		return err
 	}
@@ -389,66 +392,86 @@ func redirectLine(c *conf.Ctx) error {
 	return nil
 }
 
+// redirectWords are the arguments of "redirect"; each reads what follows its word.
+var redirectWords = map[string]func(r *redirection, l *Line, word string) error{
+	"location":       (*redirection).readTarget,
+	"prefix":         (*redirection).readTarget,
+	"scheme":         (*redirection).readTarget,
+	"code":           (*redirection).readCode,
+	"set-cookie":     (*redirection).readCookie,
+	"clear-cookie":   (*redirection).readCookie,
+	"set-cookie-fmt": (*redirection).readCookieFormat,
+	"drop-query":     func(r *redirection, _ *Line, _ string) error { r.dropQuery = true; return nil },
+	"append-slash":   func(r *redirection, _ *Line, _ string) error { r.slash = true; return nil },
+	"ignore-empty":   func(r *redirection, _ *Line, _ string) error { r.emptyOK = true; return nil },
+	"keep-query":     func(r *redirection, _ *Line, _ string) error { r.keepQuery = true; return nil },
+}
+
+// must takes the argument of a word.
+func must(l *Line, word string) (string, error) {
+	v, err := l.Take("")
+	if err != nil {
+		return "", fmt.Errorf("missing argument for '%s'", word)
+	}
+	return v, nil
+}
+
+func (r *redirection) readTarget(l *Line, word string) error {
+	v, err := must(l, word)
+	if err != nil {
+		return err
+	}
+	r.kind = word[0]
+	r.to, err = l.Format(v)
+	return err
+}
+
+func (r *redirection) readCode(l *Line, word string) error {
+	v, _ := l.Take("a code")
+	switch v {
+	case "301", "302", "303", "307", "308":
+		r.code, _ = strconv.Atoi(v)
+		return nil
+	}
+	return fmt.Errorf("'%s': unsupported HTTP code '%s' (must be one of 301, 302, 303, 307 or 308)", word, v)
+}
+
+func (r *redirection) readCookie(l *Line, word string) error {
+	v, err := must(l, word)
+	if err != nil {
+		return err
+	}
+	v = strings.Map(func(c rune) rune {
+		if c < ' ' {
+			return ' '
+		}
+		return c
+	}, v) + "; path=/;"
+	if word == "clear-cookie" {
+		v += " Max-Age=0;"
+	}
+	r.cookie = []byte(v)
+	return nil
+}
+
+func (r *redirection) readCookieFormat(l *Line, word string) error {
+	v, err := must(l, word)
+	if err == nil {
+		r.cookieFmt, err = l.Format(v)
+	}
+	return err
+}
+
 func redirect(l *Line) (Exec, error) {
 	r := &redirection{code: 302}
 	for w := l.Peek(); w != ""; w = l.Peek() {
 		l.Next()
-		switch w {
-		case "location", "prefix", "scheme":
-			v, err := l.Take("")
-			if err != nil {
-				return nil, fmt.Errorf("missing argument for '%s'", w)
-			}
-			if r.to, err = l.Format(v); err != nil {
-				return nil, err
-			}
-			r.kind = w[0]
-		case "code":
-			v, _ := l.Take("a code")
-			n, err := strconv.Atoi(v)
-			switch n {
-			case 301, 302, 303, 307, 308:
-			default:
-				err = fmt.Errorf("'code': unsupported HTTP code '%s' (must be one of 301, 302, 303, 307 or 308)", v)
-			}
-			if err != nil {
-				return nil, err
-			}
-			r.code = n
-		case "drop-query":
-			r.dropQuery = true
-		case "append-slash":
-			r.slash = true
-		case "ignore-empty":
-			r.emptyOK = true
-		case "keep-query":
-			r.keepQuery = true
-		case "set-cookie-fmt":
-			v, err := l.Take("")
-			if err != nil {
-				return nil, fmt.Errorf("missing argument for '%s'", w)
-			}
-			if r.cookieFmt, err = l.Format(v); err != nil {
-				return nil, err
-			}
-		case "set-cookie", "clear-cookie":
-			v, err := l.Take("")
-			if err != nil {
-				return nil, fmt.Errorf("missing argument for '%s'", w)
-			}
-			v = strings.Map(func(c rune) rune {
-				if c < ' ' {
-					return ' '
-				}
-				return c
-			}, v)
-			if w == "set-cookie" {
-				r.cookie = []byte(v + "; path=/;")
-			} else {
-				r.cookie = []byte(v + "; path=/; Max-Age=0;")
-			}
-		default:
+		read := redirectWords[w]
+		if read == nil {
 			return nil, fmt.Errorf("expects 'code', 'prefix', 'location', 'scheme', 'set-cookie', 'set-cookie-fmt', 'clear-cookie', 'drop-query', 'keep-query', 'ignore-empty' or 'append-slash' (was '%s')", w)
+		}
+		if err := read(r, l, w); err != nil {
+			return nil, err
 		}
 	}
 	if r.to == nil {
@@ -457,27 +480,29 @@ func redirect(l *Line) (Exec, error) {
 	r.reason = message.Reason(r.code)
 	r.cacheField = r.code == 302 || r.code == 303 || r.code == 307
 	phase := l.Phase
-	return func(sc *stream.Scope) stream.Verdict {
-		st := sc.Stream
-		to := r.target(st)
-		if r.emptyOK && len(to) == 0 {
-			return stream.Continue
-		}
-		rep := &st.OwnReply
-		rep.Status, rep.Reason, rep.Fields, rep.Body, rep.Close = r.code, r.reason, rep.Fields[:0], nil, false
-		rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: zero}, message.Field{Name: location, Value: to})
-		if r.cacheField {
-			rep.Fields = append(rep.Fields, message.Field{Name: cacheControl, Value: noCache})
-		}
-		if r.cookie != nil {
-			rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: r.cookie})
-		}
-		if r.cookieFmt != nil {
-			rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: compute(st, r.cookieFmt)})
-		}
-		st.Reply = rep
-		return answered(st, 'L', phase)
-	}, nil
+	return func(sc *stream.Scope) stream.Verdict { return r.exec(sc.Stream, phase) }, nil
+}
+
+// exec answers, unless there is nowhere to go.
+func (r *redirection) exec(st *stream.Stream, phase Phase) stream.Verdict {
+	to := r.target(st)
+	if r.emptyOK && len(to) == 0 {
+		return stream.Continue
+	}
+	rep := &st.OwnReply
+	rep.Status, rep.Reason, rep.Fields, rep.Body, rep.Close = r.code, r.reason, rep.Fields[:0], nil, false
+	rep.Fields = append(rep.Fields, message.Field{Name: contentLength, Value: zero}, message.Field{Name: location, Value: to})
+	if r.cacheField {
+		rep.Fields = append(rep.Fields, message.Field{Name: cacheControl, Value: noCache})
+	}
+	if r.cookie != nil {
+		rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: r.cookie})
+	}
+	if r.cookieFmt != nil {
+		rep.Fields = append(rep.Fields, message.Field{Name: setCookie, Value: compute(st, r.cookieFmt)})
+	}
+	st.Reply = rep
+	return answered(st, 'L', phase)
 }
 
 // target computes the location.

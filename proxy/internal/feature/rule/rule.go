@@ -1,12 +1,10 @@
 package rule
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/forebay-lb/forebay/proxy/config"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -40,6 +38,7 @@ type ruleSet struct {
 	// behind the side.
 	front, back sample.Places
 	title       string
+	conf        conf.RuleSet // as it is registered
 }
 
 // ruleSets are all that there are. In each of them an unconditional final action
@@ -47,31 +46,31 @@ type ruleSet struct {
 var ruleSets = []*ruleSet{
 	{
 		Connection, "tcp-request connection", conf.Defaults | conf.Frontend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ConnRules },
-		sample.FrontConnection, 0, "tcp-request connection rule",
+		sample.FrontConnection, 0, "tcp-request connection rule", conf.RuleSet{},
 	},
 	{
 		Session, "tcp-request session", conf.Defaults | conf.Frontend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.SessionRules },
-		sample.FrontSession, 0, "tcp-request session rule",
+		sample.FrontSession, 0, "tcp-request session rule", conf.RuleSet{},
 	},
 	{
 		RequestContent, "tcp-request content", conf.Proxies, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ContentRules },
-		sample.FrontContent, sample.BackContent, "tcp-request content rule",
+		sample.FrontContent, sample.BackContent, "tcp-request content rule", conf.RuleSet{},
 	},
 	{
 		ResponseContent, "tcp-response content", conf.Defaults | conf.Backend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ResponseContent },
-		0, sample.BackResponseContent, "tcp-response content rule",
+		0, sample.BackResponseContent, "tcp-response content rule", conf.RuleSet{},
 	},
 	{
 		Request, "http-request", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.RequestRules },
-		sample.FrontRequest, sample.BackRequest, "http-request header rule",
+		sample.FrontRequest, sample.BackRequest, "http-request header rule", conf.RuleSet{},
 	},
 	{
 		Response, "http-response", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.ResponseRules },
-		sample.FrontResponse, sample.BackResponse, "http-response header rule",
+		sample.FrontResponse, sample.BackResponse, "http-response header rule", conf.RuleSet{},
 	},
 	{
 		AfterResponse, "http-after-response", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.AfterRules },
-		sample.FrontResponse, sample.BackResponse, "http-response header rule",
+		sample.FrontResponse, sample.BackResponse, "http-response header rule", conf.RuleSet{},
 	},
 }
 
@@ -116,9 +115,9 @@ type Restricter interface {
 	Restrict(where sample.Places, title string, warn func(format string, args ...any))
 }
 
-// condition compiles what follows "if" or "unless".
-func condition(c *conf.Ctx, words []string, where sample.Places, title string, warn func(string, ...any)) (stream.Cond, error) {
-	cond, err := conf.ParseCondition(c, words)
+// condition compiles what follows "if" or "unless"; what names it.
+func condition(c *conf.Ctx, what string, words []string, where sample.Places, title string, warn func(string, ...any)) (stream.Cond, error) {
+	cond, err := c.Condition(what, words)
 	if r, ok := cond.(Restricter); ok && err == nil {
 		r.Restrict(where, title, warn)
 	}
@@ -207,9 +206,10 @@ func (r *rule) Exec(sc *stream.Scope) stream.Verdict {
 
 func init() {
 	for _, s := range ruleSets {
-		conf.RegisterRuleSet(conf.RuleSet{Name: s.name, In: s.in, HTTP: s.http, Of: s.of, Parse: func(c *conf.Ctx, rules *[]stream.Rule) error {
-			return set(c, s.phase, rules)
-		}})
+		s.conf = conf.RuleSet{Name: s.name, In: s.in, HTTP: s.http, Of: s.of, Parse: func(c *conf.Ctx, rules *[]stream.Rule) error {
+			return set(c, s, rules)
+		}}
+		conf.RegisterRuleSet(s.conf)
 	}
 	conf.Register(
 		conf.Keyword{Name: "redirect", In: conf.Frontend | conf.Backend, Max: -1, Parse: redirectLine},
@@ -217,13 +217,13 @@ func init() {
 	)
 }
 
-func set(c *conf.Ctx, phase Phase, rules *[]stream.Rule) error {
+func set(c *conf.Ctx, s *ruleSet, rules *[]stream.Rule) error {
 	if n := len(*rules); n > 0 {
 		if last, ok := (*rules)[n-1].(*rule); ok && last.ends {
-			c.Warn("previous '%s' action is final and has no condition attached, further entries are NOOP.", phase.set().name)
+			c.Warn("previous '%s' action is final and has no condition attached, further entries are NOOP.", s.name)
 		}
 	}
-	r, err := parse(c, phase, c.Args)
+	r, err := s.parse(c, c.Args)
 	if err != nil {
 		return err
 	}
@@ -231,86 +231,78 @@ func set(c *conf.Ctx, phase Phase, rules *[]stream.Rule) error {
 	return nil
 }
 
-func parse(c *conf.Ctx, phase Phase, words []string) (*rule, error) {
-	name := phase.set().name
-	word, paren := "", ""
-	if len(words) > 0 {
-		word = words[0]
-	}
-	if i := strings.IndexByte(word, '('); i >= 0 {
-		word, paren = word[:i], word[i:]
-	}
-	a := actions[word]
-	if a == nil || a.In&phase == 0 || paren != "" && !a.Paren {
-		if word != "" && conf.IsKnown("proxy", name+" "+word) {
-			return nil, conf.NotYet("action", name+" "+word)
-		}
-		var can []string
-		for n, o := range actions {
-			if o.In&phase == 0 {
-				continue
-			}
-			if o.Paren {
-				n += "(*)"
-			}
-			can = append(can, n)
-		}
-		slices.Sort(can)
-		list := "'" + strings.Join(can, "', '") + "'"
-		if !phase.set().http {
-			return nil, fmt.Errorf("'%s' expects %s in %s (got '%s').", name, list, where(c), word)
-		}
-		if word == "" {
-			return nil, fmt.Errorf("'%s' expects %s, but got '' (missing argument).", name, list)
-		}
-		msg := fmt.Sprintf("'%s' expects %s, but got '%s'.", name, list, words[0])
-		if s := config.Suggest(word, can); s != "" {
-			msg += " Did you mean '" + s + "' maybe ?"
-		}
-		return nil, errors.New(msg)
-	}
-	l := &Line{Ctx: c, Phase: phase, Word: words[0], Words: conf.ReadWords(words[1:], "if", "unless")}
-	if inside, closed := strings.CutSuffix(paren, ")"); closed {
-		l.Paren = inside[1:]
-	}
-	word += paren
-	exec, err := a.Parse(l)
-	if err != nil && !phase.set().http {
-		return nil, fmt.Errorf("'%s %s' %w in %s", name, word, err, where(c))
-	}
+// parse reads a rule: an action, its arguments, and what restricts it.
+func (s *ruleSet) parse(c *conf.Ctx, words []string) (*rule, error) {
+	a, err := s.action(c, words)
 	if err != nil {
-		title := "'" + name + " " + word + "'"
-		if c.Keyword == "redirect" {
-			title = "redirect"
+		return nil, err
+	}
+	l := &Line{Ctx: c, Phase: s.phase, Word: words[0], Words: conf.ReadWords(words[1:], "if", "unless")}
+	if _, inside, ok := strings.Cut(l.Word, "("); ok {
+		if inside, ok = strings.CutSuffix(inside, ")"); ok {
+			l.Paren = inside
 		}
-		return nil, fmt.Errorf("error detected in %s while parsing %s rule : %w.", where(c), title, err)
+	}
+	exec, err := a.Parse(l)
+	if err != nil {
+		return nil, s.conf.About(c, l.Word, err)
 	}
 	r := &rule{exec: exec}
 	if rest := l.Rest(); len(rest) > 0 {
 		if l.Peek() != "" || rest[0] == "" {
-			return nil, fmt.Errorf("'%s %s' expects either 'if' or 'unless' followed by a condition but found '%s'.", name, word, rest[0])
+			return nil, conf.About(s.name+" "+l.Word, conf.Predicatef("expects either 'if' or 'unless' followed by a condition but found '%s'.", rest[0]))
 		}
-		at, title := place(c.Proxy, phase)
-		warn := c.Warn
-		if !phase.set().http {
-			// So HAProxy has it for these sets.
-			warn = func(format string, args ...any) {
-				c.Warn(strings.TrimSuffix(strings.Replace(format, " because ", " in '"+name+"' because ", 1), "."), args...)
-			}
-		}
-		if r.cond, err = condition(c, rest, at, title, warn); err != nil {
-			return nil, fmt.Errorf("error detected while parsing an '%s %s' condition : %w.", name, word, err)
+		if r.cond, err = s.condition(l, rest); err != nil {
+			return nil, err
 		}
 	}
 	r.ends = r.cond == nil && a.Final
 	return r, nil
 }
 
-func where(c *conf.Ctx) string { return fmt.Sprintf("%s '%s'", c.Section, c.Proxy.Name) }
+// action finds the action that a rule begins with.
+func (s *ruleSet) action(c *conf.Ctx, words []string) (*Action, error) {
+	word := ""
+	if len(words) > 0 {
+		word = words[0]
+	}
+	name, _, paren := strings.Cut(word, "(")
+	if a := actions[name]; a != nil && a.In&s.phase != 0 && (!paren || a.Paren) {
+		return a, nil
+	}
+	if name != "" && conf.IsKnown("proxy", s.name+" "+name) {
+		return nil, conf.NotYet("action", s.name+" "+name)
+	}
+	var can []string
+	for n, a := range actions {
+		if a.In&s.phase == 0 {
+			continue
+		}
+		if a.Paren {
+			n += "(*)"
+		}
+		can = append(can, n)
+	}
+	slices.Sort(can)
+	return nil, conf.About(s.name, s.conf.Unknown(c, can, word))
+}
+
+// condition compiles what restricts a rule.
+func (s *ruleSet) condition(l *Line, words []string) (stream.Cond, error) {
+	where, title := place(l.Proxy, s.phase)
+	warn := l.Warn
+	if !s.http {
+		// So HAProxy has it for these sets.
+		warn = func(format string, args ...any) {
+			l.Warn(strings.TrimSuffix(strings.Replace(format, " because ", " in '"+s.name+"' because ", 1), "."), args...)
+		}
+	}
+	return condition(l.Ctx, "an '"+s.name+" "+l.Word+"' condition", words, where, title, warn)
+}
 
 func useBackend(c *conf.Ctx) error {
 	if len(c.Args) == 0 {
-		return fmt.Errorf("'use_backend' expects a backend name.")
+		return conf.Predicatef("expects a backend name.")
 	}
 	r := stream.SwitchRule{Target: c.Args[0]}
 	if strings.Contains(c.Args[0], "%") {
@@ -332,8 +324,8 @@ func useBackend(c *conf.Ctx) error {
 			return fmt.Errorf("unexpected keyword '%s' after switching rule, only 'if' and 'unless' are allowed.", rest[0])
 		}
 		var err error
-		if r.Cond, err = condition(c, rest, sample.UseBackend, "frontend use-backend rule", c.Warn); err != nil {
-			return fmt.Errorf("error detected while parsing switching rule : %w.", err)
+		if r.Cond, err = condition(c, "switching rule", rest, sample.UseBackend, "frontend use-backend rule", c.Warn); err != nil {
+			return err
 		}
 	}
 	c.Proxy.Switching = append(c.Proxy.Switching, r) // no defaults section shares them

@@ -1,8 +1,7 @@
 package rule
 
 import (
-	"fmt"
-
+	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -14,7 +13,7 @@ func init() {
 func useService(l *Line) (Exec, error) {
 	name := l.Next()
 	if name == "" {
-		return nil, fmt.Errorf("'use-service' expects a service name.")
+		return nil, conf.About("use-service", conf.Predicatef("expects a service name."))
 	}
 	svc, err := l.Service(name)
 	if err != nil {

@@ -93,7 +93,7 @@ func inspectDelay(field func(*stream.Proxy) *time.Duration) func(*conf.Ctx) erro
 		case errors.As(err, &bad):
 			why = fmt.Sprintf(" (unexpected character '%c')", bad.Char)
 		}
-		return conf.Predicatef("expects a positive delay in milliseconds, in %s%s", where(c), why)
+		return conf.Predicatef("expects a positive delay in milliseconds, in %s%s", c.Where(), why)
 	}
 }
 
@@ -104,7 +104,7 @@ func silentDrop(l *Line) (Exec, error) {
 		l.Next()
 		n, err := strconv.Atoi(l.Next())
 		if err != nil || n < 1 || n > 255 {
-			return nil, fmt.Errorf("'rst-ttl' expects a number of hops between 1 and 255")
+			return nil, conf.About("rst-ttl", conf.Predicatef("expects a number of hops between 1 and 255"))
 		}
 		ttl = n
 	}
