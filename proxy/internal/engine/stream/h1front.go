@@ -72,8 +72,7 @@ func (f *h1Front) serve() {
 	st := s.attach()
 	if st.R.Refuse() {
 		st.starve()
-		s.detach()
-		s.close()
+		f.end()
 		return
 	}
 	if (s.TLS != nil || s.greeted) && s.Requests == 0 {
@@ -84,52 +83,69 @@ func (f *h1Front) serve() {
 			return
 		}
 	}
-	for n := 1; ; n++ {
-		keep := st.live(httpLife)
-		if p := st.h1.becomes; p != nil {
-			s.st = nil
-			p.front((*ClientConn)(f), st.h1.in.bytes())
-			s.st = st
-			s.detach()
-			return
-		}
-		if !keep || !s.IsOpen() {
-			if !st.cut {
-				st.h1.linger()
-			}
-			s.detach()
-			s.close()
-			return
-		}
-		if st.h1.in.empty() && f.Conn.CanRead() {
-			// Maybe: an edge that was not used up proves nothing.
-			if n, err := st.h1.in.read(&f.Conn); n == 0 && err != nil {
-				s.detach()
-				s.close()
-				return
-			}
-		}
-		if st.h1.in.empty() {
-			s.detach()
-			s.arm(s.idleTimeout())
-			return
-		}
-		// The next request is there already.
-		st.h1.in.compact()
-		co := st.co
-		ended := st.Time.End
-		st.reset()
-		st.co = co
-		st.Snap = st.W.Snapshot()
-		s.FE = s.Listener.Front.Load()
-		st.FE, st.BE = s.FE, s.FE
-		st.Time.Accept = ended
+	for n := 1; f.exchange(); n++ {
 		if n%16 == 0 && st.R.Yield() != nil {
-			s.detach()
-			s.close()
+			f.end()
 			return
 		}
 	}
+}
+
+// exchange handles a request. It tells whether the next one is there already, of
+// which the stream is then.
+func (f *h1Front) exchange() (more bool) {
+	s, st := &f.Session, f.st
+	keep := st.live(httpLife)
+	switch {
+	case st.h1.becomes != nil:
+		s.st = nil
+		st.h1.becomes.front((*ClientConn)(f), st.h1.in.bytes())
+		s.st = st
+		s.detach()
+	case !keep || !s.IsOpen():
+		if !st.cut {
+			st.h1.linger()
+		}
+		f.end()
+	case st.h1.in.empty() && f.ended():
+		f.end()
+	case st.h1.in.empty():
+		s.detach()
+		s.arm(s.idleTimeout())
+	default:
+		f.next()
+		return true
+	}
+	return false
+}
+
+// ended reads what there is, and tells whether that is the end.
+func (f *h1Front) ended() bool {
+	if !f.Conn.CanRead() {
+		return false
+	}
+	// Maybe: an edge that was not used up proves nothing.
+	n, err := f.st.h1.in.read(&f.Conn)
+	return n == 0 && err != nil
+}
+
+// next makes the stream that of the next request.
+func (f *h1Front) next() {
+	st := f.st
+	st.h1.in.compact()
+	co, ended := st.co, st.Time.End
+	st.reset()
+	st.co = co
+	st.Snap = st.W.Snapshot()
+	f.FE = f.Listener.Front.Load()
+	st.FE, st.BE = f.FE, f.FE
+	st.Time.Accept = ended
+}
+
+// end ends the connection after its last exchange.
+func (f *h1Front) end() {
+	f.detach()
+	f.close()
 }
 
 // starve answers a request for which there is no memory, unread.
@@ -144,66 +160,93 @@ func (st *Stream) starve() {
 
 // request is of clientSide.
 func (c *h1Client) request() bool {
-	st, s, fe := c.st, c.st.Sess, c.st.FE
+	st := c.st
 	st.Time.Begin = st.R.Now()
-	var deadline int64
-	if d := fe.Timeouts.HTTPRequest; d > 0 {
-		deadline = st.Time.Begin + int64(d)
-		if s.Requests == 0 {
-			deadline = s.Accepted + int64(d)
-		}
-	}
-	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: fe.Has(AcceptInvalidRequest)}
-	limit := st.R.BufSize() - st.Snap.Global.MaxRewrite
+	st.limits = http1.Limits{MaxHeaders: st.Snap.Global.MaxHeaders, AcceptInvalid: st.FE.Has(AcceptInvalidRequest)}
+	deadline := c.headDeadline()
 	for {
-		if !st.h1.in.empty() {
-			if s.Requests == 0 && s.mayUpgrade() {
-				p, sure := protocolBegun(st.h1.in.bytes())
-				if p != nil {
-					st.quiet, st.h1.becomes = true, p
-					return false
-				}
-				if !sure {
-					if err := st.h1.more(deadline); err != nil {
-						st.readFailed(err)
-						return false
-					}
-					continue
-				}
-			}
-			n, err := http1.ParseRequest(st.h1.in.bytes(), &st.Req, &st.limits)
-			if n > 0 && n <= limit {
-				st.h1.in.r += n
-				st.h1.in.base = st.h1.in.r
-				st.HasRequest = true
-				st.headOnly = st.Req.Method == message.Head
-				st.Time.Request = st.R.Now()
-				st.ReqIn += int64(n)
-				st.keepLine()
-				if st.Req.Framing != message.NoBody {
-					st.reqBody = st.client.source(&st.Req.Header)
-				}
-				return true
-			}
-			if err != nil || n > limit || st.h1.in.w-st.h1.in.r >= limit {
-				status := 431
-				st.ErrText = "request head too large"
-				var he *http1.Error
-				switch {
-				case errors.As(err, &he):
-					status, st.ErrText = he.Status, he.Reason
-				case bytes.IndexByte(st.h1.in.bytes(), '\n') < 0:
-					status, st.ErrText = 414, "request target too long"
-				}
-				st.badRequest(status, 'P')
-				return false
-			}
+		if done, ok := c.parse(); done {
+			return ok
 		}
-		if err := st.h1.more(deadline); err != nil {
+		if err := c.more(deadline); err != nil {
 			st.readFailed(err)
 			return false
 		}
 	}
+}
+
+// headDeadline is until when the head of a request has to be there, 0: as long as it
+// goes on coming.
+func (c *h1Client) headDeadline() int64 {
+	st := c.st
+	switch d := int64(st.FE.Timeouts.HTTPRequest); {
+	case d <= 0:
+		return 0
+	case st.Sess.Requests == 0:
+		return st.Sess.Accepted + d
+	default:
+		return st.Time.Begin + d
+	}
+}
+
+// parse looks at what was read for the head of a request. done tells whether no more of
+// it needs to be read, and ok whether there is one: if not, the exchange is over.
+func (c *h1Client) parse() (done, ok bool) {
+	st := c.st
+	if c.in.empty() {
+		return false, false
+	}
+	if st.Sess.Requests == 0 && st.Sess.mayUpgrade() {
+		p, sure := protocolBegun(c.in.bytes())
+		if p != nil {
+			st.quiet, c.becomes = true, p
+			return true, false
+		}
+		if !sure {
+			return false, false
+		}
+	}
+	limit := st.R.BufSize() - st.Snap.Global.MaxRewrite
+	n, err := http1.ParseRequest(c.in.bytes(), &st.Req, &st.limits)
+	switch {
+	case n > 0 && n <= limit:
+		c.took(n)
+		return true, true
+	case err != nil || n > limit || c.in.w-c.in.r >= limit:
+		c.malformed(err)
+		return true, false
+	}
+	return false, false
+}
+
+// took takes a head of n bytes off the buffer, where it stays.
+func (c *h1Client) took(n int) {
+	st := c.st
+	c.in.r += n
+	c.in.base = c.in.r
+	st.HasRequest = true
+	st.headOnly = st.Req.Method == message.Head
+	st.Time.Request = st.R.Now()
+	st.ReqIn += int64(n)
+	st.keepLine()
+	if st.Req.Framing != message.NoBody {
+		st.reqBody = st.client.source(&st.Req.Header)
+	}
+}
+
+// malformed answers what is no request, or, without an error, is too large for one.
+func (c *h1Client) malformed(err error) {
+	st := c.st
+	status := 431
+	st.ErrText = "request head too large"
+	var he *http1.Error
+	switch {
+	case errors.As(err, &he):
+		status, st.ErrText = he.Status, he.Reason
+	case bytes.IndexByte(c.in.bytes(), '\n') < 0:
+		status, st.ErrText = 414, "request target too long"
+	}
+	st.badRequest(status, 'P')
 }
 
 // readFailed ends an exchange whose request did not arrive.
