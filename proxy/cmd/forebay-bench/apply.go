@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,6 +95,7 @@ func (b *bench) apply(backends, servers int) error {
 	cmd := exec.Command(p.path, "-W", "-f", a.config, "-S", filepath.Join(dir, "master"))
 	var said bytes.Buffer
 	cmd.Stderr = &said
+	runtime.LockOSThread() // whose end is the master's
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -127,7 +129,7 @@ func (b *bench) apply(backends, servers int) error {
 		time.Sleep(6 * time.Second) // what the round before used is given back
 		r, err := a.round(k)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w\n%s", err, said.String())
 		}
 		if b.detail {
 			fmt.Printf("  %+v\n", r)
