@@ -125,14 +125,17 @@ func TestTakeoverKeepsObjects(t *testing.T) {
 	e.sections = []string{
 		"ring r\n size 64k\n", "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n",
 		"backend b\n server s 127.0.0.1:1\n", "backend c\n server s some.host:1\n", "backend d\n log ring@r local0\n server s 127.0.0.1:1\n",
+		"backend e\n server s some.host:2\n",
 	}
 	base, _ = load(e, nil)
-	same(again(), "b", "c")
+	same(again(), "b", "c", "e")
 	hosts("192.0.2.2")
 	next := again()
 	same(next, "b")
-	if a := next.Backends["c"].ServerLines[0].Settings.Addr.String(); a != "192.0.2.2:1" {
-		t.Error(a)
+	for name, want := range map[string]string{"c": "192.0.2.2:1", "e": "192.0.2.2:2"} {
+		if a := next.Backends[name].ServerLines[0].Settings.Addr.String(); a != want {
+			t.Errorf("%s: %s", name, a)
+		}
 	}
 	// A section that has moved is a copy whose lines are where they are now.
 	e = newEditor(t, 1)
