@@ -417,7 +417,7 @@ func TestWindowStall(t *testing.T) {
 // Heads need no window, and are bounded all the same.
 func TestUnreadHeads(t *testing.T) {
 	cl, sv := pair(t, Config{MaxStreams: 1000}, Config{MaxStreams: 1000})
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	var open []*Stream
 	for {
 		s, err := cl.c.Open(get("/", "x", strings.Repeat("v", 10_000)), new(message.Response), nil, true)
@@ -429,7 +429,7 @@ func TestUnreadHeads(t *testing.T) {
 	if n := cl.c.Pending(); !cl.c.Full() || cl.c.Available() != 0 || n < maxHeads || n > maxHeads+11_000 {
 		t.Errorf("%d streams, %d bytes are pending", len(open), n)
 	}
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if cl.c.Full() || cl.c.Available() == 0 {
 		t.Error("it stays full")
 	}
@@ -797,22 +797,22 @@ func TestLenient(t *testing.T) {
 }
 
 // RST_STREAM and other frames beyond what is taken at once.
-func TestCrowded(t *testing.T) {
+func TestThrottled(t *testing.T) {
 	p := newPeer(t, Config{Server: true, MaxRst: 2, MaxFrames: 10})
-	p.o.c.Crowded()
+	p.o.c.Throttled()
 	p.o.change = func(s *Stream) { p.o.close(s) }
 	rst := func(id uint32) { p.get(id); p.WriteRSTStream(id, xhttp2.ErrCodeCancel) }
-	if rst(1); p.say() != nil || p.o.c.Crowded() {
+	if rst(1); p.say() != nil || p.o.c.Throttled() {
 		t.Error("one")
 	}
 	rst(3)
-	if rst(5); p.say() != nil || !p.o.c.Crowded() || p.o.c.Crowded() {
+	if rst(5); p.say() != nil || !p.o.c.Throttled() || p.o.c.Throttled() {
 		t.Error("two")
 	}
 	for range 10 {
 		p.WritePing(false, [8]byte{})
 	}
-	if p.say() != nil || !p.o.c.Crowded() {
+	if p.say() != nil || !p.o.c.Throttled() {
 		t.Error("frames")
 	}
 }

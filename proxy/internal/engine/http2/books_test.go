@@ -174,7 +174,7 @@ func TestWindowsOverTime(t *testing.T) {
 			b.turn()
 			c := &b.o.c
 			c.Lenient = true
-			whole := c.recvWin + c.owed
+			whole := c.recvWin + c.increment
 			for i := range frames {
 				k.do(b, i)
 				b.turn()
@@ -195,7 +195,7 @@ func TestWindowsOverTime(t *testing.T) {
 					t.Fatalf("frame %d: the peer may send %d bytes, the connection expects %d", i, b.conn, c.recvWin)
 				}
 			}
-			if got := c.recvWin + c.owed; got != whole {
+			if got := c.recvWin + c.increment; got != whole {
 				t.Errorf("the connection's window is %d, it was %d", got, whole)
 			}
 			for s := range b.o.streams {
@@ -213,7 +213,7 @@ func TestWindowsOverTime(t *testing.T) {
 				t.Errorf("%d buffers, %d streams, %d receiving, %d extra, %d complete, %d control, %d pending are left",
 					b.o.lent, c.streams, c.receiving, c.extra, c.complete, c.control, c.pending)
 			}
-			if got := c.recvWin + c.owed; got != whole {
+			if got := c.recvWin + c.increment; got != whole {
 				t.Errorf("at the end the connection's window is %d, it was %d", got, whole)
 			}
 		})

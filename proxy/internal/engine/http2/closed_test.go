@@ -69,7 +69,7 @@ func TestFramesFitThePeer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if n := s.SendData(make([]byte, 60000), true); n == 0 {
 		t.Fatal("nothing was taken")
 	}
@@ -80,7 +80,7 @@ func TestFramesFitThePeer(t *testing.T) {
 		}
 		b = b[min(len(b), frameHeader+n):]
 	}
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if got == nil || got.Queued() == 0 {
 		t.Error("nothing arrived")
 	}
@@ -91,7 +91,7 @@ func TestTableShrinks(t *testing.T) {
 	cl, sv := pair(t, Config{}, Config{MaxStreams: 300})
 	var open, served []*Stream
 	sv.request = func(s *Stream) { served = append(served, s) }
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	for range 90 {
 		s, err := cl.c.Open(get("/"), new(message.Response), nil, true)
 		if err != nil {
@@ -99,17 +99,17 @@ func TestTableShrinks(t *testing.T) {
 		}
 		open = append(open, s)
 	}
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if len(served) != 90 || len(sv.c.buckets) < 64 {
 		t.Fatalf("%d streams, %d buckets", len(served), len(sv.c.buckets))
 	}
 	for i, s := range served {
 		s.SendHead(answer(204, message.NoBody, -1), true)
-		settle(t, cl, sv, 0)
+		converse(t, cl, sv, 0)
 		sv.close(s)
 		open[i].Close()
 	}
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if len(sv.c.buckets) > 16 || len(cl.c.buckets) > 16 {
 		t.Errorf("%d and %d buckets for no stream", len(sv.c.buckets), len(cl.c.buckets))
 	}

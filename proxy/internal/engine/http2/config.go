@@ -38,7 +38,7 @@ type Config struct {
 	MaxTotal int
 	// MaxRst and MaxFrames are how many RST_STREAM frames, and how many frames,
 	// are taken before others have their turn (tune.h2.fe.max-rst-at-once,
-	// tune.h2.*.max-frames-at-once): see [Conn.Crowded]. 0: no limit.
+	// tune.h2.*.max-frames-at-once): see [Conn.Throttled]. 0: no limit.
 	MaxRst, MaxFrames int
 	// Glitches is the number of tolerated oddities (see [Conn.Glitches]) from
 	// which on the connection is closed (tune.h2.*.glitches-threshold); 0: none.

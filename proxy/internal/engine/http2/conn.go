@@ -59,7 +59,7 @@ type Conn struct {
 	receiving int      // streams that DATA is expected of
 
 	// Flow control, in bytes.
-	recvWin, owed      int64 // what the peer may send; what was given back since it was told
+	recvWin, increment int64 // what the peer may send; what was given back since it was told
 	granted            int64 // the peer's window, when nothing is under way
 	extra              int64 // what streams hold and may receive beyond their initial windows
 	sendWin            int64
@@ -84,7 +84,7 @@ type Conn struct {
 	glitches int
 	useless  int
 	early    int
-	rsts     int // since Crowded was asked
+	rsts     int // since Throttled was asked
 	frames   int
 	pongs    int
 	aborted  bool
@@ -811,10 +811,10 @@ func (c *Conn) PeerSettings() bool { return c.settings }
 // (RFC 8441 3).
 func (c *Conn) PeerExtendedConnect() bool { return c.peerConnect }
 
-// Crowded tells whether more frames came since it was last asked than are to be
+// Throttled tells whether more frames came since it was last asked than are to be
 // taken at once ([Config.MaxRst], [Config.MaxFrames]): the owner lets others
 // have their turn before it reads on.
-func (c *Conn) Crowded() bool {
+func (c *Conn) Throttled() bool {
 	yes := c.cfg.MaxRst > 0 && c.rsts >= c.cfg.MaxRst || c.cfg.MaxFrames > 0 && c.frames >= c.cfg.MaxFrames
 	c.rsts, c.frames = 0, 0
 	return yes

@@ -434,7 +434,7 @@ func TestNoMemoryForData(t *testing.T) {
 // RFC 8441.
 func TestExtendedConnect(t *testing.T) {
 	cl, sv := pair(t, Config{}, Config{ExtendedConnect: true})
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if !cl.c.PeerExtendedConnect() || !cl.c.PeerSettings() || sv.c.PeerExtendedConnect() {
 		t.Error("settings")
 	}
@@ -447,20 +447,20 @@ func TestExtendedConnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if string(got.Protocol) != "websocket" || got.Req.Method != message.Connect || string(got.Req.Target) != "/chat" || got.EndReceived() {
 		t.Errorf("%+v", got.Req)
 	}
 	got.SendHead(answer(200, message.Tunnel, -1), false)
 	got.SendData([]byte("ping"), false)
 	s.SendData([]byte("pong"), false)
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if res.Framing != message.Tunnel || all(s) != "ping" || all(got) != "pong" || s.RecvEnd() {
 		t.Errorf("%+v", res)
 	}
 	s.SendData(nil, true)
 	got.SendData(nil, true)
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if !s.RecvEnd() || !got.RecvEnd() || s.Err() != nil {
 		t.Error(s.Err())
 	}

@@ -115,8 +115,8 @@ func move(from, to *side, step int) (moved int, err error) {
 	return moved, nil
 }
 
-// settle moves bytes until nobody has anything to say.
-func settle(t testing.TB, a, b *side, step int) {
+// converse moves bytes until nobody has anything to say.
+func converse(t testing.TB, a, b *side, step int) {
 	t.Helper()
 	for {
 		n, err := move(a, b, step)
@@ -191,7 +191,7 @@ func TestExchange(t *testing.T) {
 				t.Fatal(n)
 			}
 			s.SendTrailers([]message.Field{{Name: []byte("x-sum"), Value: []byte("42")}, {Name: []byte("content-length"), Value: []byte("42")}})
-			settle(t, cl, sv, step)
+			converse(t, cl, sv, step)
 			r := got.Req
 			if r.Method != message.Post || string(r.MethodName) != "POST" || string(r.Target) != "/path?x=1" || string(r.Host) != "example.org" ||
 				string(got.Scheme) != "http" || r.Framing != message.Chunked || r.Version != message.HTTP2 || !r.KeepAlive {
@@ -212,7 +212,7 @@ func TestExchange(t *testing.T) {
 			if n := got.SendData([]byte("hello"), true); n != 5 {
 				t.Fatal(n)
 			}
-			settle(t, cl, sv, step)
+			converse(t, cl, sv, step)
 			if !s.HasHead() || res.Status != 103 || show(res.Fields) != "link: x\n" {
 				t.Errorf("%+v", res)
 			}
@@ -227,7 +227,7 @@ func TestExchange(t *testing.T) {
 			}
 			s.Close()
 			sv.close(got)
-			settle(t, cl, sv, step)
+			converse(t, cl, sv, step)
 			if !cl.c.Idle() || !sv.c.Idle() || cl.lent != 0 || sv.lent != 0 {
 				t.Error(cl.c.Streams(), sv.c.Streams(), cl.lent, sv.lent)
 			}
@@ -259,7 +259,7 @@ func TestLargeBody(t *testing.T) {
 			if len(left) > 0 {
 				left = left[s.SendData(left, true):]
 			}
-			settle(t, cl, sv, 0)
+			converse(t, cl, sv, 0)
 			if got != nil {
 				most = max(most, got.Queued())
 				for d := got.Data(); len(d) > 0; d = got.Data() {

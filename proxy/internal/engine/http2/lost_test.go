@@ -18,7 +18,7 @@ func posted(t *testing.T, whole bool) (cl, sv *side, sent, got *Stream) {
 		t.Fatal(err)
 	}
 	sent.SendData([]byte("the body"), whole)
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	return cl, sv, sent, got
 }
 
@@ -31,7 +31,7 @@ func TestLostWithQueuedData(t *testing.T) {
 		cl, sv, s, got := posted(t, true)
 		got.SendHead(answer(200, message.Chunked, -1), false)
 		got.SendData([]byte("hello"), whole)
-		settle(t, cl, sv, 0)
+		converse(t, cl, sv, 0)
 
 		cl.c.Abort(io.EOF)
 		sv.c.Abort(io.EOF)
@@ -60,7 +60,7 @@ func TestDataOutlivesFailure(t *testing.T) {
 	cl, sv, s, got := posted(t, false)
 	body, lent := got.Data(), sv.lent
 	s.Reset(Cancel)
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if got.Err() == nil || got.Data() != nil || got.Queued() != 0 {
 		t.Error("the stream goes on")
 	}
@@ -80,7 +80,7 @@ func TestDataOutlivesFailure(t *testing.T) {
 func TestResetWithQueuedData(t *testing.T) {
 	cl, sv, s, got := posted(t, true)
 	s.Reset(Cancel)
-	settle(t, cl, sv, 0)
+	converse(t, cl, sv, 0)
 	if got.EndReceived() || got.RecvEnd() || got.Err() == nil {
 		t.Error("it looks complete")
 	}

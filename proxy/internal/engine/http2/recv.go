@@ -250,11 +250,11 @@ func (s *Stream) charge() int64 {
 // consumed gives bytes back to the connection's window; the peer is told when
 // half of it was used, or little is left.
 func (c *Conn) consumed(n int64) {
-	c.owed += n
-	if most := c.cfg.connWindow(); (c.owed >= most/2 || c.owed > 0 && c.recvWin < most/8) && c.err == nil {
-		c.grantWindow(0, c.owed)
-		c.recvWin += c.owed
-		c.owed = 0
+	c.increment += n
+	if most := c.cfg.connWindow(); (c.increment >= most/2 || c.increment > 0 && c.recvWin < most/8) && c.err == nil {
+		c.grantWindow(0, c.increment)
+		c.recvWin += c.increment
+		c.increment = 0
 	}
 }
 
@@ -262,7 +262,7 @@ func (c *Conn) consumed(n int64) {
 // it is to be told, what streams hold, and what is on its way in a frame that has begun
 // make up the whole.
 func (c *Conn) lost() int64 {
-	n := c.granted - c.recvWin - c.owed
+	n := c.granted - c.recvWin - c.increment
 	for _, s := range c.buckets {
 		for ; s != nil; s = s.next {
 			n -= s.charged

@@ -209,11 +209,11 @@ func TestRandomExchanges(t *testing.T) {
 			k.reset = true
 			w.close(k)
 		}
-		settle(t, w.cl, w.sv, 0)
+		converse(t, w.cl, w.sv, 0)
 		for s := range w.sv.streams { // opened by what was on its way
 			w.sv.close(s)
 		}
-		settle(t, w.cl, w.sv, 0)
+		converse(t, w.cl, w.sv, 0)
 		for _, d := range [][2]*side{{w.cl, w.sv}, {w.sv, w.cl}} {
 			a, b := &d[0].c, &d[1].c
 			if a.sendWin != b.recvWin {

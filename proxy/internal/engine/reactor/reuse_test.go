@@ -289,7 +289,7 @@ func TestWriteTimeWithoutProgress(t *testing.T) {
 }
 
 // What was promised and did not follow leaves at the end of the turn. What one
-// descriptor wished and owed is not the next one's.
+// descriptor wished and promised is not the next one's.
 func TestPromises(t *testing.T) {
 	r, s := newSpy(t)
 	var f FD

@@ -46,7 +46,7 @@ func disableFrontend(c *Conn, args []string) error {
 	for _, l := range listeners(c.Worker, p) {
 		l.Pause()
 	}
-	c.settle()
+	c.sync()
 	return nil
 }
 
@@ -64,12 +64,12 @@ func enableFrontend(c *Conn, args []string) error {
 	for _, l := range listeners(c.Worker, p) {
 		l.Resume()
 	}
-	c.settle()
+	c.sync()
 	return nil
 }
 
-// settle waits until all reactors have done what was posted to them.
-func (c *Conn) settle() {
+// sync waits until all reactors have done what was posted to them.
+func (c *Conn) sync() {
 	done := 0
 	var wait reactor.Waiter
 	for _, r := range c.Worker.Reactors {

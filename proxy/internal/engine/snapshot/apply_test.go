@@ -115,7 +115,7 @@ func TestRemovedFrontendFinishes(t *testing.T) {
 	io.WriteString(c.c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	<-arrived
 	b.apply(head + other)
-	b.settle()
+	b.sync()
 	if conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p[0])); err == nil {
 		conn.Close()
 		t.Error("the address still listens")
@@ -148,7 +148,7 @@ func TestIdleConnectionsLetGo(t *testing.T) {
 	}
 	old := weak.Make(b.w.Snapshot().Frontends["web"])
 	b.apply(text("6s"))
-	b.settle()
+	b.sync()
 	for end := time.Now().Add(10 * time.Second); old.Value() != nil; {
 		if time.Now().After(end) {
 			t.Fatal("the old configuration is still there")
@@ -196,8 +196,8 @@ func TestApplyHTTP2Settings(t *testing.T) {
 
 func requests(c *stream.FrontCounters) *counter.Int { return &c.Requests }
 
-// settle waits until all that was posted to the reactors is done.
-func (b *bed) settle() {
+// sync waits until all that was posted to the reactors is done.
+func (b *bed) sync() {
 	for range 2 {
 		b.w.OnAll(func(*reactor.Reactor) {})
 	}
@@ -221,7 +221,7 @@ func TestRefusedApplyChangesNothing(t *testing.T) {
 	if err == nil || err.Error() != want {
 		t.Fatalf("%v, want %s", err, want)
 	}
-	b.settle()
+	b.sync()
 	if b.w.Snapshot() != before || len(b.w.Listeners) != 1 || be.Server("s1") == nil || be.Server("s2") != nil {
 		t.Error("something was changed")
 	}
@@ -318,7 +318,7 @@ func TestChangeOfMode(t *testing.T) {
 		t.Fatal(got)
 	}
 	b.apply(text("tcp"))
-	b.settle()
+	b.sync()
 	if got := dial(t, p[0]).get(); got != "one" {
 		t.Error(got)
 	}
@@ -487,11 +487,11 @@ func TestRandomApplies(t *testing.T) {
 	}
 	// Every client gets at least one more answer.
 	for target := done.Load() + 8; done.Load() < target && !t.Failed(); {
-		b.settle()
+		b.sync()
 	}
 	stop.Store(true)
 	wg.Wait()
-	b.settle()
+	b.sync()
 	if n := b.w.Snapshot().Frontends["web"].FE.Counters.Sum(requests); n != done.Load() {
 		t.Errorf("seed %d: %d requests made, %d counted", seed, done.Load(), n)
 	}

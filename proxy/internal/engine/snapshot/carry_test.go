@@ -76,13 +76,13 @@ func TestIdleConnectionsOfServersThatAreGone(t *testing.T) {
 	if got := dial(t, p).get(); got != "one" {
 		t.Fatal(got)
 	}
-	b.settle()
+	b.sync()
 	s := b.w.Snapshot().Backends["app"].BE.Server("s1")
 	if n := s.Idle.Load(); n != 1 {
 		t.Fatalf("%d idle connections", n)
 	}
 	b.apply(text(two))
-	b.settle()
+	b.sync()
 	if n := s.Idle.Load(); n != 0 {
 		t.Errorf("%d idle connections to a server that is gone", n)
 	}

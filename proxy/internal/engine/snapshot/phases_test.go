@@ -103,7 +103,7 @@ func TestRefusalChangesNothing(t *testing.T) {
 		if undone != 1 {
 			t.Errorf("undone %d times", undone)
 		}
-		b.settle()
+		b.sync()
 		if b.w.Snapshot() != before || len(b.w.Listeners) != 1 || len(be.Servers()) != 1 || be.Server("s1") != server || server.Settings() != set || server.Weight() != 1 {
 			t.Error("something was changed")
 		}

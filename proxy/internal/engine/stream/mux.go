@@ -174,7 +174,7 @@ func (m *mux) readable() {
 				m.die(err)
 			}
 			m.settingsCame()
-			if m.Crowded() {
+			if m.Throttled() {
 				r.Set(&m.timer, r.Now()+1e6) // others first
 				break
 			}

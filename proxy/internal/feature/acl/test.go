@@ -75,7 +75,7 @@ func parseTest(c *conf.Ctx, words []string) (*test, error) {
 	if err := p.flags(); err != nil {
 		return nil, err
 	}
-	if err := p.settle(); err != nil {
+	if err := p.resolve(); err != nil {
 		return nil, err
 	}
 	files := len(p.test.patterns)
@@ -123,8 +123,8 @@ func (p *testParser) expression() error {
 	return fmt.Errorf("%w in ACL expression '%s'", err, p.word)
 }
 
-// settle finds the method, once patterns come.
-func (p *testParser) settle() error {
+// resolve finds the method, once patterns come.
+func (p *testParser) resolve() error {
 	if p.method != "" {
 		return nil
 	}
@@ -172,7 +172,7 @@ func (p *testParser) flag(w, arg string) (took int, err error) {
 		p.use.Map = true
 		return 1, nil
 	case "-f":
-		if err := p.settle(); err != nil {
+		if err := p.resolve(); err != nil {
 			return 0, err
 		}
 		p.use.Method = p.method

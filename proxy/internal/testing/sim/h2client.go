@@ -245,7 +245,7 @@ func (c *h2client) start(t *truth) {
 		c.later(rnd.Int64N(1<<(10+rnd.IntN(22))), func() {
 			if s.open() {
 				c.rst(s, []http2.ErrCode{http2.ErrCodeCancel, http2.ErrCodeNo, http2.ErrCodeInternal, 4711}[rnd.IntN(4)])
-				c.settle(s)
+				c.answered(s)
 			}
 		})
 	}
@@ -292,8 +292,8 @@ func (c *h2client) spoil(s *strand, h, fields []hpack.HeaderField) (pseudo, rest
 	return h, fields
 }
 
-// settle is when nothing more is to be said of a request.
-func (c *h2client) settle(s *strand) {
+// answered is when nothing more is to be said of a request.
+func (c *h2client) answered(s *strand) {
 	if !s.over {
 		s.over = true
 		c.left--
@@ -364,14 +364,14 @@ func (c *h2client) end(s *strand) error {
 		return fmt.Errorf("tunnel %d: cut off although nothing went wrong", t.id)
 	}
 	if !s.tunnel || s.sentEnd {
-		c.settle(s)
+		c.answered(s)
 	}
 	return nil
 }
 
 func (c *h2client) finished(s *strand) {
 	if s.tunnel && s.gotEnd {
-		c.settle(s)
+		c.answered(s)
 	}
 }
 
@@ -392,7 +392,7 @@ func (c *h2client) reset(s *strand, code http2.ErrCode) error {
 	case c.w.calm:
 		return fmt.Errorf("request %d: reset although nothing went wrong: %v", t.id, code)
 	}
-	c.settle(s)
+	c.answered(s)
 	return nil
 }
 
@@ -402,7 +402,7 @@ func (c *h2client) again(s *strand) {
 		return
 	}
 	if s.t.bodyLen < 0 { // it was cut off
-		c.settle(s)
+		c.answered(s)
 		return
 	}
 	s.over = true
@@ -436,7 +436,7 @@ func (c *h2client) cut(s *strand) {
 	switch c.rnd.IntN(3) {
 	case 0:
 		c.rst(s, http2.ErrCodeCancel)
-		c.settle(s)
+		c.answered(s)
 	case 1: // it looks complete, but is not what was said
 		s.t.bodyLen = -1
 		if s.t.chunked {
