@@ -43,7 +43,7 @@ func RegisterRuleSet(s RuleSet) {
 
 // About makes the sentence of what is wrong with a rule of the set: err is the bare
 // cause, action the name that the rule begins with.
-func (s *RuleSet) About(c *Ctx, action string, err error) error {
+func (s RuleSet) About(c *Ctx, action string, err error) error {
 	if !s.HTTP {
 		return say("'%s %s' %w in %s", s.Name, action, err, c.Where())
 	}
@@ -56,7 +56,7 @@ func (s *RuleSet) About(c *Ctx, action string, err error) error {
 
 // Unknown makes the sentence of a rule that begins with none of the actions that it
 // can begin with.
-func (s *RuleSet) Unknown(c *Ctx, can []string, word string) error {
+func (s RuleSet) Unknown(c *Ctx, can []string, word string) error {
 	name, _, _ := strings.Cut(word, "(")
 	list := "'" + strings.Join(can, "', '") + "'"
 	switch {

@@ -38,7 +38,6 @@ type ruleSet struct {
 	// behind the side.
 	front, back sample.Places
 	title       string
-	conf        conf.RuleSet // as it is registered
 }
 
 // ruleSets are all that there are. In each of them an unconditional final action
@@ -46,31 +45,31 @@ type ruleSet struct {
 var ruleSets = []*ruleSet{
 	{
 		Connection, "tcp-request connection", conf.Defaults | conf.Frontend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ConnRules },
-		sample.FrontConnection, 0, "tcp-request connection rule", conf.RuleSet{},
+		sample.FrontConnection, 0, "tcp-request connection rule",
 	},
 	{
 		Session, "tcp-request session", conf.Defaults | conf.Frontend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.SessionRules },
-		sample.FrontSession, 0, "tcp-request session rule", conf.RuleSet{},
+		sample.FrontSession, 0, "tcp-request session rule",
 	},
 	{
 		RequestContent, "tcp-request content", conf.Proxies, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ContentRules },
-		sample.FrontContent, sample.BackContent, "tcp-request content rule", conf.RuleSet{},
+		sample.FrontContent, sample.BackContent, "tcp-request content rule",
 	},
 	{
 		ResponseContent, "tcp-response content", conf.Defaults | conf.Backend, false, func(p *stream.Proxy) *[]stream.Rule { return &p.ResponseContent },
-		0, sample.BackResponseContent, "tcp-response content rule", conf.RuleSet{},
+		0, sample.BackResponseContent, "tcp-response content rule",
 	},
 	{
 		Request, "http-request", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.RequestRules },
-		sample.FrontRequest, sample.BackRequest, "http-request header rule", conf.RuleSet{},
+		sample.FrontRequest, sample.BackRequest, "http-request header rule",
 	},
 	{
 		Response, "http-response", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.ResponseRules },
-		sample.FrontResponse, sample.BackResponse, "http-response header rule", conf.RuleSet{},
+		sample.FrontResponse, sample.BackResponse, "http-response header rule",
 	},
 	{
 		AfterResponse, "http-after-response", conf.Proxies, true, func(p *stream.Proxy) *[]stream.Rule { return &p.AfterRules },
-		sample.FrontResponse, sample.BackResponse, "http-response header rule", conf.RuleSet{},
+		sample.FrontResponse, sample.BackResponse, "http-response header rule",
 	},
 }
 
@@ -206,15 +205,19 @@ func (r *rule) Exec(sc *stream.Scope) stream.Verdict {
 
 func init() {
 	for _, s := range ruleSets {
-		s.conf = conf.RuleSet{Name: s.name, In: s.in, HTTP: s.http, Of: s.of, Parse: func(c *conf.Ctx, rules *[]stream.Rule) error {
-			return set(c, s, rules)
-		}}
-		conf.RegisterRuleSet(s.conf)
+		conf.RegisterRuleSet(s.conf())
 	}
 	conf.Register(
 		conf.Keyword{Name: "redirect", In: conf.Frontend | conf.Backend, Max: -1, Parse: redirectLine},
 		conf.Keyword{Name: "use_backend", In: conf.Frontend, Max: -1, Parse: useBackend},
 	)
+}
+
+// conf is the row as the loading knows it.
+func (s *ruleSet) conf() conf.RuleSet {
+	return conf.RuleSet{Name: s.name, In: s.in, HTTP: s.http, Of: s.of, Parse: func(c *conf.Ctx, rules *[]stream.Rule) error {
+		return set(c, s, rules)
+	}}
 }
 
 func set(c *conf.Ctx, s *ruleSet, rules *[]stream.Rule) error {
@@ -245,7 +248,7 @@ func (s *ruleSet) parse(c *conf.Ctx, words []string) (*rule, error) {
 	}
 	exec, err := a.Parse(l)
 	if err != nil {
-		return nil, s.conf.About(c, l.Word, err)
+		return nil, s.conf().About(c, l.Word, err)
 	}
 	r := &rule{exec: exec}
 	if rest := l.Rest(); len(rest) > 0 {
@@ -284,7 +287,7 @@ func (s *ruleSet) action(c *conf.Ctx, words []string) (*Action, error) {
 		can = append(can, n)
 	}
 	slices.Sort(can)
-	return nil, conf.About(s.name, s.conf.Unknown(c, can, word))
+	return nil, conf.About(s.name, s.conf().Unknown(c, can, word))
 }
 
 // condition compiles what restricts a rule.
