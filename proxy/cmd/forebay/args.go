@@ -46,132 +46,116 @@ type errUsage string
 
 func (e errUsage) Error() string { return string(e) }
 
+// flags are the options; each takes what follows its name.
+var flags = map[string]func(a *args, r *reader) error{
+	"v": aboutVersion, "vv": aboutVersion, "vq": aboutVersion, "vqs": aboutVersion, "vqb": aboutVersion,
+
+	"h":  on(func(a *args) *bool { return &a.help }),
+	"V":  func(a *args, _ *reader) error { a.verbose, a.quiet = true, false; return nil },
+	"q":  on(func(a *args) *bool { return &a.quiet }),
+	"c":  on(func(a *args) *bool { return &a.check }),
+	"cc": func(a *args, r *reader) error { a.condition = new(string); return r.text(a.condition) },
+	"d":  on(func(a *args) *bool { return &a.debug }),
+	"db": on(func(a *args) *bool { return &a.foreground }),
+	"dD": on(func(a *args) *bool { return &a.diag }),
+	"dW": on(func(a *args) *bool { return &a.strict }),
+	"dC": on(func(a *args) *bool { return &a.dumpConfig }),
+	"dL": on(func(a *args) *bool { return &a.dumpObjects }),
+	"D":  on(func(a *args) *bool { return &a.daemon }),
+	"W":  on(func(a *args) *bool { return &a.master }),
+	"Ws": func(a *args, _ *reader) error { a.master, a.notify = true, true; return nil },
+
+	// What they switch off is not there: what they ask for is what is.
+	"dG": nothing, "dT": nothing, "dk": nothing, "dp": nothing, "dv": nothing,
+
+	"f": func(a *args, r *reader) error { return r.add(&a.files) },
+	"S": func(a *args, r *reader) error { return r.add(&a.masterCLI) },
+	"-": func(a *args, r *reader) error {
+		a.files, r.words = append(a.files, r.words...), nil
+		return nil
+	},
+	"C":  func(a *args, r *reader) error { return r.text(&a.dir) },
+	"L":  func(a *args, r *reader) error { return r.text(&a.peer) },
+	"p":  func(a *args, r *reader) error { return r.text(&a.pidfile) },
+	"x":  func(a *args, r *reader) error { return r.text(&a.takeFrom) },
+	"m":  func(a *args, r *reader) error { return r.number(&a.memory) },
+	"n":  func(a *args, r *reader) error { return r.number(&a.maxconn) },
+	"N":  func(a *args, r *reader) error { return r.number(&a.proxyMaxconn) },
+	"sf": func(a *args, r *reader) error { a.oldSignal = syscall.SIGUSR1; return r.pids(&a.old) },
+	"st": func(a *args, r *reader) error { a.oldSignal = syscall.SIGTERM; return r.pids(&a.old) },
+}
+
+func aboutVersion(a *args, r *reader) error { a.version = r.flag; return nil }
+
+func nothing(*args, *reader) error { return nil }
+
+func on(field func(*args) *bool) func(*args, *reader) error {
+	return func(a *args, _ *reader) error { *field(a) = true; return nil }
+}
+
+// reader takes the words of the command line; flag is the option that is read.
+type reader struct {
+	flag  string
+	words []string
+}
+
+func (r *reader) text(into *string) error {
+	if len(r.words) == 0 {
+		return errUsage(fmt.Sprintf("'-%s' expects an argument", r.flag))
+	}
+	*into, r.words = r.words[0], r.words[1:]
+	return nil
+}
+
+func (r *reader) add(to *[]string) error {
+	var v string
+	err := r.text(&v)
+	if err == nil {
+		*to = append(*to, v)
+	}
+	return err
+}
+
+func (r *reader) number(into *int) error {
+	var v string
+	if err := r.text(&v); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		return errUsage(fmt.Sprintf("'-%s' expects a number, not '%s'", r.flag, v))
+	}
+	*into = n
+	return nil
+}
+
+// pids takes the numbers of processes up to the next option.
+func (r *reader) pids(into *[]int) error {
+	for len(r.words) > 0 && !strings.HasPrefix(r.words[0], "-") {
+		// pidof and shells may put several into one word
+		for _, p := range strings.Fields(r.words[0]) {
+			pid, err := strconv.Atoi(p)
+			if err != nil || pid <= 0 {
+				return errUsage(fmt.Sprintf("'-%s' expects process numbers, not '%s'", r.flag, p))
+			}
+			*into = append(*into, pid)
+		}
+		r.words = r.words[1:]
+	}
+	return nil
+}
+
 // parseArgs reads the words after the program's name.
 func parseArgs(words []string) (*args, error) {
-	a := &args{}
-	for len(words) > 0 {
-		w := words[0]
-		words = words[1:]
+	a, r := &args{}, &reader{words: words}
+	for len(r.words) > 0 {
+		var w string
+		r.text(&w)
 		if len(w) < 2 || w[0] != '-' {
 			return nil, errUsage(fmt.Sprintf("unexpected argument '%s'", w))
 		}
-		flag := w[1:]
-		// value takes the next word.
-		value := func() (string, error) {
-			if len(words) == 0 {
-				return "", errUsage(fmt.Sprintf("'-%s' expects an argument", flag))
-			}
-			v := words[0]
-			words = words[1:]
-			return v, nil
-		}
-		number := func(into *int) error {
-			v, err := value()
-			if err != nil {
-				return err
-			}
-			n, err := strconv.Atoi(v)
-			if err != nil || n < 0 {
-				return errUsage(fmt.Sprintf("'-%s' expects a number, not '%s'", flag, v))
-			}
-			*into = n
-			return nil
-		}
-		text := func(into *string) error {
-			v, err := value()
-			*into = v
-			return err
-		}
-		var err error
-		switch {
-		case flag == "v", flag == "vv", flag == "vq", flag == "vqs", flag == "vqb":
-			a.version = flag
-		case flag == "h":
-			a.help = true
-		case flag == "V":
-			a.verbose, a.quiet = true, false
-		case flag == "q":
-			a.quiet = true
-		case flag == "c":
-			a.check = true
-		case flag == "cc":
-			a.condition = new(string)
-			err = text(a.condition)
-		case flag == "d":
-			a.debug = true
-		case flag == "db":
-			a.foreground = true
-		case flag == "dD":
-			a.diag = true
-		case flag == "dW":
-			a.strict = true
-		case flag == "dC":
-			a.dumpConfig = true
-		case flag == "dL":
-			a.dumpObjects = true
-		case flag == "dG", flag == "dT", flag == "dk", flag == "dp", flag == "dv":
-			// What they switch off is not there: what they ask for is what is.
-		case strings.HasPrefix(flag, "dK"):
-			list := flag[2:]
-			a.dump = &list
-		case flag == "D":
-			a.daemon = true
-		case flag == "W":
-			a.master = true
-		case flag == "Ws":
-			a.master, a.notify = true, true
-		case flag == "f":
-			var f string
-			if err = text(&f); err == nil {
-				a.files = append(a.files, f)
-			}
-		case flag == "-":
-			a.files = append(a.files, words...)
-			words = nil
-		case flag == "C":
-			err = text(&a.dir)
-		case flag == "L":
-			err = text(&a.peer)
-		case flag == "p":
-			err = text(&a.pidfile)
-		case flag == "x":
-			err = text(&a.takeFrom)
-		case flag == "S":
-			var s string
-			if err = text(&s); err == nil {
-				a.masterCLI = append(a.masterCLI, s)
-			}
-		case flag == "m":
-			err = number(&a.memory)
-		case flag == "n":
-			err = number(&a.maxconn)
-		case flag == "N":
-			err = number(&a.proxyMaxconn)
-		case flag == "sf", flag == "st":
-			a.oldSignal = syscall.SIGUSR1
-			if flag == "st" {
-				a.oldSignal = syscall.SIGTERM
-			}
-			for len(words) > 0 && !strings.HasPrefix(words[0], "-") {
-				// pidof and shells may put several into one word
-				for _, p := range strings.Fields(words[0]) {
-					pid, e := strconv.Atoi(p)
-					if e != nil || pid <= 0 {
-						err = errUsage(fmt.Sprintf("'-%s' expects process numbers, not '%s'", flag, p))
-						break
-					}
-					a.old = append(a.old, pid)
-				}
-				words = words[1:]
-			}
-		case conf.FindSwitch(flag) != nil:
-			a.switches = append(a.switches, flag)
-		case refusal(flag) != "":
-			err = fmt.Errorf("'-%s' : %s", flag, refusal(flag))
-		default:
-			err = errUsage(fmt.Sprintf("unknown option '-%s'", flag))
-		}
-		if err != nil {
+		r.flag = w[1:]
+		if err := a.option(r); err != nil {
 			return nil, err
 		}
 	}
@@ -179,6 +163,25 @@ func parseArgs(words []string) (*args, error) {
 		a.daemon = false
 	}
 	return a, nil
+}
+
+// option reads what follows the name of an option.
+func (a *args) option(r *reader) error {
+	if read := flags[r.flag]; read != nil {
+		return read(a, r)
+	}
+	list, dump := strings.CutPrefix(r.flag, "dK")
+	switch why := refusal(r.flag); {
+	case dump:
+		a.dump = &list
+	case conf.FindSwitch(r.flag) != nil:
+		a.switches = append(a.switches, r.flag)
+	case why != "":
+		return fmt.Errorf("'-%s' : %s", r.flag, why)
+	default:
+		return errUsage(fmt.Sprintf("unknown option '-%s'", r.flag))
+	}
+	return nil
 }
 
 // refused are options of HAProxy that this program cannot obey, by how they

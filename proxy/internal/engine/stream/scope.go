@@ -12,10 +12,21 @@ import (
 )
 
 // Scope is what rules, conditions, fetches, converters and formats are evaluated
-// in: a stream, a connection that has none, a health check, the configuration
-// while it is read, a command of the Runtime socket. What a scope does not have is
-// nil, and whoever asks for it finds no value: keywords tell by their matrix where
-// they have one, so that a configuration learns of it when it is read.
+// in. What a scope does not have is nil, and whoever asks for it finds no value:
+// keywords tell by their matrix where they have one, so that a configuration learns
+// of it when it is read. Every scope knows the worker and its reactor, but those of
+// a configuration that is read before there are any. Of the rest there is:
+//
+//   - of a stream: Stream, Sess, FE, BE, Srv, once there is one;
+//   - of a session ("tcp-request connection" and "session", the log of a handshake
+//     that failed): Sess, FE, BE, and Failed, see [Session.Scope];
+//   - of a health check: Check, BE, Srv;
+//   - of the configuration while it is read ("set-var" in the global section): Snap;
+//   - of a command of the Runtime socket ("set var"), and of the command line: Snap.
+//
+// A record of log-forward has neither stream nor session: what it says gets a field
+// of its own beside Stream and Check, with FE the section's proxy, so that the
+// fetches of the places where they are all missing are those that it can use.
 //
 // A scope has memory of its own, good as long as the scope: what is evaluated
 // inside another evaluation, or waits in the middle of one, harms nobody.

@@ -184,54 +184,76 @@ func (x *index) scan(m Method, v *version, b []byte) (best *Entry) {
 }
 
 // probe looks up every part of b that may be a key.
-func (x *index) probe(m Method, b []byte, lens []int) (best *Entry) {
+func (x *index) probe(m Method, b []byte, lens []int) *Entry {
 	switch m {
 	case Str:
 		return x.lookup(b)
 	case Beg:
-		for i := len(lens) - 1; i >= 0; i-- {
-			if lens[i] > len(b) {
-				continue
-			}
-			if e := x.lookup(b[:lens[i]]); e != nil && !x.shape.folded() {
-				return e
-			} else if e.before(best) {
+		return x.beginning(b, lens)
+	case End:
+		return x.ending(b, lens)
+	case Sub:
+		return x.inside(b, lens)
+	case Dir, Dom:
+		return x.between(b, lens, x.shape.delims())
+	}
+	return nil
+}
+
+// beginning looks for the longest key that b begins with.
+func (x *index) beginning(b []byte, lens []int) (best *Entry) {
+	for i := len(lens) - 1; i >= 0; i-- {
+		if lens[i] > len(b) {
+			continue
+		}
+		if e := x.lookup(b[:lens[i]]); e != nil && !x.shape.folded() {
+			return e
+		} else if e.before(best) {
+			best = e
+		}
+	}
+	return best
+}
+
+func (x *index) ending(b []byte, lens []int) (best *Entry) {
+	for _, n := range lens {
+		if n > len(b) {
+			break
+		}
+		if e := x.lookup(b[len(b)-n:]); e.before(best) {
+			best = e
+		}
+	}
+	return best
+}
+
+func (x *index) inside(b []byte, lens []int) (best *Entry) {
+	for _, n := range lens {
+		for i := 0; i+n <= len(b); i++ {
+			if e := x.lookup(b[i : i+n]); e.before(best) {
 				best = e
 			}
 		}
-	case End:
+	}
+	return best
+}
+
+// between looks for keys that stand between delimiters, or the ends of b.
+func (x *index) between(b []byte, lens []int, delims string) (best *Entry) {
+	delimits := func(i int) bool { return i < 0 || i >= len(b) || strings.IndexByte(delims, b[i]) >= 0 }
+	for i := 0; i <= len(b); i++ {
+		if !delimits(i - 1) {
+			continue
+		}
 		for _, n := range lens {
-			if n > len(b) {
+			if i+n > len(b) {
 				break
 			}
-			if e := x.lookup(b[len(b)-n:]); e.before(best) {
-				best = e
-			}
-		}
-	case Sub:
-		for _, n := range lens {
-			for i := 0; i+n <= len(b); i++ {
-				if e := x.lookup(b[i : i+n]); e.before(best) {
-					best = e
-				}
-			}
-		}
-	case Dir, Dom:
-		d := x.shape.delims()
-		for i := 0; i <= len(b); i++ {
-			if i > 0 && strings.IndexByte(d, b[i-1]) < 0 {
+			if !delimits(i + n) {
 				continue
 			}
-			for _, n := range lens {
-				if i+n > len(b) {
-					break
-				}
-				if i+n < len(b) && strings.IndexByte(d, b[i+n]) < 0 {
-					continue
-				}
-				if e := x.lookup(b[i : i+n]); e.before(best) {
-					best = e
-				}
+			if e := x.lookup(b[i : i+n]); e.before(best) {
+				best = e
 			}
 		}
 	}

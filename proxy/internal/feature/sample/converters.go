@@ -200,54 +200,68 @@ func fieldOf(_ *conf.Ctx, args []string) (Convert, error) {
 			return nil, fmt.Errorf("expected a number of fields, got '%s'", args[2])
 		}
 	}
-	return func(_ *stream.Scope, v *Value) bool {
-		b := v.Bytes
-		if index < 0 {
-			end := len(b)
-			for k := -index; ; k-- {
-				start := end
-				for start > 0 && !is[b[start-1]] {
-					start--
-				}
-				if k == 1 {
-					for n := count; n > 1 && start > 0 || count == 0 && start > 0; n-- {
-						start--
-						for start > 0 && !is[b[start-1]] {
-							start--
-						}
-					}
-					v.Bytes = b[start:end]
-					return true
-				}
-				if start == 0 {
-					return false
-				}
-				end = start - 1
-			}
+	f := &fields{is, index, count}
+	if index < 0 {
+		f.index = -index
+		return func(_ *stream.Scope, v *Value) (ok bool) { v.Bytes, ok = f.fromEnd(v.Bytes); return ok }, nil
+	}
+	return func(_ *stream.Scope, v *Value) (ok bool) { v.Bytes, ok = f.fromStart(v.Bytes); return ok }, nil
+}
+
+// fields are a number of fields (0: all that follow) from the index-th on, between
+// delimiters.
+type fields struct {
+	is           [256]bool
+	index, count int
+}
+
+// fromStart gives the fields, counted from the start. ok is false if there are fewer.
+func (f *fields) fromStart(b []byte) (found []byte, ok bool) {
+	start := 0
+	for k := 1; k < f.index; k++ {
+		if start = f.end(b, start); start == len(b) {
+			return b, false
 		}
-		start := 0
-		for k := 1; k < index; k++ {
-			for start < len(b) && !is[b[start]] {
-				start++
-			}
-			if start == len(b) {
-				return false
-			}
-			start++
+		start++
+	}
+	end := f.end(b, start)
+	for n := f.count; n != 1 && end < len(b); n-- {
+		end = f.end(b, end+1)
+	}
+	return b[start:end], true
+}
+
+// fromEnd gives the fields, counted from the end backwards.
+func (f *fields) fromEnd(b []byte) (found []byte, ok bool) {
+	end := len(b)
+	start := f.start(b, end)
+	for k := f.index; k > 1; k-- {
+		if start == 0 {
+			return b, false
 		}
-		end := start
-		for n := count; ; n-- {
-			for end < len(b) && !is[b[end]] {
-				end++
-			}
-			if n == 1 || end == len(b) {
-				break
-			}
-			end++
-		}
-		v.Bytes = b[start:end]
-		return true
-	}, nil
+		end = start - 1
+		start = f.start(b, end)
+	}
+	for n := f.count; n != 1 && start > 0; n-- {
+		start = f.start(b, start-1)
+	}
+	return b[start:end], true
+}
+
+// end is where the field that begins at i ends.
+func (f *fields) end(b []byte, i int) int {
+	for i < len(b) && !f.is[b[i]] {
+		i++
+	}
+	return i
+}
+
+// start is where the field that ends at i begins.
+func (f *fields) start(b []byte, i int) int {
+	for i > 0 && !f.is[b[i-1]] {
+		i--
+	}
+	return i
 }
 
 func urlDec(_ *conf.Ctx, args []string) (Convert, error) {

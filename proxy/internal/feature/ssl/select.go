@@ -42,51 +42,19 @@ func (c *candidates) add(s *Served) {
 // build makes the index of b as it is with a change. What stays the same is
 // taken from the present one.
 func (b *Bind) build(p pending) (*index, error) {
-	old := b.index.Load()
 	ix := &index{exact: map[string]*candidates{}, wild: map[string]*candidates{}, uses: map[used]bool{}, plans: map[*Settings]*plan{}, by: map[Entry]*Served{}}
-	_, isCert := p.entry.(*certs.Cert)
-	keep := old != nil && (p.entry == nil || isCert) // authorities are part of the plans
-	if keep {
-		for e := range old.uses {
-			if _, ok := e.(*certs.Cert); !ok {
-				ix.uses[e] = true
-			}
-		}
-	}
-	plan := func(set *Settings) (*plan, error) {
-		pl := ix.plans[set]
-		if pl == nil && keep {
-			pl = old.plans[set]
-		}
-		if pl == nil {
-			var err error
-			if pl, err = b.newPlan(set, p, ix); err != nil {
-				return nil, err
-			}
-		}
-		ix.plans[set] = pl
-		return pl, nil
-	}
+	x := &building{b: b, p: p, ix: ix, old: b.index.Load()}
+	x.keep()
 	if b.forge != nil { // what it makes is for the line itself
-		if _, err := plan(nil); err != nil {
+		if _, err := x.plan(nil); err != nil {
 			return nil, err
 		}
 	}
 	for _, list := range b.lists {
 		for i, e := range p.of(list) {
-			pl, err := plan(e.Set)
+			s, err := x.serve(e)
 			if err != nil {
 				return nil, e.fail(err)
-			}
-			pair := value(p, e.Cert)
-			var s *Served
-			if old != nil {
-				s = old.by[e]
-			}
-			if s == nil || s.Pair != pair || s.plan != pl {
-				if s, err = pl.serve(e, pair); err != nil {
-					return nil, e.fail(err)
-				}
 			}
 			// The very first one is a default even if it does not say so.
 			implicit := list.standard || len(ix.defaults.list) == 0 && i == 0
@@ -94,6 +62,59 @@ func (b *Bind) build(p pending) (*index, error) {
 		}
 	}
 	return ix, nil
+}
+
+// building is an index that is being made; old is the present one.
+type building struct {
+	b       *Bind
+	p       pending
+	ix, old *index
+	kept    bool // the plans of old hold on
+}
+
+// keep takes over what certificates do not change. Authorities are part of the plans.
+func (x *building) keep() {
+	_, isCert := x.p.entry.(*certs.Cert)
+	x.kept = x.old != nil && (x.p.entry == nil || isCert)
+	if !x.kept {
+		return
+	}
+	for e := range x.old.uses {
+		if _, ok := e.(*certs.Cert); !ok {
+			x.ix.uses[e] = true
+		}
+	}
+}
+
+// plan gives the plan of settings.
+func (x *building) plan(set *Settings) (*plan, error) {
+	pl := x.ix.plans[set]
+	if pl == nil && x.kept {
+		pl = x.old.plans[set]
+	}
+	if pl == nil {
+		var err error
+		if pl, err = x.b.newPlan(set, x.p, x.ix); err != nil {
+			return nil, err
+		}
+	}
+	x.ix.plans[set] = pl
+	return pl, nil
+}
+
+// serve gives what serves an entry.
+func (x *building) serve(e Entry) (*Served, error) {
+	pl, err := x.plan(e.Set)
+	if err != nil {
+		return nil, err
+	}
+	pair := value(x.p, e.Cert)
+	if x.old != nil {
+		if s := x.old.by[e]; s != nil && s.Pair == pair && s.plan == pl {
+			return s, nil
+		}
+	}
+	return pl.serve(e, pair)
 }
 
 // add puts s into the index.

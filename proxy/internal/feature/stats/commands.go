@@ -51,6 +51,26 @@ func showStat(c *runtimeapi.Conn, args []string) error {
 	}
 	snap := c.Worker.Snapshot()
 	f := Filter{Kinds: -1, Server: -1, Details: c.Level >= runtimeapi.Operator}
+	w := statWriter{c: c}
+	if err := w.read(&f, snap, args); err != nil {
+		return err
+	}
+	if err := w.begin(); err != nil {
+		return err
+	}
+	for _, p := range snap.Proxies {
+		rows := Rows(c.Worker, snap, p, f)
+		for i := range rows {
+			if err := w.row(&rows[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return w.end()
+}
+
+// read reads what is selected, and the form.
+func (w *statWriter) read(f *Filter, snap *stream.Snapshot, args []string) error {
 	if len(args) >= 3 && selects(args) {
 		if n, err := strconv.Atoi(args[0]); err != nil || n > 0 {
 			if f.Proxy = findProxy(snap, args[0]); f.Proxy == nil {
@@ -60,7 +80,6 @@ func showStat(c *runtimeapi.Conn, args []string) error {
 		f.Kinds, f.Server = number(args[1]), number(args[2])
 		args = args[3:]
 	}
-	w := statWriter{c: c}
 	for _, a := range args {
 		switch a {
 		case "typed":
@@ -75,18 +94,7 @@ func showStat(c *runtimeapi.Conn, args []string) error {
 			f.Up = true
 		}
 	}
-	if err := w.begin(); err != nil {
-		return err
-	}
-	for _, p := range snap.Proxies {
-		rows := Rows(c.Worker, snap, p, f)
-		for i := range rows {
-			if err := w.row(&rows[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return w.end()
+	return nil
 }
 
 // selects tells whether args begin with a proxy, kinds and a server, not with

@@ -40,20 +40,16 @@ func Rows(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy, f Filter) []
 	}
 	if p.Frontend && f.Kinds&8 != 0 && p.Has(stream.SocketStats) {
 		for _, l := range w.ListenersOf(p) {
-			if !o.SetListener(l) || f.Server > 0 && o.Bind.ID != f.Server {
-				continue
+			if o.SetListener(l) && f.numbered(o.Bind.ID) {
+				rows = append(rows, row('L', &o))
 			}
-			rows = append(rows, row('L', &o))
 		}
 	}
 	if p.Backend && f.Kinds&4 != 0 {
 		for _, s := range p.BE.Servers() {
-			o.SetServer(s)
-			if f.Server > 0 && s.ID != f.Server || f.NoMaint && o.State.Admin&server.Maint != 0 ||
-				f.Up && (!o.State.Up() || o.State.Admin&server.Maint != 0) {
-				continue
+			if o.SetServer(s); f.numbered(s.ID) && f.inState(o.State) {
+				rows = append(rows, row('S', &o))
 			}
-			rows = append(rows, row('S', &o))
 		}
 	}
 	if p.Backend && f.Kinds&2 != 0 {
@@ -61,6 +57,15 @@ func Rows(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy, f Filter) []
 		rows = append(rows, row('B', &o))
 	}
 	return rows
+}
+
+// numbered tells whether a server or listener of that number is selected.
+func (f *Filter) numbered(id int) bool { return f.Server <= 0 || id == f.Server }
+
+// inState tells whether a server in that state is selected.
+func (f *Filter) inState(st server.State) bool {
+	maint := st.Admin&server.Maint != 0
+	return !(f.NoMaint && maint) && !(f.Up && (maint || !st.Up()))
 }
 
 func row(letter byte, o *object) Row {
