@@ -153,40 +153,39 @@ func (c *ServerConn) spent() bool {
 	return n >= 0 && int(c.uses) > n
 }
 
-// purgePools closes idle server connections that were not needed for a while, on
-// a reactor, and all of those of servers that went away or down.
-func (w *Worker) purgePools(r *reactor.Reactor) int {
-	n := 0
-	snap := w.Snapshot()
-	if snap == nil {
-		return 0
-	}
-	for _, p := range snap.Proxies { // in order, for the simulation
-		if p.BE == nil {
-			continue
+// purgePools gives what closes idle server connections that were not needed for a
+// while, on a reactor, and all of those of servers that went away or down. It tells
+// about how many bytes that has freed.
+func (w *Worker) purgePools(r *reactor.Reactor) func() int {
+	closed := 0
+	k := NewWalk(r, nil, func(s *server.Server) {
+		if r.Index == 0 {
+			s.Estimate()
 		}
-		for _, s := range p.BE.Servers() {
-			if r.Index == 0 {
-				s.Estimate()
-			}
-			pool := &s.Pools[r.Index]
-			if pool.Len() == 0 {
-				continue
-			}
-			if s.Down() {
-				n += pool.Purge(true)
-				continue
-			}
-			delay := s.Settings().PoolPurgeDelay
-			if delay <= 0 {
-				delay = 5 * time.Second
-			}
-			if pool.Due(r.Now(), int64(delay)) {
-				n += pool.Purge(false)
-			}
+		pool := &s.Pools[r.Index]
+		if pool.Len() == 0 {
+			return
 		}
+		if s.Down() {
+			closed += pool.Purge(true)
+			return
+		}
+		delay := s.Settings().PoolPurgeDelay
+		if delay <= 0 {
+			delay = 5 * time.Second
+		}
+		if pool.Due(r.Now(), int64(delay)) {
+			closed += pool.Purge(false)
+		}
+	})
+	return func() int {
+		if snap := w.Snapshot(); snap != nil {
+			k.Begin(snap.Proxies) // in order, for the simulation
+		}
+		n := closed
+		closed = 0
+		return n * 512
 	}
-	return n * 512
 }
 
 // ServerSide is the local address of the connection to the server, no address

@@ -221,7 +221,7 @@ func (w *Worker) handshakeGarbage(r *reactor.Reactor) func() int {
 func (w *Worker) Init() {
 	for _, r := range w.Reactors {
 		r.OnTrim(func() int { return w.streams[r.Index].trim() })
-		r.OnTrim(func() int { return w.purgePools(r) })
+		r.OnTrim(w.purgePools(r))
 		r.OnTrim(w.handshakeGarbage(r))
 		r.OnTurn(func() { w.flushMuxes(r) })
 	}

@@ -26,6 +26,7 @@ type sampler struct {
 	w        *stream.Worker
 	r        *reactor.Reactor
 	timer    reactor.Timer
+	walk     *stream.Walk
 	last     int64 // when the previous sample was taken
 	idleNs   int64
 	bytesOut int64
@@ -75,6 +76,7 @@ func start(w *stream.Worker) {
 	}
 	s.w, s.r = w, w.Reactors[0]
 	s.timer.Fire = s
+	s.walk = stream.NewWalk(s.r, look, lookAt)
 	s.r.Post(func() {
 		s.last = s.r.Now()
 		for _, r := range w.Reactors {
@@ -92,9 +94,13 @@ func (s *sampler) process() (idle, bytesOut int64) { return 100 - s.busy.Load(),
 func (s *sampler) Fire() {
 	now := s.r.Now()
 	s.sample(now)
+	if snap := s.w.Snapshot(); snap != nil {
+		s.walk.Begin(snap.Proxies)
+	}
 	s.r.Set(&s.timer, now+second)
 }
 
+// sample takes the sample of the process.
 func (s *sampler) sample(now int64) {
 	w := s.w
 	var idle, conns, sessions, out int64
@@ -123,27 +129,25 @@ func (s *sampler) sample(now int64) {
 	if all := s.tls.Cur.Load(); all > 0 {
 		s.resumed.Store(max(all-s.frontKeys.Cur.Load(), 0) * 100 / all)
 	}
-	snap := w.Snapshot()
-	if snap == nil {
-		return
+}
+
+// look takes the sample of a proxy, lookAt that of a server.
+func look(p *stream.Proxy) {
+	if p.FE != nil && p.Frontend {
+		k := p.FE.Counters
+		p.FE.ConnRate.Tick(k.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.Conns }))
+		p.FE.SessRate.Tick(k.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.Sessions }))
+		p.FE.ReqRate.Tick(k.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.Requests }))
 	}
-	for _, p := range snap.Proxies {
-		if p.FE != nil && p.Frontend {
-			k := p.FE.Counters
-			p.FE.ConnRate.Tick(k.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.Conns }))
-			p.FE.SessRate.Tick(k.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.Sessions }))
-			p.FE.ReqRate.Tick(k.Sum(func(c *stream.FrontCounters) *counter.Int { return &c.Requests }))
-		}
-		if p.BE == nil || !p.Backend {
-			continue
-		}
+	if p.BE != nil {
 		p.BE.SessRate.Tick(p.BE.Counters.Sum(func(c *stream.BackCounters) *counter.Int { return &c.Sessions }))
 		ofBacks.In(p.BE).follow(backSums(p.BE))
-		for _, srv := range p.BE.Servers() {
-			srv.SessRate.Tick(srv.Counters.Sum(func(c *server.Counters) *counter.Int { return &c.Sessions }))
-			ofServers.In(srv).follow(serverSums(srv))
-		}
 	}
+}
+
+func lookAt(s *server.Server) {
+	s.SessRate.Tick(s.Counters.Sum(func(c *server.Counters) *counter.Int { return &c.Sessions }))
+	ofServers.In(s).follow(serverSums(s))
 }
 
 func backSums(b *stream.BackState) (t sums) {

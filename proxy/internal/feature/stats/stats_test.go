@@ -211,7 +211,7 @@ func TestSecure(t *testing.T) {
 	w.CurrTLS.Store(6)
 	s := samplers.In(w) // it has no timer: nothing samples again meanwhile
 	s.w, s.r = w, w.Reactors[0]
-	s.sample(second)
+	sampleAll(s, second)
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(ask(t, w, runtimeapi.User, "show stat"), "# "))).ReadAll()
 	if err != nil || len(rows) < 2 {
 		t.Fatal(err, rows)
@@ -232,6 +232,19 @@ func TestSecure(t *testing.T) {
 	}
 }
 
+// sampleAll takes all samples of one second at once.
+func sampleAll(s *sampler, now int64) {
+	s.sample(now)
+	for _, p := range s.w.Snapshot().Proxies {
+		look(p)
+		if p.BE != nil {
+			for _, srv := range p.BE.Servers() {
+				lookAt(srv)
+			}
+		}
+	}
+}
+
 // The sampler derives rates of the last second and averages over the last 1024
 // requests.
 func TestSampler(t *testing.T) {
@@ -241,9 +254,9 @@ func TestSampler(t *testing.T) {
 	srv := w.Snapshot().Backends["be"].BE.Server("s")
 	fe.Counters[0].Requests.Add(10)
 	w.Counters[1].BytesOut.Add(77)
-	s.sample(1 * second)
+	sampleAll(s, 1*second)
 	fe.Counters[1].Requests.Add(4)
-	s.sample(2 * second)
+	sampleAll(s, 2*second)
 	if cur, peak := fe.ReqRate.Cur.Load(), fe.ReqRate.Peak.Load(); cur != 4 || peak != 10 {
 		t.Errorf("rate %d, highest %d", cur, peak)
 	}
@@ -253,7 +266,7 @@ func TestSampler(t *testing.T) {
 	if got := serverTimes(srv).avg[2]; got != 10 {
 		t.Errorf("average %v", got)
 	}
-	s.sample(3 * second)
+	sampleAll(s, 3*second)
 	c.SumResp.Add(30 * 1024)
 	c.Timed.Add(1024)
 	if got := serverTimes(srv).avg[2]; got != 30 {
