@@ -253,3 +253,24 @@ func TestLeavesEarly(t *testing.T) {
 		}
 	})
 }
+
+// Without "timeout tarpit" that of connections holds, and without any nobody waits.
+func TestTarpit(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want time.Duration
+	}{
+		{"timeout tarpit 4s", 4 * time.Second},
+		{"", 2 * time.Second}, // the head's "timeout connect"
+		{"timeout tarpit 0", 2 * time.Second},
+		{"timeout connect 0", 0},
+		{"timeout connect 0\n timeout tarpit 3s", 3 * time.Second},
+	} {
+		s := stage(t, "listen x\n bind "+front+"\n "+c.text+"\n http-request tarpit\n")
+		p := s.Dial(front)
+		p.Send(get)
+		if head := p.Head(); !strings.HasPrefix(head, "HTTP/1.1 500 ") || s.Now() != c.want {
+			t.Errorf("%q: %q after %v, want %v", c.text, head, s.Now(), c.want)
+		}
+	}
+}
