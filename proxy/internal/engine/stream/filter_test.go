@@ -105,6 +105,43 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// Each side gets what filters made: here the server twice as much as the client sent,
+// and the client twice as much of that.
+func TestFiltersChangeBothWays(t *testing.T) {
+	body := bytes.Repeat([]byte("forebay"), 500)
+	grown := func(p []byte) []byte {
+		var out []byte
+		for _, b := range p {
+			out = append(out, 0xff, b)
+		}
+		return out
+	}
+	for _, o := range append([]over{{"h1", "h1"}, {"h1s", "h1s"}}, ways...) {
+		t.Run(o.String(), func(t *testing.T) {
+			grow := &sim.Filter{Kind: sim.Grow}
+			b, c, url := o.bed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				got, err := io.ReadAll(r.Body)
+				if err != nil || !bytes.Equal(got, grown(body)) {
+					t.Errorf("the server got %d bytes, %v", len(got), err)
+				}
+				w.Write(got)
+			}), func(b *bed) { b.fe.Filters = []stream.Filter{grow} })
+			for _, r := range []io.Reader{bytes.NewReader(body), io.MultiReader(bytes.NewReader(body))} {
+				res, err := c.Post(url, "text/plain", r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || !bytes.Equal(got, grown(grown(body))) {
+					t.Errorf("the client got %d bytes, %v", len(got), err)
+				}
+			}
+			ended(t, b, grow)
+		})
+	}
+}
+
 // What has no body stays so, and a client of HTTP/1.0 gets what grew until the end
 // of its connection.
 func TestFiltersWithoutBody(t *testing.T) {
@@ -270,6 +307,41 @@ func TestServiceIsNotGathered(t *testing.T) {
 		}
 		if _, err := io.CopyN(io.Discard, c, 5e6); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// cutter is a filter that ends every response at once.
+type cutter struct{ stream.Passing }
+
+func (cutter) Attach(*stream.Stream) stream.Link { return cutter{} }
+func (cutter) Response(st *stream.Stream, _ stream.Source) stream.Source {
+	st.Res.Framing = message.Chunked
+	return cutter{}
+}
+func (cutter) Next(int) ([]byte, bool, error) { return nil, true, nil }
+func (cutter) Wait() error                    { return nil }
+func (cutter) Ready() bool                    { return true }
+func (cutter) Trailers() []message.Field      { return nil }
+
+// A connection on which a response is still to come, though no filter wants it, is not
+// used again: its end would be taken for the next response.
+func TestFilterLeavesResponse(t *testing.T) {
+	s := stage(t, "http-reuse always\n")
+	p := s.Worker.Snapshot().Frontends["x"]
+	p.Filters = append(p.Filters, cutter{})
+	host := s.Listen("10.2.0.1:80")
+	c := s.Dial(front)
+	for i := range 2 {
+		c.Send(get)
+		o := host.Accept()
+		o.Head()
+		o.Send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+		c.Expect("HTTP/1.1 200 OK")
+		c.Expect("\r\n\r\n0\r\n\r\n")
+		s.Pass(0)
+		if !o.Ended() {
+			t.Errorf("%d: the connection with a response under way is kept", i)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/sim"
 )
 
 // bomb panics wherever a feature's code may run.
@@ -71,7 +73,9 @@ func TestPanicLeavesNothing(t *testing.T) {
 			}
 			t.Run(how.name+", "+name, func(t *testing.T) {
 				addr, opt := over{back: how.server}.origin(t, h)
+				filter := &sim.Filter{Kind: sim.Delay, Rand: rand.New(rand.NewPCG(1, 1)), Most: 1e6}
 				b := newBed(t, how.mode, []string{addr}, opt, func(b *bed) {
+					b.fe.Filters = []stream.Filter{filter}
 					b.w.Reactors[0].OnPanic = func(p any, stack []byte) {
 						if p != "bomb" {
 							t.Errorf("%v\n%s", p, stack)
@@ -100,6 +104,7 @@ func TestPanicLeavesNothing(t *testing.T) {
 					}
 				}
 				b.balanced(t)
+				ended(t, b, filter) // it is told of each, be it by a panic
 			})
 		}
 	}
