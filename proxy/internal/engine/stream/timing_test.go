@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/counter"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/sim"
 )
 
@@ -273,4 +274,64 @@ func TestTarpit(t *testing.T) {
 			t.Errorf("%q: %q after %v, want %v", c.text, head, s.Now(), c.want)
 		}
 	}
+}
+
+// Small messages through a tunnel are passed on without waking its coroutines: none is
+// lost, be there room for a part of one only, and all are counted, in both directions.
+func TestRelayOfSmallMessages(t *testing.T) {
+	for _, first := range []string{"client", "server"} {
+		s := stage(t, "mode tcp\n")
+		host := s.Listen("10.2.0.1:80")
+		c := s.Dial(front)
+		o := host.Accept()
+		from, to := c, o
+		if first == "server" {
+			from, to = o, c
+		}
+		from.Send("begin")
+		to.Expect("begin")
+		s.Pass(time.Second)
+		to.Pause()
+		const size, pieces = 1000, 300 // more than there is room for
+		for i := range pieces {
+			from.Send(fmt.Sprintf("%-*d", size, i))
+			s.Pass(0)
+			if i == 262 {
+				s.Pass(time.Second) // a part of this one went
+				to.Resume()
+				to.Expect(fmt.Sprintf("%-*d", size, i))
+				to.Pause()
+			}
+		}
+		to.Resume()
+		to.Expect(fmt.Sprintf("%-*d", size, pieces-1))
+		to.Send("back")
+		from.Expect("back")
+		from.Shut()
+		to.Rest()
+		to.Shut()
+		from.Rest()
+		s.Pass(time.Second)
+		n, back := int64(size*pieces+len("begin")), int64(len("back"))
+		if first == "server" {
+			n, back = back, n
+		}
+		for what, k := range map[string]*counter.Traffic{"frontend": &s.Frontend("x").Traffic, "backend": &s.Backend("x").Counters[0].Traffic} {
+			if k.ReqIn.Load() != n || k.ReqOut.Load() != n || k.ResIn.Load() != back || k.ResOut.Load() != back {
+				t.Errorf("%s first, %s: %d, %d, %d, %d bytes, want %d and %d", first, what, k.ReqIn.Load(), k.ReqOut.Load(), k.ResIn.Load(), k.ResOut.Load(), n, back)
+			}
+		}
+	}
+}
+
+// "option dontlog-normal" leaves out what went well, not an error that a rule answers
+// with.
+func TestDontLogNormal(t *testing.T) {
+	s := stage(t, "option dontlog-normal\n http-request return status 503 if { path /503 }\n http-request return status 500 if { path /500 }\n http-request return status 404 if { path /404 }\n http-request return status 200\n")
+	for _, path := range []string{"/", "/503", "/404", "/500", "/"} {
+		p := s.Dial(front)
+		p.Send("GET " + path + " HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+		p.Rest()
+	}
+	wantLines(t, s, "x/<NOSRV> 0/-1/-1/-1/0 503 LR-- 0", "x/<NOSRV> 0/-1/-1/-1/0 500 LR-- 0")
 }
