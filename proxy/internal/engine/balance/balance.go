@@ -221,12 +221,22 @@ func gcd(a, b int) int {
 func (w *wheel) Len() int { return len(w.list) }
 
 func (w *wheel) Pick(q Query) *server.Server {
-	n := uint64(len(w.slots))
-	if n == 0 {
+	if len(w.slots) == 0 {
 		return nil
 	}
-	at := w.pos.Add(1) - 1
-	return next(w.slots, int(at%n), q.Avoid, w.list)
+	return w.pos.next(w.slots, q.Avoid, w.list)
+}
+
+// next gives the server whose turn it is, of those that can take a stream. The turns
+// of the ones before it are over: else who stands behind a server that is full would
+// have its share as well.
+func (t *turn) next(places []*server.Server, avoid *server.Server, list []*server.Server) *server.Server {
+	at := t.Add(1) - 1
+	s, passed := next(places, int(at%uint64(len(places))), avoid, list)
+	if s != nil && passed > 0 {
+		t.Add(uint64(passed))
+	}
+	return s
 }
 
 // enough is how many places are tried for each server, before it is asked whether
@@ -234,21 +244,22 @@ func (w *wheel) Pick(q Query) *server.Server {
 const enough = 8
 
 // next gives the first in places, from an index on and around, that can take a
-// stream, if possible not avoid. list are the servers that the places are of.
-func next(places []*server.Server, from int, avoid *server.Server, list []*server.Server) (second *server.Server) {
+// stream, if possible not avoid, and how many were passed by. list are the servers that
+// the places are of.
+func next(places []*server.Server, from int, avoid *server.Server, list []*server.Server) (second *server.Server, passed int) {
 	for i := range places {
 		s := places[(from+i)%len(places)]
 		if s.Usable() && !Full(s) {
 			if s != avoid {
-				return s
+				return s, i
 			}
-			second = s
+			second, passed = s, i
 		}
 		if i == enough*len(list) && !anyFree(list, avoid) {
 			break
 		}
 	}
-	return second
+	return second, passed
 }
 
 // anyFree tells whether any of list but avoid can take a stream.
@@ -377,7 +388,8 @@ func (r *random) Pick(q Query) *server.Server {
 	if best != nil {
 		return best
 	}
-	return next(r.list, first, q.Avoid, r.list) // unlucky draws
+	s, _ := next(r.list, first, q.Avoid, r.list) // unlucky draws
+	return s
 }
 
 func (r *random) mayTake(k int, slots int64) bool {
@@ -393,4 +405,7 @@ type first struct{ list []*server.Server }
 
 func (f *first) Len() int { return len(f.list) }
 
-func (f *first) Pick(q Query) *server.Server { return next(f.list, 0, q.Avoid, f.list) }
+func (f *first) Pick(q Query) *server.Server {
+	s, _ := next(f.list, 0, q.Avoid, f.list)
+	return s
+}

@@ -4,10 +4,13 @@ import (
 	_ "embed"
 	"math"
 	"math/rand/v2"
+	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/server"
 )
 
@@ -298,5 +301,28 @@ func TestFollow(t *testing.T) {
 			t.Errorf("%s goes on with %s", algorithm, got)
 		}
 		build(algorithm, 0, list, build("first", 0, list)) // which has no position
+	}
+}
+
+// Who stands behind a server that is full has its own share only.
+func TestSharesBesideAFullServer(t *testing.T) {
+	for name, build := range map[string]Builder{"roundrobin": RoundRobin, "static-rr": StaticRR} {
+		var list []*server.Server
+		for i := range 4 {
+			set := &server.Settings{Addr: reactor.Addr{IP: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), Port: 80}, Weight: 1, MaxConn: 1}
+			if i > 0 {
+				set.MaxConn = 0
+			}
+			list = append(list, server.New("b", strconv.Itoa(i), i+1, 1, set, time.Now()))
+		}
+		list[0].Cur.Store(1)
+		p := build(&Config{}, Set{list, Active(list, false)}, nil)
+		got := map[string]int{}
+		for range 300 {
+			got[p.Pick(Query{}).Name]++
+		}
+		if got["1"] != 100 || got["2"] != 100 || got["3"] != 100 {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -46,7 +46,7 @@ func (t *table) Pick(q Query) *server.Server {
 	if q.Keyed {
 		return t.slots[uint64(q.Hash)%n]
 	}
-	return next(t.slots, int((t.pos.Add(1)-1)%n), q.Avoid, t.list)
+	return t.pos.next(t.slots, q.Avoid, t.list)
 }
 
 // share gives the weights of the servers that are active, divided by the greatest
