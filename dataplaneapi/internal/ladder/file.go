@@ -151,14 +151,7 @@ func (l *Ladder) climbWith(ctx context.Context, opt Options, path string, live L
 		l.Log.Debug("not applied in place", "error", err)
 		down = errors.Is(err, runtime.ErrUnreachable)
 	}
-	if down && len(l.ReloadCmd) == 0 && !l.masterAnswers(ctx) {
-		l.Log.Warn("the proxy does not run: the file is written for its next start")
-		return Result{How: "none"}, nil
-	}
-	if !l.canReload() {
-		return Result{}, &Refused{"the change needs a reload, and neither reload_cmd nor master_runtime is configured"}
-	}
-	return Result{How: "reload", ReloadID: l.schedule(nil, text)}, nil
+	return l.lastRung(ctx, down, nil, text)
 }
 
 // named is a file that the configuration names.

@@ -170,6 +170,12 @@ func (l *Ladder) climb(ctx context.Context, old, text []byte, opt Options) (Resu
 			down = errors.Is(err, runtime.ErrUnreachable)
 		}
 	}
+	return l.lastRung(ctx, down, old, text)
+}
+
+// lastRung is a reload. down tells that nobody answers on the Runtime socket, old is
+// what the file goes back to if the reload fails (nil: it has not changed).
+func (l *Ladder) lastRung(ctx context.Context, down bool, old, text []byte) (Result, error) {
 	if down && len(l.ReloadCmd) == 0 && !l.masterAnswers(ctx) {
 		l.Log.Warn("the proxy does not run: the file is written for its next start")
 		return Result{How: "none"}, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"testing"
 
@@ -135,20 +134,9 @@ func mail(greeting string) func(net.Conn) {
 
 // The examples of the page load, and do what they say.
 func TestPage(t *testing.T) {
-	page, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var text strings.Builder
-	for l := range strings.Lines(string(page)) {
-		if strings.HasPrefix(l, "    ") {
-			text.WriteString(strings.TrimPrefix(l, "    "))
-		}
-	}
-	if snap, d := bed.Load(1, "defaults\n mode http\n timeout connect 1s\n timeout server 1s\n"+text.String()); snap == nil || len(d.All()) > 0 {
-		t.Fatalf("%s\n%v", text.String(), d.All())
-	}
-	_, example, _ := strings.Cut(text.String(), "backend mail\n")
+	text := bed.Examples(t, "README.md")
+	bed.Sound(t, "defaults\n mode http\n timeout connect 1s\n timeout server 1s\n"+text)
+	_, example, _ := strings.Cut(text, "backend mail\n")
 	for i, c := range []struct{ greeting, want string }{
 		{"220 here", `succeeded, reason: Layer7 check passed, code: 250, info: "SMTP is ready", check duration: Nms, status: 2/2 UP.`},
 		{"554 go away", `failed, reason: Layer7 invalid response, info: "greeting: 554", check duration: Nms, status: 0/2 DOWN.`},

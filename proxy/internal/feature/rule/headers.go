@@ -217,7 +217,13 @@ func (s *substitution) apply(st *stream.Stream, v []byte) ([]byte, bool) {
 }
 
 // replaceHeader rewrites whole values.
-func replaceHeader(l *Line) (Exec, error) {
+func replaceHeader(l *Line) (Exec, error) { return l.replace((*substitution).apply) }
+
+// replaceValue rewrites each element of comma-separated lists.
+func replaceValue(l *Line) (Exec, error) { return l.replace((*substitution).applyToEach) }
+
+// replace makes what rewrites the values of a header.
+func (l *Line) replace(apply func(s *substitution, st *stream.Stream, v []byte) ([]byte, bool)) (Exec, error) {
 	key, s, err := l.replacement()
 	if err != nil {
 		return nil, err
@@ -227,47 +233,32 @@ func replaceHeader(l *Line) (Exec, error) {
 		st := sc.Stream
 		h := header(st, phase)
 		for i := h.Next(key, 0); i >= 0; i = h.Next(key, i+1) {
-			if v, ok := s.apply(st, h.Fields[i].Value); ok {
+			if v, ok := apply(&s, st, h.Fields[i].Value); ok {
 				h.Fields[i].Value = v
 				follow(st, phase, key, v)
 			}
 		}
 		return stream.Continue
-	}, err
+	}, nil
 }
 
-// replaceValue rewrites each element of comma-separated lists.
-func replaceValue(l *Line) (Exec, error) {
-	key, s, err := l.replacement()
-	if err != nil {
-		return nil, err
-	}
-	phase := l.Phase
-	return func(sc *stream.Scope) stream.Verdict {
-		st := sc.Stream
-		h := header(st, phase)
-		for i := h.Next(key, 0); i >= 0; i = h.Next(key, i+1) {
-			out := st.Scratch() // the new value
-			changed, done := false, 0
-			old := h.Fields[i].Value
-			for from := 0; from < len(old); {
-				start, end, next := sample.Element(old, from)
-				if v, ok := s.apply(st, old[start:end]); ok {
-					out = append(append(out, old[done:start]...), v...)
-					changed, done = true, end
-				}
-				from = next
-			}
-			if !changed {
-				st.Drop(out)
-				continue
-			}
-			v := st.Keep(append(out, old[done:]...))
-			h.Fields[i].Value = v
-			follow(st, phase, key, v)
+// applyToEach is apply for each element of a list.
+func (s *substitution) applyToEach(st *stream.Stream, list []byte) ([]byte, bool) {
+	out := st.Scratch()
+	changed, done := false, 0
+	for from := 0; from < len(list); {
+		start, end, next := sample.Element(list, from)
+		if v, ok := s.apply(st, list[start:end]); ok {
+			out = append(append(out, list[done:start]...), v...)
+			changed, done = true, end
 		}
-		return stream.Continue
-	}, err
+		from = next
+	}
+	if !changed {
+		st.Drop(out)
+		return list, false
+	}
+	return st.Keep(append(out, list[done:]...)), true
 }
 
 // replaceTarget rewrites a part of the target: get gives it, put makes the new

@@ -43,6 +43,32 @@ func MustLoad(t testing.TB, threads int, text string) *stream.Snapshot {
 	return s
 }
 
+// Examples gives the examples of a manual page: its lines that are indented.
+func Examples(t testing.TB, page string) string {
+	t.Helper()
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for l := range strings.Lines(string(data)) {
+		if l, indented := strings.CutPrefix(l, "    "); indented {
+			text.WriteString(l)
+		}
+	}
+	return text.String()
+}
+
+// Sound is Load of what has no errors, and gives no warning.
+func Sound(t testing.TB, text string) *stream.Snapshot {
+	t.Helper()
+	s, d := Load(1, text)
+	if s == nil || len(d.All()) > 0 {
+		t.Fatalf("%s\n%v", text, d.All())
+	}
+	return s
+}
+
 // Start runs a configuration until the test ends.
 func Start(t testing.TB, threads int, text string) *stream.Worker {
 	t.Helper()
