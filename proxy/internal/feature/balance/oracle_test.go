@@ -70,6 +70,9 @@ func backend(kind, name string, f []string, mode string, port int) string {
 		if f[2] != "-" {
 			fmt.Fprintf(&b, " hash-key %s", f[2])
 		}
+		if f[2] == "guid" {
+			fmt.Fprintf(&b, " guid g%s%s%s-s%d", strings.ReplaceAll(f[1], " ", ""), f[4], strings.Trim(f[5], "-"), i+1)
+		}
 		if strings.Contains(f[5], "s"+strconv.Itoa(i+1)) {
 			b.WriteString(" disabled")
 		}
