@@ -74,3 +74,29 @@ func TestHelloProtocol(t *testing.T) {
 		t.Error("the protocol lacks a side")
 	}
 }
+
+// Health checks speak it as well.
+func TestHelloProtocolOfChecks(t *testing.T) {
+	for _, options := range []string{"proto hello", "proto h2 check-proto hello"} {
+		s := stage(t, "option httpchk GET /alive\n http-check expect string fine\n server s1 10.2.0.1:80 check inter 1s fall 1 rise 1 "+options)
+		host := s.Listen("10.2.0.1:80")
+		srv := s.Backend("x").Server("s1")
+		for _, c := range []struct {
+			answer string
+			up     bool
+		}{
+			{"200\n4\r\nfine\r\n0\r\n\r\n", true}, {"200\n2\r\nno\r\n0\r\n\r\n", false},
+			{"200\n2\r\nfi\r\n2\r\nne\r\n0\r\n\r\n", true}, {"never\n", false},
+		} {
+			v := host.Accept()
+			if got, want := v.Expect("0\r\n\r\n"), "GET /alive\n0\r\n\r\n"; got != want {
+				t.Errorf("%s: the server got %q, want %q", options, got, want)
+			}
+			v.Send(c.answer)
+			s.Pass(100 * time.Millisecond)
+			if srv.Usable() != c.up {
+				t.Errorf("%s: usable %v after %q", options, srv.Usable(), c.answer)
+			}
+		}
+	}
+}

@@ -70,10 +70,10 @@ func (c *Client) Connect(to, source reactor.Addr, deadline int64) error {
 // without one, what TLS agreed on, or HTTP/1.
 func (c *Client) Speaks(name string) *Protocol {
 	p := ProtocolNamed(name)
-	if p == nil && c.conn.TLS != nil {
+	if (p == nil || p.Mode != HTTP) && c.conn.TLS != nil {
 		p = protocolOf(c.conn.TLS.Protocol())
 	}
-	if p == nil || p.back == nil {
+	if p == nil || p.Mode != HTTP || p.back == nil {
 		p = h1Protocol
 	}
 	return p
