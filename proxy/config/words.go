@@ -155,68 +155,39 @@ func (s *splitter) escape() bool {
 	return true
 }
 
+// reference is a variable that a line names: ${name[*]-default}.
+type reference struct {
+	end    int // where the line goes on
+	value  string
+	found  bool
+	expand bool // [*]: its blank-separated parts become words
+}
+
+// fail reports an error of the line.
+func (s *splitter) fail(at int, text string) bool {
+	s.err = &lexError{text: text, at: at}
+	return false
+}
+
+// at tells whether c stands at p.
+func (s *splitter) at(p int, c byte) bool { return p < len(s.line) && s.line[p] == c }
+
 // variable handles a dollar sign inside weak quotes (manual 2.3).
 func (s *splitter) variable() bool {
 	start := s.in
-	p := s.in + 1
-	brace := -1
-	if p < len(s.line) && s.line[p] == '{' {
-		brace = p
-		p++
-	}
-	name := p
-	if p < len(s.line) && s.line[p] == '.' {
-		p++
-	} else if p >= len(s.line) || !isNameStart(s.line[p]) {
-		s.err = &lexError{text: "forbidden first char in environment variable name", at: p}
+	r, ok := s.reference()
+	if !ok {
 		return false
 	}
-	for p < len(s.line) && isNameChar(s.line[p]) {
-		p++
-	}
-	ident := string(s.line[name:p])
-	value, found := "", false
-	if s.env != nil {
-		value, found = s.env(ident)
-		if !found && ident[0] == '.' {
-			s.err = &lexError{text: "forbidden first char in environment variable name", at: name}
-			return false
-		}
-	}
-	expand := false
-	if brace >= 0 {
-		if p < len(s.line) && s.line[p] == '[' {
-			if !strings.HasPrefix(string(s.line[p:min(p+3, len(s.line))]), "[*]") {
-				s.err = &lexError{text: "truncated or invalid word expansion sequence", at: p}
-				return false
-			}
-			expand = true
-			p += 3
-		}
-		if p < len(s.line) && s.line[p] == '-' {
-			from := p + 1
-			for p < len(s.line) && s.line[p] != '}' && s.line[p] != '\n' && s.line[p] != 0 {
-				p++
-			}
-			if !found {
-				value, found = string(s.line[from:p]), true
-			}
-		}
-		if p >= len(s.line) || s.line[p] != '}' {
-			s.err = &lexError{text: "unmatched brace in environment variable name", at: brace}
-			return false
-		}
-		p++
-	}
-	s.in = p
-	if s.env == nil {
+	s.in = r.end
+	switch {
+	case s.env == nil:
 		s.begin()
-		s.out = append(s.out, s.line[start:p]...)
+		s.out = append(s.out, s.line[start:r.end]...)
 		return true
-	}
-	if !found || expand && strings.TrimSpace(value) == "" {
+	case !r.found || r.expand && strings.TrimSpace(r.value) == "":
 		// A list without a value leaves no word behind, not even an empty one.
-		if expand && s.in < len(s.line) && s.line[s.in] == '"' {
+		if r.expand && s.at(s.in, '"') {
 			s.in++
 			s.quote = 0
 			if len(s.out) == 0 {
@@ -224,18 +195,74 @@ func (s *splitter) variable() bool {
 			}
 		}
 		return true
+	case s.size+len(r.value) > maxExpanded:
+		return s.fail(start, "line too long after expansion of environment variables")
 	}
-	if s.size+len(value) > maxExpanded {
-		s.err = &lexError{text: "line too long after expansion of environment variables", at: start}
-		return false
-	}
-	s.size += len(value)
-	if !expand {
-		s.begin()
-		s.out = append(s.out, value...)
+	s.size += len(r.value)
+	if r.expand {
+		s.expand(r.value)
 		return true
 	}
-	s.expand(value)
+	s.begin()
+	s.out = append(s.out, r.value...)
+	return true
+}
+
+// reference reads what a dollar sign begins, without taking it.
+func (s *splitter) reference() (r reference, ok bool) {
+	p := s.in + 1
+	brace := -1
+	if s.at(p, '{') {
+		brace = p
+		p++
+	}
+	name := p
+	if s.at(p, '.') {
+		p++
+	} else if p >= len(s.line) || !isNameStart(s.line[p]) {
+		return r, s.fail(p, "forbidden first char in environment variable name")
+	}
+	for p < len(s.line) && isNameChar(s.line[p]) {
+		p++
+	}
+	ident := string(s.line[name:p])
+	if s.env != nil {
+		r.value, r.found = s.env(ident)
+		if !r.found && ident[0] == '.' {
+			return r, s.fail(name, "forbidden first char in environment variable name")
+		}
+	}
+	r.end = p
+	if brace >= 0 {
+		ok = s.braced(&r, brace)
+		return r, ok
+	}
+	return r, true
+}
+
+// braced reads what stands behind a name in braces, the closing one included.
+func (s *splitter) braced(r *reference, brace int) bool {
+	p := r.end
+	if s.at(p, '[') {
+		if !strings.HasPrefix(string(s.line[p:min(p+3, len(s.line))]), "[*]") {
+			return s.fail(p, "truncated or invalid word expansion sequence")
+		}
+		r.expand = true
+		p += 3
+	}
+	if s.at(p, '-') {
+		from := p + 1
+		for p < len(s.line) && s.line[p] != '}' && s.line[p] != '\n' && s.line[p] != 0 {
+			p++
+		}
+		if !r.found {
+			r.value, r.found = string(s.line[from:p]), true
+		}
+	}
+	if !s.at(p, '}') {
+		return s.fail(brace, "unmatched brace in environment variable name")
+	}
+	r.end = p + 1
 	return true
 }
 

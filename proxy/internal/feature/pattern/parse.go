@@ -3,6 +3,7 @@ package pattern
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -160,50 +161,63 @@ func parsePrefix(p string, names lookup) (netip.Prefix, *odd, error) {
 		return netip.Prefix{}, nil, fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address", p)
 	}
 	host, mask, masked := strings.Cut(p, "/")
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		// The zeros in the middle may be left away: "127.1" (7.1.6).
-		if head, last, ok := cutLast(host); ok && strings.Count(host, ".") < 3 {
-			a, err = netip.ParseAddr(head + strings.Repeat("0.", 3-strings.Count(host, ".")) + last)
-		}
-		if err != nil && names != nil && strings.ContainsAny(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") && !strings.Contains(host, ":") {
-			a, err = names(host)
-		}
-		if err != nil {
-			return bad()
-		}
-	}
-	if a.Zone() != "" {
+	a, err := parseHost(host, names)
+	if err != nil || a.Zone() != "" {
 		return bad()
 	}
 	bits := a.BitLen()
 	if masked {
-		n, err := strconv.Atoi(mask)
-		var m netip.Addr
-		if err != nil {
-			m, _ = netip.ParseAddr(mask)
-		}
+		n, gaps, ok := parseMask(a, mask)
 		switch {
-		case err == nil && mask[0] != '+' && mask[0] != '-':
-			bits = n
-		case m.Is4() && a.Is4():
-			v := m.As4()
-			x := binary.BigEndian.Uint32(v[:])
-			for bits = 0; bits < 32 && x&(1<<(31-bits)) != 0; bits++ {
-			}
-			if bits < 32 && x<<bits != 0 { // bits behind a gap
-				four := a.As4()
-				return netip.Prefix{}, &odd{mask: x, addr: binary.BigEndian.Uint32(four[:]) & x}, nil
-			}
-		default:
+		case !ok:
 			return bad()
+		case gaps != nil:
+			return netip.Prefix{}, gaps, nil
 		}
+		bits = n
 	}
 	pre, err := a.Prefix(bits)
 	if err != nil {
 		return bad()
 	}
 	return pre, nil, nil
+}
+
+// parseHost reads an address, or a name if there may be some.
+func parseHost(host string, names lookup) (netip.Addr, error) {
+	a, err := netip.ParseAddr(host)
+	if err == nil {
+		return a, nil
+	}
+	// The zeros in the middle may be left away: "127.1" (7.1.6).
+	if head, last, ok := cutLast(host); ok && strings.Count(host, ".") < 3 {
+		a, err = netip.ParseAddr(head + strings.Repeat("0.", 3-strings.Count(host, ".")) + last)
+	}
+	if err != nil && names != nil && strings.ContainsAny(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") && !strings.Contains(host, ":") {
+		return names(host)
+	}
+	return a, err
+}
+
+// parseMask reads the mask of an address: its number of bits, or as an address. With
+// bits behind a gap it is odd.
+func parseMask(a netip.Addr, mask string) (bits int, gaps *odd, ok bool) {
+	n, err := strconv.Atoi(mask)
+	if err == nil {
+		return n, nil, mask[0] != '+' && mask[0] != '-'
+	}
+	m, _ := netip.ParseAddr(mask)
+	if !m.Is4() || !a.Is4() {
+		return 0, nil, false
+	}
+	v := m.As4()
+	x := binary.BigEndian.Uint32(v[:])
+	bits = leadingOnes(x)
+	if bits < 32 && x<<bits != 0 {
+		four := a.As4()
+		return 0, &odd{mask: x, addr: binary.BigEndian.Uint32(four[:]) & x}, true
+	}
+	return bits, nil, true
 }
 
 // addrKey is an address that is masked to its first bits, as the index has it.
@@ -259,3 +273,5 @@ func parseHex(p string) ([]byte, error) {
 	}
 	return out, nil
 }
+
+func leadingOnes(x uint32) int { return bits.LeadingZeros32(^x) }
