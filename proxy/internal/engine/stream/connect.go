@@ -262,9 +262,9 @@ func (st *Stream) establish(c *ServerConn, set *server.Settings, deadline int64)
 	}
 	cfg := up.TLS.Config(c.sni)
 	if st.webSocketH1(set, cfg.NextProtos) {
-		c.once = slices.Contains(cfg.NextProtos, "h2")
+		c.once = slices.ContainsFunc(cfg.NextProtos, func(name string) bool { return name != h1Protocol.ALPN })
 		cfg = cfg.Clone()
-		cfg.NextProtos = []string{"http/1.1"}
+		cfg.NextProtos = []string{h1Protocol.ALPN}
 	}
 	if err := st.W.mayTLS(); err != nil {
 		st.ErrText = err.Error()
