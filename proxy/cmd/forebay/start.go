@@ -11,6 +11,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature"
 	"github.com/forebay-lb/forebay/proxy/internal/process/master"
 	"github.com/forebay-lb/forebay/proxy/internal/process/worker"
@@ -44,42 +45,13 @@ func start(a *args, con *console.Console, daemon bool) int {
 	}
 	set.Files = worker.SourceNames(names)
 	if a.dumpConfig {
-		d := new(config.Diagnostics)
-		dumpConfig(os.Stdout, config.Evaluate(sources, set.Options(), d))
-		con.Diagnostics(d, a.diag)
-		if d.HasErrors() {
-			return 1
-		}
-		return 0
+		return a.showConfig(con, sources, set)
 	}
 	in := set.Input()
 	in.Sources, in.Files = sources, rec
-	snap, d := snapshot.Load(in)
-	if snap == nil || !daemon { // the process before the daemon has shown the warnings
-		con.Diagnostics(d, a.diag)
-	}
-	if a.dump != nil {
-		dump(a, con)
-	}
-	if snap == nil {
-		return 1
-	}
-	if a.strict && d.Count(config.Warning) > 0 {
-		con.Alert("Some warnings were found and 'zero-warning' is set. Aborting.")
-		return 1
-	}
-	if err := snapshot.Listens(snap); err != nil {
-		con.Alert("%v Exiting.", err)
-		return 2
-	}
-	if a.dumpObjects {
-		dumpObjects(os.Stdout, a.verbose && !a.quiet)
-	}
-	if a.check {
-		if a.verbose {
-			fmt.Println("Configuration file is valid")
-		}
-		return 0
+	snap, code := a.load(in, con, daemon)
+	if snap == nil || a.check {
+		return code
 	}
 	said := master.Said.Value(snap.Global)
 	if said.Daemon && !a.foreground && !a.debug {
@@ -113,4 +85,45 @@ func start(a *args, con *console.Console, daemon bool) int {
 		o.Inherited = worker.Inherit(list)
 	}
 	return worker.Run(o)
+}
+
+// showConfig is -dC.
+func (a *args) showConfig(con *console.Console, sources []*config.File, set worker.Settings) int {
+	d := new(config.Diagnostics)
+	dumpConfig(os.Stdout, config.Evaluate(sources, set.Options(), d))
+	con.Diagnostics(d, a.diag)
+	if d.HasErrors() {
+		return 1
+	}
+	return 0
+}
+
+// load loads the configuration, and shows what there is to say of it. Without a
+// snapshot the program ends with the code.
+func (a *args) load(in snapshot.Input, con *console.Console, daemon bool) (*stream.Snapshot, int) {
+	snap, d := snapshot.Load(in)
+	if snap == nil || !daemon { // the process before the daemon has shown the warnings
+		con.Diagnostics(d, a.diag)
+	}
+	if a.dump != nil {
+		dump(a, con)
+	}
+	if snap == nil {
+		return nil, 1
+	}
+	if a.strict && d.Count(config.Warning) > 0 {
+		con.Alert("Some warnings were found and 'zero-warning' is set. Aborting.")
+		return nil, 1
+	}
+	if err := snapshot.Listens(snap); err != nil {
+		con.Alert("%v Exiting.", err)
+		return nil, 2
+	}
+	if a.dumpObjects {
+		dumpObjects(os.Stdout, a.verbose && !a.quiet)
+	}
+	if a.check && a.verbose {
+		fmt.Println("Configuration file is valid")
+	}
+	return snap, 0
 }
