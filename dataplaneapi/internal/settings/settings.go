@@ -253,6 +253,16 @@ func (s *Settings) check() error {
 	if s.ConfigVersion > 2 {
 		return fmt.Errorf("config_version %d is not known", s.ConfigVersion)
 	}
+	for _, part := range []func() error{s.checkListeners, s.checkReload, s.checkFiles} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkListeners looks at where the API is served, and for whom.
+func (s *Settings) checkListeners() error {
 	for _, sch := range s.API.Scheme {
 		switch sch {
 		case "http", "unix":
@@ -287,6 +297,11 @@ func (s *Settings) check() error {
 	if s.API.UID < 0 || s.API.GID < 0 {
 		return errors.New("uid and gid cannot be negative")
 	}
+	return nil
+}
+
+// checkReload looks at the files of the configuration, and at how it is reloaded.
+func (s *Settings) checkReload() error {
 	r := &s.Proxy.Reload
 	if len(s.Proxy.ConfigFiles) == 0 && len(r.FilesBefore)+len(r.FilesAfter) > 0 {
 		s.Proxy.ConfigFiles = slices.Concat(r.FilesBefore, []string{s.Proxy.ConfigFile}, r.FilesAfter)
@@ -313,6 +328,11 @@ func (s *Settings) check() error {
 	if s.Log != nil && len(s.LogTargets) == 0 {
 		s.LogTargets = []LogTarget{*s.Log}
 	}
+	return nil
+}
+
+// checkFiles makes paths absolute, and gives folders of files their defaults.
+func (s *Settings) checkFiles() error {
 	abs, err := filepath.Abs(s.Proxy.ConfigFile)
 	if err != nil {
 		return err
