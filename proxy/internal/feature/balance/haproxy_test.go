@@ -21,8 +21,7 @@ import (
 type farm struct {
 	t     *testing.T
 	addrs []string
-	took  chan taken // those that are held
-	mu    sync.Mutex
+	took  chan taken          // those that are held
 	held  map[int][]chan bool // by server
 }
 

@@ -97,12 +97,6 @@ func (m *matcher) match(b, text []byte) bool {
 	return bytes.Equal(b, text)
 }
 
-var (
-	okStatuses   = []string{"L7OK", "L7OKC", "L6OK", "L4OK"}
-	badStatuses  = []string{"L7OKC", "L7RSP", "L7STS", "L6RSP", "L4CON"}
-	lateStatuses = []string{"L7TOUT", "L6TOUT", "L4TOUT"}
-)
-
 // expectRule is "http-check expect" and "tcp-check expect".
 func expectRule(c *conf.Ctx, r *ruleset) error {
 	st := step{kind: expects, expect: expect{minRecv: -1}}

@@ -77,6 +77,7 @@ backend b
 		} {
 			s.Exchange(x[0], x[1])
 		}
+		atRest(t, s)
 	}
 	for _, line := range []string{
 		"show stat", "show stat -1 8 -1", "show stat f 9 -1", "show stat f 8 2", "show stat -1 8 77", "show stat -1 15 1", "show stat -1 7 -1", "show stat off 8 -1", "show stat b 8 -1",
@@ -92,6 +93,26 @@ backend b
 		}
 		if line == "show stat" && strings.Count(got[0], "type=3") != 6 {
 			t.Errorf("%s\n%s", line, got[0])
+		}
+	}
+}
+
+// atRest waits until a program has ended all sessions: a client has its answer, and
+// the end of it, before.
+func atRest(t *testing.T, s *oracle.Side) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		busy := ""
+		for _, line := range strings.Split(s.Exchange("stats", "show stat\n"), "\n") {
+			if f := strings.Split(line, ","); len(f) > 4 && f[4] != "" && f[4] != "0" && f[4] != "scur" {
+				busy = line
+			}
+		}
+		if busy == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a session never ends: %s", busy)
 		}
 	}
 }
