@@ -1,6 +1,7 @@
 package master
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -60,7 +61,11 @@ func TestCommandWhileReplaced(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "s")
 		m := newMaster(Options{Console: console.New(), Binds: []string{path}})
-		next := fakeWorker(t, 102, func(c net.Conn) { fmt.Fprint(c, "answer\n\n") })
+		next := fakeWorker(t, 102, func(c net.Conn) {
+			if _, err := bufio.NewReader(c).ReadString('\n'); err == nil {
+				fmt.Fprint(c, "answer\n\n")
+			}
+		})
 		var old *process
 		old = fakeWorker(t, 101, func(c net.Conn) {
 			m.mu.Lock()
