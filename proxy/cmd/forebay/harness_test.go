@@ -222,18 +222,24 @@ func (s *site) mustGet(addr string) {
 // ask sends one line to a socket and gives the reply.
 func (s *site) ask(socket, text string) string {
 	s.t.Helper()
+	b, err := s.try(socket, text)
+	if err != nil {
+		s.t.Fatalf("%s: %v after %q", text, err, b)
+	}
+	return b
+}
+
+// try is ask of a process that may be about to end.
+func (s *site) try(socket, text string) (string, error) {
 	c, err := net.Dial("unix", socket)
 	if err != nil {
-		s.t.Fatal(err)
+		return "", err
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
 	fmt.Fprintln(c, text)
 	b, err := io.ReadAll(c)
-	if err != nil {
-		s.t.Fatalf("%s: %v after %q", text, err, b)
-	}
-	return string(b)
+	return string(b), err
 }
 
 // workers gives the pids of "show proc": in charge, and leaving.

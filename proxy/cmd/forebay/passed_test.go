@@ -341,3 +341,45 @@ func TestPassedLater(t *testing.T) {
 	}
 	s.mustGet(addr)
 }
+
+// TestToldToAnother: the kernel tells one of the processes that share a socket of a
+// connection. If that one ends before it accepts, the others are not told.
+func TestToldToAnother(t *testing.T) {
+	s := newSite(t)
+	path := filepath.Join(s.dir, "ps")
+	stats := passed(t, unix.AF_UNIX, &unix.SockaddrUnix{Name: path}, true)
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ep)
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET | unix.EPOLLEXCLUSIVE}
+	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, int(stats.Fd()), &ev); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan error, 1)
+	go func() {
+		for {
+			n, err := unix.EpollWait(ep, make([]unix.EpollEvent, 1), 20000)
+			if err == unix.EINTR {
+				continue
+			}
+			if n != 1 {
+				err = fmt.Errorf("%d events: %v", n, err)
+			}
+			told <- err
+			return
+		}
+	}()
+	s.global = "  stats socket fd@3 level admin\n  nbthread 2"
+	s.write()
+	c := command("-db", "-f", s.cfg)
+	c.ExtraFiles = []*os.File{stats}
+	awaitServing(t, launch(t, c), s)
+	if got := s.ask(path, "show version"); !strings.Contains(got, ".") {
+		t.Errorf("%q", got)
+	}
+	if err := <-told; err != nil {
+		t.Errorf("the other was not told: %v", err)
+	}
+}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -130,7 +132,14 @@ func (s *site) successor(p *program, option string) {
 	s.t.Helper()
 	next := launch(s.t, command("-db", "-f", s.cfg, "-x", s.stats, option, strconv.Itoa(p.cmd.Process.Pid)))
 	pid := fmt.Sprintf("\nPid: %d\n", next.cmd.Process.Pid)
-	for !strings.Contains(s.ask(s.stats, "show info"), pid) {
+	for end := time.Now().Add(patience); ; { // p closes what it had accepted
+		got, err := s.try(s.stats, "show info")
+		if strings.Contains(got, pid) {
+			break
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) || time.Now().After(end) {
+			s.t.Fatalf("%v after %q", err, got)
+		}
 	}
 	s.mustGet(s.addr)
 }

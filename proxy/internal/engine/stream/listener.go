@@ -291,6 +291,11 @@ const acceptBatch = 64
 // retryDelay is how long, in nanoseconds, a listener rests that may not accept.
 const retryDelay = 20e6
 
+// lookAgain is how long, in nanoseconds, a connection waits at most that only a
+// process was told of which ended before it accepted: of those that share a socket
+// the kernel tells one.
+const lookAgain = 1e9
+
 // Readable accepts what is pending, within the limits.
 func (s *socket) Readable() {
 	if !s.IsOpen() {
@@ -326,7 +331,12 @@ func (s *socket) Readable() {
 		n, src, e := s.accept(b)
 		switch e {
 		case 0:
-		case syscall.EAGAIN, syscall.EINVAL, syscall.EPIPE: // nothing more, paused, or nobody left
+		case syscall.EAGAIN:
+			if s.shared && s == l.sockets[0] {
+				r.Set(&s.timer, r.Now()+lookAgain)
+			}
+			return
+		case syscall.EINVAL, syscall.EPIPE: // paused, or nobody left
 			return
 		case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS:
 			r.Set(&s.timer, r.Now()+retryDelay)
