@@ -28,6 +28,8 @@ type Options struct {
 	AWSLCAPI int
 	// LocalPeer is the value of HAPROXY_LOCALPEER; empty leaves it undefined.
 	LocalPeer string
+	// PeerNamed tells that it is that of "-L", which "localpeer" does not change.
+	PeerNamed bool
 }
 
 func (o *Options) lookup(name string) (string, bool) {
@@ -332,6 +334,14 @@ func (e *evaluator) environment(args []string) bool {
 		}
 	case "resetenv":
 		env.retain(args[1:])
+	case "localpeer": // a keyword as well
+		switch {
+		case e.opt.PeerNamed:
+			e.d.Warn(e.pos, "'%s' ignored since it is already set by using the '-L' command line argument.", args[0])
+		case len(args) > 1 && args[1] != "":
+			env.Set("HAPROXY_LOCALPEER", args[1])
+		}
+		return false
 	default:
 		return false
 	}

@@ -45,6 +45,7 @@ func TestEvaluate(t *testing.T) {
 		{"presetenv of what is not there", "global\n presetenv A 2\n a \"$A\"\n", nil, []string{"global", "3 a|2"}},
 		{"unsetenv", "global\n unsetenv A B NONE\n a \"${A-x}${C-y}\"\n", []string{"A=1", "B=2", "C=3"}, []string{"global", "3 a|x3"}},
 		{"resetenv", "global\n resetenv A\n a \"${A-x}${C-y}\"\n", []string{"A=1", "C=3"}, []string{"global", "3 a|1y"}},
+		{"localpeer counts from the next line", "global\n localpeer me\n a \"$HAPROXY_LOCALPEER\"\n", nil, []string{"global", "2 localpeer|me", "3 a|me"}},
 		{"setenv elsewhere is no keyword of ours", "defaults\n setenv A 1\n", nil, []string{"defaults", "2 setenv|A|1"}},
 		{"setenv in a dead arm", "global\n.if 0\n setenv A 1\n.endif\n a \"${A-no}\"\n", nil, []string{"global", "5 a|no"}},
 		{"prefixes", "defaults\n no option x\n default option y\n no log\n", nil,
@@ -192,5 +193,14 @@ func TestMarkCutsLongLines(t *testing.T) {
 	}
 	if i := strings.IndexByte(lines[2], '^'); lines[1][i] != '"' {
 		t.Errorf("the mark is at %d of %q", i, lines[1])
+	}
+}
+
+// The name of "-L" goes before that of the configuration.
+func TestLocalPeer(t *testing.T) {
+	got, diags := run(t, "global\n localpeer me\n a \"$HAPROXY_LOCALPEER\"\n", Options{Env: NewEnvironment(nil), LocalPeer: "you", PeerNamed: true})
+	want := []string{"WARNING config : parsing [t.cfg:2] : 'localpeer' ignored since it is already set by using the '-L' command line argument."}
+	if !reflect.DeepEqual(got, []string{"global", "2 localpeer|me", "3 a|you"}) || !reflect.DeepEqual(diags, want) {
+		t.Errorf("%q %q", got, diags)
 	}
 }

@@ -159,7 +159,7 @@ type takeover struct {
 func (r *record) usable(b *Input) bool {
 	a := &r.in
 	return !r.whole && r.threads == b.Threads && a.MaxConn == b.MaxConn && a.ProxyMaxConn == b.ProxyMaxConn && a.Memory == b.Memory &&
-		slices.Equal(a.Switches, b.Switches) && a.Options.LocalPeer == b.Options.LocalPeer
+		slices.Equal(a.Switches, b.Switches) && a.Options.LocalPeer == b.Options.LocalPeer && a.Options.PeerNamed == b.Options.PeerNamed
 }
 
 // find is a [config.Known].

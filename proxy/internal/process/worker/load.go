@@ -41,7 +41,7 @@ func (s Settings) Options() config.Options {
 	if peer == "" {
 		peer, _ = os.Hostname()
 	}
-	return config.Options{Env: env, Version: version.Compatible, Features: features, Enabled: []string{"EPOLL", "SPLICE", "REUSEPORT"}, LocalPeer: peer}
+	return config.Options{Env: env, Version: version.Compatible, Features: features, Enabled: []string{"EPOLL", "SPLICE", "REUSEPORT"}, LocalPeer: peer, PeerNamed: s.LocalPeer != ""}
 }
 
 // Input is what [snapshot.Load] takes, but for the files.
