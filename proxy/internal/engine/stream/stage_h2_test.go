@@ -36,19 +36,24 @@ func startH2Peer(t *testing.T, p *sim.Peer, server bool) *h2peer {
 	return h
 }
 
+// frame reads one, and answers settings.
+func (h *h2peer) frame() http2.Frame {
+	h.t.Helper()
+	f, err := h.ReadFrame()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if s, ok := f.(*http2.SettingsFrame); ok && !s.IsAck() {
+		h.WriteSettingsAck()
+	}
+	return f
+}
+
 // head waits for the head of a message, and gives its stream and fields.
 func (h *h2peer) head() (id uint32, fields map[string]string, end bool) {
 	h.t.Helper()
 	for {
-		f, err := h.ReadFrame()
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		switch f := f.(type) {
-		case *http2.SettingsFrame:
-			if !f.IsAck() {
-				h.WriteSettingsAck()
-			}
+		switch f := h.frame().(type) {
 		case *http2.MetaHeadersFrame:
 			fields = map[string]string{}
 			for _, x := range f.Fields {
@@ -82,16 +87,7 @@ func (h *h2peer) ask(method, path string, end bool) uint32 {
 func (h *h2peer) reset() string {
 	h.t.Helper()
 	for {
-		f, err := h.ReadFrame()
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		switch f := f.(type) {
-		case *http2.SettingsFrame:
-			if !f.IsAck() {
-				h.WriteSettingsAck()
-			}
-		case *http2.RSTStreamFrame:
+		if f, ok := h.frame().(*http2.RSTStreamFrame); ok {
 			return f.ErrCode.String()
 		}
 	}

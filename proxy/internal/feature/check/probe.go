@@ -238,25 +238,19 @@ func (p *probe) judgePayload(st *step) (again bool, out outcome) {
 		}
 		return false, out
 	}
-	got := p.buf[:p.n]
-	if !all && (len(got) < len(st.text.data) || len(got) < st.minRecv) {
-		return true, out
-	}
-	matched, err := st.matchesText(p.scope(), got)
+	met, again, err := p.meets(st, p.buf[:p.n], all)
 	switch {
 	case err != nil:
 		return false, p.refused(st, "L7RSP", err.Error())
-	case !matched && !all && st.minRecv < 0:
-		return true, out
-	case matched != st.not:
-		return false, out
+	case again, met:
+		return again, out
 	case !p.own.ofTCP():
 		return false, p.refused(st, cmp.Or(st.bad, "L7RSP"), "")
 	}
 	info := ""
 	if st.onError == nil {
 		info = "TCPCHK did not match content"
-		if matched {
+		if st.not {
 			info = "TCPCHK matched unwanted content"
 		}
 		if st.failedOn == "" {
@@ -306,21 +300,32 @@ func (p *probe) judgeBody(st *step, body []byte) (again bool, out outcome) {
 	switch {
 	case len(body) == 0 && all:
 		return false, fail("HTTP content check could not find a response body")
-	case !all && (len(body) == 0 || len(body) < len(st.text.data) || len(body) < st.minRecv):
+	case len(body) == 0:
 		return true, out
 	}
-	matched, err := st.matchesText(p.scope(), body)
+	met, again, err := p.meets(st, body, all)
 	switch {
 	case err != nil:
 		return false, p.refused(st, "L7RSP", err.Error())
-	case !matched && !all && st.minRecv < 0:
-		return true, out
-	case matched != st.not:
-		return false, out
+	case again, met:
+		return again, out
 	case st.not:
 		return false, fail("HTTP check matched unwanted content")
 	}
 	return false, fail("HTTP content check did not match")
+}
+
+// meets evaluates a rule on bytes, of which all have come or again tells to wait for
+// more.
+func (p *probe) meets(st *step, got []byte, all bool) (met, again bool, err error) {
+	if !all && (len(got) < len(st.text.data) || len(got) < st.minRecv) {
+		return false, true, nil
+	}
+	matched, err := st.matchesText(p.scope(), got)
+	if err != nil {
+		return false, false, err
+	}
+	return matched != st.not, !matched && !all && st.minRecv < 0, nil
 }
 
 // refused is the outcome of a rule that was not met.
