@@ -9,6 +9,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/acl"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/balance"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/bwlim"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/capture"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/check"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/logs"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/maps"

@@ -161,7 +161,7 @@ func newSnapshot(base *stream.Snapshot) *stream.Snapshot {
 	}
 	return &stream.Snapshot{
 		Global: &stream.Global{
-			BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101,
+			BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101, LineLength: 1023,
 		},
 		Proxies:   make([]*stream.Proxy, 0, len(base.Proxies)),
 		Frontends: make(map[string]*stream.Proxy, len(base.Frontends)),

@@ -110,7 +110,11 @@ func unexpected(word string) error {
 func (l *Loading) misplaced(st config.Statement, k *Keyword, kind string, p *stream.Proxy) {
 	first := st.Args[0]
 	if kind == "defaults" {
-		l.Alert(st.Pos, "'%s' not allowed in 'defaults' section.", first)
+		name := first
+		if first == "capture" {
+			name = k.Name
+		}
+		l.Alert(st.Pos, "'%s' not allowed in 'defaults' section.", name)
 		return
 	}
 	l.incapable(st.Pos, k, kindOf(p), p)
@@ -192,6 +196,8 @@ func unknown(st config.Statement, in Sections, kind string) error {
 		return say("'stats' only supports 'socket', 'maxconn', 'bind-process', 'calculate-max-counters'  and 'timeout' (got '%s')", got)
 	case "proxy rate-limit":
 		return say("'rate-limit' only supports 'sessions' (got '%s')", got)
+	case "proxy capture":
+		return About("capture", Predicatef("expects 'cookie' or 'request header' or 'response header'."))
 	case "proxy monitor":
 		return say("'monitor' only supports 'fail'.")
 	}

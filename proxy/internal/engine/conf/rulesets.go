@@ -44,6 +44,9 @@ func RegisterRuleSet(s RuleSet) {
 // About makes the sentence of what is wrong with a rule of the set: err is the bare
 // cause, action the name that the rule begins with.
 func (s RuleSet) About(c *Ctx, action string, err error) error {
+	if bare, ok := err.(*Cause); ok && !s.HTTP && bare.joint == " : " {
+		return say("'%s %s' : %w", s.Name, action, err)
+	}
 	if !s.HTTP {
 		return say("'%s %s' %w in %s", s.Name, action, err, c.Where())
 	}

@@ -16,6 +16,9 @@ type Alias struct {
 	Int    func(*Scope) int64
 	Addr   func(*Scope) reactor.Addr // its IP address, or with Port its port
 	Append func(dst []byte, sc *Scope) []byte
+	// Field gives value number n of a list, nil for one that there is not; !ok: the
+	// list has ended.
+	Field func(sc *Scope, n int) (value []byte, ok bool)
 
 	// Hex makes Int hexadecimal where the format asks for that.
 	Hex  bool
@@ -43,6 +46,11 @@ const (
 	// Known is written like the value of an expression: where there is none, a sign
 	// stands for that.
 	Known
+	// Braces is a list between braces, "{a|b}", nothing if it is empty; each value is
+	// encoded.
+	Braces
+	// Spaced is a list with blanks between, each value quoted as the format asks for.
+	Spaced
 )
 
 var aliases = make(map[string]*Alias)

@@ -40,18 +40,28 @@ func requestPart(line []byte, n int) []byte {
 	if len(line) == 0 || line[0] == '<' {
 		return bad
 	}
-	first, last := bytes.IndexByte(line, ' '), bytes.LastIndexByte(line, ' ')
-	if first == last { // none, or one
+	method, rest, ok := bytes.Cut(line, blank)
+	switch {
+	case !ok:
 		return bad
+	case n == 0:
+		return method
 	}
-	switch n {
-	case 0:
-		return line[:first]
-	case 1:
-		return line[first+1 : last]
+	// A line that was cut ("tune.http.logurilen") may end anywhere.
+	uri, version := rest, http09
+	if i := bytes.LastIndexByte(rest, ' '); i >= 0 {
+		uri = rest[:i]
+		if i+1 < len(rest) {
+			version = rest[i+1:]
+		}
 	}
-	return line[last+1:]
+	if n == 1 {
+		return uri
+	}
+	return version
 }
+
+var blank, http09 = []byte(" "), []byte("HTTP/0.9")
 
 // pathOnly is the path without scheme, host and query.
 func pathOnly(u []byte) []byte {

@@ -140,9 +140,13 @@ type Proxy struct {
 	DefaultName     string      // default_backend
 	ServerLines     []*ServerLine
 
-	// OnForward are called in the frontend when a request goes on to a backend's
-	// servers, after the rules of both.
-	OnForward []func(*Stream)
+	// What follows is called in the frontend: OnRequest when the head of a request is
+	// there, behind the rules on contents and before the others; OnForward when it
+	// goes on to a backend's servers, after the rules of both, or OnDenied when one of
+	// these answers that it shall not; OnResponse when the head of a server's response
+	// is there, be it interim, before the rules, and OnDeliver behind the
+	// http-response rules of both, if they let it pass.
+	OnRequest, OnForward, OnDenied, OnResponse, OnDeliver []func(*Stream)
 
 	// Log, if set, is called when a stream that began at this frontend ends.
 	Log func(*Stream)
@@ -183,7 +187,8 @@ func (p *Proxy) Clone() *Proxy {
 			q.ErrorFiles[k] = v
 		}
 	}
-	q.OnForward = slices.Clone(p.OnForward)
+	q.OnRequest, q.OnForward, q.OnDenied = slices.Clone(p.OnRequest), slices.Clone(p.OnForward), slices.Clone(p.OnDenied)
+	q.OnResponse, q.OnDeliver = slices.Clone(p.OnResponse), slices.Clone(p.OnDeliver)
 	q.Filters = append([]Filter(nil), p.Filters...)
 	q.slots = p.slots.Clone()
 	return &q

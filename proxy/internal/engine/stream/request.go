@@ -2,10 +2,18 @@ package stream
 
 import "github.com/forebay-lb/forebay/proxy/internal/engine/message"
 
+// maxLine bounds "tune.http.logurilen": no request is longer.
+const maxLine = 1 << 24
+
 func init() {
-	settings([]Number{{Name: "tune.http.maxhdr", Low: 1, High: 32767, Size: true, InPlace: true, Want: "a numeric value between 1 and 32767", Set: func(g *Global, n int) {
-		g.MaxHeaders = n
-	}}})
+	settings([]Number{
+		{Name: "tune.http.maxhdr", Low: 1, High: 32767, Size: true, InPlace: true, Want: "a numeric value between 1 and 32767", Set: func(g *Global, n int) {
+			g.MaxHeaders = n
+		}},
+		{Name: "tune.http.logurilen", Low: 1, High: maxLine, InPlace: true, Want: "an integer argument.", Set: func(g *Global, n int) {
+			g.LineLength = n
+		}},
+	})
 }
 
 // request is the phase of that name: the head of a request is awaited.
@@ -40,6 +48,9 @@ func (st *Stream) keepLine() {
 		l = append(l, " HTTP/1.1"...)
 	} else {
 		l = append(append(l, ' '), q.Version.String()...)
+	}
+	if n := st.Snap.Global.LineLength; n > 0 && n < len(l) {
+		l = l[:n]
 	}
 	st.ReqLine = l
 }

@@ -115,11 +115,12 @@ func (st *Stream) noResponse(err error) step {
 func (st *Stream) isInterim() bool { return st.Res.Status < 200 && st.Res.Status != 101 }
 
 // answered counts a response head of the server, be it interim, by the status that
-// it had before rules.
+// it had before rules, and tells of it who asked for that.
 func (st *Stream) answered() {
 	c := st.serverCounters()
 	c.Requests.Add(1)
 	countStatus(&c.Status, st.Res.Status)
+	call(st.FE.OnResponse, st)
 }
 
 // gotResponse notes that the head of a final response is there.

@@ -25,9 +25,7 @@ func (st *Stream) backend() step {
 			return s
 		}
 	}
-	for _, f := range fe.OnForward {
-		f(st)
-	}
+	call(fe.OnForward, st)
 	if f := be.ForwardFor; f != nil || fe.ForwardFor != nil {
 		if f == nil {
 			f = fe.ForwardFor

@@ -37,10 +37,16 @@ func (st *Stream) requestRules(p *Proxy) step {
 		st.intercepted(p)
 		return stop
 	}
+	if p == st.FE {
+		call(p.OnRequest, st)
+	}
 	if p.awaitsBody(st) && !st.bufferBody(p) {
 		return stop
 	}
 	if len(p.RequestRules) > 0 && !st.run(p.RequestRules) || len(p.Redirects) > 0 && !st.run(p.Redirects) {
+		if st.Term.Cause == 'P' && st.Reply != nil {
+			call(st.FE.OnDenied, st)
+		}
 		st.intercepted(p)
 		return stop
 	}
@@ -56,6 +62,7 @@ func (st *Stream) responseRules() step {
 		st.HasResponse = false
 		return stop
 	}
+	call(fe.OnDeliver, st)
 	st.afterRules()
 	return next
 }
@@ -68,6 +75,13 @@ func (st *Stream) afterRules() {
 	}
 	if st.FE != st.BE && len(st.FE.AfterRules) > 0 {
 		st.run(st.FE.AfterRules)
+	}
+}
+
+// call tells who asked for it of a moment of the exchange.
+func call(list []func(*Stream), st *Stream) {
+	for _, f := range list {
+		f(st)
 	}
 }
 

@@ -10,6 +10,7 @@ type Global struct {
 	BufSize     int
 	MaxRewrite  int
 	MaxHeaders  int
+	LineLength  int // of [Stream.ReqLine]; 0: any
 	MaxAccept   int
 	NoSplice    bool
 	ZeroWarning bool

@@ -36,6 +36,10 @@ func write(a *stream.Alias) func(dst []byte, sc *stream.Scope, f flags) []byte {
 		return func(dst []byte, sc *stream.Scope, f flags) []byte { return appendPort(dst, sc, a.Addr(sc), f) }
 	case a.Addr != nil:
 		return func(dst []byte, sc *stream.Scope, f flags) []byte { return appendIP(dst, a.Addr(sc), f) }
+	case a.Field != nil && a.Form == stream.Braces:
+		return func(dst []byte, sc *stream.Scope, f flags) []byte { return braced(dst, sc, a.Field, f) }
+	case a.Field != nil:
+		return func(dst []byte, sc *stream.Scope, f flags) []byte { return spaced(dst, sc, a.Field, f) }
 	}
 	return texts[a.Form](a.Append)
 }
@@ -46,7 +50,7 @@ var texts = map[stream.Form]func(func([]byte, *stream.Scope) []byte) func([]byte
 		return func(dst []byte, sc *stream.Scope, f flags) []byte {
 			dst = quote(dst, f)
 			at := len(dst)
-			return quote(encode(get(dst, sc), at, f), f)
+			return quote(encode(get(dst, sc), at, f, ofLines), f)
 		}
 	},
 	stream.Clean: func(get func([]byte, *stream.Scope) []byte) func([]byte, *stream.Scope, flags) []byte {
@@ -67,6 +71,44 @@ var texts = map[stream.Form]func(func([]byte, *stream.Scope) []byte) func([]byte
 			return quote(encodeControls(dst, at, f, '#'), f)
 		}
 	},
+}
+
+// braced appends "{a|b}", one quoted word, unless the list is empty.
+func braced(dst []byte, sc *stream.Scope, field func(*stream.Scope, int) ([]byte, bool), f flags) []byte {
+	v, ok := field(sc, 0)
+	if !ok {
+		return dst
+	}
+	dst = append(quote(dst, f), '{')
+	for n := 1; ok; n++ {
+		if n > 1 {
+			dst = append(dst, '|')
+		}
+		at := len(dst)
+		dst = encode(append(dst, v...), at, f, ofValues)
+		v, ok = field(sc, n)
+	}
+	return quote(append(dst, '}'), f)
+}
+
+// spaced appends each value of a list, quoted if that is asked for.
+func spaced(dst []byte, sc *stream.Scope, field func(*stream.Scope, int) ([]byte, bool), f flags) []byte {
+	for n := 0; ; n++ {
+		v, ok := field(sc, n)
+		switch {
+		case !ok:
+			return dst
+		case n > 0:
+			dst = append(dst, ' ')
+		}
+		if v == nil && f&quoted == 0 {
+			dst = append(dst, '-')
+			continue
+		}
+		dst = quote(dst, f)
+		at := len(dst)
+		dst = quote(encode(append(dst, v...), at, f, ofValues), f)
+	}
 }
 
 // quote appends a quotation mark where there is to be one.
@@ -126,17 +168,10 @@ var (
 	hostname, _ = os.Hostname()
 )
 
-// What is nobody's: the process, and captures, of which there are none.
+// What is nobody's: the process.
 func init() {
 	stream.RegisterAlias(
 		stream.Alias{Name: "H", Append: func(dst []byte, _ *stream.Scope) []byte { return append(dst, hostname...) }},
 		stream.Alias{Name: "pid", Hex: true, Int: func(*stream.Scope) int64 { return pid }},
 	)
-	nothing := func(dst []byte, _ *stream.Scope) []byte { return dst }
-	for _, name := range []string{"CC", "CS"} {
-		stream.RegisterAlias(stream.Alias{Name: name, Form: stream.Known, Append: nothing})
-	}
-	for _, name := range []string{"hr", "hs", "hrl", "hsl"} {
-		stream.RegisterAlias(stream.Alias{Name: name, Form: stream.Plain, Append: nothing})
-	}
 }

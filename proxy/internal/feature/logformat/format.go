@@ -2,6 +2,7 @@ package logformat
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -97,14 +98,17 @@ func (f *Format) Append(dst []byte, sc *stream.Scope) []byte {
 }
 
 func (f *Format) append(dst []byte, sc *stream.Scope) []byte {
-	start := len(dst)
+	blank := true
 	for i := range f.nodes {
 		n := &f.nodes[i]
+		before := len(dst)
 		switch {
 		case n.blank:
-			if len(dst) > start && dst[len(dst)-1] != ' ' {
+			if !blank {
 				dst = append(dst, ' ')
 			}
+			blank = true
+			continue
 		case n.text != nil:
 			dst = append(dst, n.text...)
 		case n.alias != nil:
@@ -112,6 +116,7 @@ func (f *Format) append(dst []byte, sc *stream.Scope) []byte {
 		default:
 			dst = f.sample(dst, sc, n)
 		}
+		blank = blank && len(dst) == before
 	}
 	return dst
 }
@@ -133,10 +138,12 @@ func (f *Format) sample(dst []byte, sc *stream.Scope, n *node) []byte {
 	if f.plain {
 		return encodeControls(v.Append(dst), at, n.flags, '%')
 	}
-	if n.flags&quoted == 0 {
-		return encodeControls(v.Append(dst), at, n.flags, '#') // no more than that, as in HAProxy: it may be JSON
+	dst = quote(dst, n.flags)
+	from := len(dst)
+	if dst = v.Append(dst); len(dst) == from { // as in HAProxy, nothing is written like no value
+		return appendMissing(dst[:at], n.flags, false)
 	}
-	return append(encodeControls(v.Append(append(dst, '"')), at+1, n.flags, '#'), '"')
+	return quote(encodeControls(dst, from, n.flags, '#'), n.flags) // no more than that, as in HAProxy: it may be JSON
 }
 
 // encodeControls writes control characters of dst[at:] as two hexadecimal digits
@@ -192,13 +199,20 @@ func appendMissing(dst []byte, f flags, plain bool) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
-// encode makes what an alias wrote to dst[at:] printable, as the manual says (8.6): control characters,
-// quotes and non-ASCII become "#XX"; with +E, quotes and brackets get a
-// backslash.
-func encode(dst []byte, at int, f flags) []byte {
+// What of printable text is encoded in log lines: of request lines, and of values
+// that stand between braces.
+const (
+	ofLines  = `"#`
+	ofValues = `"#{|}`
+)
+
+// encode makes what an alias wrote to dst[at:] printable, as the manual says (8.6):
+// control characters, non-ASCII and those of also become "#XX"; with +E, backslashes
+// and brackets get a backslash.
+func encode(dst []byte, at int, f flags, also string) []byte {
 	clean := true
 	for _, c := range dst[at:] {
-		if special(c, f) {
+		if special(c, also) || f&escaped != 0 && mustEscape(c) {
 			clean = false
 			break
 		}
@@ -211,23 +225,17 @@ func encode(dst []byte, at int, f flags) []byte {
 	dst = dst[:at]
 	for _, c := range raw {
 		switch {
-		case !special(c, f):
-			dst = append(dst, c)
-		case f&escaped != 0 && c >= ' ' && c < 0x7f:
+		case special(c, also):
+			dst = append(dst, '#', upperHex[c>>4], upperHex[c&15])
+		case f&escaped != 0 && mustEscape(c):
 			dst = append(dst, '\\', c)
 		default:
-			dst = append(dst, '#', upperHex[c>>4], upperHex[c&15])
+			dst = append(dst, c)
 		}
 	}
 	return dst
 }
 
-func special(c byte, f flags) bool {
-	if c < ' ' || c >= 0x7f {
-		return true
-	}
-	if f&escaped != 0 {
-		return mustEscape(c)
-	}
-	return c == '"' || c == '#' || c == '{' || c == '|' || c == '}'
+func special(c byte, also string) bool {
+	return c < ' ' || c >= 0x7f || strings.IndexByte(also, c) >= 0
 }

@@ -64,8 +64,19 @@ func TestEncoding(t *testing.T) {
 	if got := string(encodeControls([]byte("a\r\nb\x7f"), 0, 0, '%')); got != "a%0D%0Ab%7F" {
 		t.Error(got)
 	}
-	if got := string(encode([]byte("a\"#{|}~\xe9"), 0, 0)); got != "a#22#23#7B#7C#7D~#E9" {
-		t.Error(got)
+	for _, x := range []struct {
+		f    flags
+		also string
+		want string
+	}{
+		{0, ofValues, "a#22#23#7B#7C#7D~\\]#E9#0A"},
+		{escaped, ofValues, "a#22#23#7B#7C#7D~\\\\\\]#E9#0A"},
+		{0, ofLines, "a#22#23{|}~\\]#E9#0A"},
+		{escaped, ofLines, "a#22#23{|}~\\\\\\]#E9#0A"},
+	} {
+		if got := string(encode([]byte("a\"#{|}~\\]\xe9\n"), 0, x.f, x.also)); got != x.want {
+			t.Errorf("%d %s: %s, not %s", x.f, x.also, got, x.want)
+		}
 	}
 }
 

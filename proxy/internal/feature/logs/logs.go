@@ -17,6 +17,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/slot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/snapshot"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/capture" // the standard formats have it
 	"github.com/forebay-lb/forebay/proxy/internal/feature/logformat"
 )
 

@@ -30,6 +30,9 @@ var linesText string
 // if that is not the absence of the line.
 var lines = map[string]string{
 	"bind":                                        "bind 127.0.0.1:36900 ## #",
+	"http-response capture":                       "declare capture response len 5\n http-response capture res.hdr(x) id 0 ## declare capture response len 5",
+	"http-after-response capture":                 "declare capture response len 5\n http-after-response capture res.hdr(x) id 0 ## declare capture response len 5",
+	"tcp-request content capture":                 "tcp-request content capture src len 5",
 	"bind alpn":                                   "bind * alpn h2",
 	"bind ca-ignore-err":                          "bind * ca-ignore-err all",
 	"bind ca-sign-pass":                           "bind * ca-sign-file c ca-sign-pass x generate-certificates ## bind * ca-sign-file c generate-certificates",

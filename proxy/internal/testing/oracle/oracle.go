@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/forebay-lb/forebay/proxy/config"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature" // the keywords
 	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
@@ -39,10 +40,11 @@ const patience = 20 * time.Second
 
 // Side is one of the two programs with the configuration.
 type Side struct {
-	Name  string // "forebay" or "haproxy"
-	t     *testing.T
-	ports map[string]string // addresses by name in the configuration
-	logs  map[string]*net.UDPConn
+	Name   string // "forebay" or "haproxy"
+	t      *testing.T
+	ports  map[string]string // addresses by name in the configuration
+	logs   map[string]*net.UDPConn
+	worker *stream.Worker
 }
 
 // HAProxy gives the path of the real program. The test fails if there is none.
@@ -117,8 +119,14 @@ func (s *Side) here(text string) {
 	if snap == nil {
 		s.t.Fatal(messages(d))
 	}
-	bed.StartSnapshot(s.t, snap)
+	s.worker = bed.StartSnapshot(s.t, snap)
 }
+
+// Worker is what runs the configuration in this process, nil in HAProxy.
+func (s *Side) Worker() *stream.Worker { return s.worker }
+
+// Fill puts the side's addresses into another configuration.
+func (s *Side) Fill(text string) string { return s.fill(text) }
 
 // there runs the configuration in HAProxy.
 func (s *Side) there(text string) {
