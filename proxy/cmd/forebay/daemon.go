@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/forebay-lb/forebay/proxy/internal/console"
+	"github.com/forebay-lb/forebay/proxy/internal/process/master"
 )
 
 // daemonVariable tells the program that it is the daemon, by the number of the
@@ -37,7 +38,7 @@ func isDaemon() bool {
 
 // daemonize starts the program again, in a session of its own, and waits until
 // it serves or has failed: the exit code says which. (A Go program cannot fork.)
-func daemonize(con *console.Console) int {
+func daemonize(con *console.Console, isMaster bool) int {
 	r, w, err := os.Pipe()
 	if err != nil {
 		con.Alert("Cannot fork: %v", err)
@@ -61,7 +62,11 @@ func daemonize(con *console.Console) int {
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", daemonVariable, last+1))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Dir = startDir
-	if err := cmd.Start(); err != nil {
+	begin := cmd.Start
+	if isMaster {
+		begin = func() error { return master.Start(cmd.Start) }
+	}
+	if err := begin(); err != nil {
 		con.Alert("Cannot fork: %v", err)
 		return 1
 	}

@@ -737,11 +737,10 @@ func TestNewProgramSignals(t *testing.T) {
 			p.signal(syscall.SIGUSR2)
 		}
 	}
-	// One that comes in the very moment when the master executes the program can be
-	// lost with the old one, so it is sent again.
-	for !strings.Contains(s.ask(s.control, "@1 show stat"), "more,FRONTEND") {
-		time.Sleep(100 * time.Millisecond)
-		p.signal(syscall.SIGUSR2)
+	for end := time.Now().Add(patience); !strings.Contains(s.ask(s.control, "@1 show stat"), "more,FRONTEND"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("a signal was lost:\n%s", p.output())
+		}
 	}
 	s.mustGet(second)
 	s.ask(s.control, "reload")
@@ -763,10 +762,23 @@ func TestNewProgramSignals(t *testing.T) {
 	f.upgrade()
 	p.signal(syscall.SIGUSR2)
 	p.signal(syscall.SIGTERM)
-	again := time.AfterFunc(10*time.Second, func() { p.cmd.Process.Signal(syscall.SIGTERM) })
-	defer again.Stop()
 	if code := p.exit(); code != 0 && code != 143 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestProcessNames: the processes have the program's name, for who looks for them
+// by it, although they were executed as /proc/self/exe.
+func TestProcessNames(t *testing.T) {
+	s := newSite(t)
+	f := install(s)
+	p := launch(t, f.command("-W", "-S", s.control, "-f", s.cfg))
+	p.await(1, "Loading success.")
+	now, _ := s.workers()
+	for _, pid := range []string{strconv.Itoa(p.cmd.Process.Pid), one(t, now)} {
+		if comm, err := os.ReadFile("/proc/" + pid + "/comm"); err != nil || string(comm) != filepath.Base(p.cmd.Args[0])+"\n" {
+			t.Errorf("process %s is called %q (%v)", pid, comm, err)
+		}
 	}
 }
 

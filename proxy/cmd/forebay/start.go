@@ -62,7 +62,7 @@ func start(a *args, con *console.Console, daemon bool) int {
 	}
 	a.pidfile = cmp.Or(a.pidfile, said.PidFile)
 	if a.daemon && !daemon {
-		return daemonize(con)
+		return daemonize(con, a.master)
 	}
 	ready := func() { daemonReady(con) }
 	if a.master {

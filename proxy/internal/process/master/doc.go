@@ -10,7 +10,9 @@
 // configuration that does not load changes nothing.
 //
 // A reload that finds another program on the disk first puts that into this
-// one's place: handover.go. The worker of the old program is replaced then.
+// one's place: handover.go. The worker of the old program is replaced then. So that
+// no signal is lost in that moment, a master is executed with those blocked that the
+// Go runtime leaves so, and reads them from the kernel: signals.go, again.go.
 //
 // The master owns the master socket (-S), the pid file and the word with systemd
 // (-Ws). It serves no traffic, and keeps its rights: the next reload must be able

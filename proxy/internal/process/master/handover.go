@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -36,6 +35,7 @@ const Variable = "FOREBAY_MASTER"
 const (
 	probe = "probe" // only tell whether it could
 	take  = "take"
+	begin = "begin" // be the first master, see again
 )
 
 // format is that of the estate. It changes when an older program must not read a
@@ -61,7 +61,7 @@ type estate struct {
 	Notify    int // descriptor, 0: none
 	Reload    bool
 	Hard      bool
-	Signals   []int // that came and were not handled
+	Signals   []int // that an older program has taken and not obeyed
 }
 
 // bequest is Options as far as they go on.
@@ -207,31 +207,45 @@ func cause(err error) error {
 
 // estate gives what is to be left, without the descriptors. The caller holds mu.
 func (m *Master) estate() *estate {
-	o := m.o
 	return &estate{
 		Format: format, Path: m.path, Version: version.Full(), Started: m.started, Secret: m.secret,
-		Reloads: m.reloads, Failed: m.failed, Stopping: m.stopping, Quiet: o.Console.Quiet,
-		Options: bequest{Files: o.Files, Settings: o.Settings, Binds: o.Binds, Notify: o.Notify, Diag: o.Diag, Strict: o.Strict,
-			NoSandbox: o.NoSandbox, Daemon: o.Daemon, MaxReloads: o.MaxReloads, TakeFrom: o.TakeFrom, PidFile: o.PidFile},
+		Reloads: m.reloads, Failed: m.failed, Stopping: m.stopping, Quiet: m.o.Console.Quiet, Options: bequestOf(m.o),
+	}
+}
+
+func bequestOf(o Options) bequest {
+	return bequest{Files: o.Files, Settings: o.Settings, Binds: o.Binds, Notify: o.Notify, Diag: o.Diag, Strict: o.Strict,
+		NoSandbox: o.NoSandbox, Daemon: o.Daemon, MaxReloads: o.MaxReloads, TakeFrom: o.TakeFrom, PidFile: o.PidFile}
+}
+
+func (b bequest) options(con *console.Console) Options {
+	return Options{
+		Files: b.Files, Settings: b.Settings, Console: con, Binds: b.Binds, Notify: b.Notify, Diag: b.Diag, Strict: b.Strict,
+		NoSandbox: b.NoSandbox, Daemon: b.Daemon, MaxReloads: b.MaxReloads, TakeFrom: b.TakeFrom, PidFile: b.PidFile,
 	}
 }
 
 // become executes the program on the disk in this process. It runs on the
 // reactor of the master socket, if there is one: nothing is received meanwhile.
 func (m *Master) become(next image, hard, again bool) error {
+	return m.quietly(func() error { return m.executeNext(next, hard, again) })
+}
+
+func (m *Master) executeNext(next image, hard, again bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.stopping {
 		return errors.New("the master is stopping")
 	}
 	e := m.estate()
-	e.Reload, e.Hard = !again, hard && !again
+	e.Reload, e.Hard = !again || m.asked.Load(), hard && !again
 	keep := slices.Collect(maps.Values(m.o.Settings.Descriptors))
 	for _, p := range m.workers {
-		fd, err := p.control.Descriptor()
+		fd, err := p.control.Duplicate()
 		if err != nil {
 			continue // it has ended
 		}
+		defer unix.Close(fd)
 		keep = append(keep, fd)
 		e.Workers = append(e.Workers, heir{p.pid, fd, p.started, p.version, p.image, p.reloads, p.leaving})
 	}
@@ -257,31 +271,7 @@ func (m *Master) become(next image, hard, again bool) error {
 			}
 		}
 	}
-	pending := false
-	select {
-	case <-m.wanted:
-		e.Reload, pending = true, true
-	default:
-	}
-	for waiting := true; waiting; {
-		select {
-		case s := <-m.signals:
-			e.Signals = append(e.Signals, int(s.(syscall.Signal)))
-		default:
-			waiting = false
-		}
-	}
-	err := execute(m.path, next, e, keep)
-	for _, n := range e.Signals {
-		m.signals <- syscall.Signal(n)
-	}
-	if pending { // it has failed: this program does what was asked for
-		select {
-		case m.wanted <- true:
-		default:
-		}
-	}
-	return err
+	return execute(m.path, next, e, keep)
 }
 
 // execute becomes the program, with the descriptors.
@@ -294,21 +284,18 @@ func execute(path string, next image, e *estate, keep []int) error {
 	if imageOf(path) != next {
 		return errors.New("it has changed again meanwhile")
 	}
+	return becomeProgram(path, take, f, keep)
+}
+
+// becomeProgram executes a program that reads f as the word says, with the
+// descriptors.
+func becomeProgram(path, word string, f *os.File, keep []int) error {
 	keep = append(keep, int(f.Fd()))
 	for _, fd := range keep {
 		unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
 	}
-	env := append(withoutVariable(os.Environ(), Variable), Variable+"="+take+":"+strconv.Itoa(int(f.Fd())))
-	// What comes from now on is delivered to the next program once it listens.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var old unix.Sigset_t
-	block := mask(handled)
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &block, &old); err != nil {
-		return err
-	}
-	err = syscall.Exec(path, os.Args, env)
-	unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
+	env := append(withoutVariable(os.Environ(), Variable), Variable+"="+word+":"+strconv.Itoa(int(f.Fd())))
+	err := masked(func() error { return syscall.Exec(path, os.Args, env) })
 	for _, fd := range keep {
 		unix.CloseOnExec(fd)
 	}
@@ -328,6 +315,10 @@ func Resume(value string) int {
 	}
 	unix.CloseOnExec(fd)
 	f := os.NewFile(uintptr(fd), "estate")
+	worker.NameProcess()
+	if word == begin {
+		return resumeStart(f, con)
+	}
 	var e estate
 	err = bundle.Decode(f, &e)
 	f.Close()
@@ -352,10 +343,7 @@ func succeed(e *estate, con *console.Console) int {
 		con.Out = nil
 	}
 	b := e.Options
-	m := newMaster(Options{
-		Files: b.Files, Settings: b.Settings, Console: con, Binds: b.Binds, Notify: b.Notify, Diag: b.Diag, Strict: b.Strict,
-		NoSandbox: b.NoSandbox, Daemon: b.Daemon, MaxReloads: b.MaxReloads, TakeFrom: b.TakeFrom, PidFile: b.PidFile,
-	})
+	m := newMaster(b.options(con))
 	m.path, m.image, m.started, m.secret = e.Path, imageOf("/proc/self/exe"), e.Started, e.Secret
 	m.reloads, m.failed, m.stopping, m.announced = e.Reloads, e.Failed, e.Stopping, true
 	if n := b.Settings.Memory; n > 0 {
@@ -388,7 +376,7 @@ func succeed(e *estate, con *console.Console) int {
 	case e.Reload && e.Hard:
 		go m.Reload(true, false)
 	case e.Reload:
-		m.wanted <- true
+		m.want()
 	}
 	for _, n := range e.Signals {
 		m.signals <- syscall.Signal(n)

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,9 +51,14 @@ type Master struct {
 	image   image  // of the program that runs
 	cli     *cli   // nil without -S
 	exits   chan *process
-	signals chan os.Signal
-	wanted  chan bool // reloads asked for by signals, coalesced
-	secret  []byte    // see worker.Order
+	wanted  chan bool   // rings when asked is set
+	asked   atomic.Bool // a reload by a signal; any that begins afterwards will do
+	secret  []byte      // see worker.Order
+
+	waiting syscall.RawConn // signals that the kernel holds, nil if it does not
+	taking  sync.Mutex      // from when one of these is read until it is obeyed
+	signals chan os.Signal  // the others
+	calls   chan func()     // for who obeys those
 
 	reloading sync.Mutex // one reload at a time; it guards the next three
 	announced bool       // the service manager knows of the reload that is to come
@@ -70,8 +76,12 @@ type Master struct {
 // maxLog bounds the messages kept for "show startup-logs", in bytes.
 const maxLog = 1 << 20
 
-// Run is the master; it returns the exit code.
+// Run is the master; it returns the exit code. The process executes this program
+// once more for it, with signals blocked, see [held]; a daemon is started so.
 func Run(o Options) int {
+	if !holding() && !o.Daemon {
+		o.Console.Warn("cannot block signals: one that comes in the moment of an upgrade can be lost: %v", again(o))
+	}
 	m := newMaster(o)
 	m.started, m.secret = time.Now(), make([]byte, life.SecretSize)
 	rand.Read(m.secret)
@@ -84,12 +94,13 @@ func Run(o Options) int {
 	return m.loop()
 }
 
-// handled are the signals that a master answers to.
-var handled = []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGQUIT}
-
 func newMaster(o Options) *Master {
-	m := &Master{o: o, exits: make(chan *process, 16), signals: make(chan os.Signal, 64), wanted: make(chan bool, 1)}
-	signal.Notify(m.signals, handled...)
+	m := &Master{o: o, exits: make(chan *process, 16), wanted: make(chan bool, 1), signals: make(chan os.Signal, 64), calls: make(chan func())}
+	var err error
+	if m.waiting, err = openHeld(); err != nil {
+		o.Console.Warn("cannot read signals: %v", err) // these wait for ever
+	}
+	m.catch()
 	signal.Ignore(syscall.SIGPIPE)
 	return m
 }
@@ -164,41 +175,58 @@ func (m *Master) current() *process {
 	return nil
 }
 
-// loop handles signals and the ends of workers until none is left.
+// loop handles the ends of workers until none is left, and meanwhile signals.
 func (m *Master) loop() int {
 	go func() {
 		for range m.wanted {
-			m.Reload(false, false)
+			if m.asked.Load() {
+				m.Reload(false, false)
+			}
 		}
 	}()
+	m.listen()
 	code := 0
-	for {
-		select {
-		case s := <-m.signals:
-			switch s {
-			case syscall.SIGUSR2, syscall.SIGHUP:
-				select {
-				case m.wanted <- true:
-				default: // one that has not begun is on its way: it will read the newest files
-				}
-			case syscall.SIGUSR1, syscall.SIGTERM, syscall.SIGINT:
-				if sig := s.(syscall.Signal); !m.stop() || sig != syscall.SIGUSR1 {
-					m.o.Console.Warn("Exiting Master process...")
-					m.killAll(sig)
-				}
-			case syscall.SIGTTIN, syscall.SIGTTOU:
-				m.killAll(s.(syscall.Signal))
-			case syscall.SIGQUIT:
-				if p := m.current(); p != nil {
-					syscall.Kill(p.pid, syscall.SIGQUIT)
-				}
-			}
-		case p := <-m.exits:
+	for p := range m.exits {
+		if p != nil {
 			m.ended(p, &code)
-			if left, stopping := m.left(); left == 0 && stopping {
-				m.o.Console.Warn("All workers exited. Exiting... (%d)", code)
-				return code
-			}
+		}
+		if left, stopping := m.left(); left == 0 && stopping {
+			m.o.Console.Warn("All workers exited. Exiting... (%d)", code)
+			break
+		}
+	}
+	return code
+}
+
+// want asks for a reload. One that has not begun will read the newest files: it
+// does for several.
+func (m *Master) want() {
+	m.asked.Store(true)
+	select {
+	case m.wanted <- true:
+	default:
+	}
+}
+
+// obey does what a signal says, without waiting.
+func (m *Master) obey(s syscall.Signal) {
+	switch s {
+	case syscall.SIGUSR2, syscall.SIGHUP:
+		m.want()
+	case syscall.SIGUSR1, syscall.SIGTERM, syscall.SIGINT:
+		if !m.stop() || s != syscall.SIGUSR1 {
+			m.o.Console.Warn("Exiting Master process...")
+			m.killAll(s)
+		}
+		select {
+		case m.exits <- nil: // for a master without workers
+		default: // others have ended, and it looks then
+		}
+	case syscall.SIGTTIN, syscall.SIGTTOU:
+		m.killAll(s)
+	case syscall.SIGQUIT:
+		if p := m.current(); p != nil {
+			syscall.Kill(p.pid, syscall.SIGQUIT)
 		}
 	}
 }

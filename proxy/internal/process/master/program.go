@@ -4,9 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,28 +56,4 @@ func (m *Master) changed() bool {
 		return false
 	}
 	return now != m.image
-}
-
-// mask is a set of signals.
-func mask(list []os.Signal) (set unix.Sigset_t) {
-	for _, s := range list {
-		const bits = 8 * uint(unsafe.Sizeof(set.Val[0]))
-		n := uint(s.(unix.Signal)) - 1
-		set.Val[n/bits] |= 1 << (n % bits)
-	}
-	return set
-}
-
-// unmasked calls f, which starts a process, with no signal blocked: the process
-// inherits that. A master that took another's place was started with them
-// blocked, so that none got lost.
-func unmasked(f func() error) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var none, old unix.Sigset_t
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, &old); err != nil {
-		return err
-	}
-	defer unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
-	return f()
 }

@@ -33,6 +33,7 @@ func (m *Master) Reload(hard, again bool) (bool, string) {
 	}
 	m.log.Reset()
 	m.mu.Unlock()
+	m.asked.Store(false) // the files are read from here on
 	con := m.o.Console
 	con.Tap(m.keep)
 	if !m.announced {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -43,6 +44,7 @@ type Order struct {
 // needs from its descriptors.
 func Child() int {
 	os.Unsetenv(Variable)
+	NameProcess()
 	con := console.New()
 	for fd := ControlFD; fd <= OrderFD; fd++ {
 		syscall.CloseOnExec(fd)
@@ -102,3 +104,9 @@ func Child() int {
 
 // SourceNames joins names for HAPROXY_CFGFILES.
 func SourceNames(names []string) string { return strings.Join(names, ";") }
+
+// NameProcess gives the process, which was executed as /proc/self/exe, the name
+// that the program was called by.
+func NameProcess() {
+	os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
+}

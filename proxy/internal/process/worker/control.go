@@ -58,13 +58,27 @@ func OpenControl(fd int) (*Control, error) {
 	return &Control{u}, nil
 }
 
-// Descriptor gives the number of this end, which stays the Control's.
-func (c *Control) Descriptor() (fd int, err error) {
+// descriptor gives the number of this end, which stays the Control's.
+func (c *Control) descriptor() (fd int, err error) {
 	raw, err := c.c.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
 	err = raw.Control(func(n uintptr) { fd = int(n) })
+	return fd, err
+}
+
+// Duplicate gives another descriptor of this end, which is the caller's: the
+// Control's own is closed, and its number another's, as soon as the worker has
+// ended.
+func (c *Control) Duplicate() (fd int, err error) {
+	raw, err := c.c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if e := raw.Control(func(n uintptr) { fd, err = unix.FcntlInt(n, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
+		return 0, e
+	}
 	return fd, err
 }
 
@@ -119,7 +133,7 @@ func (c *Control) Follow(onLine, onReady func(string)) {
 // connections, on r, which does not give its processor up for long enough that
 // the runtime's own poller would be prompt.
 func (c *Control) serve(r *reactor.Reactor, attach func(fd int), gone func()) error {
-	own, err := c.Descriptor()
+	own, err := c.descriptor()
 	if err != nil {
 		return err
 	}
