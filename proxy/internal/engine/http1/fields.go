@@ -86,129 +86,129 @@ const quickLook = 1024
 func parseFields(buf []byte, i int, fields []message.Field, s *seen, lim *Limits, k kind) ([]message.Field, int, fail) {
 	left := lim.fields()
 	for {
-		// The end?
 		if i >= len(buf) {
 			return fields, 0, fail{}
 		}
-		if c := buf[i]; c == '\n' {
-			if k >= trailer {
-				return fields, -1, fail{0, i, "LF without CR in the trailers"}
-			}
-			return fields, i + 1, fail{}
-		} else if c == '\r' {
-			if i+1 >= len(buf) {
-				return fields, 0, fail{}
-			}
-			if buf[i+1] != '\n' {
-				return fields, -1, fail{0, i, "CR without LF"}
-			}
-			return fields, i + 2, fail{}
+		if c := buf[i]; c == '\r' || c == '\n' {
+			i, f := lineEnd(buf, i, k)
+			return fields, i, f
 		}
-
-		// The name, up to the colon.
 		start := i
-		valid := true
-		for {
-			if i >= len(buf) {
-				return fields, 0, fail{}
-			}
-			c := buf[i]
-			if l := lower[c]; l != 0 {
-				buf[i] = l
-				i++
-				continue
-			}
-			if c == ':' {
-				break
-			}
-			if !lim.AcceptInvalid || c == '\n' || c == '\r' {
-				return fields, -1, fail{0, i, "invalid character in a field name"}
-			}
-			valid = false
-			i++
+		colon, valid, f := fieldName(buf, i, lim)
+		if colon <= 0 {
+			return fields, colon, f
 		}
-		if i == start {
-			return fields, -1, fail{0, i, "empty field name"}
+		name := buf[start:colon:colon]
+		value, next, f := fieldValue(buf, colon+1, lim, k)
+		if next <= 0 {
+			return fields, next, f
 		}
-		name := buf[start:i:i]
-
-		// The value, up to the end of the line, and of the lines that continue it.
-		i++
-		for i < len(buf) && isBlank(buf[i]) {
-			i++
-		}
-		vstart := i
-		var vend int
-		for {
-			i = plain(buf, i)
-			if i >= len(buf) {
-				return fields, 0, fail{}
-			}
-			vend = i
-			switch buf[i] {
-			case 0:
-				if !lim.AcceptInvalid {
-					return fields, -1, fail{0, i, "NUL in a field value"}
-				}
-				i++
-				continue
-			case '\r':
-				if i+1 >= len(buf) {
-					return fields, 0, fail{}
-				}
-				if buf[i+1] != '\n' {
-					return fields, -1, fail{0, i, "CR without LF"}
-				}
-				i += 2
-			case '\n':
-				if k >= trailer {
-					return fields, -1, fail{0, i, "LF without CR in the trailers"}
-				}
-				i++
-			}
-			if i >= len(buf) {
-				// The next line may continue this one.
-				return fields, 0, fail{}
-			}
-			if !isBlank(buf[i]) {
-				break
-			}
-			for j := vend; j < i; j++ {
-				buf[j] = ' '
-			}
-		}
-		for vstart < vend && isBlank(buf[vstart]) {
-			vstart++
-		}
-		for vend > vstart && isBlank(buf[vend-1]) {
-			vend--
-		}
-		value := buf[vstart:vend:vend]
-
+		i = next
 		if left--; left < 0 {
 			return fields, -1, fail{0, start, "too many header fields"}
 		}
-		if !valid {
-			continue
-		}
-		if k >= trailer {
-			if k == trailer && !framing(name) {
-				fields = append(fields, message.Field{Name: name, Value: value})
-			}
-			continue
-		}
-		switch len(name) {
-		case 2, 4, 6, 7, 10, 14, 17, 20:
-			keep, why := s.note(name, &value, start, k)
-			if why != "" {
+		keep := valid
+		switch {
+		case !valid:
+		case k >= trailer:
+			keep = k == trailer && !framing(name)
+		case notable(len(name)):
+			var why string
+			if keep, why = s.note(name, &value, start, k); why != "" {
 				return fields, -1, fail{0, start, why}
 			}
-			if !keep {
-				continue
-			}
 		}
-		fields = append(fields, message.Field{Name: name, Value: value})
+		if keep {
+			fields = append(fields, message.Field{Name: name, Value: value})
+		}
 	}
+}
+
+// lineEnd passes over CR LF, or over LF where that will do, at buf[i]. It returns
+// the offset after it, 0 when more is needed, or -1 and why.
+func lineEnd(buf []byte, i int, k kind) (int, fail) {
+	switch {
+	case buf[i] != '\r' && k >= trailer:
+		return -1, fail{0, i, "LF without CR in the trailers"}
+	case buf[i] != '\r':
+		return i + 1, fail{}
+	case i+1 >= len(buf):
+		return 0, fail{}
+	case buf[i+1] != '\n':
+		return -1, fail{0, i, "CR without LF"}
+	}
+	return i + 2, fail{}
+}
+
+// fieldName puts the name at buf[i] in lower case. It returns the offset of the
+// colon and whether all of the name are characters of a token, 0 when more is
+// needed, or -1 and why.
+func fieldName(buf []byte, i int, lim *Limits) (colon int, valid bool, f fail) {
+	start := i
+	valid = true
+	for ; i < len(buf); i++ {
+		c := buf[i]
+		if l := lower[c]; l != 0 {
+			buf[i] = l
+			continue
+		}
+		if c == ':' {
+			if i == start {
+				return -1, false, fail{0, i, "empty field name"}
+			}
+			return i, valid, fail{}
+		}
+		if !lim.AcceptInvalid || c == '\n' || c == '\r' {
+			return -1, false, fail{0, i, "invalid character in a field name"}
+		}
+		valid = false
+	}
+	return 0, false, fail{}
+}
+
+// fieldValue reads the value at buf[i], up to the end of its line and of those that
+// continue it. It returns the value without the blanks around it and the offset of
+// the next line, 0 when more is needed, or -1 and why.
+func fieldValue(buf []byte, i int, lim *Limits, k kind) (value []byte, next int, f fail) {
+	i = skipBlanks(buf, i)
+	start := i
+	for {
+		if i = plain(buf, i); i >= len(buf) {
+			return nil, 0, fail{}
+		}
+		if buf[i] == 0 {
+			if !lim.AcceptInvalid {
+				return nil, -1, fail{0, i, "NUL in a field value"}
+			}
+			i++
+			continue
+		}
+		end := i
+		if i, f = lineEnd(buf, end, k); i <= 0 {
+			return nil, i, f
+		}
+		if i >= len(buf) { // the next line may continue this one
+			return nil, 0, fail{}
+		}
+		if !isBlank(buf[i]) {
+			for start < end && isBlank(buf[start]) { // of lines that are joined
+				start++
+			}
+			for end > start && isBlank(buf[end-1]) {
+				end--
+			}
+			return buf[start:end:end], i, fail{}
+		}
+		for j := end; j < i; j++ {
+			buf[j] = ' '
+		}
+	}
+}
+
+// notable tells whether a name of that length may be one that note takes down.
+func notable(n int) bool {
+	const lengths = 1<<2 | 1<<4 | 1<<6 | 1<<7 | 1<<10 | 1<<14 | 1<<17 | 1<<20
+	return n <= 20 && lengths>>n&1 != 0
 }
 
 // framing tells of fields that have no business in trailers (RFC 9110 6.5.1).

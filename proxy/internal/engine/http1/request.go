@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"cmp"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/message"
 )
@@ -44,35 +45,33 @@ func ParseRequest(buf []byte, req *message.Request, lim *Limits) (n int, err err
 	return i, nil
 }
 
-// skipEmptyLines passes over empty lines: it returns the offset of the first
-// other byte, len(b) when there is none yet, or -1 and the offset of a CR
-// without LF.
-func skipEmptyLines(b []byte) (i, bad int) {
-	for i < len(b) {
-		switch b[i] {
-		case '\n':
-			i++
-		case '\r':
-			if i+1 >= len(b) {
-				return len(b), 0
-			}
-			if b[i+1] != '\n' {
-				return -1, i
-			}
-			i += 2
-		default:
-			return i, 0
+// skipEmptyLines passes over empty lines. It returns the offset of the first other
+// byte, len(buf) when there is none yet, or -1 and why.
+func skipEmptyLines(buf []byte) (i int, f fail) {
+	for i < len(buf) && (buf[i] == '\r' || buf[i] == '\n') {
+		n, f := lineEnd(buf, i, request)
+		if n <= 0 {
+			return cmp.Or(n, len(buf)), f
 		}
+		i = n
 	}
-	return i, 0
+	return i, fail{}
+}
+
+// skipBlanks returns the offset of the first byte from i on that is no blank.
+func skipBlanks(buf []byte, i int) int {
+	for i < len(buf) && isBlank(buf[i]) {
+		i++
+	}
+	return i
 }
 
 // requestLine reads "method target version". It returns the offset after the
 // line, 0 when more is needed, or -1 and why.
 func requestLine(buf []byte, req *message.Request, lim *Limits) (int, fail) {
-	i, bad := skipEmptyLines(buf)
+	i, f := skipEmptyLines(buf)
 	if i < 0 {
-		return -1, fail{0, bad, "CR without LF"}
+		return -1, f
 	}
 	start := i
 	for i < len(buf) && lower[buf[i]] != 0 {
@@ -89,45 +88,59 @@ func requestLine(buf []byte, req *message.Request, lim *Limits) (int, fail) {
 	if len(buf)-i > quickLook && bytes.IndexByte(buf[i:], '\n') < 0 {
 		return 0, fail{} // a long target that arrives in small pieces
 	}
-	for i < len(buf) && isBlank(buf[i]) {
-		i++
+	target := skipBlanks(buf, i)
+	if i, f = requestTarget(buf, target, lim); i <= 0 {
+		return i, f
 	}
+	req.Target = buf[target:i:i]
+	if i, f = requestVersion(buf, skipBlanks(buf, i), req, lim); i <= 0 {
+		return i, f
+	}
+	if why := checkTarget(req, lim); why != "" {
+		return -1, fail{0, target, why}
+	}
+	return i, fail{}
+}
 
-	target := i
-	for i < len(buf) {
+// requestTarget returns the offset after the target at buf[i], 0 when more is
+// needed, or -1 and why.
+func requestTarget(buf []byte, i int, lim *Limits) (int, fail) {
+	start := i
+	for ; i < len(buf); i++ {
 		c := buf[i]
-		if c > ' ' && c < 0x7f && (c != '#' || lim.AcceptInvalid) {
-			i++
+		if c > ' ' && c < 0x7f && c != '#' {
 			continue
 		}
-		if c >= 0x80 && lim.AcceptInvalid {
-			i++
-			continue
+		if !lim.AcceptInvalid || c < 0x80 && c != '#' {
+			break
 		}
-		break
 	}
 	if i >= len(buf) {
 		return 0, fail{}
 	}
-	req.Target = buf[target:i:i]
 	switch c := buf[i]; {
-	case c == '\r' || c == '\n' || isBlank(c):
 	case c == '#':
 		return -1, fail{0, i, "fragment in the target"}
-	default:
+	case c != '\r' && c != '\n' && !isBlank(c):
 		return -1, fail{0, i, "invalid character in the target"}
-	}
-	if i == target {
+	case i == start:
 		return -1, fail{0, i, "no target"}
 	}
-	for i < len(buf) && isBlank(buf[i]) {
-		i++
-	}
+	return i, fail{}
+}
 
-	vers := i
+// requestVersion reads the version at buf[i] and the end of the line. It returns
+// the offset after it, 0 when more is needed, or -1 and why.
+func requestVersion(buf []byte, i int, req *message.Request, lim *Limits) (int, fail) {
+	const usual = "HTTP/1.1\r\n"
+	if len(buf)-i >= len(usual) && string(buf[i:i+len(usual)]) == usual {
+		req.Version = message.HTTP11
+		return i + len(usual), fail{}
+	}
+	start := i
 	for i < len(buf) && buf[i] != '\r' && buf[i] != '\n' {
 		// It ends here if this is no version.
-		if i-vers > 32 || isBlank(buf[i]) {
+		if i-start > 32 || isBlank(buf[i]) {
 			return -1, fail{0, i, "invalid version"}
 		}
 		i++
@@ -135,27 +148,18 @@ func requestLine(buf []byte, req *message.Request, lim *Limits) (int, fail) {
 	if i >= len(buf) {
 		return 0, fail{}
 	}
-	v := buf[vers:i]
-	if buf[i] == '\r' {
-		if i++; i >= len(buf) {
-			return 0, fail{}
-		}
-		if buf[i] != '\n' {
-			return -1, fail{0, i, "CR without LF"}
-		}
+	v := buf[start:i]
+	i, f := lineEnd(buf, i, request)
+	if i <= 0 {
+		return i, f
 	}
-	i++
-	switch {
-	case len(v) == 0 && lim.AcceptInvalid && req.Method == message.Get:
+	if len(v) == 0 && lim.AcceptInvalid && req.Method == message.Get {
 		req.Version = message.HTTP10 // an HTTP/0.9 request goes on as HTTP/1.0
-	default:
-		var ok bool
-		if req.Version, ok = version(v, lim); !ok {
-			return -1, fail{0, vers, "invalid version"}
-		}
+		return i, fail{}
 	}
-	if why := checkTarget(req, lim); why != "" {
-		return -1, fail{0, target, why}
+	var ok bool
+	if req.Version, ok = version(v, lim); !ok {
+		return -1, fail{0, start, "invalid version"}
 	}
 	return i, fail{}
 }

@@ -35,11 +35,29 @@ func ParseResponse(buf []byte, res *message.Response, method message.Method, lim
 	return i, nil
 }
 
-// statusLine reads "version status reason".
+// statusLine reads "version status reason". It returns the offset after the line, 0
+// when more is needed, or -1 and why.
 func statusLine(buf []byte, res *message.Response, lim *Limits) (int, fail) {
-	i, bad := skipEmptyLines(buf)
+	i, f := skipEmptyLines(buf)
 	if i < 0 {
-		return -1, fail{0, bad, "CR without LF"}
+		return -1, f
+	}
+	if i, f = statusVersion(buf, i, res, lim); i <= 0 {
+		return i, f
+	}
+	if i, f = statusCode(buf, skipBlanks(buf, i), res, lim); i <= 0 {
+		return i, f
+	}
+	return statusReason(buf, skipBlanks(buf, i), res, lim)
+}
+
+// statusVersion returns the offset after the version at buf[i], 0 when more is
+// needed, or -1 and why.
+func statusVersion(buf []byte, i int, res *message.Response, lim *Limits) (int, fail) {
+	const usual = "HTTP/1.1 "
+	if len(buf)-i >= len(usual) && string(buf[i:i+len(usual)]) == usual {
+		res.Version = message.HTTP11
+		return i + len(usual), fail{}
 	}
 	start := i
 	for i < len(buf) && buf[i] > ' ' {
@@ -55,13 +73,15 @@ func statusLine(buf []byte, res *message.Response, lim *Limits) (int, fail) {
 	if res.Version, ok = version(buf[start:i], lim); !ok || !isBlank(buf[i]) {
 		return -1, fail{0, start, "invalid version"}
 	}
-	for i < len(buf) && isBlank(buf[i]) {
-		i++
-	}
+	return i, fail{}
+}
 
-	start = i
+// statusCode returns the offset after the status at buf[i], 0 when more is needed,
+// or -1 and why.
+func statusCode(buf []byte, i int, res *message.Response, lim *Limits) (int, fail) {
+	start, n := i, 0
 	for i < len(buf) && buf[i] >= '0' && buf[i] <= '9' {
-		if res.Status = res.Status*10 + int(buf[i]-'0'); res.Status > 65535 {
+		if n = n*10 + int(buf[i]-'0'); n > 65535 {
 			return -1, fail{0, start, "invalid status"}
 		}
 		i++
@@ -69,38 +89,32 @@ func statusLine(buf []byte, res *message.Response, lim *Limits) (int, fail) {
 	if i >= len(buf) {
 		return 0, fail{}
 	}
-	if c := buf[i]; c != '\r' && c != '\n' && !isBlank(c) || res.Status < 100 || i-start != 3 && (i-start < 3 || !lim.AcceptInvalid) {
+	c := buf[i]
+	ended := isBlank(c) || c == '\r' || c == '\n'
+	long := i-start == 3 || i-start > 3 && lim.AcceptInvalid
+	if !ended || !long || n < 100 {
 		return -1, fail{0, start, "invalid status"}
 	}
-	for i < len(buf) && isBlank(buf[i]) {
-		i++
-	}
+	res.Status = n
+	return i, fail{}
+}
 
-	start = i
-	for {
-		i = plain(buf, i)
-		if i >= len(buf) {
-			return 0, fail{}
+// statusReason reads the reason at buf[i] and the end of the line. It returns the
+// offset after it, 0 when more is needed, or -1 and why.
+func statusReason(buf []byte, i int, res *message.Response, lim *Limits) (int, fail) {
+	start := i
+	i = plain(buf, i)
+	for i < len(buf) && buf[i] == 0 {
+		if !lim.AcceptInvalid {
+			return -1, fail{0, i, "NUL in the reason"}
 		}
-		if buf[i] == 0 && lim.AcceptInvalid {
-			i++
-			continue
-		}
-		break
+		i = plain(buf, i+1)
+	}
+	if i >= len(buf) {
+		return 0, fail{}
 	}
 	res.Reason = buf[start:i:i]
-	switch buf[i] {
-	case 0:
-		return -1, fail{0, i, "NUL in the reason"}
-	case '\r':
-		if i++; i >= len(buf) {
-			return 0, fail{}
-		}
-		if buf[i] != '\n' {
-			return -1, fail{0, i, "CR without LF"}
-		}
-	}
-	return i + 1, fail{}
+	return lineEnd(buf, i, response)
 }
 
 // responseFraming tells from status, method and fields how the body is
