@@ -26,87 +26,116 @@ func Splice(dst, src *FD, n int64, rto, wto int64) (moved, lost int64, rerr, wer
 	if r == nil || dst.r == nil {
 		return 0, 0, ErrClosed, nil
 	}
+	p, err := r.lendPipe()
+	if err != nil {
+		return 0, 0, err, nil
+	}
+	defer func() {
+		lost = int64(p.n)
+		r.returnPipe(p)
+	}()
+	for n != 0 {
+		want := PipeSize
+		if n > 0 {
+			want = int(min(n, PipeSize))
+		}
+		k, err := p.fill(src, want, rto)
+		if k == 0 {
+			return moved, 0, err, nil
+		}
+		if n > 0 {
+			n -= int64(k)
+		}
+		// Less than was asked for was all that there is for now.
+		m, err := p.drain(dst, k == PipeSize && n != 0, wto)
+		moved += m
+		if err != nil {
+			return moved, 0, nil, err
+		}
+	}
+	return moved, 0, nil, nil
+}
+
+// lendPipe gives an empty pipe.
+func (r *Reactor) lendPipe() (*pipe, error) {
 	p, ok := r.pipes.get()
 	if !ok {
 		pr, pw, e := r.Sys.Pipe(PipeSize)
 		if e != 0 {
-			return 0, 0, e, nil
+			return nil, e
 		}
 		p = &pipe{r: pr, w: pw}
 	}
 	r.pipes.lent++
-	defer func() {
-		r.pipes.lent--
-		if p.n == 0 {
-			r.pipes.put(p)
-		} else {
-			lost = int64(p.n)
-			r.closePipe(p) // holds bytes of this stream
+	return p, nil
+}
+
+// returnPipe takes a pipe back. One that holds bytes of a stream is of no use to
+// another.
+func (r *Reactor) returnPipe(p *pipe) {
+	r.pipes.lent--
+	if p.n == 0 {
+		r.pipes.put(p)
+	} else {
+		r.closePipe(p)
+	}
+}
+
+// fill moves at most want bytes from src into the pipe, waiting for the first. It
+// returns 0 and no error if it is not to wait, see [Splice].
+func (p *pipe) fill(src *FD, want int, timeout int64) (int, error) {
+	for src.r != nil {
+		if src.state&EventRead != 0 {
+			switch k, e := src.r.Sys.Splice(int(src.fd), p.w, want, false); {
+			case e == 0 && k == 0:
+				return 0, io.EOF
+			case e == 0:
+				p.n += k
+				return k, nil
+			case e == syscall.EINTR:
+				continue
+			case e != syscall.EAGAIN:
+				return 0, e
+			}
+			src.state &^= EventRead
 		}
-	}()
-	for n != 0 || p.n > 0 {
-		more := false
-		for n != 0 && p.n == 0 {
-			want := PipeSize
-			if n > 0 && n < int64(want) {
-				want = int(n)
-			}
-			if src.r == nil {
-				return moved, 0, ErrClosed, nil
-			}
-			if src.state&EventRead != 0 {
-				k, e := r.Sys.Splice(int(src.fd), p.w, want, false)
-				if e == 0 && k == 0 {
-					return moved, 0, io.EOF, nil
-				}
-				if e == 0 {
-					p.n += k
-					if n > 0 {
-						n -= int64(k)
-					}
-					more = k == PipeSize && n != 0 // else that was all there is for now
-					break
-				}
-				if e == syscall.EINTR {
-					continue
-				}
-				if e != syscall.EAGAIN {
-					return moved, 0, e, nil
-				}
-				src.state &^= EventRead
-			}
-			if rto < 0 {
-				return moved, 0, nil, nil
-			}
-			if err := src.WaitRead(src.deadline(rto)); err != nil {
-				return moved, 0, err, nil
-			}
+		if timeout < 0 {
+			return 0, nil
 		}
-		for p.n > 0 {
-			if dst.r == nil {
-				return moved, 0, nil, ErrClosed
-			}
-			if dst.state&EventWrite != 0 {
-				more := more && !dst.prompt
-				k, e := r.Sys.Splice(p.r, int(dst.fd), p.n, more)
-				if e == 0 && k > 0 {
-					dst.promise(more && k == p.n)
-					p.n -= k
-					moved += int64(k)
-					continue
-				}
-				if e == syscall.EINTR {
-					continue
-				}
-				if e != syscall.EAGAIN {
-					return moved, 0, nil, e
-				}
-				dst.state &^= EventWrite
-			}
-			if err := dst.WaitWrite(dst.deadline(wto)); err != nil {
-				return moved, 0, nil, err
-			}
+		if err := src.WaitRead(src.deadline(timeout)); err != nil {
+			return 0, err
 		}
 	}
-	return moved, 0, nil, nil
+	return 0, ErrClosed
+}
+
+// drain moves all that is in the pipe to dst. more says that further bytes follow
+// at once. It returns how many reached dst.
+func (p *pipe) drain(dst *FD, more bool, timeout int64) (moved int64, err error) {
+	for p.n > 0 {
+		if dst.r == nil {
+			return moved, ErrClosed
+		}
+		if dst.state&EventWrite != 0 {
+			more := more && !dst.prompt
+			k, e := dst.r.Sys.Splice(p.r, int(dst.fd), p.n, more)
+			if e == 0 && k > 0 {
+				dst.promise(more && k == p.n)
+				p.n -= k
+				moved += int64(k)
+				continue
+			}
+			if e == syscall.EINTR {
+				continue
+			}
+			if e != 0 && e != syscall.EAGAIN {
+				return moved, e
+			}
+			dst.state &^= EventWrite
+		}
+		if err := dst.WaitWrite(dst.deadline(timeout)); err != nil {
+			return moved, err
+		}
+	}
+	return moved, nil
 }
