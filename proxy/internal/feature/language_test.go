@@ -209,9 +209,9 @@ var differences = []struct{ row, reason string }{
 	{"group g\n group g", "the same of groups"},
 	// More lenient.
 	{"fd@99", "descriptors are looked at when the process starts: who checks a configuration has others"},
-	{"ring@nosuch", "what is logged there would be lost"},
+	{"ring@nosuch", "what is logged there would be lost"}, {"profile nosuch local0", "lines would not be what was asked for"},
 	// Said in other words.
-	{"ring r\n nosuch", "the same words for all sections"},
+	{"ring r\n nosuch", "the same words for all sections"}, {"log-profile lp\n nosuch", "the same words for all sections"},
 	{"frontend a b\n", "3.4.0 thinks of the syntax of version 1.3"}, {"program p\n", "nobody is helped by the line behind"},
 	{"stats timeout\n", slip}, {"acl\nb", slip}, {"check inter x", slip},
 	{"tune.ssl.default-dh-param x", numbers}, {"nosuchuser1", "no Success where there was none"}, {"nosuchgroup1", "no Success where there was none"},

@@ -144,7 +144,7 @@ func (l *Loading) incapable(pos config.Pos, k *Keyword, kind string, p *stream.P
 		l.Alert(pos, "'%s' not allowed because %s '%s' has no %s capability.", name, kind, p.Name, side)
 	case firstWord(name) == "timeout":
 		l.Diags.Warn(pos, "'%s' will be ignored because %s '%s' has no %s capability", name, kind, p.Name, side)
-	case name == "rate-limit sessions":
+	case name == "rate-limit sessions", name == "log-steps":
 		l.Diags.Warn(pos, "%s will be ignored because %s '%s' has no %s capability", name, kind, p.Name, side)
 	default:
 		if firstWord(k.Name) != "option" {

@@ -21,12 +21,14 @@ func (st *Stream) connect() step {
 		if st.Time.Connected == 0 {
 			st.Time.Connected = st.R.Now()
 		}
+		st.logStep(LogConnect)
 		return next
 	}
 	st.dialErr = st.dial()
 	switch st.dialErr {
 	case nil:
 		st.Time.Connected = st.R.Now()
+		st.logStep(LogConnect)
 		return next
 	case reactor.ErrKilled:
 		return stop

@@ -86,6 +86,28 @@ func (st *Stream) logSoon(at int64) {
 	st.Time.End = 0
 }
 
+// LogStep is a moment of an exchange that may be logged.
+type LogStep uint8
+
+// Moments: the exchange begins, a request is there (mode http), a connection to a
+// server, the response.
+const (
+	LogAccept LogStep = iota
+	LogRequest
+	LogConnect
+	LogResponse
+)
+
+// logStep tells of a moment of the exchange: for the log, now is its end.
+func (st *Stream) logStep(s LogStep) {
+	if st.FE.LogStep == nil || st.quiet {
+		return
+	}
+	st.Time.End = st.R.Now()
+	st.FE.LogStep(st, s)
+	st.Time.End = 0
+}
+
 // Abnormal tells whether an exchange that has ended, or is being logged, is one that administrators
 // look for: not finished by the servers or by a rule's answer, only after
 // retries, or with a status of 500 or more (manual 8.3.3, 8.3.4).

@@ -14,6 +14,7 @@ func (st *Stream) frontend() step {
 	if fe.LogBegin != nil {
 		fe.LogBegin(s)
 	}
+	st.logStep(LogAccept)
 	st.attach(fe)
 	if fe.MonitorURI != nil && st.monitors(fe.MonitorURI) {
 		st.monitor()

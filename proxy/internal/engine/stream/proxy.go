@@ -150,6 +150,9 @@ type Proxy struct {
 
 	// Log, if set, is called when a stream that began at this frontend ends.
 	Log func(*Stream)
+	// LogStep, if set, is called when a stream that began at this frontend reaches a
+	// moment on its way, of which the end is Log's.
+	LogStep func(*Stream, LogStep)
 	// LogBegin, if set, is called when a request, or a connection of mode tcp,
 	// begins to be served.
 	LogBegin func(*Session)

@@ -128,6 +128,7 @@ func (st *Stream) gotResponse() {
 	st.Time.Response = st.R.Now()
 	st.HasResponse = true
 	st.noteUser()
+	st.logStep(LogResponse)
 	st.traceResponse()
 }
 

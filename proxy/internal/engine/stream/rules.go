@@ -39,6 +39,9 @@ func (st *Stream) requestRules(p *Proxy) step {
 	}
 	if p == st.FE {
 		call(p.OnRequest, st)
+		if st.HasRequest {
+			st.logStep(LogRequest)
+		}
 	}
 	if p.awaitsBody(st) && !st.bufferBody(p) {
 		return stop

@@ -51,6 +51,7 @@ func (st *Stream) frontendTCP() step {
 	if fe.LogBegin != nil {
 		fe.LogBegin(s)
 	}
+	st.logStep(LogAccept)
 	st.attach(fe)
 	if !st.inspectRequest(fe) {
 		return stop

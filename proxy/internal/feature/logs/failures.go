@@ -49,7 +49,7 @@ func (s *settings) failedAs(f *logformat.Format, sc *stream.Scope, level Level) 
 		return
 	}
 	sc.Number()
-	s.line(sc, f, nil, level)
+	s.line(sc, &event{level: level, format: f, origin: sessError, failed: true})
 }
 
 // timedOut tells whether an error is that the client took too long.

@@ -66,14 +66,15 @@ type settings struct {
 	clf     bool
 	sd      written // log-format-sd
 	errText written // error-log-format
+	steps   steps   // log-steps
 
 	// what follows from it
 	all    []*target
+	turns  []*sampling // of targets that get some lines only, nil for others
 	format *logformat.Format
 	errFmt *logformat.Format // of abnormal exchanges; nil: format
 	sdFmt  *logformat.Format
-	name   []byte // tag[pid]:
-	tagB   []byte
+	tags   tags
 	host   string
 }
 
@@ -131,6 +132,7 @@ func init() {
 			s.text = w
 		}),
 		formatLine("error-log-format", func(s *settings, w written) { s.errText = w }),
+		conf.Keyword{Name: "log-steps", In: conf.Defaults | conf.Frontend, Max: 1, Parse: logSteps},
 		formatLine("log-format-sd", func(s *settings, w written) { s.sd = w }),
 		conf.Keyword{Name: "option httplog", In: conf.Proxies, Max: -1, Parse: httplog},
 		conf.Keyword{Name: "option tcplog", In: conf.Proxies, Max: 1, Parse: tcplog},
@@ -257,8 +259,10 @@ func logLine(c *conf.Ctx) error {
 func finish(c *conf.Ctx) {
 	g := globals.Make(c.Snap.Global)
 	g.finish()
+	resolve(c, g.targets)
 	for p := range c.Fresh() {
 		s := sections.Make(p)
+		resolve(c, s.targets)
 		s.inherit(g)
 		text := s.chooseFormat(c, p)
 		if p.Frontend {
@@ -273,9 +277,9 @@ func (s *settings) inherit(g *global) {
 		s.all = append(s.all, g.targets...)
 	}
 	s.all = append(s.all, s.targets...)
+	s.turns = samplings(s.all)
 	tag := cmp.Or(s.tag, g.tag, "forebay")
-	s.tagB = []byte(tag)
-	s.name = []byte(tag + "[" + strconv.Itoa(os.Getpid()) + "]: ")
+	s.tags = tagged(tag)
 	if g.sendHost {
 		s.host = g.host
 	}
@@ -318,43 +322,126 @@ func (s *settings) attach(c *conf.Ctx, p *stream.Proxy, text written) {
 		}
 		return
 	}
-	if s.format == nil {
+	switch {
+	case s.steps != 0:
+		p.Options &^= stream.LogASAP // when is said
+		p.LogStep = func(st *stream.Stream, step stream.LogStep) {
+			if o := txnAccept + origin(step); s.steps.has(o) && (!p.Has(stream.DontLogNormal) || st.Abnormal()) {
+				s.traffic(st, o)
+			}
+		}
+		p.Log = func(st *stream.Stream) {
+			if s.steps.has(txnClose) {
+				s.traffic(st, txnClose)
+			}
+		}
+	case s.format == nil:
 		p.LogBegin = s.connected(p)
-	} else {
-		p.Log = s.traffic(p)
+	default:
+		p.Log = func(st *stream.Stream) {
+			o := txnClose
+			if p.Has(stream.LogASAP) && st.Term.Cause == 0 {
+				o = txnResponse
+				if p.Mode == stream.TCP {
+					o = txnConnect
+				}
+			}
+			s.traffic(st, o)
+		}
 	}
 	if s.format != nil || s.errFmt != nil {
 		p.LogFail = s.failures(p)
 	}
 }
 
-// traffic makes the function that logs a stream.
-func (s *settings) traffic(p *stream.Proxy) func(*stream.Stream) {
-	return func(st *stream.Stream) {
-		level, format := Info, s.format
-		if separate := p.Has(stream.LogSeparateErrors); (separate || s.errFmt != nil) && st.Abnormal() {
-			if separate {
-				level = Err
-			}
-			if s.errFmt != nil {
-				format = s.errFmt
-			}
+// traffic logs a stream at one of its moments, unless a rule has silenced it.
+func (s *settings) traffic(st *stream.Stream, o origin) {
+	ev := event{level: Info, format: s.format, sd: s.sdFmt, origin: o, failed: st.Abnormal()}
+	if ev.failed {
+		if st.FE.Has(stream.LogSeparateErrors) {
+			ev.level = Err
 		}
-		s.line(&st.Scope, format, s.sdFmt, level)
+		if s.errFmt != nil {
+			ev.format = s.errFmt
+		}
 	}
+	if wish := wishes.Of(st); wish != nil && wish.said {
+		if wish.silent {
+			return
+		}
+		ev.level = wish.level
+	}
+	s.line(&st.Scope, &ev)
 }
 
-// line sends one line of the frontend: a format, and structured data if there are
-// any.
-func (s *settings) line(sc *stream.Scope, format, sd *logformat.Format, level Level) {
-	msg, data, room := format.Append(sc.Scratch(), sc), sc.Scratch(), sc.Scratch()
-	if sd != nil {
-		data = sd.Append(data, sc)
+// event is what one line of the frontend is made of.
+type event struct {
+	level   Level
+	format  *logformat.Format // nil: profiles may have one
+	sd      *logformat.Format
+	origin  origin
+	failed  bool
+	profile *Profile // instead of those of the targets
+}
+
+// line sends one line of the frontend to each of its targets, as these want it.
+func (s *settings) line(sc *stream.Scope, ev *event) {
+	was := origins.Make(sc.R)
+	before := *was
+	*was = ev.origin
+	defer func() { *was = before }()
+	msg, data, room := sc.Scratch(), sc.Scratch(), sc.Scratch()
+	if ev.format != nil {
+		msg = ev.format.Append(msg, sc)
+	}
+	if ev.sd != nil {
+		data = ev.sd.Append(data, sc)
 	}
 	sc.FE.FE.Counters[sc.R.Index].LogLines.Add(1)
-	sc.Drop(s.send(sc.R, sc.W, level, msg, data, room))
+	for i, t := range s.all {
+		if ev.level > t.level || !s.turns[i].mine() {
+			continue
+		}
+		p := t.profile
+		if ev.profile != nil {
+			p = ev.profile
+		}
+		if p == nil {
+			if ev.format != nil {
+				room = s.sendTo(t, sc.R, sc.W, ev.level, &s.tags, msg, data, room)
+			}
+			continue
+		}
+		room = s.profiled(sc, ev, t, p, msg, data, room)
+	}
+	sc.Drop(room)
 	sc.Drop(data)
 	sc.Drop(msg)
+}
+
+// profiled sends a line to a target as a profile has it.
+func (s *settings) profiled(sc *stream.Scope, ev *event, t *target, p *Profile, msg, data, room []byte) []byte {
+	step := p.step(ev.origin, ev.failed)
+	if step != nil && step.drop || ev.format == nil && (step == nil || step.format == nil) {
+		return room
+	}
+	ours, own := sc.Scratch(), sc.Scratch()
+	if step != nil && step.format != nil {
+		ours = step.format.Append(ours, sc)
+		msg = ours
+	}
+	if step != nil && step.sd != nil {
+		own = step.sd.Append(own, sc)
+		data = own
+	}
+	tags := &s.tags
+	if p.tags.tag != nil {
+		tags = &p.tags
+	}
+	room = s.sendTo(t, sc.R, sc.W, ev.level, tags, msg, data, room)
+	sc.Drop(own)
+	sc.Drop(ours)
+	return room
 }
 
 // connected makes the function that logs where requests come from, for frontends
@@ -389,23 +476,39 @@ func (s *settings) connected(p *stream.Proxy) func(*stream.Session) {
 // send sends a message to the targets that want its level. It gives back the room
 // that it made the lines in, which may have grown.
 func (s *settings) send(r *reactor.Reactor, w *stream.Worker, level Level, msg, sd, room []byte) []byte {
-	for _, t := range s.all {
-		if level > t.level {
+	for i, t := range s.all {
+		if level > t.level || !s.turns[i].mine() {
 			continue
 		}
-		as := max(level, t.min)
-		line := s.header(room[:0], r, t, as, sd)
-		if len(line) > t.max { // structured data cannot be cut
-			line = s.header(room[:0], r, t, as, nil)
+		tags := &s.tags
+		if t.profile != nil && t.profile.tags.tag != nil {
+			tags = &t.profile.tags
 		}
-		keep := max(t.max-len(line), 0) // and the line feed, as HAProxy counts
-		line = append(append(line, msg[:min(len(msg), keep)]...), '\n')
-		room = line
-		if out := t.out.Load(); out == nil || !out.send(r, line) {
-			w.Counters[r.Index].DroppedLogs.Add(1)
-		}
+		room = s.sendTo(t, r, w, level, tags, msg, sd, room)
 	}
 	return room
+}
+
+// sendTo sends a message to a target.
+func (s *settings) sendTo(t *target, r *reactor.Reactor, w *stream.Worker, level Level, tags *tags, msg, sd, room []byte) []byte {
+	as := max(level, t.min)
+	line := s.header(room[:0], r, t, as, tags, sd)
+	if len(line) > t.max { // structured data cannot be cut
+		line = s.header(room[:0], r, t, as, tags, nil)
+	}
+	keep := max(t.max-len(line), 0) // and the line feed, as HAProxy counts
+	line = append(append(line, msg[:min(len(msg), keep)]...), '\n')
+	if out := t.out.Load(); out == nil || !out.send(r, line) {
+		w.Counters[r.Index].DroppedLogs.Add(1)
+	}
+	return line
+}
+
+// tags are what lines call the program.
+type tags struct{ tag, name []byte } // name: tag[pid]:
+
+func tagged(tag string) tags {
+	return tags{[]byte(tag), []byte(tag + "[" + strconv.Itoa(os.Getpid()) + "]: ")}
 }
 
 // stamp caches what a date looks like for one second, for each reactor.
@@ -432,7 +535,7 @@ func now(r *reactor.Reactor) (*stamp, time.Time) {
 }
 
 // header appends what goes before the message.
-func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, sd []byte) []byte {
+func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, tags *tags, sd []byte) []byte {
 	c, at := now(r)
 	pri := int64(t.facility<<3 | int(level))
 	isoDate := func(b []byte) []byte {
@@ -450,7 +553,7 @@ func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, 
 		if s.host != "" && t.format == rfc3164 {
 			b = append(append(b, s.host...), ' ')
 		}
-		return append(b, s.name...)
+		return append(b, tags.name...)
 	case rfc5424:
 		b = append(strconv.AppendInt(append(b, '<'), pri, 10), ">1 "...)
 		b = append(isoDate(b), ' ')
@@ -459,7 +562,7 @@ func (s *settings) header(b []byte, r *reactor.Reactor, t *target, level Level, 
 		} else {
 			b = append(b, '-')
 		}
-		b = append(append(append(b, ' '), s.tagB...), ' ')
+		b = append(append(append(b, ' '), tags.tag...), ' ')
 		b = strconv.AppendInt(b, int64(os.Getpid()), 10)
 		b = append(b, " - "...)
 		if len(sd) > 0 {

@@ -1,8 +1,6 @@
 package logs
 
 import (
-	"os"
-	"strconv"
 	"strings"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
@@ -14,7 +12,7 @@ func (g *global) finish() {
 	if tag == "" {
 		tag = "forebay"
 	}
-	g.own = &settings{all: g.targets, tagB: []byte(tag), name: []byte(tag + "[" + strconv.Itoa(os.Getpid()) + "]: ")}
+	g.own = &settings{all: g.targets, turns: samplings(g.targets), tags: tagged(tag)}
 	if g.sendHost {
 		g.own.host = g.host
 	}

@@ -64,9 +64,13 @@ type target struct {
 	fd       int          // descriptors, -1 otherwise
 	format   format
 	facility int
-	level    Level                  // the least severe that is sent
-	min      Level                  // more severe ones are sent as this
-	max      int                    // bytes of a line
+	level    Level    // the least severe that is sent
+	min      Level    // more severe ones are sent as this
+	max      int      // bytes of a line
+	sample   *ranges  // of the lines those that it gets; nil: all
+	profile  *Profile // how they are made; nil: as the proxy says
+	wants    string   // the profile's name
+	pos      config.Pos
 	out      atomic.Pointer[output] // nil until the configuration is in force
 }
 
@@ -115,7 +119,7 @@ func (t *target) sink(c *conf.Ctx, find func(*conf.Ctx, string) (Sink, error), n
 
 // parseTarget reads the arguments of a "log" line.
 func parseTarget(c *conf.Ctx) (*target, error) {
-	t := &target{fd: -1, level: Debug, max: 1024, key: c.Args[0]}
+	t := &target{fd: -1, level: Debug, max: 1024, key: c.Args[0], pos: c.Pos}
 	if err := t.parseAddress(c); err != nil {
 		return nil, err
 	}
@@ -162,6 +166,14 @@ func (t *target) parseAddress(c *conf.Ctx) (err error) {
 func (t *target) parseOptions(c *conf.Ctx, w *conf.Words) error {
 	for slices.Contains([]string{"len", "format", "sample", "profile"}, w.Peek()) {
 		option := w.Next()
+		if option == "sample" {
+			r, err := parseSample(w.Next())
+			if err != nil {
+				return err
+			}
+			t.sample = r
+			continue
+		}
 		if len(w.Rest()) == 0 {
 			return usage(c)
 		}
@@ -177,8 +189,9 @@ func (t *target) parseOptions(c *conf.Ctx, w *conf.Words) error {
 				return fmt.Errorf("unknown log format '%s'", v)
 			}
 			t.format = format(v)
-		default:
-			return conf.NotYet("log option", option)
+		case "profile":
+			t.wants = v
+			c.Anew()
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ var uses = map[string][]string{
 	"capture":    {"rule", "sample"},
 	"check":      {"logformat", "logs", "proxyproto", "sample", "ssl"},
 	"logformat":  {"sample"},
-	"logs":       {"capture", "logformat", "sample"},
+	"logs":       {"capture", "logformat", "rule", "sample"},
 	"maps":       {"logformat", "pattern", "rule", "sample"},
 	"pattern":    {"sample"},
 	"payload":    {"sample"},
