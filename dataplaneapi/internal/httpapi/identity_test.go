@@ -33,10 +33,13 @@ defaults d
     mode http
 frontend f
     bind :1 name b
+    declare capture request len 5
 backend b
     server s h:1
 ring r
     server s h:514
+log-profile p
+    on accept drop
 `
 
 // apiOf is the API over a configuration, without a proxy.

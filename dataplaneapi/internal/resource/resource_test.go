@@ -2,6 +2,7 @@ package resource
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -63,6 +64,14 @@ func TestLines(t *testing.T) {
 		{"server", "server s1 h:80 on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions", `{"name":"s1","address":"h","port":80,"on-marked-down":"shutdown-sessions","on-marked-up":"shutdown-backup-sessions"}`},
 		{"bind", "bind *:443 name s ssl crt a.pem default-crt b.pem default-crt c,d.pem", `{"name":"s","address":"*","port":443,"ssl":true,"ssl_certificate":"a.pem","default_crt_list":["b.pem","c,d.pem"]}`},
 		{"bind", "bind *:443 name s ssl strict-sni no-sslv3 no-tls-tickets", `{"name":"s","address":"*","port":443,"ssl":true,"force_strict_sni":"enabled","strict_sni":true,"sslv3":"disabled","no_sslv3":true,"tls_tickets":"disabled","no_tls_tickets":true}`},
+		{"capture", "declare capture request len 40", `{"type":"request","length":40}`},
+		{"log_target", "log 127.0.0.1:514 len 4096 format rfc5424 profile brief sample 1,3-4:10 local0 info notice", `{"address":"127.0.0.1:514","length":4096,"format":"rfc5424","profile":"brief","sample_range":"1,3-4","sample_size":10,"facility":"local0","level":"info","minlevel":"notice"}`},
+		{"http_request_rule", "http-request capture req.hdr(host) len 20 if { path / }", `{"type":"capture","capture_sample":"req.hdr(host)","capture_len":20,"cond":"if","cond_test":"{ path / }"}`},
+		{"http_response_rule", "http-response capture res.hdr(server) id 0", `{"type":"capture","capture_sample":"res.hdr(server)","capture_id":0}`},
+		{"tcp_request_rule", "tcp-request content capture req.len len 9", `{"type":"content","action":"capture","capture_sample":"req.len","capture_len":9}`},
+		{"http_request_rule", "http-request do-log profile brief if suspect", `{"type":"do-log","log_profile":"brief","cond":"if","cond_test":"suspect"}`},
+		{"tcp_request_rule", "tcp-request connection do-log", `{"type":"connection","action":"do-log"}`},
+		{"http_after_response_rule", "http-after-response set-log-level silent", `{"type":"set-log-level","log_level":"silent"}`},
 		{"crt_load", "load crt site.pem key site.key alias site ocsp-update on domains a.example,b.example", `{"certificate":"site.pem","key":"site.key","alias":"site","ocsp_update":"enabled","domains":["a.example","b.example"]}`},
 		{"crt_load", "load alias x crt '/c/with blank.pem' ocsp-update off", `{"certificate":"/c/with blank.pem","alias":"x","ocsp_update":"disabled"}`},
 		{"ssl_front_use", "ssl-f-use crt a.pem alpn h2,http/1.1 verify required ca-file ca.pem no-ca-names", `{"certificate":"a.pem","alpn":"h2,http/1.1","verify":"required","ca_file":"ca.pem","no_ca_names":true}`},
@@ -188,6 +197,44 @@ func TestOlderNames(t *testing.T) {
 	if err := a.ByName["defaults"].Sections(f).Replace("unnamed_defaults_1", 0, obj, false); err != nil || string(f.Bytes()) != text {
 		t.Errorf("%v %q", err, f.Bytes())
 	}
+}
+
+// What logs need, as sections: a profile with its steps, the moments that a frontend logs, its places.
+func TestLogSections(t *testing.T) {
+	const text = "log-profile brief\n    log-tag web\n    on accept drop\n    on error format \"%ci %ST\" sd [x]\n\n" +
+		"frontend web\n    log-steps accept,close\n    error-log-format \"%ci failed\"\n    log global\n    declare capture request len 40\n    declare capture response len 20\n"
+	a := api(t)
+	f := config.Parse("t", []byte(text))
+	got, err := a.ByName["log_profile"].Sections(f).Get("brief", 0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := parse(t, `{"name":"brief","log_tag":"web","steps":[{"step":"accept","drop":"enabled"},{"step":"error","format":"%ci %ST","sd":"[x]"}]}`)
+	if !reflect.DeepEqual(parse(t, jsonText(t, got)), want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if err := a.ByName["log_profile"].Sections(f).Replace("brief", 0, want, false); err != nil || string(f.Bytes()) != text {
+		t.Errorf("%v\n%s", err, f.Bytes())
+	}
+	full, err := a.ByName["frontend"].Sections(f).Get("web", 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := jsonText(t, full); !strings.Contains(s, `"log_steps":["accept","close"]`) || !strings.Contains(s, `"length":20,"type":"response"`) || !strings.Contains(s, `"error_log_format":"%ci failed"`) {
+		t.Error(s)
+	}
+	if err := a.ByName["frontend"].Sections(f).Replace("web", 0, full, true); err != nil || string(f.Bytes()) != text {
+		t.Errorf("%v\n%s", err, f.Bytes())
+	}
+}
+
+func jsonText(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func TestRefused(t *testing.T) {
