@@ -232,38 +232,50 @@ func (sc *Scope) charge(scope variable.Scope, s *variable.Set, diff int) bool {
 	if v := Variables.Of(sc.Snap.Global); v != nil {
 		l = v.Limits
 	}
-	var chain [3]*variable.Set
-	limits := [3]int{l.ReqRes, l.Txn, l.Sess}
-	switch scope {
-	case variable.Req, variable.Res:
-		chain = [3]*variable.Set{s, &sc.Stream.vars.txn, sc.sessVars(l.Sess)}
-	case variable.Txn:
-		chain = [3]*variable.Set{nil, s, sc.sessVars(l.Sess)}
-	case variable.Sess:
-		chain[2] = s
-	case variable.Check:
-		chain = [3]*variable.Set{nil, s, &sc.Check.sess}
-		limits[1] = l.Check
-	}
-	for i, set := range chain {
+	sets, limits := sc.charged(scope, s, &l)
+	for i, set := range sets {
 		if set != nil && diff > 0 && limits[i] > 0 && set.Size+diff > limits[i] {
 			return false
 		}
 	}
-	if l.Proc > 0 || l.Global > 0 || scope == variable.Proc {
-		total := sc.W.Vars.Size.Add(int64(diff))
-		if diff > 0 && (l.Proc > 0 && total > int64(l.Proc) || l.Global > 0 && total > int64(l.Global)) {
-			sc.W.Vars.Size.Add(-int64(diff))
-			return false
-		}
-		if s != nil {
-			s.Charged += diff
-		}
+	if (l.Proc > 0 || l.Global > 0 || scope == variable.Proc) && !sc.chargeProcess(s, diff, &l) {
+		return false
 	}
-	for _, set := range chain {
+	for _, set := range sets {
 		if set != nil {
 			set.Size += diff
 		}
+	}
+	return true
+}
+
+// charged are the sets that count what the set s of a scope takes, each with its
+// limit, from the finest scope on.
+func (sc *Scope) charged(scope variable.Scope, s *variable.Set, l *VarLimits) (sets [3]*variable.Set, limits [3]int) {
+	limits = [3]int{l.ReqRes, l.Txn, l.Sess}
+	switch scope {
+	case variable.Req, variable.Res:
+		sets = [3]*variable.Set{s, &sc.Stream.vars.txn, sc.sessVars(l.Sess)}
+	case variable.Txn:
+		sets = [3]*variable.Set{nil, s, sc.sessVars(l.Sess)}
+	case variable.Sess:
+		sets[2] = s
+	case variable.Check:
+		sets = [3]*variable.Set{nil, s, &sc.Check.sess}
+		limits[1] = l.Check
+	}
+	return sets, limits
+}
+
+// chargeProcess counts for the process what the set s takes more, or less.
+func (sc *Scope) chargeProcess(s *variable.Set, diff int, l *VarLimits) bool {
+	total := sc.W.Vars.Size.Add(int64(diff))
+	if diff > 0 && (l.Proc > 0 && total > int64(l.Proc) || l.Global > 0 && total > int64(l.Global)) {
+		sc.W.Vars.Size.Add(-int64(diff))
+		return false
+	}
+	if s != nil {
+		s.Charged += diff
 	}
 	return true
 }
