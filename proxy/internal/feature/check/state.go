@@ -68,32 +68,10 @@ func conclude(w *stream.Worker, p *stream.Proxy, s *server.Server, out outcome, 
 			return // it was switched off meanwhile
 		}
 		news = st.CheckStatus != out.status
-		full := k.Rise + k.Fall - 1
 		st.Checks++
 		st.CheckStatus, st.CheckCode, st.CheckDesc = out.status, out.code, plain(out.info)
 		st.CheckTook, st.LastChecked = took, now
-		switch out.kind() {
-		case failed:
-			st.CheckResult = 2
-			if st.Health > 0 {
-				counted = true
-				st.CheckFails++
-				if st.Health--; st.Health < k.Rise {
-					st.Health = 0
-				}
-			}
-		case passed, conditional:
-			st.CheckResult = 3
-			if out.kind() == conditional {
-				st.CheckResult = 4
-			}
-			if st.Health < full {
-				counted = true
-				if st.Health++; st.Health >= k.Rise {
-					st.Health = full
-				}
-			}
-		}
+		counted = note(st, &k, out.kind())
 		cur = *st
 	})
 	if void {
@@ -108,22 +86,58 @@ func conclude(w *stream.Worker, p *stream.Proxy, s *server.Server, out outcome, 
 		reason = out.text(took)
 	}
 	s.Update(now, reason, func(st *server.State) {
-		if st.Admin&server.Maint != 0 {
-			return
-		}
-		switch kind := out.kind(); {
-		case kind == failed:
-			if st.Health == 0 && st.Op != server.Stopped {
-				st.Op = server.Stopped
-				st.Downs++
-			}
-		case st.Health < k.Rise:
-		case kind == passed && st.Op != server.Starting:
-			st.Op = server.Running
-		case kind == conditional && st.Op != server.Stopped:
-			st.Op = server.Stopping
+		if st.Admin&server.Maint == 0 {
+			operate(st, &k, out.kind())
 		}
 	})
+}
+
+// note records the result of a check and moves the health counter, and tells
+// whether it moved: below rise it falls to 0, from rise on it goes up to its end.
+func note(st *server.State, k *server.Check, kind kind) bool {
+	switch kind {
+	case failed:
+		st.CheckResult = 2
+		if st.Health == 0 {
+			return false
+		}
+		st.CheckFails++
+		if st.Health--; st.Health < k.Rise {
+			st.Health = 0
+		}
+		return true
+	case passed, conditional:
+		st.CheckResult = 3
+		if kind == conditional {
+			st.CheckResult = 4
+		}
+		full := k.Rise + k.Fall - 1
+		if st.Health >= full {
+			return false
+		}
+		if st.Health++; st.Health >= k.Rise {
+			st.Health = full
+		}
+		return true
+	}
+	return false
+}
+
+// operate puts the server up, down or into stopping, where the health counter
+// after a check of that kind decides it.
+func operate(st *server.State, k *server.Check, kind kind) {
+	switch {
+	case kind == failed:
+		if st.Health == 0 && st.Op != server.Stopped {
+			st.Op = server.Stopped
+			st.Downs++
+		}
+	case st.Health < k.Rise:
+	case kind == passed && st.Op != server.Starting:
+		st.Op = server.Running
+	case kind == conditional && st.Op != server.Stopped:
+		st.Op = server.Stopping
+	}
 }
 
 // checkLine is the message of "option log-health-checks".
