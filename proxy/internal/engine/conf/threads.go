@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
@@ -380,14 +381,30 @@ var CPUs = slot.New[*stream.Global, Affinity]()
 
 // arrange gives each thread its group and its CPUs.
 func (l *Loading) arrange() {
-	p := &l.plan
-	groups := p.groups
-	if groups == 0 {
-		groups = (l.Threads + groupSize - 1) / groupSize
+	free := l.assignGroups()
+	if !l.fillGroups(free) {
+		return
 	}
+	cpus := CPUs.Make(l.Snap.Global)
+	if cpus.Process = l.processors(); cpus.Process != nil && len(cpus.Process) == 0 {
+		l.Alert(config.Pos{}, "'cpu-set' leaves no CPU to run on.")
+	}
+	if len(l.plan.maps) > 0 {
+		cpus.Threads = l.plan.mapThreads()
+	}
+}
+
+// groupCount is the number of groups, chosen if none was said.
+func (l *Loading) groupCount() int {
+	return cmp.Or(l.plan.groups, (l.Threads+groupSize-1)/groupSize)
+}
+
+// assignGroups gives the threads that "thread-group" names to their groups, and
+// tells how many groups there are that it does not mention.
+func (l *Loading) assignGroups() (free int) {
+	p := &l.plan
 	p.group = make([]int, l.Threads)
-	free := 0
-	for g := 1; g <= groups; g++ {
+	for g := 1; g <= l.groupCount(); g++ {
 		if _, said := p.ranges[g]; !said {
 			free++
 		}
@@ -397,6 +414,13 @@ func (l *Loading) arrange() {
 			}
 		}
 	}
+	return free
+}
+
+// fillGroups spreads the threads that are left over the free groups, in order and
+// evenly. It complains if they do not fit.
+func (l *Loading) fillGroups(free int) bool {
+	p := &l.plan
 	left := 0
 	for _, g := range p.group {
 		if g == 0 {
@@ -405,13 +429,13 @@ func (l *Loading) arrange() {
 	}
 	if left > 0 && free == 0 {
 		l.Alert(config.Pos{}, "Remaining unassigned threads found (%d) because all groups are in use. Please increase 'thread-groups', reduce 'nbthreads' or remove or extend 'thread-group' enumerations.", left)
-		return
+		return false
 	}
 	if left > free*groupSize {
 		l.Alert(config.Pos{}, "Too many remaining unassigned threads (%d) for thread groups (%d). Please increase thread-groups or make sure to keep thread numbers contiguous", left, free)
-		return
+		return false
 	}
-	g, room := 0, 0
+	g, room, groups := 0, 0, l.groupCount()
 	for t := range p.group {
 		if p.group[t] != 0 {
 			continue
@@ -427,14 +451,12 @@ func (l *Loading) arrange() {
 		room--
 		left--
 	}
-	cpus := CPUs.Make(l.Snap.Global)
-	if cpus.Process = l.processors(); cpus.Process != nil && len(cpus.Process) == 0 {
-		l.Alert(config.Pos{}, "'cpu-set' leaves no CPU to run on.")
-	}
-	if len(p.maps) == 0 {
-		return
-	}
-	cpus.Threads = make([][]int, l.Threads)
+	return true
+}
+
+// mapThreads gives the CPUs of each thread as "cpu-map" says.
+func (p *plan) mapThreads() [][]int {
+	out := make([][]int, len(p.group))
 	number := make([]int, maxGroups+1)
 	for t, g := range p.group {
 		number[g]++
@@ -443,14 +465,15 @@ func (l *Loading) arrange() {
 			switch {
 			case i < 0 || j < 0:
 			case !m.auto:
-				cpus.Threads[t] = m.cpus
+				out[t] = m.cpus
 			case len(m.groups) > 1:
-				cpus.Threads[t] = m.cpus[i : i+1]
+				out[t] = m.cpus[i : i+1]
 			case j < len(m.cpus):
-				cpus.Threads[t] = m.cpus[j : j+1]
+				out[t] = m.cpus[j : j+1]
 			}
 		}
 	}
+	return out
 }
 
 // threadSet is one part of "thread" on a bind line: of a group, or of all.
