@@ -403,21 +403,38 @@ func Parse(c *conf.Ctx, text string) (*Expr, error) {
 	e := &Expr{Fetch: f}
 	if f == nil {
 		missing = conf.NotYet("sample fetch", name)
-	} else {
-		e.out = f.Out
-		args = orEmpty(f.Args, args)
-		if _, err = checkArgs(f.Args, args); err != nil {
-			return nil, fmt.Errorf("fetch method '%s' : %w", name, err)
-		}
-		c.Fetch = name
-		if e.get, err = f.Compile(c, args); err != nil {
-			return nil, fmt.Errorf("invalid args in fetch method '%s' : %w", name, err)
-		}
+	} else if err := e.parseFetch(c, name, args); err != nil {
+		return nil, err
 	}
+	if err := e.parseConverters(c, name, rest, missing); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// parseFetch compiles the arguments of the fetch.
+func (e *Expr) parseFetch(c *conf.Ctx, name string, args []string) (err error) {
+	e.out = e.Fetch.Out
+	args = orEmpty(e.Fetch.Args, args)
+	if _, err = checkArgs(e.Fetch.Args, args); err != nil {
+		return fmt.Errorf("fetch method '%s' : %w", name, err)
+	}
+	c.Fetch = name
+	if e.get, err = e.Fetch.Compile(c, args); err != nil {
+		return fmt.Errorf("invalid args in fetch method '%s' : %w", name, err)
+	}
+	return nil
+}
+
+// parseConverters compiles what follows the fetch of that name. missing is what is
+// not supported yet of what came before.
+func (e *Expr) parseConverters(c *conf.Ctx, name, rest string, missing error) error {
 	for rest != "" {
 		if rest[0] != ',' {
-			return nil, fmt.Errorf("missing comma after %s '%s'", which(len(e.convs) > 0), name)
+			return fmt.Errorf("missing comma after %s '%s'", which(len(e.convs) > 0), name)
 		}
+		var args []string
+		var err error
 		name, args, rest, err = call(rest[1:])
 		if name == "" && err == nil {
 			continue
@@ -425,30 +442,35 @@ func Parse(c *conf.Ctx, text string) (*Expr, error) {
 		k := converters[name]
 		switch {
 		case k == nil && !conf.IsKnown("cnv", name):
-			return nil, conf.Join(missing, fmt.Errorf("unknown converter '%s'", name))
+			return conf.Join(missing, fmt.Errorf("unknown converter '%s'", name))
 		case k == nil && err != nil:
-			return nil, conf.Join(missing, conf.NotYet("converter", name))
+			return conf.Join(missing, conf.NotYet("converter", name))
 		case err != nil:
-			return nil, conf.Join(missing, fmt.Errorf("invalid arg %d in converter '%s' : %w", len(args)+1, name, err))
+			return conf.Join(missing, fmt.Errorf("invalid arg %d in converter '%s' : %w", len(args)+1, name, err))
 		case k == nil:
 			missing = conf.Join(missing, conf.NotYet("converter", name))
 			continue
 		}
-		args = orEmpty(k.Args, args)
-		if at, err := checkArgs(k.Args, args); err != nil {
-			return nil, conf.Join(missing, fmt.Errorf("invalid arg %d in converter '%s' : %w", at, name, err))
+		if err := e.parseConverter(c, k, name, args); err != nil {
+			return conf.Join(missing, err)
 		}
-		conv, err := k.Compile(c, args)
-		if err != nil {
-			return nil, conf.Join(missing, fmt.Errorf("invalid args in converter '%s' : %w", name, err))
-		}
-		e.convs = append(e.convs, cast(k.In, conv))
-		e.out = k.Out
 	}
-	if missing != nil {
-		return nil, missing
+	return missing
+}
+
+// parseConverter compiles the arguments of a converter and appends it.
+func (e *Expr) parseConverter(c *conf.Ctx, k *Converter, name string, args []string) error {
+	args = orEmpty(k.Args, args)
+	if at, err := checkArgs(k.Args, args); err != nil {
+		return fmt.Errorf("invalid arg %d in converter '%s' : %w", at, name, err)
 	}
-	return e, nil
+	conv, err := k.Compile(c, args)
+	if err != nil {
+		return fmt.Errorf("invalid args in converter '%s' : %w", name, err)
+	}
+	e.convs = append(e.convs, cast(k.In, conv))
+	e.out = k.Out
+	return nil
 }
 
 // orEmpty makes no arguments at all one that is empty, where there must be one.

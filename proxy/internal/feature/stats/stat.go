@@ -29,7 +29,8 @@ type Filter struct {
 
 // Rows gives the objects of a proxy, in the order of "show stat".
 func Rows(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy, f Filter) []Row {
-	if p.Disabled || p.ID <= 0 || p.Frontend && p.FE.Stopped.Load() || f.Proxy != nil && f.Proxy != p {
+	gone := p.Disabled || p.ID <= 0 || p.Frontend && p.FE.Stopped.Load()
+	if gone || f.Proxy != nil && f.Proxy != p {
 		return nil
 	}
 	var rows []Row
@@ -39,22 +40,32 @@ func Rows(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy, f Filter) []
 		rows = append(rows, row('F', &o))
 	}
 	if p.Frontend && f.Kinds&8 != 0 && p.Has(stream.SocketStats) {
-		for _, l := range w.ListenersOf(p) {
-			if o.SetListener(l) && f.numbered(o.Bind.ID) {
-				rows = append(rows, row('L', &o))
-			}
-		}
+		rows = appendListeners(rows, &o, &f)
 	}
 	if p.Backend && f.Kinds&4 != 0 {
-		for _, s := range p.BE.Servers() {
-			if o.SetServer(s); f.numbered(s.ID) && f.inState(o.State) {
-				rows = append(rows, row('S', &o))
-			}
-		}
+		rows = appendServers(rows, &o, &f)
 	}
 	if p.Backend && f.Kinds&2 != 0 {
 		o.Kind = column.Backend
 		rows = append(rows, row('B', &o))
+	}
+	return rows
+}
+
+func appendListeners(rows []Row, o *object, f *Filter) []Row {
+	for _, l := range o.W.ListenersOf(o.Proxy) {
+		if o.SetListener(l) && f.numbered(o.Bind.ID) {
+			rows = append(rows, row('L', o))
+		}
+	}
+	return rows
+}
+
+func appendServers(rows []Row, o *object, f *Filter) []Row {
+	for _, s := range o.Proxy.BE.Servers() {
+		if o.SetServer(s); f.numbered(s.ID) && f.inState(o.State) {
+			rows = append(rows, row('S', o))
+		}
 	}
 	return rows
 }

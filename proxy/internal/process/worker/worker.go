@@ -81,13 +81,7 @@ func Run(o Options) int {
 // start brings the worker to the point where it serves.
 func (p *process) start() error {
 	g := p.Snapshot.Global
-	set := said.Value(g)
-	for n, fd := range p.Descriptors { // nobody's: what it is would be within reach for good
-		if !slices.Contains(conf.Descriptors.Value(g), n) {
-			syscall.Close(fd)
-			delete(p.Descriptors, n)
-		}
-	}
+	p.closeStray()
 	if err := raiseLimits(p.Snapshot, p.Console); err != nil {
 		return err
 	}
@@ -97,19 +91,9 @@ func (p *process) start() error {
 	// requests feels. What else there is to run gets its turn when a reactor
 	// waits for longer than a moment, or is preempted.
 	runtime.GOMAXPROCS(g.Threads)
-	memory, err := p.limitMemory()
+	rs, err := p.openReactors()
 	if err != nil {
 		return err
-	}
-	var rs []*reactor.Reactor
-	for i := range g.Threads {
-		r, err := reactor.New(i, reactor.Linux, reactor.Options{BufSize: g.BufSize, MaxEvents: cmp.Or(set.pollEvents, defaultPollEvents)})
-		if err != nil {
-			return fmt.Errorf("cannot start thread %d: %w", i+1, err)
-		}
-		r.NoTrim, r.Memory = set.noTrim, memory
-		r.OnPanic = func(v any, stack []byte) { p.Console.Alert("a stream was given up: %v\n%s", v, stack) }
-		rs = append(rs, r)
 	}
 	p.w = stream.NewWorker(rs)
 	p.w.Init()
@@ -118,18 +102,8 @@ func (p *process) start() error {
 	}
 	p.w.MaxConn.Store(int64(g.MaxConn))
 	p.w.Announce = p.announce
-	var once sync.Once
-	p.w.OnDrained = func() { once.Do(func() { close(p.drained) }) }
-	var bound sync.WaitGroup // before the sandbox closes
-	for i, r := range rs {
-		bound.Add(1)
-		go func() {
-			p.bindThread(i)
-			bound.Done()
-			r.Run()
-		}()
-	}
-	bound.Wait()
+	p.w.OnDrained = sync.OnceFunc(func() { close(p.drained) })
+	p.runReactors()
 	if err := p.bind(); err != nil {
 		return err
 	}
@@ -144,6 +118,67 @@ func (p *process) start() error {
 		syscall.Kill(pid, p.OldSignal)
 	}
 	life.Seal()
+	if err := p.confine(); err != nil {
+		return err
+	}
+	if p.Control != nil {
+		if err := p.Control.serve(p.w.Reactors[0], p.attach, func() { close(p.orphan) }); err != nil {
+			return fmt.Errorf("cannot listen to the master: %w", err)
+		}
+	}
+	return nil
+}
+
+// closeStray closes descriptors that came along and that nothing in the
+// configuration is about: what they are would be within reach for good.
+func (p *process) closeStray() {
+	for n, fd := range p.Descriptors {
+		if !slices.Contains(conf.Descriptors.Value(p.Snapshot.Global), n) {
+			syscall.Close(fd)
+			delete(p.Descriptors, n)
+		}
+	}
+}
+
+// openReactors makes a reactor for each thread.
+func (p *process) openReactors() ([]*reactor.Reactor, error) {
+	g := p.Snapshot.Global
+	set := said.Value(g)
+	memory, err := p.limitMemory()
+	if err != nil {
+		return nil, err
+	}
+	var rs []*reactor.Reactor
+	for i := range g.Threads {
+		r, err := reactor.New(i, reactor.Linux, reactor.Options{BufSize: g.BufSize, MaxEvents: cmp.Or(set.pollEvents, defaultPollEvents)})
+		if err != nil {
+			return nil, fmt.Errorf("cannot start thread %d: %w", i+1, err)
+		}
+		r.NoTrim, r.Memory = set.noTrim, memory
+		r.OnPanic = func(v any, stack []byte) { p.Console.Alert("a stream was given up: %v\n%s", v, stack) }
+		rs = append(rs, r)
+	}
+	return rs, nil
+}
+
+// runReactors starts the threads. It returns when each is on its processors, which
+// it could not choose in the sandbox any more.
+func (p *process) runReactors() {
+	var bound sync.WaitGroup
+	for i, r := range p.w.Reactors {
+		bound.Add(1)
+		go func() {
+			p.bindThread(i)
+			bound.Done()
+			r.Run()
+		}()
+	}
+	bound.Wait()
+}
+
+// confine enters the sandbox.
+func (p *process) confine() error {
+	g := p.Snapshot.Global
 	box := sandbox.Wanted(g)
 	box.Off = p.NoSandbox
 	state, err := sandbox.Enter(box)
@@ -160,11 +195,6 @@ func (p *process) start() error {
 	p.w.Sandbox.Store(&text)
 	// A configuration that is applied later cannot make UNIX sockets.
 	p.w.Confined.Store(!p.NoSandbox || box.Chroot != "")
-	if p.Control != nil {
-		if err := p.Control.serve(p.w.Reactors[0], p.attach, func() { close(p.orphan) }); err != nil {
-			return fmt.Errorf("cannot listen to the master: %w", err)
-		}
-	}
 	return nil
 }
 
