@@ -292,41 +292,9 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 		if err != nil {
 			return err
 		}
-		loads := loadsOf(config.Parse(s.Store.Path, text))
-		var places []held
-		for _, k := range runtime.Kinds {
-			names, err := c.NamesSSL(ctx, k)
-			if err != nil {
-				return err
-			}
-			for _, name := range names {
-				of, ext := name, ""
-				if strings.HasPrefix(name, "@") && name != "@system-ca" {
-					x, ok := loads[name]
-					if !ok || slices.ContainsFunc(x.others, func(file string) bool { return s.same(file, path) }) {
-						return ladder.ErrNotLive // the proxy alone knows which file it is, or it is a part of it
-					}
-					if s.same(x.crt, path) {
-						places = append(places, held{k, name, name, x.others})
-					}
-					continue
-				}
-				if k == runtime.Cert && !s.same(name, path) {
-					for _, x := range beside {
-						if s.same(name+x, path) {
-							ext = x
-						}
-					}
-				}
-				if !s.same(name+ext, path) {
-					continue
-				}
-				p := held{kind: k, name: name + ext, of: of}
-				if k == runtime.Cert && ext == "" {
-					p.keys = keysOf(path)
-				}
-				places = append(places, p)
-			}
+		places, err := s.heldIn(ctx, c, path, loadsOf(config.Parse(s.Store.Path, text)))
+		if err != nil {
+			return err
 		}
 		if len(places) == 0 {
 			return ladder.ErrNotLive
@@ -341,18 +309,72 @@ func (s *Server) replaceLive(path string, old, data []byte) ladder.Live {
 				return err
 			}
 		}
-		for i, p := range places {
-			if err := c.SetSSL(ctx, p.kind, p.name, p.of, contents[i]); err != nil {
-				for _, p := range places[:i] {
-					if back := c.SetSSL(ctx, p.kind, p.name, p.of, s.withKey(p.coded(old), p.keys)); back != nil {
-						err = errors.Join(err, fmt.Errorf("and %s could not be taken back: %w", p.name, back))
-					}
-				}
-				return err
+		return s.setAll(ctx, c, places, contents, old)
+	}
+}
+
+// heldIn gives the places where the proxy has the file of that path in its memory.
+func (s *Server) heldIn(ctx context.Context, c *runtime.Client, path string, loads map[string]load) ([]held, error) {
+	var places []held
+	for _, k := range runtime.Kinds {
+		names, err := c.NamesSSL(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			p, ok, err := s.heldAs(k, name, path, loads)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				places = append(places, p)
 			}
 		}
-		return nil
 	}
+	return places, nil
+}
+
+// heldAs tells whether what the proxy has under a name is of the file of that path.
+func (s *Server) heldAs(k runtime.Kind, name, path string, loads map[string]load) (p held, ok bool, err error) {
+	if strings.HasPrefix(name, "@") && name != "@system-ca" {
+		x, ok := loads[name]
+		if !ok || slices.ContainsFunc(x.others, func(file string) bool { return s.same(file, path) }) {
+			return held{}, false, ladder.ErrNotLive // the proxy alone knows which file it is, or it is a part of it
+		}
+		return held{k, name, name, x.others}, s.same(x.crt, path), nil
+	}
+	if s.same(name, path) {
+		p := held{kind: k, name: name, of: name}
+		if k == runtime.Cert {
+			p.keys = keysOf(path)
+		}
+		return p, true, nil
+	}
+	if k == runtime.Cert {
+		for _, ext := range beside {
+			if s.same(name+ext, path) {
+				return held{kind: k, name: name + ext, of: name}, true, nil
+			}
+		}
+	}
+	return held{}, false, nil
+}
+
+// setAll gives the proxy the content of each place. If one is refused, those before it get the old content back.
+func (s *Server) setAll(ctx context.Context, c *runtime.Client, places []held, contents [][]byte, old []byte) error {
+	for i, p := range places {
+		err := c.SetSSL(ctx, p.kind, p.name, p.of, contents[i])
+		if err == nil {
+			continue
+		}
+		for _, p := range places[:i] {
+			if back := c.SetSSL(ctx, p.kind, p.name, p.of, s.withKey(p.coded(old), p.keys)); back != nil {
+				err = errors.Join(err, fmt.Errorf("and %s could not be taken back: %w", p.name, back))
+			}
+		}
+		return err
+	}
+	return nil
 }
 
 // keysOf are the files that may stand beside a certificate with its key.

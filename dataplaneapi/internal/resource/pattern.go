@@ -175,66 +175,76 @@ func (p *pattern) properties(f func(name string, required bool)) {
 func match(nodes []node, props *fields, words []string, i int, obj map[string]any) (int, bool) {
 	for k := 0; k < len(nodes); k++ {
 		n := &nodes[k]
-		if n.kind == group {
+		switch n.kind {
+		case group:
 			end := k
 			for end < len(nodes) && nodes[end].kind == group {
 				end++
 			}
 			i = matchRun(nodes[k:end], props, words, i, obj)
 			k = end - 1
-			continue
-		}
-		if n.kind == rest || n.kind == list {
-			if i >= len(words) {
-				return i, n.kind == rest && len(n.props) == 1 && props.optionalRest(n.props[0])
-			}
-			if n.kind == rest {
-				obj[n.props[0]] = joinWords(words[i:])
-			} else {
-				all := []any{}
-				for _, w := range words[i:] {
-					v, ok := props.get(n.props[0]).item().parse(w)
-					if !ok {
-						return i, false
-					}
-					all = append(all, v)
-				}
-				obj[n.props[0]] = all
-			}
-			i = len(words)
-			continue
-		}
-		if i >= len(words) {
-			return i, false
-		}
-		switch n.kind {
-		case literal:
-			if !slices.Contains(n.words, words[i]) {
+		case rest, list:
+			if !n.matchAll(props, words[min(i, len(words)):], obj) {
 				return i, false
 			}
-			if n.flag != "" {
-				obj[n.flag] = n.value
-			}
-		case compound:
-			if !codecs[n.codec].parse(words[i], n.props, props, obj) {
+			i = max(i, len(words))
+		default:
+			if i >= len(words) || !n.matchWord(props, words[i], obj) {
 				return i, false
 			}
-		case word:
-			m := n.re.FindStringSubmatch(words[i])
-			if m == nil {
-				return i, false
-			}
-			for j, name := range n.props {
-				v, ok := props.get(name).parse(m[j+1])
-				if !ok {
-					return i, false
-				}
-				obj[name] = v
-			}
+			i++
 		}
-		i++
 	}
 	return i, true
+}
+
+// matchAll reads all words that are left into obj.
+func (n *node) matchAll(props *fields, words []string, obj map[string]any) bool {
+	switch {
+	case len(words) == 0:
+		return n.kind == rest && len(n.props) == 1 && props.optionalRest(n.props[0])
+	case n.kind == rest:
+		obj[n.props[0]] = joinWords(words)
+		return true
+	}
+	all := []any{}
+	for _, w := range words {
+		v, ok := props.get(n.props[0]).item().parse(w)
+		if !ok {
+			return false
+		}
+		all = append(all, v)
+	}
+	obj[n.props[0]] = all
+	return true
+}
+
+// matchWord reads one word into obj.
+func (n *node) matchWord(props *fields, text string, obj map[string]any) bool {
+	switch n.kind {
+	case literal:
+		if !slices.Contains(n.words, text) {
+			return false
+		}
+		if n.flag != "" {
+			obj[n.flag] = n.value
+		}
+	case compound:
+		return codecs[n.codec].parse(text, n.props, props, obj)
+	case word:
+		m := n.re.FindStringSubmatch(text)
+		if m == nil {
+			return false
+		}
+		for j, name := range n.props {
+			v, ok := props.get(name).parse(m[j+1])
+			if !ok {
+				return false
+			}
+			obj[name] = v
+		}
+	}
+	return true
 }
 
 // matchRun matches optional parts in any order, each once unless it repeats.
