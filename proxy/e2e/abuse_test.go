@@ -128,7 +128,7 @@ func (s *siege) relieved(t *testing.T) {
 	s.others.Wait()
 	h := dialH2(t, s.h2)
 	h.get(1, "/fine")
-	h.settle()
+	h.awaitAnswers()
 	if v := h.stream(1).status(); v != "200" {
 		t.Errorf("a client of HTTP/2 gets %q, GOAWAY %q, %s", v, h.goaway, h.closed)
 	}
@@ -300,7 +300,7 @@ func TestAbuseHPACKBomb(t *testing.T) {
 	s := besiege(t)
 	h := dialH2(t, s.h2)
 	h.get(1, "/fine", "bomb", strings.Repeat("b", 3000)) // it is in the table now, the latest entry
-	h.settle()
+	h.awaitAnswers()
 	if v := h.stream(1).status(); v != "200" {
 		t.Fatalf("%q", v)
 	}
@@ -308,13 +308,13 @@ func TestAbuseHPACKBomb(t *testing.T) {
 	for i := 1; i < 200; i++ {
 		h.WriteHeaders(http2.HeadersFrameParam{StreamID: id(i), BlockFragment: block, EndStream: true, EndHeaders: true})
 		h.expect(id(i))
-		h.settle()
+		h.awaitAnswers()
 		if v := h.stream(id(i)).end; v != "PROTOCOL_ERROR" {
 			t.Fatalf("%d: %q, %q %s", i, v, h.goaway, h.closed)
 		}
 	}
 	h.get(1001, "/fine")
-	h.settle()
+	h.awaitAnswers()
 	if v := h.stream(1001).status(); v != "200" {
 		t.Errorf("the connection is of no use any more: %q", v)
 	}
@@ -340,7 +340,7 @@ func TestAbuseCookieCrumbs(t *testing.T) {
 	h.get(1, "/fine", crumbs(150)...)
 	h.get(3, "/fine", crumbs(15000)...)
 	h.get(5, "/fine", crumbs(200)...)
-	h.settle()
+	h.awaitAnswers()
 	if c := string(h.stream(1).body); c != strings.Repeat("a=b; ", 149)+"a=b" {
 		t.Errorf("%q", c)
 	}
@@ -427,7 +427,7 @@ func TestAbuseWindowStall(t *testing.T) {
 		all = append(all, h)
 	}
 	for _, h := range all {
-		h.settle()
+		h.awaitAnswers()
 		for i := range streams {
 			if v := h.stream(id(i)); v.end == "" && h.closed == "" || v.end == "END" || len(v.body) > 0 {
 				t.Errorf("stream %d: %s", id(i), v)

@@ -344,7 +344,7 @@ func TestEdge(t *testing.T) {
 					if body != "" {
 						h.WriteData(1, true, []byte(body))
 					}
-					if h.settle(); h.closed == "HANGS" {
+					if h.awaitAnswers(); h.closed == "HANGS" {
 						return fmt.Errorf("no answer")
 					}
 					return nil

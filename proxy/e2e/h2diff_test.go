@@ -99,12 +99,12 @@ func (p *h2pair) run(c *h2case, marker int) (out outcome) {
 		h = dialH2(p.t, p.h2)
 	}
 	c.say(h)
-	h.settle()
+	h.awaitAnswers()
 	h.w.Flush()
 	// One more request tells whether the connection and its compression live.
 	if !h.leaving && h.sync() && !h.leaving {
 		h.get(1001, "/sentinel")
-		h.settle()
+		h.awaitAnswers()
 	}
 	if h.leaving && h.goaway != "NO_ERROR" {
 		h.drain()
@@ -579,15 +579,15 @@ func h2cases() []h2case {
 		h.expect(1)
 	})
 	say("three requests at once", func(h *h2conn) { h.get(1, "/tell?1"); h.get(3, "/tell?2"); h.get(5, "/tell?3") })
-	say("stream numbers that go back", func(h *h2conn) { h.get(5, "/made"); h.settle(); h.get(3, "/made") }).as("closed")
-	say("stream numbers with gaps", func(h *h2conn) { h.get(5, "/made"); h.settle(); h.get(99, "/made") })
+	say("stream numbers that go back", func(h *h2conn) { h.get(5, "/made"); h.awaitAnswers(); h.get(3, "/made") }).as("closed")
+	say("stream numbers with gaps", func(h *h2conn) { h.get(5, "/made"); h.awaitAnswers(); h.get(99, "/made") })
 	c = say("HEADERS after the end", func(h *h2conn) { h.get(1, "/hurry"); h.get(1, "/hurry") })
 	c.reply, c.decided = " ", "closed"
 	say("DATA after the end", func(h *h2conn) { h.get(1, "/hurry"); h.WriteData(1, true, []byte("abc")) }).reply = " "
-	say("HEADERS on a closed stream", func(h *h2conn) { h.get(1, "/made"); h.settle(); h.get(1, "/made"); h.sync() }).as("log")
-	say("DATA on a closed stream", func(h *h2conn) { h.get(1, "/made"); h.settle(); h.WriteData(1, true, []byte("abc")); h.sync() })
-	say("RST_STREAM of a closed stream", func(h *h2conn) { h.get(1, "/made"); h.settle(); h.WriteRSTStream(1, http2.ErrCodeCancel) })
-	say("WINDOW_UPDATE of a closed stream", func(h *h2conn) { h.get(1, "/made"); h.settle(); h.WriteWindowUpdate(1, 10) })
+	say("HEADERS on a closed stream", func(h *h2conn) { h.get(1, "/made"); h.awaitAnswers(); h.get(1, "/made"); h.sync() }).as("log")
+	say("DATA on a closed stream", func(h *h2conn) { h.get(1, "/made"); h.awaitAnswers(); h.WriteData(1, true, []byte("abc")); h.sync() })
+	say("RST_STREAM of a closed stream", func(h *h2conn) { h.get(1, "/made"); h.awaitAnswers(); h.WriteRSTStream(1, http2.ErrCodeCancel) })
+	say("WINDOW_UPDATE of a closed stream", func(h *h2conn) { h.get(1, "/made"); h.awaitAnswers(); h.WriteWindowUpdate(1, 10) })
 	say("DATA after a reset", func(h *h2conn) {
 		h.head(1, false, usual("POST", "/x")...)
 		h.WriteRSTStream(1, http2.ErrCodeCancel)

@@ -215,8 +215,8 @@ func (h *h2conn) taken(id uint32, end bool) {
 	s.heads = append(s.heads, strings.Join(l, "; "))
 }
 
-// settle reads until every request has its answer, or the connection has ended.
-func (h *h2conn) settle() {
+// awaitAnswers reads until every request has its answer, or the connection has ended.
+func (h *h2conn) awaitAnswers() {
 	for _, id := range h.opened {
 		for h.stream(id).end == "" && !(h.leaving && h.goaway != "NO_ERROR") {
 			if !h.next() {

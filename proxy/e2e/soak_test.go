@@ -86,7 +86,7 @@ func TestSoak(t *testing.T) {
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, h := range all {
-		for _, l := range h.lanes {
+		for _, l := range h.flows {
 			wg.Go(func() {
 				time.Sleep(rand.N(min(length/8, 10*time.Second))) // they do not all begin at once
 				l.run(ctx)
@@ -97,7 +97,7 @@ func TestSoak(t *testing.T) {
 	for name, h := range all {
 		h.report(t, name)
 	}
-	for _, l := range ours.lanes {
+	for _, l := range ours.flows {
 		d := l.sorted()
 		if l.err != nil || len(d) == 0 {
 			t.Errorf("%s: %d events, %v", l.name, len(d), l.err)
@@ -119,29 +119,29 @@ type soak struct {
 	pem                                   []byte
 	plain, secure, grpc, grpcs, webSocket string
 	mu                                    sync.Mutex
-	lanes                                 map[string]*lane // of uploads and the like, by name
+	flows                                 map[string]*flow // of uploads and the like, by name
 }
 
 // heard is what went through one program.
-type heard struct{ lanes []*lane }
+type heard struct{ flows []*flow }
 
-// lane is a sequence of events one way.
-type lane struct {
+// flow is a sequence of events one way.
+type flow struct {
 	name  string
-	talk  func(ctx context.Context, l *lane) error
+	talk  func(ctx context.Context, l *flow) error
 	mu    sync.Mutex
 	delay []time.Duration
 	err   error
 }
 
-func (l *lane) run(ctx context.Context) {
+func (l *flow) run(ctx context.Context) {
 	err := l.talk(ctx, l)
 	if ctx.Err() == nil || len(l.sorted()) == 0 {
 		l.err = errors.Join(err, errors.New("ended early"))
 	}
 }
 
-func (l *lane) sorted() []time.Duration {
+func (l *flow) sorted() []time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	slices.Sort(l.delay)
@@ -150,7 +150,7 @@ func (l *lane) sorted() []time.Duration {
 
 func (h *heard) report(t *testing.T, program string) {
 	kinds := map[string][]time.Duration{}
-	for _, l := range h.lanes {
+	for _, l := range h.flows {
 		k, _, _ := strings.Cut(l.name, " ")
 		kinds[k] = append(kinds[k], l.sorted()...)
 	}
@@ -211,7 +211,7 @@ func speak(ctx context.Context, send func([]byte) error) error {
 }
 
 // event notes one that has come.
-func (l *lane) event(b []byte) {
+func (l *flow) event(b []byte) {
 	d := time.Since(soakBegan) - time.Duration(binary.BigEndian.Uint64(b[4:]))
 	l.mu.Lock()
 	l.delay = append(l.delay, d)
@@ -219,7 +219,7 @@ func (l *lane) event(b []byte) {
 }
 
 // listen takes events until there are no more.
-func (l *lane) listen(r io.Reader) error {
+func (l *flow) listen(r io.Reader) error {
 	b := make([]byte, 1024)
 	for {
 		if _, err := io.ReadFull(r, b[:12]); err != nil {
@@ -237,7 +237,7 @@ func (l *lane) listen(r io.Reader) error {
 }
 
 func newSoak(t *testing.T) *soak {
-	s := &soak{ca: certtest.NewCA(t, "ca"), lanes: map[string]*lane{}}
+	s := &soak{ca: certtest.NewCA(t, "ca"), flows: map[string]*flow{}}
 	site := s.ca.Issue(t, "site", certtest.Names("localhost"))
 	s.pem = site.PEM(t)
 	cert := site.TLS()
@@ -277,16 +277,16 @@ func newSoak(t *testing.T) *soak {
 	return s
 }
 
-// lane gives the lane of a name that a client sent.
-func (s *soak) lane(name string) *lane {
+// flow gives the flow of a name that a client sent.
+func (s *soak) flow(name string) *flow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lanes[name]
+	return s.flows[name]
 }
 
 // serve is the server of HTTP: server-sent events, uploads and WebSockets.
 func (s *soak) serve(w http.ResponseWriter, r *http.Request) {
-	l := s.lane(r.Header.Get("Lane"))
+	l := s.flow(r.Header.Get("Flow"))
 	kind := r.URL.Query().Get("kind")
 	switch kind {
 	case "upload":
@@ -330,7 +330,7 @@ func (s *soak) talk(_ any, st grpc.ServerStream) error {
 	if err := st.RecvMsg(&name); err != nil {
 		return err
 	}
-	l := s.lane(string(name))
+	l := s.flow(string(name))
 	go speak(st.Context(), func(b []byte) error { return st.SendMsg(&b) })
 	for {
 		var b []byte
@@ -341,7 +341,7 @@ func (s *soak) talk(_ any, st grpc.ServerStream) error {
 	}
 }
 
-// through starts a program and gives the lanes that go through it.
+// through starts a program and gives the flows that go through it.
 func (s *soak) through(t *testing.T, program string) *heard {
 	dir := scratch(t)
 	certtest.Write(t, dir, "site.pem", s.pem)
@@ -411,15 +411,15 @@ func (s *soak) tls() *tls.Config {
 	return &tls.Config{RootCAs: s.ca.Pool(), ServerName: "localhost"}
 }
 
-func (h *heard) add(name string, talk func(context.Context, *lane) error) *lane {
-	l := &lane{name: name, talk: talk}
-	h.lanes = append(h.lanes, l)
+func (h *heard) add(name string, talk func(context.Context, *flow) error) *flow {
+	l := &flow{name: name, talk: talk}
+	h.flows = append(h.flows, l)
 	return l
 }
 
 // sse receives the events of a response.
 func (h *heard) sse(c *http.Client, name, url string) {
-	h.add(name, func(ctx context.Context, l *lane) error {
+	h.add(name, func(ctx context.Context, l *flow) error {
 		req, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
 		res, err := c.Do(req)
 		if err != nil {
@@ -435,10 +435,10 @@ func (h *heard) sse(c *http.Client, name, url string) {
 
 // upload sends events in a request.
 func (s *soak) upload(h *heard, c *http.Client, name, url string) {
-	s.lanes[name] = h.add(name, func(ctx context.Context, l *lane) error {
+	s.flows[name] = h.add(name, func(ctx context.Context, l *flow) error {
 		pr, pw := io.Pipe()
 		req, _ := http.NewRequestWithContext(ctx, "POST", url, pr)
-		req.Header.Set("Lane", name)
+		req.Header.Set("Flow", name)
 		ended := make(chan error, 1)
 		go func() {
 			res, err := c.Do(req)
@@ -462,8 +462,8 @@ func (s *soak) rpc(t *testing.T, h *heard, secure bool, addr, name, method strin
 		creds = credentials.NewTLS(s.tls())
 	}
 	up := name + ", up"
-	s.lanes[up] = h.add(up, func(ctx context.Context, l *lane) error { <-ctx.Done(); return nil })
-	h.add(name, func(ctx context.Context, l *lane) error {
+	s.flows[up] = h.add(up, func(ctx context.Context, l *flow) error { <-ctx.Done(); return nil })
+	h.add(name, func(ctx context.Context, l *flow) error {
 		c, err := grpc.NewClient(addr, grpc.WithTransportCredentials(creds), grpc.WithDefaultCallOptions(grpc.ForceCodec(rawCodec{})))
 		if err != nil {
 			return err
@@ -491,8 +491,8 @@ func (s *soak) rpc(t *testing.T, h *heard, secure bool, addr, name, method strin
 // socket speaks through a WebSocket, both ways.
 func (s *soak) socket(h *heard, front, addr, name, path string) {
 	up := name + ", up"
-	s.lanes[up] = h.add(up, func(ctx context.Context, l *lane) error { <-ctx.Done(); return nil })
-	h.add(name, func(ctx context.Context, l *lane) error {
+	s.flows[up] = h.add(up, func(ctx context.Context, l *flow) error { <-ctx.Done(); return nil })
+	h.add(name, func(ctx context.Context, l *flow) error {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			return err
@@ -581,7 +581,7 @@ func (h *soakH2) frames(f func(http2.Frame) error) error {
 }
 
 // webSocket is the client.
-func (h *soakH2) webSocket(ctx context.Context, l *lane, path, up string) error {
+func (h *soakH2) webSocket(ctx context.Context, l *flow, path, up string) error {
 	pr, pw := io.Pipe()
 	defer pw.Close()
 	go l.listen(pr)
@@ -592,7 +592,7 @@ func (h *soakH2) webSocket(ctx context.Context, l *lane, path, up string) error 
 			if v, _ := f.Value(http2.SettingEnableConnectProtocol); v == 1 && !asked {
 				asked = true
 				h.mu.Lock()
-				h.head(1, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", path, ":authority", "localhost", "sec-websocket-version", "13", "lane", up)
+				h.head(1, ":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", path, ":authority", "localhost", "sec-websocket-version", "13", "flow", up)
 				h.mu.Unlock()
 			}
 		case *http2.MetaHeadersFrame:
@@ -617,10 +617,10 @@ func (h *soakH2) serve(s *soak) {
 	h.frames(func(f http2.Frame) error {
 		switch f := f.(type) {
 		case *http2.MetaHeadersFrame:
-			var l *lane
+			var l *flow
 			for _, x := range f.RegularFields() {
-				if x.Name == "lane" {
-					l = s.lane(x.Value)
+				if x.Name == "flow" {
+					l = s.flow(x.Value)
 				}
 			}
 			if l == nil || f.PseudoValue("protocol") != "websocket" {

@@ -96,7 +96,7 @@ func TestUpgradesThroughChains(t *testing.T) {
 						t.Fatalf("%v", h)
 					}
 					h.WriteData(1, true, []byte("are you there?\n"))
-					if h.settle(); string(s.body) != "hello\nare you there?\n" || !strings.HasPrefix(s.end, "END") || strings.Contains(s.heads[0], "upgrade") {
+					if h.awaitAnswers(); string(s.body) != "hello\nare you there?\n" || !strings.HasPrefix(s.end, "END") || strings.Contains(s.heads[0], "upgrade") {
 						t.Errorf("%v", h)
 					}
 				})

@@ -39,12 +39,12 @@ func (l *Ladder) File(ctx context.Context, opt Options, path string, edit func(o
 	if bytes.Equal(old, data) && (old == nil) == (data == nil) && !opt.ForceReload {
 		return l.again(ctx, opt, path, live)
 	}
-	settled, err := l.unsettle()
+	unmark, err := l.markUnapplied()
 	if err != nil {
 		return Result{}, err
 	}
 	if err := store.Put(path, data); err != nil {
-		return Result{}, errors.Join(err, settled())
+		return Result{}, errors.Join(err, unmark())
 	}
 	result, err := l.climbWith(ctx, opt, path, live)
 	if err != nil {
@@ -52,10 +52,10 @@ func (l *Ladder) File(ctx context.Context, opt Options, path string, edit func(o
 		if back := store.Put(path, old); back != nil && !errors.Is(back, fs.ErrNotExist) {
 			return Result{}, errors.Join(err, fmt.Errorf("and the file could not be restored: %w", back))
 		}
-		return Result{}, errors.Join(err, settled())
+		return Result{}, errors.Join(err, unmark())
 	}
 	if result.ReloadID == "" {
-		if err := settled(); err != nil {
+		if err := unmark(); err != nil {
 			return Result{}, err
 		}
 	}
@@ -87,9 +87,9 @@ func (l *Ladder) again(ctx context.Context, opt Options, path string, live Live)
 	return l.climbWith(ctx, opt, path, nil)
 }
 
-// unsettle notes that the proxy may not have all files as they are, so that a start after a crash takes them to it. The
-// note is taken back by settled.
-func (l *Ladder) unsettle() (settled func() error, err error) {
+// markUnapplied notes that the proxy may not have all files as they are, so that a start after a crash takes them to it. The
+// note is taken back by unmark.
+func (l *Ladder) markUnapplied() (unmark func() error, err error) {
 	text, _, err := l.Store.Text()
 	if err != nil {
 		return nil, err

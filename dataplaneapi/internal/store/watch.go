@@ -8,8 +8,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settle is how long a file must be left alone before it is read: editors write in several steps.
-const settle = 200 * time.Millisecond
+// quiet is how long a file must be left alone before it is read: editors write in several steps.
+const quiet = 200 * time.Millisecond
 
 // Watch notices changes of the file until the context ends. The folder is watched, not the file: editors and this program
 // replace the file by another one of the same name. The channel is closed when the watch has ended.
@@ -26,7 +26,7 @@ func (s *Store) Watch(ctx context.Context) (<-chan struct{}, error) {
 	go func() {
 		defer close(done)
 		defer w.Close()
-		timer := time.NewTimer(settle)
+		timer := time.NewTimer(quiet)
 		defer timer.Stop()
 		for {
 			select {
@@ -37,14 +37,14 @@ func (s *Store) Watch(ctx context.Context) (<-chan struct{}, error) {
 					return
 				}
 				if e.Name == s.Path {
-					timer.Reset(settle)
+					timer.Reset(quiet)
 				}
 			case err, ok := <-w.Errors:
 				if !ok {
 					return
 				}
 				s.Log.Warn("watching the configuration file", "error", err)
-				timer.Reset(settle) // events were lost: look
+				timer.Reset(quiet) // events were lost: look
 			case <-timer.C:
 				if _, _, err := s.Text(); err != nil {
 					s.Log.Warn("the configuration file cannot be read", "file", s.Path, "error", err)

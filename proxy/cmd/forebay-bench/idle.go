@@ -43,7 +43,7 @@ func idleConns(n int, dial func(*running) (net.Conn, error)) func(*bench, *runni
 				return sample{}, err
 			}
 		}
-		after, err := settled(r, 60*time.Second)
+		after, err := steadyMemory(r, 60*time.Second)
 		return sample{value: float64(after-before) / float64(n)}, err
 	}
 }

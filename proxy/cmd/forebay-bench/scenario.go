@@ -160,9 +160,9 @@ func percentile(b *bench, r *running) (sample, error) {
 	return sample{value: float64(p.Microseconds()) / 1000, perSecond: float64(len(all)) / b.length.Seconds()}, nil
 }
 
-// settled is the resident memory when it has stopped changing: when it was the
+// steadyMemory is the resident memory when it has stopped changing: when it was the
 // same, but for a little, for some seconds, or the time is over.
-func settled(r *running, limit time.Duration) (int64, error) {
+func steadyMemory(r *running, limit time.Duration) (int64, error) {
 	last, err := r.rss()
 	same := 0
 	for end := time.Now().Add(limit); err == nil && same < 8 && time.Now().Before(end); {
@@ -184,11 +184,11 @@ func base(b *bench, r *running) (int64, error) {
 	if _, err := wrk(64, http("http"), "/")(b, r); err != nil {
 		return 0, err
 	}
-	return settled(r, 20*time.Second)
+	return steadyMemory(r, 20*time.Second)
 }
 
 func idle(b *bench, r *running) (sample, error) {
-	return memory(b, r, "http", 5000, getSmall, func() (int64, error) { return settled(r, 40*time.Second) })
+	return memory(b, r, "http", 5000, getSmall, func() (int64, error) { return steadyMemory(r, 40*time.Second) })
 }
 
 func burst(b *bench, r *running) (sample, error) {

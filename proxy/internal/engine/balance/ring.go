@@ -172,7 +172,7 @@ func (r *ring) keep(o *ring, have []int) []place {
 	}
 	kept = kept[:n]
 	if !inOrder { // places in the same spot stand in the order of the servers
-		settle(kept)
+		insertionSort(kept)
 	}
 	return kept
 }
@@ -229,14 +229,14 @@ func sortPlaces(list []place) []place {
 			to[*e] = p
 			*e++
 		}
-		settle(to)
+		insertionSort(to)
 		start = end
 	}
 	return list
 }
 
-// settle sorts what is nearly in order.
-func settle(list []place) {
+// insertionSort sorts what is nearly in order.
+func insertionSort(list []place) {
 	for i := 1; i < len(list); i++ {
 		for k := i; k > 0 && list[k].compare(list[k-1]) < 0; k-- {
 			list[k], list[k-1] = list[k-1], list[k]

@@ -27,8 +27,8 @@ type FD struct {
 	fd     int32
 	state  Event
 	shared bool // see OpenShared
-	// owing: the last send promised more, which did not follow yet.
-	owing bool
+	// promised: the last send said that more follows, and none did yet.
+	promised bool
 	// prompt: More is never said.
 	prompt bool
 }
@@ -55,7 +55,7 @@ func (r *Reactor) open(f *FD, n int, idle Handler, add func(int, uint64) syscall
 		r.fds, r.gens = fds, gens
 	}
 	f.r, f.fd, f.idle, f.state = r, int32(n), idle, EventWrite
-	f.owing, f.prompt, f.local = false, false, nil
+	f.promised, f.prompt, f.local = false, false, nil
 	r.gens[n]++
 	r.fds[n] = f
 	if e := add(n, uint64(uint32(n))|uint64(r.gens[n])<<32); e != 0 {
@@ -303,24 +303,24 @@ func (f *FD) flags(flags int) int {
 // promise notes whether the last send that was taken as a whole said that more
 // follows.
 func (f *FD) promise(more bool) {
-	if more && !f.owing {
-		f.r.owing = append(f.r.owing, f)
+	if more && !f.promised {
+		f.r.promised = append(f.r.promised, f)
 	}
-	f.owing = more
+	f.promised = more
 }
 
 // keepPromises sends what is kept back in the kernel although nothing followed:
 // it would stay there for 200 ms, and be lost if the connection is reset
 // meanwhile.
 func (r *Reactor) keepPromises() {
-	for i, f := range r.owing {
-		r.owing[i] = nil
-		if f.r == r && f.owing {
-			f.owing = false
+	for i, f := range r.promised {
+		r.promised[i] = nil
+		if f.r == r && f.promised {
+			f.promised = false
 			r.Sys.SetsockoptInt(int(f.fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1) // which pushes
 		}
 	}
-	r.owing = r.owing[:0]
+	r.promised = r.promised[:0]
 }
 
 const sendFlags = syscall.MSG_NOSIGNAL | syscall.MSG_DONTWAIT

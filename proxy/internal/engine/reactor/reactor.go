@@ -52,31 +52,31 @@ type Reactor struct {
 	usageAt   int64 // when it was measured
 	usageIdle int64 // IdleNs then
 
-	poller  Poller
-	events  []Ready
-	now     int64
-	wall    time.Time
-	wallAt  int64
-	fds     []*FD
-	gens    []uint32
-	nfds    int
-	timers  []*Timer
-	trim    Timer
-	ready   []*Coro
-	spare   []*Coro
-	cur     *Coro
-	held    bool // see Hold
-	idle    []*Coro
-	idleLow int
-	busy    int // coroutines with a task
-	bufs    pool[[]byte]
-	bigs    pool[[]byte]
-	pipes   pool[*pipe]
-	bufSize int
-	freed   int
-	owing   []*FD // that said More in this turn
-	onTrim  []func() int
-	onTurn  []func()
+	poller   Poller
+	events   []Ready
+	now      int64
+	wall     time.Time
+	wallAt   int64
+	fds      []*FD
+	gens     []uint32
+	nfds     int
+	timers   []*Timer
+	trim     Timer
+	ready    []*Coro
+	spare    []*Coro
+	cur      *Coro
+	held     bool // see Hold
+	idle     []*Coro
+	idleLow  int
+	busy     int // coroutines with a task
+	bufs     pool[[]byte]
+	bigs     pool[[]byte]
+	pipes    pool[*pipe]
+	bufSize  int
+	freed    int
+	promised []*FD // that said More in this turn
+	onTrim   []func() int
+	onTurn   []func()
 
 	mail     sync.Mutex
 	letters  []func()
@@ -187,7 +187,7 @@ func (r *Reactor) Turn(maxWait int64) {
 	for _, f := range r.onTurn {
 		f()
 	}
-	if len(r.owing) > 0 {
+	if len(r.promised) > 0 {
 		r.keepPromises()
 	}
 	wait := maxWait

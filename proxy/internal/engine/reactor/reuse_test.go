@@ -325,7 +325,7 @@ func TestPromises(t *testing.T) {
 	say(0)
 	pushed(0, "it followed")
 	say(More)
-	f.Close() // owing
+	f.Close() // it promised more
 	open()
 	say(More)
 	pushed(1, "a new descriptor")

@@ -37,7 +37,7 @@ func init() {
 				}
 			}
 			return snapshot.Steps{After: func() {
-				settle(t.Old, lists)
+				release(t.Old, lists)
 				inherited = nil
 			}}, nil
 		},
@@ -110,9 +110,9 @@ func (l *List) adopt(o *List) error {
 	return nil
 }
 
-// settle gives back what neither the configuration in force nor the one before it
+// release gives back what neither the configuration in force nor the one before it
 // needs: there may be streams that go on with that one.
-func settle(old *stream.Snapshot, lists []*List) {
+func release(old *stream.Snapshot, lists []*List) {
 	used := make(map[*store]*[shapes]bool)
 	note := func(l *List) {
 		if used[l.store] == nil {

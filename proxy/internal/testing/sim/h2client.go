@@ -167,7 +167,7 @@ func (c *h2client) turn() {
 			c.think()
 		}
 	}
-	if (c.left == 0 || (c.proxyAway || c.noMore) && open == 0) && (c.settled() || !c.w.calm || c.proxyAway) && !c.leaving {
+	if (c.left == 0 || (c.proxyAway || c.noMore) && open == 0) && (c.acknowledged() || !c.w.calm || c.proxyAway) && !c.leaving {
 		c.leaving = true
 		idle := int64(0)
 		if c.rnd.IntN(3) == 0 {

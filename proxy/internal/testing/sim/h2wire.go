@@ -986,5 +986,5 @@ func (c *wire) fields(kv ...string) []hpack.HeaderField {
 	return list
 }
 
-// settled tells whether the proxy has answered all that it has to.
-func (c *wire) settled() bool { return len(c.sent) == 0 && len(c.pings) == 0 }
+// acknowledged tells whether the proxy has answered all that it has to.
+func (c *wire) acknowledged() bool { return len(c.sent) == 0 && len(c.pings) == 0 }
