@@ -37,6 +37,7 @@ var flags = []struct {
 	{"log-health-checks", beSide, stream.LogHealthChecks},
 	{"logasap", feSide, stream.LogASAP},
 	{"nolinger", Proxies, stream.NoLinger},
+	{"persist", beSide, stream.PersistDown},
 	{"socket-stats", feSide, stream.SocketStats},
 	{"splice-auto", Proxies, stream.SpliceAuto},
 	{"splice-request", Proxies, stream.SpliceRequest},

@@ -70,6 +70,7 @@ type entry struct {
 	due    int64          // when it came, and its offset
 	seq    uint64         // in which order they came
 	only   *server.Server // waited for, nil: any
+	stays  Stay
 	srv    *server.Server // granted, written under the lock
 	anew   bool           // the server that it waits for is gone, written under the lock
 	line   *line
@@ -134,13 +135,39 @@ type Wish struct {
 	Deadline int64
 	// Gone is asked after each wake-up whether it has given up.
 	Gone func() bool
+	// Stays says whether it goes on waiting for Only while that takes nobody new.
+	Stays Stay
+}
+
+// Stay says for how long a stream waits for a server that takes nobody new.
+type Stay uint8
+
+// Which server is worth it.
+const (
+	Never    Stay = iota // it chooses anew
+	Draining             // one that is up
+	Down                 // one that is not in maintenance
+	Always               // any that is there
+)
+
+// waits tells whether who stays so long waits for s.
+func (y Stay) waits(s *server.Server) bool {
+	switch {
+	case s.Deleted():
+		return false
+	case y == Draining:
+		return !s.Down()
+	case y == Down:
+		return s.State().Admin&server.Maint == 0
+	}
+	return y == Always
 }
 
 // Wait parks the current coroutine until it is given a slot or the deadline
 // passes. ahead is the number of streams in the same queue that were given a slot
 // while it waited.
 func (q *Queue) Wait(r *reactor.Reactor, w Wish) (s *server.Server, ahead int64, err error) {
-	e := &entry{r: r, only: w.Only, class: w.Class, due: r.Now() + int64(w.Offset)*1e6}
+	e := &entry{r: r, only: w.Only, stays: w.Stays, class: w.Class, due: r.Now() + int64(w.Offset)*1e6}
 	if !q.enter(e) {
 		return nil, 0, ErrFull
 	}
@@ -261,15 +288,17 @@ func (q *Queue) Release(s *server.Server) {
 func (q *Queue) serve(s *server.Server) {
 	usable := s.Usable()
 	takes := usable && (q.Takes == nil || q.Takes(s))
-	for {
-		e := q.only[s].first()
-		if !usable {
-			for ; e != nil; e = q.only[s].first() {
+	if l := q.only[s]; l != nil && !usable {
+		for _, e := range slices.Clone(l.heap) {
+			if !e.stays.waits(s) {
 				q.remove(e)
 				e.anew = true
 				e.r.Post(e.wait.Notify)
 			}
 		}
+	}
+	for {
+		e := q.only[s].first()
 		if o := q.any.first(); takes && o != nil && (e == nil || o.sooner(e)) {
 			e = o
 		}

@@ -7,6 +7,12 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
+var keptBy []func(p *stream.Proxy) []string
+
+// RegisterKept makes f say what the Runtime socket has set of a backend, otherwise than
+// its configuration says: "dynamic cookies enabled".
+func RegisterKept(f func(p *stream.Proxy) []string) { keptBy = append(keptBy, f) }
+
 // kept lists what the Runtime socket has set otherwise than the configuration in
 // force says, and the latest configuration has not changed.
 func kept(w *stream.Worker) []Change {
@@ -40,6 +46,9 @@ func kept(w *stream.Worker) []Change {
 			add(p.Kind+" "+p.Name, list)
 		}
 		if p.Backend && p.BE != nil {
+			for _, f := range keptBy {
+				add("backend "+p.Name, f(p))
+			}
 			for _, s := range p.BE.ByUser() {
 				add("server "+p.Name+"/"+s.Name, s.ByUser())
 			}

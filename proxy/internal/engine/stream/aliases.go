@@ -146,6 +146,7 @@ func (sc *Scope) termination(dst []byte, n int) []byte {
 	t := [4]byte{'P', 'R', '-', '-'} // of a connection that is no exchange
 	if st := sc.Stream; st != nil {
 		t[0], t[1] = st.Term.Cause, st.Term.State
+		t[2], t[3] = st.cookieState()
 	}
 	for i := range t {
 		if t[i] == 0 {

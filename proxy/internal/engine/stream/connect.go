@@ -60,7 +60,7 @@ func (st *Stream) notConnected(err error) step {
 	if st.redispatches(active) {
 		st.failed = st.Srv
 		st.releaseServer()
-		st.Srv = nil
+		st.Srv, st.Persist.Server = nil, nil
 		wait = wait && active <= 1 // another server need not be waited for
 	} else {
 		st.tryAgain(st.Srv)
@@ -77,9 +77,9 @@ func (st *Stream) redispatches(active int) bool {
 	be := st.BE
 	n := be.Redispatch
 	switch {
-	case n == 0:
+	case !st.mayLeave():
 		return false
-	case st.Srv.Down() || active > 1 && !be.Balance.Deterministic():
+	case st.Srv.Down() || active > 1 && !be.Balance.Deterministic() && st.Persist.Server == nil:
 		return true
 	case n < 0:
 		n += be.Retries + 1 // counted from the last

@@ -56,6 +56,7 @@ const (
 	LogASAP
 	SocketStats
 	HTTPBufferRequest
+	PersistDown
 )
 
 // Reuse is http-reuse.
@@ -147,6 +148,12 @@ type Proxy struct {
 	// is there, be it interim, before the rules, and OnDeliver behind the
 	// http-response rules of both, if they let it pass.
 	OnRequest, OnForward, OnDenied, OnResponse, OnDeliver []func(*Stream)
+	// What follows is called in the backend: OnEnter when it is chosen, before its rules;
+	// OnChoose when one of its servers is about to be chosen, or a rule has denied the
+	// request; OnServed for a server's final response, behind the http-response rules.
+	OnEnter, OnChoose, OnServed []func(*Stream)
+	// CookieState tells that there is a persistence cookie whose fate the log tells.
+	CookieState bool
 
 	// Log, if set, is called when a stream that began at this frontend ends.
 	Log func(*Stream)
@@ -192,6 +199,7 @@ func (p *Proxy) Clone() *Proxy {
 	}
 	q.OnRequest, q.OnForward, q.OnDenied = slices.Clone(p.OnRequest), slices.Clone(p.OnForward), slices.Clone(p.OnDenied)
 	q.OnResponse, q.OnDeliver = slices.Clone(p.OnResponse), slices.Clone(p.OnDeliver)
+	q.OnEnter, q.OnChoose, q.OnServed = slices.Clone(p.OnEnter), slices.Clone(p.OnChoose), slices.Clone(p.OnServed)
 	q.Filters = append([]Filter(nil), p.Filters...)
 	q.slots = p.slots.Clone()
 	return &q

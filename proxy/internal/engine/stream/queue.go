@@ -36,7 +36,7 @@ func (st *Stream) assign(avoid *server.Server) bool {
 	var only *server.Server // that will do, nil: any
 	direct := false         // it knows the client
 	if avoid == nil {
-		if only = st.Sess.lastServer(b); only != nil {
+		if only = st.belongs(); only != nil {
 			direct = true
 			if st.grab(only) {
 				return true
@@ -59,6 +59,7 @@ func (st *Stream) assign(avoid *server.Server) bool {
 			return true
 		case err == queue.ErrAnew, err == queue.ErrFull && st.anyOther(direct):
 			only, direct = nil, false
+			st.Persist.Server = nil
 		default:
 			st.notServed(only, err)
 			return false
@@ -78,7 +79,7 @@ func (st *Stream) noServer() {
 // chosen is full. direct: it was chosen since it knows the client.
 func (st *Stream) anyOther(direct bool) bool {
 	if direct {
-		return st.BE.Redispatch != 0
+		return st.mayLeave()
 	}
 	return !st.BE.Balance.Deterministic()
 }
@@ -122,7 +123,7 @@ func (st *Stream) enqueue(only *server.Server) (*server.Server, error) {
 		st.queueEnd = st.R.After(t)
 	}
 	s, ahead, err := st.BE.BE.Queue.Wait(st.R, queue.Wish{
-		Only: only, Class: st.PriorityClass, Offset: st.PriorityOffset, Deadline: st.queueEnd, Gone: st.abandoned,
+		Only: only, Class: st.PriorityClass, Offset: st.PriorityOffset, Deadline: st.queueEnd, Gone: st.abandoned, Stays: st.stays(only),
 	})
 	st.client.watch(nil)
 	if err == queue.ErrFull {

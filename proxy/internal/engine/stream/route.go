@@ -11,6 +11,7 @@ func (st *Stream) route() step {
 		return stop
 	}
 	st.setBackend(be)
+	call(be.OnEnter, st)
 	return next
 }
 
@@ -32,6 +33,7 @@ func (st *Stream) backend() step {
 		}
 		st.forwardFor(f)
 	}
+	call(be.OnChoose, st)
 	return next
 }
 

@@ -66,6 +66,7 @@ func (st *Stream) responseRules() step {
 		return stop
 	}
 	call(fe.OnDeliver, st)
+	call(be.OnServed, st)
 	st.afterRules()
 	return next
 }

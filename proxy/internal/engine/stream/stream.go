@@ -33,6 +33,7 @@ type Stream struct {
 	// SentUp is what reached the server, GotUp what came from it.
 	Status     int // sent to the client; 0: none
 	Term       Termination
+	Persist    Persistence
 	Retries    int
 	Redispatch bool // the last retry went to another server
 	// SrvQueue and BackQueue are the places in the queues: how many were served from
@@ -139,7 +140,7 @@ func (st *Stream) reset() {
 	st.HasRequest, st.HasResponse = false, false
 	st.Time = Times{}
 	st.Traffic = Traffic{}
-	st.Status, st.Term = 0, Termination{}
+	st.Status, st.Term, st.Persist = 0, Termination{}, Persistence{}
 	st.Retries, st.Redispatch = 0, false
 	st.SrvQueue, st.BackQueue = 0, 0
 	st.PriorityClass, st.PriorityOffset, st.queueEnd = 0, 0, 0

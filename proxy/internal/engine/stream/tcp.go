@@ -66,6 +66,7 @@ func (st *Stream) backendTCP() step {
 	}
 	st.unpeek()
 	st.awaitFirst()
+	call(st.BE.OnChoose, st)
 	return next
 }
 

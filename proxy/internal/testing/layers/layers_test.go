@@ -24,6 +24,7 @@ var uses = map[string][]string{
 	"bwlim":      {"rule", "sample"},
 	"priority":   {"rule", "sample"},
 	"capture":    {"rule", "sample"},
+	"cookie":     {"payload"},
 	"check":      {"logformat", "logs", "proxyproto", "sample", "ssl"},
 	"logformat":  {"sample"},
 	"logs":       {"capture", "logformat", "rule", "sample"},
