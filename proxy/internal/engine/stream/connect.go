@@ -93,6 +93,9 @@ func (st *Stream) tryAgain(before *server.Server) {
 	b, s := &st.BE.BE.Counters[st.R.Index], &before.Counters[st.R.Index]
 	if st.Srv != before {
 		st.Redispatch = true
+		if st.Persist.Request == 'V' { // valid it was, and the server is not to be had
+			st.Persist.Request = 'D'
+		}
 		b.Redisp.Add(1)
 		s.Redisp.Add(1)
 		return

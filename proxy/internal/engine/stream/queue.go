@@ -16,6 +16,10 @@ func (st *Stream) queue() step {
 		return next
 	}
 	failed := st.failed
+	before := failed
+	if before == nil {
+		before = st.Persist.Server
+	}
 	if !st.assign(failed) {
 		return stop
 	}
@@ -23,9 +27,9 @@ func (st *Stream) queue() step {
 		st.serverCounters().Chosen.Add(1)
 		st.BE.BE.Counters[st.R.Index].Chosen.Add(1)
 	}
-	if failed != nil {
-		st.failed = nil
-		st.tryAgain(failed)
+	st.failed = nil
+	if failed != nil || before != nil && st.Srv != before {
+		st.tryAgain(before)
 	}
 	return next
 }

@@ -49,6 +49,7 @@ func (st *Stream) requestRules(p *Proxy) step {
 	if len(p.RequestRules) > 0 && !st.run(p.RequestRules) || len(p.Redirects) > 0 && !st.run(p.Redirects) {
 		if st.Term.Cause == 'P' && st.Reply != nil {
 			call(st.FE.OnDenied, st)
+			call(st.BE.OnChoose, st) // the log tells what cookie it had
 		}
 		st.intercepted(p)
 		return stop

@@ -215,7 +215,7 @@ func finish(c *conf.Ctx) {
 			continue
 		}
 		ignored := func(what, wants string) {
-			c.Diags.Warn(p.Pos, "'%s' statement ignored for %s '%s' as it requires %s mode.", what, p.Kind, p.Name, wants)
+			c.Diags.Warn(p.Pos, "%s will be ignored for %s '%s' (needs 'mode %s').", what, p.Kind, p.Name, wants)
 		}
 		if len(set.rules) > 0 {
 			p.OnEnter = append(p.OnEnter, set.enter)
@@ -223,7 +223,7 @@ func finish(c *conf.Ctx) {
 		switch l := set.cookie; {
 		case l == nil:
 		case p.Mode != stream.HTTP:
-			ignored("cookie", "HTTP")
+			ignored("cookie", "http")
 		default:
 			p.OnChoose = append(p.OnChoose, l.request)
 			p.OnServed = append(p.OnServed, l.response)
@@ -233,7 +233,7 @@ func finish(c *conf.Ctx) {
 		switch {
 		case set.rdp == "":
 		case p.Mode != stream.TCP:
-			ignored("persist rdp-cookie", "TCP")
+			ignored("persist rdp-cookie", "tcp")
 		default:
 			name := []byte(set.rdp)
 			p.OnChoose = append(p.OnChoose, func(st *stream.Stream) { byRDP(st, name) })

@@ -164,12 +164,17 @@ func (e *edit) tighten(p *pair) {
 func (e *edit) skip(from int, to *pair) {
 	if from > 0 {
 		e.take(from)
-		for len(e.buf) > e.base && blank(e.buf[len(e.buf)-1]) {
-			e.buf = e.buf[:len(e.buf)-1]
-		}
+		e.trim()
 		e.buf = append(e.buf, e.old[to.prev], ' ')
 	}
 	e.done, e.same = to.name, false
+}
+
+// trim leaves out blanks at the end of what there is.
+func (e *edit) trim() {
+	for len(e.buf) > e.base && blank(e.buf[len(e.buf)-1]) {
+		e.buf = e.buf[:len(e.buf)-1]
+	}
 }
 
 // value is the whole.

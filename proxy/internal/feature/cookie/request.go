@@ -44,8 +44,9 @@ func (l *line) field(st *stream.Stream, f *message.Field) {
 	buf := h.Arena()
 	e := edit{old: v, buf: buf, base: len(buf), same: true}
 	from, others := -1, false // since where nothing is to be kept
-	for prev := 0; prev < len(v); {
-		p := pairAt(v, prev, prev == 0, true)
+	first := true
+	for prev := 0; prev < len(v); first = false {
+		p := pairAt(v, prev, first, true)
 		prev = p.next
 		if p.name < len(v) && v[p.name] == '$' {
 			continue
@@ -74,15 +75,17 @@ func (l *line) field(st *stream.Stream, f *message.Field) {
 		}
 	}
 	switch {
-	case from >= 0 && !others:
+	case from == 0, from > 0 && !others:
 		*f = message.Field{}
 		return
-	case from >= 0:
+	case from > 0:
 		e.cut(from, len(v))
 	case e.same:
 		return
 	}
-	f.Value = e.value()
+	if f.Value = e.value(); len(f.Value) == 0 {
+		*f = message.Field{}
+	}
 	h.SetArena(e.buf)
 }
 
@@ -99,7 +102,7 @@ func (l *line) visit(st *stream.Stream, v []byte) (hide int) {
 		var last, first int64
 		name, last, first = dates(v)
 		if last != 0 || first != 0 || visits.Of(st) != nil {
-			now := st.R.Wall().Unix()
+			now := st.Wall().Unix()
 			d := visits.Make(st)
 			if last != 0 {
 				d.last = last

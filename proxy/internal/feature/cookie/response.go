@@ -38,7 +38,7 @@ func (l *line) response(st *stream.Stream) {
 		return
 	}
 	d := visits.Value(st)
-	now := st.R.Wall().Unix()
+	now := st.Wall().Unix()
 	switch known := p.Server != nil; {
 	case !known,
 		(l.maxIdle != 0 || d.last != 0) && d.last < now, // to be refreshed
@@ -90,8 +90,9 @@ func (l *line) setCookie(st *stream.Stream, f *message.Field, value string, list
 	buf := h.Arena()
 	e := edit{old: v, buf: buf, base: len(buf), same: true}
 	from := -1
-	for prev := 0; prev < len(v); {
-		c := pairAt(v, prev, prev == 0, lists)
+	first := true
+	for prev := 0; prev < len(v); first = false {
+		c := pairAt(v, prev, first, lists)
 		end := len(v)
 		if lists {
 			end = skipTo(v, c.next, ',', ',')
@@ -137,6 +138,7 @@ func (l *line) setCookie(st *stream.Stream, f *message.Field, value string, list
 		return
 	case from > 0:
 		e.cut(from, len(v))
+		e.trim()
 	case e.same:
 		return
 	}
@@ -147,21 +149,17 @@ func (l *line) setCookie(st *stream.Stream, f *message.Field, value string, list
 // cacheable tells whether a cache may keep the response (RFC 9111 3): if so, all its
 // clients would get the cookie.
 func cacheable(st *stream.Stream) bool {
+	is := false
 	switch st.Req.Method {
-	case message.Get, message.Head:
-	default:
-		return false
-	}
-	switch st.Res.Status {
-	case 200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501:
-	default:
-		return false
+	case message.Get, message.Head, message.Options, message.Trace:
+		switch st.Res.Status {
+		case 200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501:
+			is = true
+		}
 	}
 	h := &st.Res.Header
-	if message.EqualFold(h.Get("pragma"), "no-cache") {
-		return false
-	}
-	is, fresh, noAge := true, false, false
+	is = is && !message.EqualFold(h.Get("pragma"), "no-cache")
+	fresh, noAge := false, false
 	for i := h.Next("cache-control", 0); i >= 0; i = h.Next("cache-control", i+1) {
 		for v := h.Fields[i].Value; len(v) > 0; {
 			end := skipTo(v, 0, ',', ',')

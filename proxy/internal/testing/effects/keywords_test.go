@@ -70,6 +70,8 @@ var lines = map[string]string{
 	"bind ssl-min-ver":                            "bind * ssl-min-ver TLSv1.3",
 	"bind tls-ticket-keys":                        "bind * tls-ticket-keys tickets",
 	"bind verify":                                 "bind * ca-file c verify required ## bind * ca-file c verify optional",
+	"cookie":                                      "cookie C insert",
+	"dynamic-cookie-key":                          "dynamic-cookie-key k",
 	"default_backend":                             "default_backend b1",
 	"enabled":                                     "disabled\n enabled ## disabled",
 	"errorfile":                                   "errorfile 503 page",

@@ -15,6 +15,7 @@ import (
 // overridden are keywords with a value, with two of its values.
 var overridden = map[string][2]string{
 	"backlog": {"5", "6"}, "balance": {"first", "leastconn"}, "hash-type": {"consistent", "map-based djb2"}, "hash-balance-factor": {"150", "200"}, "hash-preserve-affinity": {"maxconn", "maxqueue"},
+	"cookie": {"A insert", "B prefix"}, "dynamic-cookie-key": {"a", "b"}, "persist": {"rdp-cookie(a)", "rdp-cookie(b)"},
 	"fullconn": {"5", "6"}, "http-reuse": {"always", "never"}, "maxconn": {"5", "6"},
 	"mode": {"http", "tcp"}, "monitor-uri": {"/a", "/b"}, "rate-limit sessions": {"5", "6"}, "retries": {"5", "6"}, "log-tag": {"a", "b"},
 	"unique-id-format": {"%pid", "%rt"}, "unique-id-header": {"x-a", "x-b"}, "default_backend": {"b1", "b2"}, "errorfile": {"503 page", "503 page2"},
