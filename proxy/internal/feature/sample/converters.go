@@ -41,7 +41,7 @@ func init() {
 		})},
 		Converter{Name: "url_dec", Args: "[integer]", In: Str, Out: Str, Compile: urlDec},
 		Converter{Name: "ipmask", Args: "msk4[,msk6]", In: Addr, Out: Addr, Compile: ipMask},
-		Converter{Name: "not", In: Bool, Out: Bool, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetBool(v.Int == 0) })},
+		Converter{Name: "not", In: Int, Out: Bool, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetBool(v.Int == 0) })},
 		Converter{Name: "bool", In: Int, Out: Bool, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetBool(v.Int != 0) })},
 		Converter{Name: "odd", In: Int, Out: Bool, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetBool(v.Int&1 == 1) })},
 		Converter{Name: "even", In: Int, Out: Bool, Compile: plain(func(_ *stream.Scope, v *Value) bool { return v.SetBool(v.Int&1 == 0) })},

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -355,6 +357,9 @@ func (e *Expr) Allowed(what string, where Places) error {
 }
 
 var clientAddress = map[string]bool{"src": true, "src_port": true, "dst": true, "dst_port": true}
+
+// Converters lists the converters in no order.
+func Converters() []*Converter { return slices.Collect(maps.Values(converters)) }
 
 // FindConverter tells whether there is a converter of that name.
 func FindConverter(name string) bool { return converters[name] != nil }
