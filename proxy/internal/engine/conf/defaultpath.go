@@ -90,6 +90,14 @@ func (r *relative) note(name string) {
 	}
 }
 
+// Uses tells that the section that is parsed depends on a file, which another one
+// has read.
+func (l *Loading) Uses(name string) {
+	if f, ok := l.Files.(*relative); ok {
+		f.note(f.place(name))
+	}
+}
+
 func (r *relative) ReadDir(name string) ([]fs.DirEntry, error) {
 	name = r.place(name)
 	r.note(name)

@@ -43,7 +43,7 @@ var bad = []struct {
 	{"global", "fronted x", "unknown keyword 'fronted' in 'global' section; did you mean 'frontend' maybe ?", false},
 	{"frontend f", "bakend x", "unknown keyword 'bakend' in 'frontend' section; did you mean 'backend' maybe ?", false},
 	{"backend b", "listn x", "unknown keyword 'listn' in 'backend' section; did you mean 'listen' maybe ?", false},
-	{"defaults", "capture nosuch", "keyword 'capture' of HAProxy 3.4 is not supported by Forebay yet.", false},
+	{"defaults", "capture nosuch", "'capture' expects 'cookie' or 'request header' or 'response header'.", false},
 	{"defaults", "reqadd x", "The 'reqadd' directive is not supported anymore since HAProxy 2.1. Use 'http-request add-header' instead.", false},
 	{"defaults", "mode health", "'mode health' doesn't exist anymore. Please use 'http-request return status 200' instead.", false},
 	{"global", "nbproc 2", "nbproc is not supported any more since HAProxy 2.5. Threads will automatically be used on multi-processor machines if available.", false},

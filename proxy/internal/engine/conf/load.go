@@ -148,6 +148,10 @@ func (l *Loading) build(blocks []*config.Block, in Input) bool {
 	for _, f := range finishers {
 		f(&Ctx{Loading: l})
 	}
+	if l.failed {
+		return false
+	}
+	l.sayAgain()
 	if g.ZeroWarning && d.Count(config.Warning) > 0 && !d.HasErrors() {
 		d.Alert(config.Pos{}, "Some warnings were found and 'zero-warning' is set. Aborting.")
 	}

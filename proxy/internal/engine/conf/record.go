@@ -32,9 +32,10 @@ type Loaded struct {
 	files      []string           // that it names
 	refers     []reference
 	hosts      []resolved
-	again      []again // what else it does
-	reserved   int     // see Reserved
-	lines      bool    // see stream.Snapshot.KeepLines
+	again      []again             // what else it does
+	said       []config.Diagnostic // when it was parsed, with lines that count from its first
+	reserved   int                 // see Reserved
+	lines      bool                // see stream.Snapshot.KeepLines
 }
 
 // reference is the name of a proxy that must be there.
@@ -271,6 +272,10 @@ func (l *Loading) breathe() {
 	}
 }
 
+// TakeNothing gives up taking anything over: everything is loaded anew. It is for steps
+// that find out late that what is taken over does not fit.
+func (l *Loading) TakeNothing() { l.failed = true }
+
 // Whole tells that what is parsed changes how other sections are loaded, in a way
 // that they do not know of: the next configuration takes over nothing.
 func (l *Loading) Whole() {
@@ -321,6 +326,7 @@ type reading struct {
 	refers []reference
 	hosts  []resolved
 	again  []again
+	said   []config.Diagnostic
 	lines  bool
 
 	reserved int // see Reserved
@@ -359,7 +365,7 @@ func (l *Loading) adopt(b *config.Block, from *defaults) {
 		p = moved(p, d)
 	}
 	cur.proxy, cur.made, cur.parent, cur.files, cur.refers, cur.lines, cur.reserved = p, s.made, s.parent, s.files, s.refers, s.lines, s.reserved
-	cur.again, cur.hosts = s.again, s.hosts
+	cur.again, cur.hosts, cur.said = s.again, s.hosts, s.said
 	if s.lines {
 		l.Snap.KeepLines.Store(true)
 	}
@@ -523,7 +529,7 @@ func (cur *reading) loaded() *Loaded {
 	s = &Loaded{
 		Kind: b.Kind, Name: b.Name, From: b.From, Pos: b.Pos, Env: b.Env, args: b.Args, statements: b.Statements,
 		made: cur.made, parent: cur.parent, files: cur.files, refers: cur.refers, lines: cur.lines,
-		hosts: cur.hosts, again: cur.again, reserved: cur.reserved,
+		hosts: cur.hosts, again: cur.again, said: cur.said, reserved: cur.reserved,
 	}
 	if b.Text != nil {
 		if cur.taken != nil {
@@ -542,8 +548,9 @@ func (cur *reading) loaded() *Loaded {
 	return s
 }
 
-// complained makes sections be read anew that something was reported of, but for
-// what is found out of every configuration.
+// complained notes what was reported of each section, so that it is said again
+// when the section is taken over. What is found out of every configuration is left
+// out.
 func (l *Loading) complained() {
 	list := l.Diags.All()
 	if len(list) == 0 {
@@ -555,22 +562,44 @@ func (l *Loading) complained() {
 		}
 		return
 	}
-	backwards := slices.Clone(l.read)
-	slices.Reverse(backwards)
 	for i, d := range list {
 		if slices.ContainsFunc(l.recurring, func(r [2]int) bool { return r[0] <= i && i < r[1] }) {
 			continue
 		}
-		of := slices.IndexFunc(backwards, func(cur *reading) bool {
-			at := cur.block.Pos
-			return at.File == d.Pos.File && at.Line <= d.Pos.Line
-		})
-		if of < 0 {
+		switch cur := l.sectionAt(d.Pos); {
+		case cur == nil:
 			l.whole = true
+		case cur.taken == nil:
+			d.Pos.Line -= cur.block.Pos.Line
+			cur.said = append(cur.said, d)
+		}
+	}
+}
+
+// sayAgain reports what was said of sections that are taken over, unless who looks
+// at all of the configuration has said it this time too.
+func (l *Loading) sayAgain() {
+	for _, cur := range l.read {
+		if cur.taken == nil {
 			continue
 		}
-		backwards[of].anew = true
+		for _, d := range cur.said {
+			d.Pos.Line += cur.block.Pos.Line
+			if !slices.Contains(l.Diags.All(), d) {
+				l.Diags.Add(d)
+			}
+		}
 	}
+}
+
+// sectionAt gives the section that a line is in, nil if it is in none.
+func (l *Loading) sectionAt(pos config.Pos) *reading {
+	for _, cur := range slices.Backward(l.read) {
+		if at := cur.block.Pos; at.File == pos.File && at.Line <= pos.Line {
+			return cur
+		}
+	}
+	return nil
 }
 
 // always runs a step that looks at all proxies of each configuration.

@@ -72,7 +72,7 @@ func setLimit(l *rule.Line) (rule.Exec, error) {
 	p, pos, phase := l.Proxy, l.Pos, l.Phase
 	var f *filter
 	load := l.Loading
-	load.Later(func() {
+	load.Refer(0, "", func() {
 		if f = find(p, name); f == nil {
 			load.Alert(pos, "Proxy '%s': unable to find bwlim filter '%s' referenced by set-bandwidth-limit rule.", p.Name, name)
 		} else if f.upload && phase&(rule.Response|rule.ResponseContent) != 0 {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -229,4 +231,143 @@ func TestPatternsOfALineAreTakenOver(t *testing.T) {
 	command("del acl #1 /z", "\n")
 	ask("/z", "miss")
 	ask("/y", "hit")
+}
+
+const takenConf = `global
+ nbthread 1
+defaults plain
+ mode http
+ timeout client 5s
+ timeout server 5s
+ timeout connect 5s
+backend b
+ server s 127.0.0.1:1 weight 1
+backend warned
+ timeout client 5s
+ server s 127.0.0.1:1
+defaults ruled from plain
+ http-request deny if { path /denied }
+frontend fe
+ bind {fe}
+ http-request add-acl(DIR/nets) %[src] if { path /add }
+ http-request return status 200 content-type text/plain lf-string %[path,map(DIR/a.map,none)] if !{ src -f DIR/nets }
+ http-request return status 200 content-type text/plain string net
+frontend other
+ bind {other}
+ http-request return status 200 content-type text/plain lf-string %[path,map(DIR/a.map,none)]
+`
+
+// Sections that name files of patterns keep their objects as long as the files are
+// what they were, and so do those that change lists, those with patterns in their
+// defaults, and those that a warning is about, which is given again.
+func TestSectionsWithPatternsAreTakenOver(t *testing.T) {
+	p := newPlace(t)
+	at := map[string]string{"fe": tcptest.Reserve(t).String(), "other": tcptest.Reserve(t).String()}
+	text := strings.NewReplacer("DIR", p.dir, "{fe}", at["fe"], "{other}", at["other"]).Replace(takenConf)
+	w := bed.Start(t, 1, text)
+	made := func() map[string]uint64 {
+		list := make(map[string]uint64)
+		for _, x := range w.Snapshot().Proxies {
+			list[x.Name] = x.Made
+		}
+		return list
+	}
+	first := made()
+	anew := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, x := range w.Snapshot().Proxies {
+			if first[x.Name] != x.Made {
+				got = append(got, x.Name)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("read anew: %q, want %q", got, want)
+		}
+		first = made()
+	}
+	ask := func(name, path, want string) {
+		t.Helper()
+		if got := body(t, at[name], "GET "+path+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); got != want {
+			t.Errorf("%s%s: %q, want %q", name, path, got, want)
+		}
+	}
+	command := func(text, want string) {
+		t.Helper()
+		if got := reference.ReplaceAllString(bed.Ask(t, w, strings.ReplaceAll(text, "DIR", p.dir)), ""); got != want {
+			t.Errorf("%s: %q", text, got)
+		}
+	}
+	weight := 1
+	apply := func(also ...string) {
+		t.Helper()
+		weight++
+		text = regexp.MustCompile(`weight \d+`).ReplaceAllString(text, "weight "+strconv.Itoa(weight))
+		text = strings.NewReplacer(also...).Replace(text)
+		in := bed.Input(1, text)
+		whole, d := snapshot.Load(in)
+		in.Base = w.Snapshot()
+		next, again := snapshot.Load(in)
+		if whole == nil || next == nil {
+			t.Fatal(d.All(), again.All())
+		}
+		if got := again.All(); !slices.Equal(got, d.All()) || len(got) != 1 {
+			t.Errorf("said %q, as a whole %q", got, d.All())
+		}
+		if _, err := snapshot.Apply(w, next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lists := func() string {
+		return reference.ReplaceAllString(bed.Ask(t, w, "show acl")+bed.Ask(t, w, "show map"), "")
+	}
+	was := lists()
+
+	command("add map DIR/a.map /four 4", "\n")
+	apply()
+	anew("b")
+	if got := lists(); got != strings.Replace(was, "entry_cnt=3", "entry_cnt=4", 1) {
+		t.Errorf("%s\nwas\n%s", got, was)
+	}
+	ask("fe", "/four", "4")
+	ask("other", "/four", "4")
+	command("add map DIR/a.map /five 5", "\n")
+	ask("fe", "/five", "5")
+	ask("other", "/five", "5")
+	ask("fe", "/denied", "<html><body><h1>403 Forbidden</h1>\nRequest forbidden by administrative rules.\n</body></html>\n")
+
+	// A new section in front of the others, and one behind them, use the file too,
+	// one of them in another way. The lines have moved.
+	apply("backend b\n", "backend early\n http-request set-header a %[path,map_end("+p.dir+"/a.map)]\n\nbackend b\n")
+	anew("early", "b")
+	text += "backend late from plain\n http-request set-header a %[path,map_dom(" + p.dir + "/a.map)]\n"
+	apply()
+	anew("b", "late")
+	ask("fe", "/five", "5")
+	command("del map DIR/a.map /five", "\n")
+	ask("fe", "/five", "none")
+	ask("other", "/five", "none")
+	if got := bed.Ask(t, w, "get map "+p.dir+"/a.map x/four"); strings.Count(got, "found=yes") != 2 {
+		t.Error(got)
+	}
+	// The rule still changes the list that commands and conditions know.
+	apply()
+	anew("b")
+	ask("fe", "/add", "net")
+	ask("fe", "/one", "net")
+	command("show acl DIR/nets", "10.0.0.0/8\n192.168.0.0/16\n127.0.0.1\n\n")
+
+	// What was changed does not suit a new use: all begins with the file again.
+	command("add map DIR/a.map /six six", "\n")
+	ask("other", "/six", "six")
+	apply("frontend other\n", "backend numbers from plain\n http-request set-header a %[path,map_str_int("+p.dir+"/a.map)]\nfrontend other\n")
+	ask("other", "/six", "none")
+	ask("other", "/one", "1")
+	first = made()
+	// The file on the disk is another one: who names it is read anew.
+	p.write("a.map", "/one 11\n")
+	apply()
+	anew("early", "b", "fe", "numbers", "other", "late")
+	ask("fe", "/other", "net")
+	ask("other", "/one", "11")
 }

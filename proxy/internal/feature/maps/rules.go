@@ -41,10 +41,18 @@ func change(adds, valued bool) func(l *rule.Line) (rule.Exec, error) {
 			return nil, conf.Predicatef("expects the name of a file of patterns in parentheses")
 		}
 		c := *l.Ctx
-		l.Later(func() {
+		l.Refer(0, "", func() {
 			if x.list = pattern.Of(c.Snap).Named(name); x.list == nil {
 				c.Diags.Diag(c.Pos, "nothing uses patterns of the file '%s', so a rule that changes them does nothing.", name)
 			}
+		})
+		l.OnTakeover(func(to *conf.Loading, _ int) bool {
+			to.Refer(0, "", func() {
+				if !pattern.Of(to.Snap).Named(name).GoesOnWith(x.list) {
+					to.TakeNothing()
+				}
+			})
+			return true
 		})
 		return x.exec, nil
 	}

@@ -28,6 +28,12 @@ func init() {
 			}
 			lists := Of(t.New).Lists
 			for _, l := range lists {
+				if l.taken {
+					if err := l.goesOn(was); err != nil {
+						return snapshot.Steps{}, err
+					}
+					continue
+				}
 				if o := was.byKey[l.key]; o != nil && l.differs(o) == "" && l.adopt(o) == nil {
 					continue
 				}
@@ -42,6 +48,23 @@ func init() {
 			}}, nil
 		},
 	})
+}
+
+// goesOn prepares a list that shares what lives of one in was, if that was not
+// changed into what does not fit since it was loaded.
+func (l *List) goesOn(was *Set) error {
+	l.content = ""
+	if o := was.byKey[l.key]; o != nil && o.store == l.store {
+		if why := l.differs(o); why != "" {
+			return fmt.Errorf("%s (%s)", l.Text, why)
+		}
+	}
+	for _, m := range l.Matchers {
+		if err := l.store.index(m.shape); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *List) isChanged() bool {

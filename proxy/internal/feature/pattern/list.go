@@ -25,6 +25,7 @@ type List struct {
 	sum     sum
 	forced  bool   // ID is the configuration's ("-u")
 	missing bool   // there is no file
+	taken   bool   // it goes on with what lives of the list in the configuration in force
 	content string // of the file, until there is a store
 	*live
 }
@@ -101,20 +102,37 @@ func New(m Method, fold bool) *Matcher {
 	return l.matcher(Use{Method: m, Fold: fold})
 }
 
-// matcher gives the list's matcher of a kind. One more index is only made for a
-// list that has its store.
+// matcher gives the list's matcher of a kind.
 func (l *List) matcher(u Use) *Matcher {
+	m := l.find(u)
+	if m == nil {
+		m = newMatcher(l.live, u)
+		l.attach(m)
+	}
+	return m
+}
+
+// find gives the matcher of a kind, nil if the list has none.
+func (l *List) find(u Use) *Matcher {
 	for _, o := range l.Matchers {
 		if o.Method == u.Method && o.Fold == u.Fold && o.Out == u.Out && o.names == u.Names {
 			return o
 		}
 	}
-	n := &Matcher{list: l.live, Method: u.Method, Fold: u.Fold, Out: u.Out, shape: shapeOf(u.Method, u.Fold), names: u.Names}
-	l.Matchers = append(l.Matchers, n)
-	if l.store != nil {
-		l.store.index(n.shape) // of nothing yet
+	return nil
+}
+
+func newMatcher(l *live, u Use) *Matcher {
+	return &Matcher{list: l, Method: u.Method, Fold: u.Fold, Out: u.Out, shape: shapeOf(u.Method, u.Fold), names: u.Names}
+}
+
+// attach adds a matcher. One more index is only made for a list that has its store;
+// if that is one in use, when the configuration comes into force.
+func (l *List) attach(m *Matcher) {
+	l.Matchers = append(l.Matchers, m)
+	if l.store != nil && !l.taken {
+		l.store.index(m.shape) // of nothing yet
 	}
-	return n
 }
 
 // Add adds a pattern to a list in the making.
@@ -252,12 +270,9 @@ func columns(line string) (key, value string) {
 	return line, ""
 }
 
-// validate reads what the file has for a matcher.
-func (l *List) validate(m *Matcher) error {
-	var names lookup
-	if m.names {
-		names = l.names
-	}
+// validate reads what the file says for a matcher, with what finds the names that
+// may stand for addresses.
+func (l *List) validate(m *Matcher, content string, names lookup) error {
 	read := false
 	switch m.shape {
 	case asNumber, asAddr, asBytes, asRegexp, asRegexpFolded:
@@ -266,7 +281,7 @@ func (l *List) validate(m *Matcher) error {
 	if !read && m.Out != OutInt && m.Out != OutIP {
 		return nil
 	}
-	return lines(l.content, l.Pairs, func(no int, key, value string) error {
+	return lines(content, l.Pairs, func(no int, key, value string) error {
 		err := m.Out.check(value)
 		switch {
 		case err != nil || !read:

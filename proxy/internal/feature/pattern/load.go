@@ -46,7 +46,6 @@ func setOf(c *conf.Ctx) *Set {
 	if c.Snap == nil || c.Snap.Global == nil {
 		return new(Set)
 	}
-	c.Anew() // the set is the configuration's, not the section's
 	return sets.Make(c.Snap.Global)
 }
 
@@ -140,10 +139,10 @@ func Load(c *conf.Ctx, ref string, u Use) (*Matcher, error) {
 	if u.Map {
 		what = "map"
 	}
-	by := fmt.Sprintf("%s at file '%s' line %d", what, c.Pos.File, c.Pos.Line)
+	by := func(line int) string { return fmt.Sprintf("%s at file '%s' line %d", what, c.Pos.File, line) }
 	l := set.byName[name]
 	if l == nil {
-		l = &List{live: new(live), Name: name, Pairs: u.Map, Text: fmt.Sprintf("pattern loaded from file '%s' used by %s", name, by), key: "file " + name}
+		l = &List{live: new(live), Name: name, Pairs: u.Map, Text: usedBy(name, by(c.Pos.Line)), key: "file " + name}
 		if err := l.read(c, kind); err != nil {
 			return nil, err
 		}
@@ -159,24 +158,104 @@ func Load(c *conf.Ctx, ref string, u Use) (*Matcher, error) {
 		if kind == regular && l.missing {
 			return nil, fmt.Errorf("failed to open pattern file <%s>", name)
 		}
-		l.Text += ", by " + by
+		if kind != virtual {
+			c.Uses(name)
+		}
+		l.Text += ", by " + by(c.Pos.Line)
 	}
 	l.Map, l.ACL = l.Map || u.Map, l.ACL || u.ACL
-	if u.Names && u.Method == IP {
-		l.names = c.Resolve
-	}
-	before := len(l.Matchers)
 	u.Names = u.Names && u.Method == IP
-	m := l.matcher(u)
-	if len(l.Matchers) > before {
-		if err := l.validate(m); err != nil {
+	m := l.find(u)
+	if m == nil {
+		var err error
+		if m, err = l.another(c, kind, u); err != nil {
 			return nil, err
 		}
 	}
 	if c.Snap == nil {
 		l.ready()
 	}
+	line := c.Pos.Line
+	c.OnTakeover(func(to *conf.Loading, lines int) bool {
+		return l.takeOver(sets.Make(to.Snap.Global), m, u, by(line+lines))
+	})
 	return m, nil
+}
+
+func usedBy(name, by string) string {
+	return fmt.Sprintf("pattern loaded from file '%s' used by %s", name, by)
+}
+
+// another makes one more matcher of a file's list. What the file says must fit; if
+// the list goes on with what lives of another one, that must too.
+func (l *List) another(c *conf.Ctx, kind string, u Use) (*Matcher, error) {
+	content := l.content
+	if l.taken {
+		fresh := &List{Name: l.Name, live: new(live)}
+		if err := fresh.read(c, kind); err != nil {
+			return nil, err
+		}
+		content = fresh.content
+	}
+	var names lookup
+	if u.Names {
+		names = c.Resolve
+	}
+	m := newMatcher(l.live, u)
+	if err := l.validate(m, content, names); err != nil {
+		return nil, err
+	}
+	switch {
+	case l.taken && (names != nil || l.fits(m) != nil):
+		c.TakeNothing()
+	case names != nil:
+		l.names = names
+	}
+	l.attach(m)
+	return m, nil
+}
+
+// takeOver makes the list part of the configuration that takes over a section which
+// uses it through m. Its file is what it was.
+func (l *List) takeOver(set *Set, m *Matcher, u Use, by string) bool {
+	n := set.byName[l.Name]
+	switch {
+	case n == nil:
+		n = &List{live: l.live, taken: true, Name: l.Name, Pairs: l.Pairs, Text: usedBy(l.Name, by), key: l.key, sum: l.sum, missing: l.missing}
+		set.add(n)
+	case n.live != l.live && !n.goOn(l):
+		return false
+	default:
+		n.Text += ", by " + by
+	}
+	n.Map, n.ACL = n.Map || u.Map, n.ACL || u.ACL
+	if !slices.Contains(n.Matchers, m) {
+		n.Matchers = append(n.Matchers, m)
+	}
+	return true
+}
+
+// goOn makes l, which was read anew, share what lives of o, the same file's list in
+// the configuration in force. It fails if that cannot be.
+func (l *List) goOn(o *List) bool {
+	if l.store == o.store && o.store != nil {
+		return true
+	}
+	if o.store == nil || l.store != nil || l.differs(o) != "" {
+		return false
+	}
+	l.store, l.taken = o.store, true
+	return true
+}
+
+// GoesOnWith makes l the list that goes on with what lives of o, for who keeps o
+// when its configuration is not in force any more. It tells whether that is so.
+// Either may be nil, for no list.
+func (l *List) GoesOnWith(o *List) bool {
+	if l == nil || o == nil {
+		return l == o
+	}
+	return l.live == o.live || l.goOn(o)
 }
 
 // maxLines bounds the entries of a file.
@@ -216,11 +295,7 @@ var errTaken = errors.New("the id is already used")
 // which keyword is the criterion. id is the number that the line asks for, or -1.
 func Inline(c *conf.Ctx, keyword string, m Method, fold bool, id int, words []string) (*Matcher, error) {
 	set := new(Set)
-	switch {
-	case c.Snap == nil || c.Snap.Global == nil:
-	case c.Proxy == nil || c.InDefaults: // several may have no name
-		set = setOf(c)
-	default:
+	if c.Snap != nil && c.Snap.Global != nil {
 		set = sets.Make(c.Snap.Global)
 	}
 	text := func(line int) string { return fmt.Sprintf("acl '%s' file '%s' line %d", keyword, c.Pos.File, line) }
@@ -244,7 +319,7 @@ func Inline(c *conf.Ctx, keyword string, m Method, fold bool, id int, words []st
 		if !set.free(id) {
 			return false
 		}
-		set.add(&List{live: l.live, ID: id, ACL: true, forced: l.forced, Text: text(line + lines), key: key, Matchers: l.Matchers})
+		set.add(&List{live: l.live, taken: true, ID: id, ACL: true, forced: l.forced, Text: text(line + lines), key: key, Matchers: l.Matchers})
 		return true
 	})
 	return l.matcher(Use{Method: m, Fold: fold}), nil

@@ -425,7 +425,7 @@ func FuzzLines(f *testing.F) {
 		m := methods[int(method)%len(methods)]
 		l := &List{live: new(live), Name: "f", Pairs: pairs, content: content}
 		x := l.matcher(Use{Method: m, Fold: false, Out: OutStr})
-		if l.validate(x) != nil {
+		if l.validate(x, content, nil) != nil {
 			return
 		}
 		n := 0
