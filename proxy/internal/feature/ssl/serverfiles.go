@@ -37,6 +37,9 @@ type ownCertificate struct {
 // are needed.
 func loadServerFiles(c *conf.Ctx, l *serverLine, d *Defaults, p *Params, verify bool, title string) (*serverFiles, error) {
 	f := &serverFiles{title: title, signs: p.Signatures}
+	if l.ca == "" && l.crl == "" && l.crt == "" {
+		return f, nil
+	}
 	load := loaderOf(c)
 	if l.ca != "" {
 		ca, err := load.LoadCA(Path(d.CABase, l.ca))
