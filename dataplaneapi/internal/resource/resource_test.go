@@ -74,6 +74,7 @@ func TestLines(t *testing.T) {
 		{"http_after_response_rule", "http-after-response set-log-level silent", `{"type":"set-log-level","log_level":"silent"}`},
 		{"crt_load", "load crt site.pem key site.key alias site ocsp-update on domains a.example,b.example", `{"certificate":"site.pem","key":"site.key","alias":"site","ocsp_update":"enabled","domains":["a.example","b.example"]}`},
 		{"crt_load", "load alias x crt '/c/with blank.pem' ocsp-update off", `{"certificate":"/c/with blank.pem","alias":"x","ocsp_update":"disabled"}`},
+		{"filter_sequence", "filter-sequence response comp-res,bwlim-out", `{"direction":"response","filters":["comp-res","bwlim-out"]}`},
 		{"ssl_front_use", "ssl-f-use crt a.pem alpn h2,http/1.1 verify required ca-file ca.pem no-ca-names", `{"certificate":"a.pem","alpn":"h2,http/1.1","verify":"required","ca_file":"ca.pem","no_ca_names":true}`},
 		{"server_template", "server-template srv 1-3 app.local:80 check", `{"prefix":"srv","num_or_range":"1-3","fqdn":"app.local","port":80,"check":"enabled"}`},
 		{"http_check", "http-check connect default port 81 addr 127.0.0.2 send-proxy ssl sni a.test alpn h2 linger proto h2 comment \"of mine\"", `{"type":"connect","default":true,"port":81,"addr":"127.0.0.2","send_proxy":true,"ssl":true,"sni":"a.test","alpn":"h2","linger":true,"proto":"h2","check_comment":"of mine"}`},
