@@ -1,6 +1,7 @@
 package capture_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -108,3 +109,50 @@ func TestApplied(t *testing.T) {
 		}
 	}
 }
+
+// TestOracle: what 3.4.0 logged. Of what is no request, which 2.6 logs otherwise, it
+// writes no braces.
+func TestOracle(t *testing.T) {
+	s := oracle.RunOne(t, "forebay", oracle.Head+` timeout http-request 300ms
+frontend fh
+ bind {f}
+ log {log} format raw local0
+ option httplog
+ capture request header X-Req len 8
+ capture response header X-Res len 8
+ capture cookie SID len 12
+ http-request deny if { path /deny }
+ http-request set-log-level silent if { path /silent }
+ http-response deny if { capture.req.uri -m end /rdeny }
+ http-response return status 201 if { capture.req.uri -m end /rreturn }
+ default_backend ok
+backend ok
+ server s1 {origin}
+`)
+	for _, x := range [][2]string{
+		{"GET /ok/setcapt HTTP/1.1\r\nHost: h\r\nX-Req: reqvalue-long\r\nCookie: SID=clientsidlong\r\ngive: X-Res: resvalue-long\r\ngive: Set-Cookie: SID=srvsid; Path=/\r\nConnection: close\r\n\r\n",
+			`200 BYTES SID=clientsi SID=srvsid ---- 1/1/0/0/0 0/0 {reqvalue} {resvalue} "GET /ok/setcapt HTTP/1.1"`},
+		{"GET /ok/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", `200 BYTES - - ---- 1/1/0/0/0 0/0 {} {} "GET /ok/x HTTP/1.1"`},
+		{"GET /deny HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", `403 BYTES - - PR-- 1/1/0/0/0 0/0 {} {} "GET /deny HTTP/1.1"`},
+		{"GET /ok/rdeny HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", `502 BYTES - - PH-- 1/1/0/0/0 0/0 {} {} "GET /ok/rdeny HTTP/1.1"`},
+		{"GET /ok/rreturn HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", `201 BYTES - - LH-- 1/1/0/0/0 0/0 {} {} "GET /ok/rreturn HTTP/1.1"`},
+		{"GARBAGE\r\n\r\n", `400 BYTES - - PR-- 1/1/0/0/0 0/0 "<BADREQ>"`},
+		{"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n", `400 BYTES - - PR-- 1/1/0/0/0 0/0 "<BADREQ>"`},
+		{"GET /slow HTTP/1.1\r\nHost:", `408 BYTES - - cR-- 1/1/0/0/0 0/0 "<BADREQ>"`},
+		{"GET /silent HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", ""},
+		{"GET /ok/x HTTP/1.0\r\n\r\n", `200 BYTES - - ---- 1/1/0/0/0 0/0 {} {} "GET /ok/x HTTP/1.0"`},
+	} {
+		s.Exchange("f", x[0])
+		if x[1] == "" {
+			continue
+		}
+		line := connections.ReplaceAllString(varying(s.Line("log")), " 1/1/0/0/0 ")
+		line = strings.TrimSuffix(line[strings.Index(line, " TIMES ")+len(" TIMES "):], "\n")
+		if want := connections.ReplaceAllString(x[1], " 1/1/0/0/0 "); line != want {
+			t.Errorf("%q:\n%s\nwant\n%s", x[0], line, want)
+		}
+	}
+}
+
+// connections may not be counted down yet.
+var connections = regexp.MustCompile(` (\d+/\d+/\d+/\d+/\d+|CONNECTIONS) `)

@@ -70,7 +70,7 @@ var setCookies = []string{"set-cookie", "set-cookie2"}
 // declared. A Set-Cookie sets one, Set-Cookie2 several, separated by commas.
 func responseCookie(st *stream.Stream) {
 	v := of(st)
-	if v == nil || v.lens[v.l.cookieIndex(response)] >= 0 {
+	if v == nil {
 		return
 	}
 	for k, name := range setCookies {

@@ -11,7 +11,7 @@ var masks = []struct {
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 	{regexp.MustCompile(`"" "" "?\d+"? "?\d+"? `), "PORT MS "},
 	// Times, bytes (HAProxy 2.6 counts its own form of messages) and connections.
-	{regexp.MustCompile(`(\S+/\S+) -?\d+/-?\d+/-?\d+/-?\d+/-?\d+ (-?\d+) \d+ `), "$1 TIMES $2 BYTES "},
+	{regexp.MustCompile(`(\S+/\S+) -?\d+/-?\d+/-?\d+/-?\d+/(\+?)-?\d+ (-?\d+) (\+?)\d+ `), "$1 ${2}TIMES $3 ${4}BYTES "},
 	{regexp.MustCompile(`("\S+" "\S+")( "?-?\d+"?){5} `), "$1 TIMES "},
 	{regexp.MustCompile(` \d+/\d+/\d+/\d+/\d+ `), " CONNECTIONS "},
 	{regexp.MustCompile(`( "?\d+"?){7} ("[^"]*" "[^"]*" )`), " CONNECTIONS $2"},

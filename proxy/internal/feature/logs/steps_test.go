@@ -315,17 +315,24 @@ func TestProfileErrors(t *testing.T) {
 
 // A profile that changes is that of sections that have not changed, too.
 func TestProfileApplied(t *testing.T) {
-	text := func(format string) string {
-		return oracle.Head + " log {log} format raw profile p local0\nlog-profile p\n on any format \"" + format + "\"\nfrontend f\n bind {f}\n log-format x\n http-request return status 200\n"
-	}
-	s := oracle.RunOne(t, "forebay", text("one"))
-	for _, format := range []string{"one", "two", "three"} {
-		if format != "one" {
-			bed.Apply(t, s.Worker(), s.Fill(text(format)))
+	const target = " log {log} format raw profile p local0\n"
+	for _, where := range [][2]string{
+		{"global\n", "global\n" + target}, // and "log global" of the frontend
+		{" mode http\n", " mode http\n" + target},
+		{"bind {f}\n", "bind {f}\n" + target},
+	} {
+		text := func(format string) string {
+			return strings.Replace(oracle.Head+"log-profile p\n on any format \""+format+"\"\nfrontend f\n bind {f}\n log global\n log-format x\n http-request return status 200\n", where[0], where[1], 1)
 		}
-		s.Exchange("f", fmt.Sprintf(get, "/"))
-		if line := s.Line("log"); line != format+"\n" {
-			t.Errorf("%q, want %q", line, format)
+		s := oracle.RunOne(t, "forebay", text("one"))
+		for _, format := range []string{"one", "two", "three"} {
+			if format != "one" {
+				bed.Apply(t, s.Worker(), s.Fill(text(format)))
+			}
+			s.Exchange("f", fmt.Sprintf(get, "/"))
+			if line := s.Line("log"); line != format+"\n" {
+				t.Errorf("%q: %q, want %q", where[0], line, format)
+			}
 		}
 	}
 }
