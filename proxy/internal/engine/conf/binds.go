@@ -56,6 +56,14 @@ func (c *Ctx) ParseBinds(keyword string, args []string) ([]*stream.Bind, error) 
 	return c.binds(keyword, args)
 }
 
+// WhereBind names a "bind" line of the section, or "stats socket", in messages.
+func (c *Ctx) WhereBind(keyword, addr string) string {
+	if keyword == "stats socket" {
+		return "'stats socket'"
+	}
+	return fmt.Sprintf("'%s %s' in section '%s'", keyword, addr, c.Section)
+}
+
 // binds reads what follows "bind" or "stats socket".
 func (c *Ctx) binds(keyword string, args []string) ([]*stream.Bind, error) {
 	var list []*stream.Bind
@@ -70,10 +78,7 @@ func (c *Ctx) binds(keyword string, args []string) ([]*stream.Bind, error) {
 		}
 	}
 	args[0] = strings.Join(parts, ",")
-	where := fmt.Sprintf("'%s %s' in section '%s'", keyword, args[0], c.Section)
-	if keyword == "stats socket" {
-		where = "'stats socket'"
-	}
+	where := c.WhereBind(keyword, args[0])
 	var missing error // words that are not supported yet
 	for words := args[1:]; len(words) > 0; {
 		o := bindOptions[words[0]]

@@ -76,7 +76,7 @@ func v2Options(_ *conf.Ctx, set *stream.ServerSettings, words []string) (int, er
 	for _, w := range strings.Split(list, ",") {
 		o := v2Names[w]
 		if o == 0 {
-			return 0, fmt.Errorf("'%s' : proxy v2 option not implemented", w)
+			return 0, conf.About(w, conf.Causef("proxy v2 option not implemented"))
 		}
 		s.opts |= o
 	}

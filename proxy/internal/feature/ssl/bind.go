@@ -203,7 +203,7 @@ func (b *Bind) load(c *conf.Ctx, l *bindLine) error {
 			}
 		}
 		if err != nil {
-			return err
+			return conf.About(s.word, err)
 		}
 		b.lists = append(b.lists, list)
 	}

@@ -1,7 +1,6 @@
 package ssl
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/forebay-lb/forebay/proxy/config"
@@ -52,10 +51,7 @@ func lineOfBind(c *conf.Ctx, b *stream.Bind) *bindLine {
 	if len(c.Args) > 0 {
 		l.addr = c.Args[0]
 	}
-	l.where = fmt.Sprintf("'%s %s' in section '%s'", c.Keyword, l.addr, c.Section)
-	if c.Keyword == "stats socket" {
-		l.where = "'stats socket'"
-	}
+	l.where = c.WhereBind(c.Keyword, l.addr)
 	linesOfBinds.Set(b, l)
 	if list := bindLines.Of(c.Loading); list != nil {
 		*list = append(*list, l)

@@ -3,7 +3,6 @@ package ssl
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"io"
 	"time"
 
@@ -37,7 +36,7 @@ func loadClients(c *conf.Ctx, set *Settings) error {
 			_, err = loader.LoadCA(f.name)
 		}
 		if err != nil {
-			return fmt.Errorf("'%s' : %w", f.word, err)
+			return conf.About(f.word, conf.Causef("%w", err))
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package ssl
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -102,15 +101,15 @@ func (s *CrtLists) open(c *conf.Ctx, name string) (*CrtList, error) {
 	}
 	data, err := c.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("'crt-list' : cannot open file '%s' : %s.", name, certs.Reason(err))
+		return nil, conf.Causef("cannot open file '%s' : %s.", name, certs.Reason(err))
 	}
 	lines, err := ParseCrtList(name, data, DefaultsOf(c.Snap.Global))
 	if err != nil {
-		return nil, fmt.Errorf("'crt-list' : %w.", err)
+		return nil, conf.Causef("%w.", err)
 	}
 	l, err := newList(c, name, lines)
 	if err != nil {
-		return nil, fmt.Errorf("'crt-list' : %w", err)
+		return nil, conf.Causef("%w", err)
 	}
 	s.add(l)
 	return l, nil

@@ -11,7 +11,7 @@ func init() {
 	folder := func(base func(*crtStore) *string) func(*conf.Ctx, *crtStore) error {
 		return func(c *conf.Ctx, s *crtStore) error {
 			if len(c.Args) != 1 || c.Args[0] == "" {
-				return fmt.Errorf("'%s' expects a directory path as an argument.", c.Keyword)
+				return conf.Predicatef("expects a directory path as an argument.")
 			}
 			*base(s) = c.Args[0]
 			return nil

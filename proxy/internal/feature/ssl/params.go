@@ -96,7 +96,7 @@ func (o *Options) Parse(words []string) (n int, known bool, err error) {
 	case "ssl-min-ver", "ssl-max-ver":
 		v := versionOf(value)
 		if v == 0 {
-			return 0, true, fmt.Errorf("'%s' : unknown ssl/tls version", value)
+			return 0, true, conf.About(value, conf.Causef("unknown ssl/tls version"))
 		}
 		if name == "ssl-min-ver" {
 			o.Min = v

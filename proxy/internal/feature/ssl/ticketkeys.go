@@ -102,7 +102,7 @@ func loadTicketKeys(c *conf.Ctx, name string) (*TicketKeys, error) {
 	}
 	data, err := c.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("'%s' : unable to load ssl tickets keys file", name)
+		return nil, conf.About(name, conf.Causef("unable to load ssl tickets keys file"))
 	}
 	var ring []TicketKey
 	no := 0
@@ -113,14 +113,14 @@ func loadTicketKeys(c *conf.Ctx, name string) (*TicketKeys, error) {
 			err = errors.New("wrong sized key")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("'%s' : %w on line %d", name, err, no)
+			return nil, conf.About(name, conf.Causef("%w on line %d", err, no))
 		}
 		if ring = append(ring, key); len(ring) > ringSize {
 			ring = ring[1:]
 		}
 	}
 	if len(ring) < ringSize {
-		return nil, fmt.Errorf("'%s' : please supply at least %d keys in the tls-tickets-file", name, ringSize)
+		return nil, conf.About(name, conf.Causef("please supply at least %d keys in the tls-tickets-file", ringSize))
 	}
 	k := &TicketKeys{ID: len(files.List), Name: name}
 	k.ring.Store(&ring)

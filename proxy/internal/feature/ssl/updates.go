@@ -125,7 +125,7 @@ func init() {
 		return setting(name, func(_ *conf.Ctx, u *ocspUpdates, arg string) error {
 			n, err := strconv.Atoi(arg)
 			if err != nil || n < 0 || n > maxInt {
-				return fmt.Errorf("'%s' expects a number of seconds, found '%s'.", name, arg)
+				return conf.Predicatef("expects a number of seconds, found '%s'.", arg)
 			}
 			*field(u) = time.Duration(n) * time.Second
 			return nil

@@ -125,7 +125,7 @@ func (l *List) user(args []string) error {
 	l.Users[u.Name] = u
 	for i := 1; i < len(args); i += 2 {
 		if i+1 == len(args) {
-			return fmt.Errorf("'%s' expects an argument.", args[i])
+			return conf.About(args[i], conf.Predicatef("expects an argument."))
 		}
 		switch v := args[i+1]; args[i] {
 		case "password":
