@@ -29,7 +29,7 @@ func init() {
 	conf.RegisterFilter(conf.FilterKind{Name: "bonjour", Class: "HELLO", Parse: func(c *conf.Ctx, args []string) (stream.Filter, error) {
 		return &helloFilter{args[0]}, nil
 	}})
-	conf.RegisterService(conf.ServiceKind{Name: "hello", Make: func(c *conf.Ctx) (stream.Service, error) { return helloService{}, nil }})
+	conf.RegisterService(conf.ServiceKind{Name: "hello", Make: func(*conf.Ctx) (stream.Service, error) { return nil, nil }}) // for the list
 }
 
 func (f *helloFilter) Attach(*stream.Stream) stream.Link { return &helloLink{f: f} }
@@ -67,16 +67,6 @@ func (s *helloSource) Next(max int) ([]byte, bool, error) {
 }
 
 func (s *helloSource) Ready() bool { return len(s.greeting) > 0 || s.Source.Ready() }
-
-// helloService answers with its greeting.
-type helloService struct{}
-
-func (helloService) Name() string { return "<HELLO>" }
-
-func (helloService) Serve(st *stream.Stream) stream.Source {
-	st.Res.AddString("content-type", "text/plain")
-	return (&stream.Reply{Status: 200, Body: []byte("hello yourself")}).Serve(st)
-}
 
 func TestHelloFilter(t *testing.T) {
 	addr := tcptest.Serve(t, func(c net.Conn) {

@@ -2,6 +2,7 @@ package conf_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +22,14 @@ func init() {
 		Name: "tune.lua.maxmem", Low: 1, High: 9, InPlace: true, Want: "a number of greetings between 1 and 9.",
 		Set: func(g *stream.Global, n int) { helloTimes.Set(g, n) },
 	})
+	conf.Register(conf.Keyword{Name: "lua-prepend-path", In: conf.Global, InPlace: true, Max: 1, Parse: func(c *conf.Ctx) error {
+		n, err := strconv.Atoi(c.Arg(0))
+		if err != nil {
+			return conf.Causef("'%s' is no number of greetings.", c.Arg(0))
+		}
+		helloTimes.Set(c.Snap.Global, n)
+		return nil
+	}})
 	conf.RegisterSwitch(conf.Switch{Flags: []string{"dHello"}, Help: "-dHello greets nine times", Apply: func(c *conf.Ctx) { helloTimes.Set(c.Snap.Global, 9) }})
 }
 
@@ -29,6 +38,12 @@ func TestHelloGlobal(t *testing.T) {
 	a := bed.MustLoad(t, 1, "global\n tune.lua.maxmem 3\n")
 	if n := helloTimes.Of(a.Global); n == nil || *n != 3 {
 		t.Errorf("%v, want 3", n)
+	}
+	if n := helloTimes.Of(bed.MustLoad(t, 1, "global\n lua-prepend-path 5\n").Global); n == nil || *n != 5 {
+		t.Errorf("%v, want 5", n)
+	}
+	if _, d := bed.Load(1, "global\n lua-prepend-path x\n"); !strings.Contains(fmt.Sprint(d.All()), "'lua-prepend-path' : 'x' is no number of greetings.") {
+		t.Error(d.All())
 	}
 	const want = "'tune.lua.maxmem' expects a number of greetings between 1 and 9."
 	if _, d := bed.Load(1, "global\n tune.lua.maxmem 10\n"); !strings.Contains(fmt.Sprint(d.All()), want) {
