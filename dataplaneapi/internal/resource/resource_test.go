@@ -391,10 +391,30 @@ func TestEdits(t *testing.T) {
 	}
 }
 
+// Persistence is written as people write it.
+func TestPersistence(t *testing.T) {
+	a := api(t)
+	f := config.Parse("t", []byte("backend b\n    server s h:1 cookie s\n"))
+	value := parse(t, `{"name":"b","persist":"enabled","dynamic_cookie_key":"k","persist_rule":{"type":"rdp-cookie","rdp_cookie_name":"msts"},
+		"force_persist_list":[{"cond":"if","cond_test":"LOCALHOST"}],"ignore_persist_list":[{"cond":"unless","cond_test":"{ path /a }"},{"cond":"if","cond_test":"TRUE"}],
+		"cookie":{"name":"SRV","type":"insert","indirect":true,"nocache":true,"maxidle":1800,"domain":[{"value":"a.example"},{"value":".b.example"}],"attr":[{"value":"SameSite=Lax"},{"value":"Partitioned"}]}}`)
+	if err := a.ByName["backend"].Sections(f).Replace("b", 0, value, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"cookie SRV insert indirect nocache maxidle 1800 domain a.example domain .b.example attr SameSite=Lax attr Partitioned", "option persist", "dynamic-cookie-key k", "persist rdp-cookie(msts)",
+		"force-persist if LOCALHOST", "ignore-persist unless { path /a }", "ignore-persist if TRUE", "server s h:1 cookie s",
+	} {
+		if !strings.Contains(string(f.Bytes()), "    "+want+"\n") {
+			t.Errorf("no %q in\n%s", want, f.Bytes())
+		}
+	}
+}
+
 // A line that says more than the description knows is neither lost nor doubled.
 func TestStranger(t *testing.T) {
 	a := api(t)
-	text := "backend b\n    cookie SRV insert domain example.org\n    timeout server 5s\n"
+	text := "backend b\n    cookie SRV insert nosuch\n    timeout server 5s\n"
 	f := config.Parse("t", []byte(text))
 	err := a.ByName["backend"].Sections(f).Replace("b", 0, parse(t, `{"name":"b","server_timeout":5000,"cookie":{"name":"X"}}`), false)
 	if fe, ok := err.(*FieldError); !ok || fe.Field != "cookie" {
@@ -404,7 +424,7 @@ func TestStranger(t *testing.T) {
 	if err := a.ByName["backend"].Sections(f).Replace("b", 0, parse(t, `{"name":"b"}`), false); err != nil {
 		t.Fatal(err)
 	}
-	if want := "backend b\n    cookie SRV insert domain example.org\n"; string(f.Bytes()) != want {
+	if want := "backend b\n    cookie SRV insert nosuch\n"; string(f.Bytes()) != want {
 		t.Errorf("%s", f.Bytes())
 	}
 }
