@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -140,6 +141,55 @@ func TestExamplesLoseAServer(t *testing.T) {
 			}
 			return nil
 		})
+	})
+	t.Run("sticky.cfg", func(t *testing.T) {
+		t.Parallel()
+		web, one, two := address(t), newOrigin(t, "one"), newOrigin(t, "two")
+		text := read(t, filepath.Join(root, "deploy/examples/sticky.cfg"))
+		text = strings.NewReplacer("bind :8080", "bind "+web, "127.0.0.1:9001", fmt.Sprintf("127.0.0.1:%d", one.port()), "127.0.0.1:9002", fmt.Sprintf("127.0.0.1:%d", two.port()),
+			"maxconn 10000", "maxconn 1000", "abns@forebay", "@DIR@/s", "inter 2s", "inter 100ms").Replace(text)
+		p := serve(t, text)
+		p.awaitStat("app", "s1", "status", "UP")
+		p.awaitStat("app", "s2", "status", "UP")
+		// Clients are curl with a jar, over HTTP/1 and HTTP/2.
+		jar := filepath.Join(t.TempDir(), "jar")
+		ask := func(args ...string) string {
+			out, err := exec.Command("curl", append([]string{"-sS", "-b", jar, "-c", jar, "-w", " %{http_code}", "http://" + web + "/"}, args...)...).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			return string(out)
+		}
+		first := ask()
+		if first != "one 200" && first != "two 200" {
+			t.Fatal(first)
+		}
+		name, its, other := "s1", one, "two 200"
+		if first == "two 200" {
+			name, its, other = "s2", two, "one 200"
+		}
+		for range 10 {
+			if got := ask(); got != first {
+				t.Errorf("%s, and then %s", first, got)
+			}
+			if got := ask("--http2-prior-knowledge"); got != first {
+				t.Errorf("%s, and then over HTTP/2 %s", first, got)
+			}
+		}
+		p.ask("set server app/" + name + " state drain")
+		if got := ask(); got != first {
+			t.Errorf("drained: %s", got)
+		}
+		p.ask("set server app/" + name + " state ready")
+		loseOne(t, p, "app", name, its, func() error {
+			if got := ask(); got != first && got != other {
+				return errors.New(got)
+			}
+			return nil
+		})
+		if got := ask(); got != other {
+			t.Errorf("without its server: %s", got)
+		}
 	})
 	t.Run("tcp.cfg", func(t *testing.T) {
 		t.Parallel()

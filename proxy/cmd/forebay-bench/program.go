@@ -53,7 +53,7 @@ type running struct {
 }
 
 // ports are the addresses that a proxy listens on, by what they are for.
-var ports = []string{"http", "always", "edits", "bwlim", "uri", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
+var ports = []string{"http", "always", "edits", "bwlim", "uri", "cookie", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
 
 // configuration is what both programs run. {name} is the address of that port,
 // {a} and {b} the two servers.
@@ -103,6 +103,15 @@ backend origin-uri
     balance uri
     hash-type consistent
 {uri servers}
+frontend cookie
+    bind {cookie}
+    default_backend origin-cookie
+
+backend origin-cookie
+    cookie SRV insert indirect nocache
+    server s1 {a} cookie s1
+    server s2 {b} cookie s2
+
 frontend h2
     bind {h2} proto h2
     bind {ecdsa} ssl crt {dir}/ecdsa.pem alpn h2,http/1.1

@@ -50,6 +50,7 @@ var scenarios = []scenario{
 	{name: "edits", what: "10 conditions and 20 edited headers, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("edits"), "/")},
 	{name: "bwlim", what: "`filter bwlim-out`, 100 connections, the limit never reached", threads: 1, target: 0.8, run: wrk(100, http("bwlim"), "/")},
 	{name: "uri", what: "`balance uri`, 1,000 servers, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("uri"), "/some/path/of/a/file?with=query")},
+	{name: "cookie", what: "a cookie inserted, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("cookie"), "/")},
 	{name: "close", what: "a connection per request, one thread", threads: 1, target: 1.0, run: perConnection},
 	{name: "close-2t", what: "a connection per request, two threads", threads: 2, target: 1.0, run: perConnection},
 	{name: "big", what: "1 MiB bodies, 16 connections", threads: 1, target: 0.7, run: wrk(16, http("http"), "/big")},

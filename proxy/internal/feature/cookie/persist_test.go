@@ -33,6 +33,7 @@ func TestWaits(t *testing.T) {
 		logged string
 	}{
 		{"", server.ForcedDrain, "10.2.0.1:80", "s1 --VN 0"},
+		{"option redispatch", server.ForcedDrain, "10.2.0.1:80", "s1 --VN 0"},
 		{"", server.ForcedMaint, "10.2.0.2:80", "s2 --DI +0"},
 		{"option redispatch", server.ForcedMaint, "10.2.0.2:80", "s2 --DI +0"},
 		{"option persist", server.ForcedMaint, "10.2.0.2:80", "s2 --DI +0"},
