@@ -49,6 +49,11 @@ var frontends = []string{
  log-format "%{+Q,+E}CC|%{+E}CS|%{+E}hr|%{+E}hrl"`,
 	declared + ` log-format "%[capture.req.hdr(0)] %[capture.req.hdr(1)] %[capture.req.hdr(2)] %[capture.req.hdr(3)] %[capture.req.hdr(4)] %[capture.req.hdr(5)] %[capture.req.hdr(9)] %{+Q}[capture.res.hdr(0)] %[capture.res.hdr(1)] %[capture.res.hdr(7)] %CC %CS"`,
 	` log-format "%[capture.req.method] %[capture.req.uri] %[capture.req.ver] %[capture.res.ver] %hr %hs %hrl %hsl %{+Q}hr %CC x"`,
+	` tcp-request content capture src len 6
+ capture request header x-a len 3
+ tcp-request content capture dst,ipmask(8) len 40 if { src 127.0.0.0/8 }
+ tcp-request content capture str(no) len 40 unless { src 127.0.0.0/8 }
+ log-format "%hr %[capture.req.hdr(2)] %ST"`,
 	` declare capture request len 4
  declare capture response len 4
  http-request set-var(txn.a) path,capture-req(0),lower
@@ -153,7 +158,7 @@ func TestLinesAsHAProxy(t *testing.T) {
 			if own.MatchString(req) {
 				line[1] = strings.Replace(line[1], "HTTP/1.1 - - x", "HTTP/1.1 HTTP/1.1 - x", 1) // as 3.4
 			}
-			if strings.Contains(req, "http://h HTTP") && i == 8 {
+			if strings.Contains(req, "http://h HTTP") && i == 9 {
 				continue // 2.6 sees no path in it
 			}
 			if line[0] != line[1] {
@@ -231,5 +236,33 @@ backend b
 		if line[0] != line[1] {
 			t.Errorf("%d\nforebay: %q\nhaproxy: %q", n, line[0], line[1])
 		}
+	}
+}
+
+// TestTCPAsHAProxy: captures of rules on contents, in mode tcp.
+func TestTCPAsHAProxy(t *testing.T) {
+	sides := oracle.Run(t, strings.Replace(oracle.Head, "mode http", "mode tcp", 1)+`frontend ready
+ bind {ready}
+ default_backend b
+frontend f
+ bind {f}
+ log {log} format raw local0
+ tcp-request inspect-delay 5s
+ tcp-request content capture req.payload(0,9) len 6
+ capture request header host len 20
+ declare capture request len 5
+ tcp-request content capture src len 20
+ log-format "%b/%s %[capture.req.hdr(0)] %[capture.req.hdr(3)]"
+ default_backend b
+backend b
+ server o {origin}
+`)
+	var line [2]string
+	for k, s := range sides {
+		s.Exchange("f", "GET /tcp HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+		line[k] = s.Line("log")
+	}
+	if line[0] != line[1] || !strings.Contains(line[0], "GET /t 127.0.0.1") {
+		t.Errorf("forebay: %q\nhaproxy: %q", line[0], line[1])
 	}
 }

@@ -7,7 +7,7 @@ var masks = []struct {
 	by string
 }{
 	{regexp.MustCompile(`^127\.0\.0\.1:\d+ \[[^]]*\]`), "CLIENT"},
-	{regexp.MustCompile(`^"127\.0\.0\.1" - - \[[^]]*\]`), "CLIENT"},
+	{regexp.MustCompile(`^"?127\.0\.0\.1"? - - \[[^]]*\]`), "CLIENT"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 	{regexp.MustCompile(`"" "" "?\d+"? "?\d+"? `), "PORT MS "},
 	// Times, bytes (HAProxy 2.6 counts its own form of messages) and connections.

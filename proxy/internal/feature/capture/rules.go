@@ -68,8 +68,8 @@ func capture(l *rule.Line, e *sample.Expr) (rule.Exec, error) {
 	n = layouts.Make(l.Proxy).add(request, d)
 	return func(sc *stream.Scope) stream.Verdict {
 		// The rule may run in a proxy that another frontend has chosen.
-		if v := of(sc.Stream); v != nil && n < len(v.l.req) && v.l.req[n] == d {
-			v.evaluate(sc, n, e)
+		if v := of(sc.Stream); v != nil && n < len(v.l.req) && v.l.req[n] == d && !v.evaluate(sc, n, e) && sc.Undecided() {
+			return stream.Wait // for what it is to come: "tcp-request inspect-delay"
 		}
 		return stream.Continue
 	}, nil
@@ -92,11 +92,13 @@ func captureByID(l *rule.Line, e *sample.Expr, s side) (rule.Exec, error) {
 	}, nil
 }
 
-// evaluate keeps the value of an expression, if it has one.
-func (v *values) evaluate(sc *stream.Scope, i int, e *sample.Expr) {
+// evaluate keeps the value of an expression, and tells whether it has one.
+func (v *values) evaluate(sc *stream.Scope, i int, e *sample.Expr) bool {
 	x := sample.Borrow(sc)
-	if e.Eval(sc, x) {
-		v.set(i, x.Line())
+	defer x.Return(sc)
+	if !e.Eval(sc, x) {
+		return false
 	}
-	x.Return(sc)
+	v.set(i, x.Line())
+	return true
 }

@@ -128,9 +128,7 @@ func beginProfile(c *conf.Ctx, name string) (*Profile, error) {
 	if (*all)[name] != nil {
 		return nil, fmt.Errorf("log-profile '%s' is already defined.", name)
 	}
-	// Whatever proxy logs with it is made anew with it.
-	c.Whole()
-	c.KeepLines()
+	c.KeepLines() // for frontends that have no format of their own
 	p := &Profile{on: make(map[string]*profileStep)}
 	(*all)[name] = p
 	return p, nil

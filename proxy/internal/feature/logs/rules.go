@@ -13,6 +13,19 @@ import (
 type wish struct {
 	said, silent bool
 	level        Level
+	done         []*event // of "do-log": rules on contents are evaluated again as more comes
+}
+
+// Reset forgets an exchange ([slot.Resetter]).
+func (w *wish) Reset() { *w = wish{done: w.done[:0]} }
+
+// again notes that a rule logs, and tells whether it has done so before.
+func (w *wish) again(rule *event) bool {
+	if slices.Contains(w.done, rule) {
+		return true
+	}
+	w.done = append(w.done, rule)
+	return false
 }
 
 var wishes = slot.New[*stream.Stream, wish]()
@@ -28,12 +41,13 @@ func init() {
 // setLogLevel reads "set-log-level <level>|silent".
 func setLogLevel(l *rule.Line) (rule.Exec, error) {
 	name := l.Next()
-	w := wish{said: true, silent: name == "silent", level: Level(slices.Index(levels, name))}
+	w := wish{silent: name == "silent", level: Level(slices.Index(levels, name))}
 	if w.level < 0 && !w.silent {
 		return nil, errors.New("expects exactly 1 argument (log level name or 'silent')")
 	}
 	return func(sc *stream.Scope) stream.Verdict {
-		*wishes.Make(sc.Stream) = w
+		now := wishes.Make(sc.Stream)
+		now.said, now.silent, now.level = true, w.silent, w.level
 		return stream.Continue
 	}, nil
 }
@@ -62,7 +76,7 @@ func doLog(l *rule.Line) (rule.Exec, error) {
 			}
 		})
 	}
-	at := places[l.Phase]
+	at, self, contents := places[l.Phase], new(event), l.Phase == rule.RequestContent || l.Phase == rule.ResponseContent
 	return func(sc *stream.Scope) stream.Verdict {
 		s := sections.Of(sc.FE)
 		if s == nil || len(s.all) == 0 {
@@ -70,10 +84,11 @@ func doLog(l *rule.Line) (rule.Exec, error) {
 		}
 		ev := event{level: Info, format: s.format, sd: s.sdFmt, origin: at, profile: profile}
 		if sc.Stream != nil {
-			if w := wishes.Of(sc.Stream); w != nil && w.said {
-				if w.silent {
-					return stream.Continue
-				}
+			w := wishes.Make(sc.Stream)
+			if w.said && w.silent || contents && w.again(self) {
+				return stream.Continue
+			}
+			if w.said {
 				ev.level = w.level
 			}
 			end := sc.Stream.Time.End

@@ -2,6 +2,8 @@ package logs_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -255,10 +257,30 @@ listen tcp
  bind {tcp}
  log {log1} format raw local0
  log-format "%OG %b"
+ tcp-request inspect-delay 10s
  tcp-request content do-log
+ tcp-request content accept if { req.payload(0,4) -m found }
  tcp-response content do-log
  server o {origin}
 `)
+	// What is waited for more is evaluated again, but logged once.
+	c, err := net.Dial("tcp", s.Addr("tcp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if line := s.Line("log1"); line != "tcp-req-cont tcp\n" {
+		t.Errorf("%q", line)
+	}
+	for _, b := range "GET / HTTP/1.1\r\nConnection: close\r\n\r\n" {
+		c.Write([]byte{byte(b)})
+	}
+	io.Copy(io.Discard, c)
+	for _, w := range []string{"tcp-res-cont tcp\n", "txn_close tcp\n"} {
+		if line := s.Line("log1"); line != w {
+			t.Errorf("%q, want %q", line, w)
+		}
+	}
 	for _, x := range []struct {
 		front, path, log string
 		want             []string
@@ -320,6 +342,7 @@ func TestProfileApplied(t *testing.T) {
 		{"global\n", "global\n" + target}, // and "log global" of the frontend
 		{" mode http\n", " mode http\n" + target},
 		{"bind {f}\n", "bind {f}\n" + target},
+		{"log global\n", "log {log} format raw local0\n log-steps connect\n http-request do-log profile p\n"},
 	} {
 		text := func(format string) string {
 			return strings.Replace(oracle.Head+"log-profile p\n on any format \""+format+"\"\nfrontend f\n bind {f}\n log global\n log-format x\n http-request return status 200\n", where[0], where[1], 1)

@@ -191,7 +191,7 @@ func (t *target) parseOptions(c *conf.Ctx, w *conf.Words) error {
 			t.format = format(v)
 		case "profile":
 			t.wants = v
-			c.Anew()
+			c.Anew() // what the profile says may change
 		}
 	}
 	return nil
