@@ -11,6 +11,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/bwlim"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/capture"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/check"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/compression"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/cookie"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/logs"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/maps"

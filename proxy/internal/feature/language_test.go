@@ -197,7 +197,7 @@ const notYet = "is not supported by Forebay yet"
 var differences = []struct{ row, reason string }{
 	// Stricter.
 	{"maxconn -1", numbers}, {"maxconn x", numbers}, {"backlog x", numbers}, {"fullconn x", numbers}, {"retries x", numbers}, {"spread-checks x", numbers},
-	{"maxsslrate x", numbers}, {"ulimit-n x", numbers}, {"mworker-max-reloads x", numbers}, {"numa-cpu-mapping x", extra}, {"weight x", numbers}, {"weight\n", numbers}, {"port x", numbers}, {"port 99999", numbers}, {"pool-max-conn x", numbers},
+	{"maxsslrate x", numbers}, {"maxcomprate x", numbers}, {"maxzlibmem x", numbers}, {"ulimit-n x", numbers}, {"mworker-max-reloads x", numbers}, {"numa-cpu-mapping x", extra}, {"weight x", numbers}, {"weight\n", numbers}, {"port x", numbers}, {"port 99999", numbers}, {"pool-max-conn x", numbers},
 	{"max-reuse x", numbers}, {"redispatch x", numbers}, {"tarpit status x", numbers}, {"gid x", numbers}, {"uid x", numbers}, {"tune.bufsize 10\n", "a buffer of 16 bytes, with which 3.4.0 crashes"},
 	{"dst_port ge\n", forgotten}, {"gt 5 lt\n", forgotten}, {"use_backend b if\n", forgotten}, {"{ path /x } or\n", forgotten}, {"if TRUE || \n", forgotten}, {"code 301 if\n", forgotten},
 	{"default-server\n", "a line that says nothing"}, {"bind unix@\n", "a path of no bytes"}, {"user a password notcrypted", "a password that nothing matches"},
@@ -212,6 +212,7 @@ var differences = []struct{ row, reason string }{
 	{"ring@nosuch", "what is logged there would be lost"}, {"profile nosuch local0", "lines would not be what was asked for"},
 	// Said in other words.
 	{"ring r\n nosuch", "the same words for all sections"}, {"log-profile lp\n nosuch", "the same words for all sections"},
+	{"filter compression x", "the same words for all filters"},
 	{"frontend a b\n", "3.4.0 thinks of the syntax of version 1.3"}, {"program p\n", "nobody is helped by the line behind"},
 	{"stats timeout\n", slip}, {"acl\nb", slip}, {"check inter x", slip},
 	{"tune.ssl.default-dh-param x", numbers}, {"nosuchuser1", "no Success where there was none"}, {"nosuchgroup1", "no Success where there was none"},

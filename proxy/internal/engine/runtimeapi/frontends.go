@@ -149,12 +149,12 @@ func setMaxconnGlobal(c *Conn, args []string) error {
 	return nil
 }
 
-// setRateLimit is "set rate-limit ssl-sessions global <value>": the other rates of
-// the process have no limits here.
+// setRateLimit is "set rate-limit ssl-sessions global <value>". What features limit
+// are commands of theirs; the other rates of the process have no limits here.
 func setRateLimit(c *Conn, args []string) error {
 	if len(args) > 1 && args[1] == "global" {
 		switch args[0] {
-		case "connections", "sessions", "http-compression":
+		case "connections", "sessions":
 			return notYet("set rate-limit " + args[0] + " global")
 		}
 	}

@@ -105,6 +105,7 @@ type FrontState struct {
 	Paused, Stopped             atomic.Bool
 	Counters                    counter.Shards[FrontCounters]
 	ConnRate, SessRate, ReqRate counter.Rate
+	slots                       slot.Live
 
 	// What every connection changes has cache lines of its own.
 	_        counter.Line
@@ -112,6 +113,9 @@ type FrontState struct {
 	limiter  limiter // rate-limit sessions
 	_        counter.Line
 }
+
+// LiveSlots are what features keep of the frontend as long as it lives.
+func (f *FrontState) LiveSlots() *slot.Live { return &f.slots }
 
 // NewFrontState makes the state of a frontend.
 func NewFrontState(name string, reactors int) *FrontState {

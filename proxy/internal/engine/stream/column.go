@@ -57,6 +57,9 @@ type Column struct {
 	Module string
 	// Of are the functions by kind, nil where it does not apply.
 	Of [column.Kinds]ColumnFunc
+	// Clear begins to count anew for a proxy, nil if that needs nothing: what the
+	// engine's counters have is cleared with them.
+	Clear func(p *Proxy)
 }
 
 // Value gives an object's value.
@@ -174,5 +177,34 @@ func detail(f ColumnFunc) ColumnFunc {
 			return column.Value{}
 		}
 		return f(o)
+	}
+}
+
+var infos = make(map[string]func(*Worker) column.Value)
+
+// RegisterInfo adds the value of a field of "show info", from init functions: who
+// shows the fields knows their names and their order.
+func RegisterInfo(name string, of func(*Worker) column.Value) {
+	if infos[name] != nil {
+		panic("stream: field " + name + " is registered twice")
+	}
+	infos[name] = of
+}
+
+// Info gives the value of a field that somebody registered, none if nobody did.
+func Info(w *Worker, name string) column.Value {
+	if of := infos[name]; of != nil {
+		return of(w)
+	}
+	return column.Value{}
+}
+
+// ClearColumns begins to count anew what columns have of a proxy beside the engine's
+// counters.
+func ClearColumns(p *Proxy) {
+	for _, c := range columns {
+		if c.Clear != nil {
+			c.Clear(p)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/check"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/compression"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )

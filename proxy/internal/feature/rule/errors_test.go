@@ -249,7 +249,7 @@ func TestActionsOfLaterVersions(t *testing.T) {
 	for _, m := range []string{
 		"http-request track-sc0 src", "http-request track-sc12 src", "http-response track-sc1 src", "http-request do-resolve(txn.a,r) path", "http-request sc-inc-gpc0(0)",
 		"http-request lua.mine a b", "http-response lua.mine", "http-request use-service lua.mine", "http-request deny if { lua.mine -m found }",
-		"http-request set-header a %[lua.mine]", "http-request set-header a %[path,lua.mine]", "filter compression", "filter lua.mine",
+		"http-request set-header a %[lua.mine]", "http-request set-header a %[path,lua.mine]", "filter cache c", "filter lua.mine",
 	} {
 		ours, _ := oracle.Check(t, head+"frontend f\n  bind 127.0.0.1:1\n  "+m+"\n")
 		if ours.OK || !strings.Contains(ours.Text, "is not supported by Forebay yet") {

@@ -38,17 +38,11 @@ func init() {
 		c("agg_check_status", "Checks by status, for aggregation", nil, none),
 	)
 	// What Forebay does not have yet counts nothing.
-	zero := func(*object) value { return column.Total(0) }
 	zeroHTTP := func(o *object) value {
 		if o.Proxy.Mode != stream.HTTP {
 			return value{}
 		}
 		return column.Total(0)
-	}
-	for name, desc := range map[string]string{
-		"comp_in": "Bytes given to the compressor", "comp_out": "Bytes made by the compressor", "comp_byp": "Bytes that went past the compressor", "comp_rsp": "Responses compressed",
-	} {
-		stream.RegisterColumn(c(name, desc, zero, zero))
 	}
 	stream.RegisterColumn(
 		c("cache_lookups", "Look-ups in the cache", zeroHTTP, zeroHTTP),

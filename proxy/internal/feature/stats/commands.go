@@ -178,6 +178,7 @@ func clearCounters(c *runtimeapi.Conn, args []string) error {
 		}
 	})
 	for _, p := range snap.Proxies {
+		stream.ClearColumns(p)
 		if p.BE == nil {
 			continue
 		}

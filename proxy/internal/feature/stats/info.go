@@ -165,7 +165,8 @@ func infoValues(w *stream.Worker, asFloat bool) []value {
 		perSecond(&s.tls), column.Limit(int64(w.MaxTLSRate())), column.Peak(s.tls.Peak.Load()),
 		column.Gauge(s.frontKeys.Cur.Load()), column.Peak(s.frontKeys.Peak.Load()), column.Gauge(s.resumed.Load()),
 		column.U32("MRPV", s.backKeys.Cur.Load()), column.Peak(s.backKeys.Peak.Load()), c(stream.TLSCache.Lookups.Load()), c(stream.TLSCache.Misses.Load()),
-		column.U32("MRPV", 0), column.U32("MRPV", 0), column.Limit(0), {}, {},
+		orZero(w, "CompressBpsIn", column.U32("MRPV", 0)), orZero(w, "CompressBpsOut", column.U32("MRPV", 0)), orZero(w, "CompressBpsRateLim", column.Limit(0)),
+		stream.Info(w, "ZlibMemUsage"), stream.Info(w, "MaxZlibMemUsage"),
 		column.Gauge(streams + w.Curr.Load()), column.Gauge(0), column.U32("MaPV", idle),
 		column.Str("COSV", conf.Node(g)), {},
 		column.Gauge(btoi(w.Stopping.Load())), column.Gauge(w.Curr.Load() + listeners), column.Gauge(0), column.Gauge(listeners),
@@ -183,6 +184,14 @@ func infoValues(w *stream.Worker, asFloat bool) []value {
 		v[51] = column.Str("COSV", d)
 	}
 	return v
+}
+
+// orZero is a field that is there whether or not somebody counts for it.
+func orZero(w *stream.Worker, name string, zero value) value {
+	if v := stream.Info(w, name); !v.IsNone() {
+		return v
+	}
+	return zero
 }
 
 // InfoValue is a field of "show info" with its value.
