@@ -233,6 +233,38 @@ func Check(t *testing.T, text string) (ours, theirs Verdict) {
 	return ours, theirs
 }
 
+// Refused is a line that Forebay refuses with a message that has Want in it. So does
+// HAProxy, with words of its own, unless it takes the line (Ours).
+type Refused struct {
+	Line, Want string
+	Ours       bool
+}
+
+// CheckRefused checks that each line behind head is refused.
+func CheckRefused(t *testing.T, head string, list []Refused) {
+	t.Helper()
+	for _, c := range list {
+		ours, theirs := Check(t, head+" "+c.Line+"\n")
+		if ours.OK || !strings.Contains(ours.Text, c.Want) {
+			t.Errorf("%s: %s", c.Line, ours.Text)
+		}
+		if theirs.OK && !c.Ours {
+			t.Errorf("%s: HAProxy takes it", c.Line)
+		}
+	}
+}
+
+// CheckSaid checks that both programs say each of the texts of a configuration.
+func CheckSaid(t *testing.T, text string, wants ...string) {
+	t.Helper()
+	ours, theirs := Check(t, text)
+	for _, want := range wants {
+		if !strings.Contains(ours.Text, want) || !strings.Contains(theirs.Text, want) {
+			t.Errorf("%s\nours: %s\nHAProxy: %s", want, ours.Text, theirs.Text)
+		}
+	}
+}
+
 // Origin starts a server that answers each request with its own head, as it
 // came, as the body. The field "want" of the request chooses the status, and
 // each field "give" is a field of the response.
