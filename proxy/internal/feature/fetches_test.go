@@ -18,6 +18,7 @@ import (
 var everywhere struct {
 	expressions int
 	ran         [5]atomic.Int64
+	bare        atomic.Pointer[[]string] // what went wrong in a scope without session and stream
 }
 
 func init() {
@@ -57,9 +58,45 @@ func everything(c *conf.Ctx, args []string) (sample.Func, error) {
 				e.Nth(sc, v, i)
 			}
 		}
+		if place == 0 {
+			everywhere.bare.Store(evaluateBare(sc, list))
+		}
 		everywhere.ran[place].Add(1)
 		return v.SetInt(int64(len(list)))
 	}, nil
+}
+
+// evaluateBare gets the values in a scope as a record of log-forward has it, with the
+// section's proxy and nothing else, and gives what went wrong.
+func evaluateBare(sc *stream.Scope, list []*sample.Expr) *[]string {
+	var wrong []string
+	one := func(e *sample.Expr) {
+		defer func() {
+			if r := recover(); r != nil {
+				wrong = append(wrong, fmt.Sprintf("%s: %v", e.Fetch.Name, r))
+			}
+		}()
+		bare := &stream.Scope{W: sc.W, R: sc.R, Snap: sc.Snap, FE: sc.FE}
+		var v sample.Value
+		some := false
+		for i := sample.Single; i < 2; i++ {
+			some = e.Nth(bare, &v, i) || some
+		}
+		if some && !e.Usable(sample.ConfigParser|sample.CommandLine) && !withoutStream[e.Fetch.Name] {
+			wrong = append(wrong, e.Fetch.Name+" has a value without what it is taken from")
+		}
+	}
+	for _, e := range list {
+		one(e)
+	}
+	return &wrong
+}
+
+// withoutStream are fetches that have a value nevertheless: of the section, or that
+// there is no such connection.
+var withoutStream = map[string]bool{
+	"fe_id": true, "fe_name": true,
+	"bc_http_major": true, "ssl_bc": true, "ssl_bc_is_resumed": true, "ssl_fc": true, "ssl_fc_has_sni": true, "ssl_fc_is_resumed": true,
 }
 
 const places = `
@@ -113,6 +150,9 @@ func TestEveryFetchEverywhere(t *testing.T) {
 		if n := everywhere.ran[i].Swap(0); n != want {
 			t.Errorf("place %d: evaluated %d times, want %d", i, n, want)
 		}
+	}
+	if bare := everywhere.bare.Load(); bare == nil || len(*bare) > 0 {
+		t.Errorf("in a scope without session and stream: %q", bare)
 	}
 	if everywhere.expressions < 150 {
 		t.Errorf("only %d expressions", everywhere.expressions)
