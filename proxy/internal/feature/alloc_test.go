@@ -15,7 +15,8 @@ import (
 // line for every request.
 const settings = `
 global
-    log 127.0.0.1:%d local0
+    log 127.0.0.1:%[1]d local0
+    log 127.0.0.1:%[1]d sample 1,3:4 profile brief format rfc5424 local0
     nbthread 1
 defaults
     mode http
@@ -26,7 +27,15 @@ defaults
     timeout server 10s
     timeout connect 1s
 frontend web
-    bind 127.0.0.1:%d
+    bind 127.0.0.1:%[2]d
+    capture request header Host len 40
+    capture request header User-Agent len 40
+    capture response header Server len 40
+    capture cookie SID len 20
+    http-request capture path len 20
+    http-request do-log profile brief
+    http-request set-log-level notice if { path_beg /api }
+    log-steps response,close
     acl api path_beg /api
     http-request set-header X-Seen %%[path,lower]-%%[src] if api
     http-request deny if { hdr(user-agent) -i -m sub evil } or !{ method GET POST }
@@ -36,9 +45,13 @@ frontend web
     default_backend app
 backend app
     balance leastconn
-    server s1 %s
+    server s1 %[3]s
 backend other
-    server s1 %s
+    server s1 %[3]s
+log-profile brief
+    log-tag brief
+    on close format "%%OG %%hr %%hs %%CC %%CS %%[capture.req.hdr(0)] %%[capture.req.uri]" sd "[x@1 a=%%{+Q}CC]"
+    on any drop
 `
 
 // answer serves the same bytes for every read.
@@ -69,14 +82,14 @@ func TestNoAllocationPerRequestWithFeatures(t *testing.T) {
 	defer syslog.Close()
 	port := freePort(t)
 	origin := answer(t)
-	text := fmt.Sprintf(settings, syslog.LocalAddr().(*net.UDPAddr).Port, port, origin, origin)
+	text := fmt.Sprintf(settings, syslog.LocalAddr().(*net.UDPAddr).Port, port, origin)
 	bed.Start(t, 1, text)
 	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	req := []byte("GET /api/Users?id=1 HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n")
+	req := []byte("GET /api/Users?id=1 HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\nCookie: SID=x\r\n\r\n")
 	buf := make([]byte, 4096)
 	size := 0
 	one := func() {
