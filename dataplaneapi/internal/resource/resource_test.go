@@ -411,6 +411,21 @@ func TestPersistence(t *testing.T) {
 	}
 }
 
+// Compression is written as people write it, and read again.
+func TestCompression(t *testing.T) {
+	a := api(t)
+	f := config.Parse("t", []byte("backend b\n    server s h:1\n"))
+	value := parse(t, `{"name":"b","compression":{"algo-req":"gzip","algos-res":["gzip","deflate"],"types-req":["text/plain"],"types-res":["text/html","text/css"],"minsize_req":100,"minsize_res":1024,"direction":"both","offload":true}}`)
+	if err := a.ByName["backend"].Sections(f).Replace("b", 0, value, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"algo-req gzip", "algo-res gzip deflate", "type-req text/plain", "type-res text/html text/css", "minsize-req 100", "minsize-res 1024", "direction both", "offload"} {
+		if !strings.Contains(string(f.Bytes()), "    compression "+want+"\n") {
+			t.Errorf("no %q in\n%s", want, f.Bytes())
+		}
+	}
+}
+
 // A line that says more than the description knows is neither lost nor doubled.
 func TestStranger(t *testing.T) {
 	a := api(t)
