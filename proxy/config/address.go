@@ -260,15 +260,7 @@ func (a *Address) setPort(port, whole string, opt AddressOptions) error {
 		}
 	}
 	if port[0] == '+' || port[0] == '-' {
-		if !opt.PortOffset {
-			return fmt.Errorf("port offset not permitted here in '%s'", whole)
-		}
-		n, err := strconv.Atoi(port)
-		if err != nil || n > 65535 || n < -65535 {
-			return fmt.Errorf("invalid port offset '%s' in '%s'", port, whole)
-		}
-		a.Port, a.PortLow, a.PortHigh = PortOffset, n, n
-		return nil
+		return a.setPortOffset(port, whole, opt)
 	}
 	low, high, isRange := strings.Cut(port, "-")
 	if isRange && !opt.PortRange {
@@ -289,6 +281,18 @@ func (a *Address) setPort(port, whole string, opt AddressOptions) error {
 		}
 		a.Port, a.PortHigh = PortRange, hi
 	}
+	return nil
+}
+
+func (a *Address) setPortOffset(port, whole string, opt AddressOptions) error {
+	if !opt.PortOffset {
+		return fmt.Errorf("port offset not permitted here in '%s'", whole)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n > 65535 || n < -65535 {
+		return fmt.Errorf("invalid port offset '%s' in '%s'", port, whole)
+	}
+	a.Port, a.PortLow, a.PortHigh = PortOffset, n, n
 	return nil
 }
 

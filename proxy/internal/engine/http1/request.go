@@ -168,17 +168,8 @@ func requestVersion(buf []byte, i int, req *message.Request, lim *Limits) (int, 
 // 1.1 or later.
 func version(v []byte, lim *Limits) (message.Version, bool) {
 	if len(v) == 8 && string(v[:5]) == "HTTP/" && v[6] == '.' {
-		if v[5] == '1' && v[7] == '1' {
-			return message.HTTP11, true
-		}
 		major, minor := v[5]-'0', v[7]-'0'
-		if major > 9 || minor > 9 {
-			return 0, false
-		}
-		if major > 1 || major == 1 && minor >= 1 {
-			return message.HTTP11, true
-		}
-		return message.HTTP10, true
+		return versionOf(int(major), int(minor)), major <= 9 && minor <= 9
 	}
 	if !lim.AcceptInvalid {
 		return 0, false
@@ -196,13 +187,14 @@ func version(v []byte, lim *Limits) (message.Version, bool) {
 		return 0, false
 	}
 	minor, rest, ok := digits(rest[1:])
-	if !ok || len(rest) != 0 {
-		return 0, false
-	}
+	return versionOf(major, minor), ok && len(rest) == 0
+}
+
+func versionOf(major, minor int) message.Version {
 	if major > 1 || major == 1 && minor >= 1 {
-		return message.HTTP11, true
+		return message.HTTP11
 	}
-	return message.HTTP10, true
+	return message.HTTP10
 }
 
 // digits reads a short decimal number at the start of b.

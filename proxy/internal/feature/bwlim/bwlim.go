@@ -45,59 +45,72 @@ func parse(c *conf.Ctx, kind string, args []string) (stream.Filter, error) {
 	if find(c.Proxy, f.name) != nil {
 		return nil, fmt.Errorf("bwlim filter '%s' already declared for proxy '%s'", f.name, c.Proxy.Name)
 	}
-	var shared, perStream, key bool
+	var l limits
 	for len(w.Rest()) > 0 {
-		option := w.Next()
-		value := w.Next()
-		var err error
-		switch option {
-		case "default-limit":
-			perStream = true
-			f.limit, err = config.ParseSize(value)
-		case "default-period":
-			perStream = true
-			var d time.Duration
-			d, err = config.ParseTime(value, time.Millisecond)
-			f.period = int64(d)
-		case "limit":
-			shared = true
-			_, err = config.ParseSize(value)
-		case "min-size":
-			f.minSize, err = config.ParseSize(value)
-		case "key":
-			shared, key = true, true
-			if _, err := sample.Parse(c, value); err != nil {
-				return nil, err
-			}
-		case "table":
-			shared = true
-			if value == "" {
-				return nil, conf.Causef("a table name is expected for option 'table'")
-			}
-		default:
-			return nil, conf.Causef("unexpected argument '%s'", option)
-		}
-		if err != nil {
-			return nil, conf.Causef("invalid value for option '%s' (%w)", option, err)
+		if err := l.option(c, f, w.Next(), w.Next()); err != nil {
+			return nil, err
 		}
 	}
+	if l.shared && !l.perStream && l.key {
+		return nil, conf.NotYet("stick table, which shared limits need, of filter", kind)
+	}
+	return f, l.check(f)
+}
+
+// limits are the kinds of limits that the options of a filter are about.
+type limits struct{ shared, perStream, key bool }
+
+// option takes an option with its value.
+func (l *limits) option(c *conf.Ctx, f *filter, option, value string) (err error) {
+	switch option {
+	case "default-limit":
+		l.perStream = true
+		f.limit, err = config.ParseSize(value)
+	case "default-period":
+		l.perStream = true
+		var d time.Duration
+		d, err = config.ParseTime(value, time.Millisecond)
+		f.period = int64(d)
+	case "limit":
+		l.shared = true
+		_, err = config.ParseSize(value)
+	case "min-size":
+		f.minSize, err = config.ParseSize(value)
+	case "key":
+		l.shared, l.key = true, true
+		if _, err := sample.Parse(c, value); err != nil {
+			return err
+		}
+	case "table":
+		l.shared = true
+		if value == "" {
+			return conf.Causef("a table name is expected for option 'table'")
+		}
+	default:
+		return conf.Causef("unexpected argument '%s'", option)
+	}
+	if err != nil {
+		return conf.Causef("invalid value for option '%s' (%w)", option, err)
+	}
+	return nil
+}
+
+// check tells what is missing.
+func (l *limits) check(f *filter) error {
 	missing := ""
 	switch {
-	case shared && perStream:
-		return nil, conf.Causef("options of limits for one stream and of shared limits exclude each other")
-	case shared && !key:
+	case l.shared && l.perStream:
+		return conf.Causef("options of limits for one stream and of shared limits exclude each other")
+	case l.shared && !l.key:
 		missing = "key"
-	case shared:
-		return nil, conf.NotYet("stick table, which shared limits need, of filter", kind)
 	case f.period == 0:
 		missing = "default-period"
 	case f.limit == 0:
 		missing = "default-limit"
+	default:
+		return nil
 	}
-	if missing != "" {
-		return nil, conf.Causef("<%s> option is missing", missing)
-	}
-	return f, nil
+	return conf.Causef("<%s> option is missing", missing)
 }
 
 // find gives the filter of a name.

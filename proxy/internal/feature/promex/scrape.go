@@ -148,33 +148,27 @@ func (s *scrape) step() {
 			s.object(f)
 		}
 	case s.proxy < len(s.snap.Proxies):
-		p := s.snap.Proxies[s.proxy]
 		s.proxy++
-		if p.Disabled || p.ID <= 0 || f.metric.how&inHTTP != 0 && p.Mode != stream.HTTP {
-			return
-		}
-		o.Proxy, o.Kind = p, f.kind
-		front, back := p.Frontend && !p.FE.Stopped.Load(), p.Backend
-		switch f.kind {
-		case column.Frontend:
-			if front {
-				s.object(f)
-			}
-		case column.Backend:
-			if back {
-				s.object(f)
-			}
-		case column.Server:
-			if back {
-				s.servers = p.BE.Servers()
-			}
-		case column.Listener:
-			if front && p.Has(stream.SocketStats) {
-				s.listeners = s.w.ListenersOf(p)
-			}
-		}
+		s.inProxy(f, s.snap.Proxies[s.proxy-1])
 	default:
 		s.families, s.proxy = s.families[1:], 0
+	}
+}
+
+// inProxy adds the sample of a proxy, or begins with its servers or listeners.
+func (s *scrape) inProxy(f *family, p *stream.Proxy) {
+	if p.Disabled || p.ID <= 0 || f.metric.how&inHTTP != 0 && p.Mode != stream.HTTP {
+		return
+	}
+	s.obj.Proxy, s.obj.Kind = p, f.kind
+	front, back := p.Frontend && !p.FE.Stopped.Load(), p.Backend
+	switch {
+	case f.kind == column.Frontend && front, f.kind == column.Backend && back:
+		s.object(f)
+	case f.kind == column.Server && back:
+		s.servers = p.BE.Servers()
+	case f.kind == column.Listener && front && p.Has(stream.SocketStats):
+		s.listeners = s.w.ListenersOf(p)
 	}
 }
 

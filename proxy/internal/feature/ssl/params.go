@@ -92,6 +92,10 @@ func (o *Options) Parse(words []string) (n int, known bool, err error) {
 		}
 		value = words[1]
 	}
+	if text := o.text(name); text != nil {
+		*text = value
+		return 1 + WordArgs(name), true, nil
+	}
 	switch name {
 	case "ssl-min-ver", "ssl-max-ver":
 		v := versionOf(value)
@@ -103,18 +107,6 @@ func (o *Options) Parse(words []string) (n int, known bool, err error) {
 		} else {
 			o.Max = v
 		}
-	case "ciphers":
-		o.Ciphers = value
-	case "ciphersuites":
-		o.CipherSuites = value
-	case "curves":
-		o.Curves = value
-	case "ecdhe":
-		o.ECDHE = value
-	case "sigalgs":
-		o.SigAlgs = value
-	case "client-sigalgs":
-		o.ClientSigAlgs = value
 	case "tls-tickets":
 		o.Tickets = 1
 	case "no-tls-tickets":
@@ -122,23 +114,47 @@ func (o *Options) Parse(words []string) (n int, known bool, err error) {
 	case "prefer-client-ciphers":
 		o.PreferClient = true
 	default:
-		how, suffix, _ := strings.Cut(name, "-")
-		for _, v := range versions {
-			if suffix != v.suffix {
-				continue
-			}
-			switch how {
-			case "force":
-				o.Min, o.Max = v.version, v.version
-				return 1, true, nil
-			case "no":
-				o.Off |= offBit(v.version)
-				return 1, true, nil
-			}
-		}
-		return 0, false, nil
+		known := o.version(name)
+		return 1, known, nil
 	}
 	return 1 + WordArgs(name), true, nil
+}
+
+// text is where the value of an option stands that is kept as it is written, nil if
+// it is another option.
+func (o *Options) text(name string) *string {
+	switch name {
+	case "ciphers":
+		return &o.Ciphers
+	case "ciphersuites":
+		return &o.CipherSuites
+	case "curves":
+		return &o.Curves
+	case "ecdhe":
+		return &o.ECDHE
+	case "sigalgs":
+		return &o.SigAlgs
+	case "client-sigalgs":
+		return &o.ClientSigAlgs
+	}
+	return nil
+}
+
+// version takes "force-<version>" and "no-<version>". It tells whether it was one.
+func (o *Options) version(name string) bool {
+	how, suffix, _ := strings.Cut(name, "-")
+	for _, v := range versions {
+		switch {
+		case suffix != v.suffix:
+		case how == "force":
+			o.Min, o.Max = v.version, v.version
+			return true
+		case how == "no":
+			o.Off |= offBit(v.version)
+			return true
+		}
+	}
+	return false
 }
 
 func offBit(version uint16) uint8 { return 1 << (version - 0x0300) }
