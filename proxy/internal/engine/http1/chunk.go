@@ -91,7 +91,8 @@ func (c *Chunks) Skip(n int64) {
 // Done tells whether the body has ended.
 func (c *Chunks) Done() bool { return c.state == chunkDone }
 
-// control consumes what is not data, up to the next data.
+// control consumes what is not data, up to the next data. It is a state machine over
+// single bytes, and one function: each state is a case, and most a line or two.
 func (c *Chunks) control(buf []byte, tr *[]message.Field) (int, error) {
 	for i := 0; i < len(buf); i++ {
 		b := buf[i]

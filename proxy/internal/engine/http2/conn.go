@@ -199,7 +199,8 @@ func (c *Conn) Feed(p []byte) error {
 	return nil
 }
 
-// beginFrame looks at a frame's header.
+// beginFrame looks at a frame's header. It has a case for each kind of frame, with
+// what RFC 9113 6 asks of it.
 func (c *Conn) beginFrame() error {
 	f := &c.f
 	if f.len > c.cfg.maxFrame() {
