@@ -23,6 +23,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/rule"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/ssl"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/stats"
+	_ "github.com/forebay-lb/forebay/proxy/internal/feature/statspage"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/uniqueid"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/userlist"
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature/vars"

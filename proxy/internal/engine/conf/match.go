@@ -192,6 +192,8 @@ func unknown(st config.Statement, in Sections, kind string) error {
 		return unknownOption(st, got)
 	case "proxy timeout":
 		return say("'timeout' supports 'client', 'server', 'connect', 'check', 'queue', 'handshake', 'http-keep-alive', 'http-request', 'tunnel', 'tarpit', 'client-fin' and 'server-fin' (got '%s')", got)
+	case "proxy stats":
+		return say("unknown stats parameter '%s', expects 'admin', 'uri', 'realm', 'auth', 'scope', 'enable', 'hide-version', 'show-node', 'show-desc' , 'show-legends' or 'show-version'.", got)
 	case "global stats":
 		return say("'stats' only supports 'socket', 'maxconn', 'bind-process', 'calculate-max-counters'  and 'timeout' (got '%s')", got)
 	case "proxy rate-limit":

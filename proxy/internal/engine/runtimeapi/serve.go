@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
+	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/transport"
 )
 
@@ -171,6 +173,18 @@ func (c *Conn) Do(words []string) {
 			c.reply(err)
 		}
 	}
+}
+
+// Perform runs a command of the worker's set for somebody who has no connection, and
+// gives its error only. It must run in a coroutine of r, and is not for commands that
+// answer at length.
+func Perform(r *reactor.Reactor, w *stream.Worker, words ...string) error {
+	c := &Conn{Options: Options{Worker: w, Level: Admin}, R: r, set: Worker}
+	cmd, n := Worker.find(words)
+	if cmd == nil {
+		return Errorf("Unknown command.\n")
+	}
+	return cmd.Run(c, words[n:])
 }
 
 // NoEmptyLine leaves out the empty line after the present reply.

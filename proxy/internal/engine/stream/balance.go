@@ -74,9 +74,10 @@ func (st *Stream) query(avoid *server.Server) balance.Query {
 	return q
 }
 
-// awaitsBody tells whether the server is chosen by what is in the body.
+// awaitsBody tells whether the server is chosen, or the request answered, by what is
+// in the body.
 func (p *Proxy) awaitsBody(st *Stream) bool {
-	return p.Has(HTTPBufferRequest) || p.Backend && p.Balance.Body && st.Req.Method == message.Post
+	return p.Has(HTTPBufferRequest) || p.NeedsBody != nil && p.NeedsBody(st) || p.Backend && p.Balance.Body && st.Req.Method == message.Post
 }
 
 // FirstBytes are what the client of mode tcp has sent so far, and nobody has taken.

@@ -114,7 +114,7 @@ func (s *h1Server) send() step {
 // there as a whole. The rest is left to the upload.
 func (s *h1Server) sendKept() step {
 	st := s.st
-	body, whole := st.wholeBody()
+	body, whole := st.WholeBody()
 	err := s.sendFirst(body, whole)
 	switch {
 	case err == nil:

@@ -131,7 +131,8 @@ type Proxy struct {
 	SessionRules    []Rule // tcp-request session
 	ContentRules    []Rule // tcp-request content: before the http-request rules
 	RequestRules    []Rule
-	Redirects       []Rule // "redirect" lines: after the http-request rules, whatever those allowed
+	Pages           []Rule // what answers some requests by itself: after the http-request rules, whatever those allowed
+	Redirects       []Rule // "redirect" lines: after the pages
 	ResponseContent []Rule // tcp-response content: before the http-response rules
 	ResponseRules   []Rule
 	AfterRules      []Rule // http-after-response
@@ -140,6 +141,9 @@ type Proxy struct {
 	FilterOrder     [2][]Filter // of requests and of responses ("filter-sequence"); nil: that of Filters, all of them
 	DefaultName     string      // default_backend
 	ServerLines     []*ServerLine
+
+	// NeedsBody, if set, tells whether the Pages want the body of a request.
+	NeedsBody func(*Stream) bool
 
 	// What follows is called in the frontend: OnRequest when the head of a request is
 	// there, behind the rules on contents and before the others; OnForward when it
@@ -187,6 +191,7 @@ func (p *Proxy) Clone() *Proxy {
 	q.ContentRules = append([]Rule(nil), p.ContentRules...)
 	q.ResponseContent = append([]Rule(nil), p.ResponseContent...)
 	q.RequestRules = append([]Rule(nil), p.RequestRules...)
+	q.Pages = append([]Rule(nil), p.Pages...)
 	q.Redirects = append([]Rule(nil), p.Redirects...)
 	q.ResponseRules = append([]Rule(nil), p.ResponseRules...)
 	q.AfterRules = append([]Rule(nil), p.AfterRules...)

@@ -46,7 +46,7 @@ func (st *Stream) requestRules(p *Proxy) step {
 	if p.awaitsBody(st) && !st.bufferBody(p) {
 		return stop
 	}
-	if len(p.RequestRules) > 0 && !st.run(p.RequestRules) || len(p.Redirects) > 0 && !st.run(p.Redirects) {
+	if len(p.RequestRules) > 0 && !st.run(p.RequestRules) || len(p.Pages) > 0 && !st.run(p.Pages) || len(p.Redirects) > 0 && !st.run(p.Redirects) {
 		if st.Term.Cause == 'P' && st.Reply != nil {
 			call(st.FE.OnDenied, st)
 			call(st.BE.OnChoose, st) // the log tells what cookie it had
@@ -113,4 +113,30 @@ func (st *Stream) Tarpit() {
 	}
 	st.client.watch(nil)
 	st.Time.GaveUp = st.R.Now()
+}
+
+// Denied counts a request, or a response, that a rule of the frontend or the backend
+// refused.
+func (st *Stream) Denied(response, frontend bool) {
+	i, l := st.R.Index, st.Listening()
+	if !response {
+		if l != nil {
+			l.DeniedReq.Add(1)
+		}
+		st.FE.FE.Counters[i].DeniedReq.Add(1)
+		if !frontend && st.BE.BE != nil {
+			st.BE.BE.Counters[i].DeniedReq.Add(1)
+		}
+		return
+	}
+	if l != nil {
+		l.DeniedResp.Add(1)
+	}
+	st.FE.FE.Counters[i].DeniedResp.Add(1)
+	if st.BE.BE != nil {
+		st.BE.BE.Counters[i].DeniedResp.Add(1)
+	}
+	if st.Srv != nil {
+		st.Srv.Counters[i].DeniedResp.Add(1)
+	}
 }

@@ -16,9 +16,9 @@ func (st *Stream) attempted(to step) step {
 	return to
 }
 
-// wholeBody gives the request's body if it is there as a whole. It is not taken:
+// WholeBody gives the request's body if it is there as a whole. It is not taken:
 // the request may be sent again.
-func (st *Stream) wholeBody() (body []byte, whole bool) {
+func (st *Stream) WholeBody() (body []byte, whole bool) {
 	if st.filtered {
 		return nil, st.reqData == nil
 	}

@@ -337,35 +337,9 @@ func refusal(l *Line, status int) (Exec, error) {
 	return func(sc *stream.Scope) stream.Verdict {
 		st := sc.Stream
 		make(st)
-		denied(st, phase != Request, frontend)
+		st.Denied(phase != Request, frontend)
 		return answered(st, 'P', phase)
 	}, nil
-}
-
-// denied counts a request, or a response, that a rule of the frontend or the backend
-// refused.
-func denied(st *stream.Stream, response, frontend bool) {
-	i, l := st.R.Index, st.Listening()
-	if !response {
-		if l != nil {
-			l.DeniedReq.Add(1)
-		}
-		st.FE.FE.Counters[i].DeniedReq.Add(1)
-		if !frontend && st.BE.BE != nil {
-			st.BE.BE.Counters[i].DeniedReq.Add(1)
-		}
-		return
-	}
-	if l != nil {
-		l.DeniedResp.Add(1)
-	}
-	st.FE.FE.Counters[i].DeniedResp.Add(1)
-	if st.BE.BE != nil {
-		st.BE.BE.Counters[i].DeniedResp.Add(1)
-	}
-	if st.Srv != nil {
-		st.Srv.Counters[i].DeniedResp.Add(1)
-	}
 }
 
 // redirection is a compiled redirect.

@@ -63,7 +63,7 @@ func rejectSession(sc *stream.Scope) stream.Verdict {
 func rejectContent(phase Phase) Exec {
 	return func(sc *stream.Scope) stream.Verdict {
 		st := sc.Stream
-		denied(st, phase == ResponseContent, true)
+		st.Denied(phase == ResponseContent, true)
 		ended(st, 'P', phase)
 		st.Reject()
 		return stream.Drop

@@ -23,13 +23,13 @@ func init() {
 }
 
 func showInfo(c *runtimeapi.Conn, args []string) error {
-	how, desc, float := plain, false, false
+	how, desc, float := CSV, false, false
 	for _, a := range args {
 		switch a {
 		case "typed":
-			how = typed
+			how = Typed
 		case "json":
-			how = asJSON
+			how = JSON
 		case "desc":
 			desc = true
 		case "float":
@@ -51,26 +51,23 @@ func showStat(c *runtimeapi.Conn, args []string) error {
 	}
 	snap := c.Worker.Snapshot()
 	f := Filter{Kinds: -1, Server: -1, Details: c.Level >= runtimeapi.Operator}
-	w := statWriter{c: c}
+	var w Writer
 	if err := w.read(&f, snap, args); err != nil {
 		return err
 	}
-	if err := w.begin(); err != nil {
-		return err
-	}
-	for _, p := range snap.Proxies {
-		rows := Rows(c.Worker, snap, p, f)
-		for i := range rows {
-			if err := w.row(&rows[i]); err != nil {
-				return err
-			}
+	b := w.Begin(nil)
+	for rows := Walk(c.Worker, snap, f, nil); rows.Next(); b = w.Row(b[:0], rows.Row()) {
+		if _, err := c.Write(b); err != nil {
+			return err
 		}
 	}
-	return w.end()
+	c.Write(b)
+	_, err := c.Write(w.End(nil))
+	return err
 }
 
 // read reads what is selected, and the form.
-func (w *statWriter) read(f *Filter, snap *stream.Snapshot, args []string) error {
+func (w *Writer) read(f *Filter, snap *stream.Snapshot, args []string) error {
 	if len(args) >= 3 && selects(args) {
 		if n, err := strconv.Atoi(args[0]); err != nil || n > 0 {
 			if f.Proxy = findProxy(snap, args[0]); f.Proxy == nil {
@@ -83,11 +80,11 @@ func (w *statWriter) read(f *Filter, snap *stream.Snapshot, args []string) error
 	for _, a := range args {
 		switch a {
 		case "typed":
-			w.how = typed
+			w.How = Typed
 		case "json":
-			w.how = asJSON
+			w.How = JSON
 		case "desc":
-			w.desc = true
+			w.Desc = true
 		case "no-maint":
 			f.NoMaint = true
 		case "up":

@@ -148,7 +148,10 @@ func TestListenerCounters(t *testing.T) {
 	}
 	rows := func() int {
 		snap := s.Worker.Snapshot()
-		return len(stats.Rows(s.Worker, snap, snap.Frontends["f"], stats.Filter{Kinds: 8, Server: -1}))
+		n := 0
+		for c := stats.Walk(s.Worker, snap, stats.Filter{Kinds: 8, Server: -1, Proxy: snap.Frontends["f"]}, nil); c.Next(); n++ {
+		}
+		return n
 	}
 	if n := rows(); n != 2 {
 		t.Errorf("%d rows", n)

@@ -1,24 +1,31 @@
 package stats
 
 import (
+	_ "embed" // for the schema
 	"fmt"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/runtimeapi"
 )
 
-// format is how a table is printed.
-type format int
+// Format is how a table is printed.
+type Format int
 
+// Formats.
 const (
-	plain format = iota
-	typed
-	asJSON
+	CSV Format = iota
+	Typed
+	JSON
 )
 
+// Schema is the JSON schema of "show info" and "show stat".
+//
+//go:embed schema.json
+var Schema string
+
 // writeInfo prints the fields of the process.
-func writeInfo(c *runtimeapi.Conn, v []value, how format, desc bool) error {
+func writeInfo(c *runtimeapi.Conn, v []value, how Format, desc bool) error {
 	var b []byte
-	if how == asJSON {
+	if how == JSON {
 		b = append(b, '[')
 	}
 	first := true
@@ -28,25 +35,25 @@ func writeInfo(c *runtimeapi.Conn, v []value, how format, desc bool) error {
 		}
 		f := infoFields[i]
 		switch how {
-		case plain:
+		case CSV:
 			b = fmt.Appendf(b, "%s: ", f.Name)
 			b = v[i].AppendText(b)
-		case typed:
+		case Typed:
 			b = fmt.Appendf(b, "%d.%s.1:", i, f.Name)
 			b = v[i].AppendTyped(b)
-		case asJSON:
+		case JSON:
 			if !first {
 				b = append(b, ',')
 			}
 			b = v[i].AppendJSON(b, "", i, f.Name)
 		}
 		first = false
-		if how != asJSON {
+		if how != JSON {
 			b = appendDesc(b, desc, f.Desc)
 			b = append(b, '\n')
 		}
 	}
-	if how == asJSON {
+	if how == JSON {
 		b = append(b, "]\n"...)
 	}
 	_, err := c.Write(b)
@@ -60,60 +67,57 @@ func appendDesc(b []byte, desc bool, text string) []byte {
 	return b
 }
 
-// statWriter prints rows as they come.
-type statWriter struct {
-	c    *runtimeapi.Conn
-	how  format
-	desc bool
+// Writer prints rows of "show stat" as they come.
+type Writer struct {
+	How  Format
+	Desc bool
 	n    int
-	b    []byte
 }
 
-func (w *statWriter) begin() error {
-	b := w.b[:0]
-	switch w.how {
-	case plain:
+// Begin adds to b what stands before the first row.
+func (w *Writer) Begin(b []byte) []byte {
+	switch w.How {
+	case CSV:
 		b = append(b, "# "...)
 		for _, c := range columns() {
 			b = append(b, c.Name...)
 			b = append(b, ',')
 		}
 		b = append(b, "-,\n"...)
-	case asJSON:
+	case JSON:
 		b = append(b, '[')
 	}
-	_, err := w.c.Write(b)
-	return err
+	return b
 }
 
-func (w *statWriter) end() error {
-	if w.how == asJSON {
-		_, err := w.c.WriteString("]\n")
-		return err
+// End adds what stands behind the last one.
+func (w *Writer) End(b []byte) []byte {
+	if w.How == JSON {
+		b = append(b, "]\n"...)
 	}
-	return w.c.Err()
+	return b
 }
 
-func (w *statWriter) row(r *Row) error {
-	b := w.b[:0]
-	switch w.how {
-	case plain:
+// Row adds a row.
+func (w *Writer) Row(b []byte, r *Row) []byte {
+	switch w.How {
+	case CSV:
 		for i := range r.v {
 			b = r.v[i].AppendCSV(b)
 			b = append(b, ',')
 		}
 		b = append(b, "-,\n"...)
-	case typed:
+	case Typed:
 		for i := range r.v {
 			if r.v[i].IsNone() {
 				continue
 			}
 			b = fmt.Appendf(b, "%c.%d.%d.%d.%s.1:", r.Object, r.Proxy, r.ID, i, columns()[i].Name)
 			b = r.v[i].AppendTyped(b)
-			b = appendDesc(b, w.desc, columns()[i].Desc)
+			b = appendDesc(b, w.Desc, columns()[i].Desc)
 			b = append(b, '\n')
 		}
-	case asJSON:
+	case JSON:
 		if w.n > 0 {
 			b = append(b, ',')
 		}
@@ -133,7 +137,5 @@ func (w *statWriter) row(r *Row) error {
 		b = append(b, ']')
 	}
 	w.n++
-	w.b = b
-	_, err := w.c.Write(b)
-	return err
+	return b
 }

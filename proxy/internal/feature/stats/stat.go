@@ -27,47 +27,96 @@ type Filter struct {
 	Details bool
 }
 
-// Rows gives the objects of a proxy, in the order of "show stat".
-func Rows(w *stream.Worker, snap *stream.Snapshot, p *stream.Proxy, f Filter) []Row {
-	gone := p.Disabled || p.ID <= 0 || p.Frontend && p.FE.Stopped.Load()
-	if gone || f.Proxy != nil && f.Proxy != p {
-		return nil
-	}
-	var rows []Row
-	o := object{W: w, Snap: snap, Now: w.Reactors[0].Sys.Wall(), Proxy: p, Details: f.Details, Count: f.Up || f.NoMaint}
-	if p.Frontend && f.Kinds&1 != 0 {
-		o.Kind = column.Frontend
-		rows = append(rows, row('F', &o))
-	}
-	if p.Frontend && f.Kinds&8 != 0 && p.Has(stream.SocketStats) {
-		rows = appendListeners(rows, &o, &f)
-	}
-	if p.Backend && f.Kinds&4 != 0 {
-		rows = appendServers(rows, &o, &f)
-	}
-	if p.Backend && f.Kinds&2 != 0 {
-		o.Kind = column.Backend
-		rows = append(rows, row('B', &o))
-	}
-	return rows
+// Cursor walks over objects in the order of "show stat", one at a time: a place in
+// the whole is a few numbers, however many there are.
+type Cursor struct {
+	// Object is the one that [Cursor.Next] came to.
+	stream.Object
+	f     Filter
+	shown func(*stream.Proxy) bool
+	proxy int // the next one
+	kinds int // of the one before it, what is left
+	// What is left of its listeners and servers.
+	listeners []*stream.Listener
+	servers   []*server.Server
+	row       Row
 }
 
-func appendListeners(rows []Row, o *object, f *Filter) []Row {
-	for _, l := range o.W.ListenersOf(o.Proxy) {
-		if o.SetListener(l) && f.numbered(o.Bind.ID) {
-			rows = append(rows, row('L', o))
-		}
-	}
-	return rows
+// Walk begins with the first object. shown, if it is not nil, tells of which proxies
+// there are any.
+func Walk(w *stream.Worker, snap *stream.Snapshot, f Filter, shown func(*stream.Proxy) bool) *Cursor {
+	c := &Cursor{f: f, shown: shown}
+	c.W, c.Snap, c.Details, c.Count = w, snap, f.Details, f.Up || f.NoMaint
+	return c
 }
 
-func appendServers(rows []Row, o *object, f *Filter) []Row {
-	for _, s := range o.Proxy.BE.Servers() {
-		if o.SetServer(s); f.numbered(s.ID) && f.inState(o.State) {
-			rows = append(rows, row('S', o))
+// Next goes to the next object that is selected; false: there is none.
+func (c *Cursor) Next() bool {
+	c.Now = c.W.Reactors[0].Sys.Wall()
+	for {
+		switch p := c.Proxy; {
+		case c.take(1):
+			c.Kind = column.Frontend
+			return true
+		case c.take(8):
+			if p.Has(stream.SocketStats) {
+				c.listeners = c.W.ListenersOf(p)
+			}
+		case len(c.listeners) > 0:
+			counted := c.SetListener(c.listeners[0])
+			if c.listeners = c.listeners[1:]; counted && c.f.numbered(c.Bind.ID) {
+				return true
+			}
+		case c.take(4):
+			c.servers = p.BE.Servers()
+		case len(c.servers) > 0:
+			c.SetServer(c.servers[0])
+			if c.servers = c.servers[1:]; c.f.numbered(c.Server.ID) && c.f.inState(c.State) {
+				return true
+			}
+		case c.take(2):
+			c.Kind = column.Backend
+			return true
+		case c.proxy == len(c.Snap.Proxies):
+			return false
+		default:
+			p := c.Snap.Proxies[c.proxy]
+			c.proxy++
+			c.Proxy, c.kinds = p, 0
+			if p.Disabled || p.ID <= 0 || p.Frontend && p.FE.Stopped.Load() || c.f.Proxy != nil && c.f.Proxy != p || c.shown != nil && !c.shown(p) {
+				continue
+			}
+			if p.Frontend {
+				c.kinds |= c.f.Kinds & (1 | 8)
+			}
+			if p.Backend {
+				c.kinds |= c.f.Kinds & (2 | 4)
+			}
 		}
 	}
-	return rows
+}
+
+// take tells whether that kind is left of the proxy, and takes it off.
+func (c *Cursor) take(kind int) bool {
+	left := c.kinds&kind != 0
+	c.kinds &^= kind
+	return left
+}
+
+var letters = [column.Kinds]byte{column.Frontend: 'F', column.Backend: 'B', column.Server: 'S', column.Listener: 'L'}
+
+// Row gives all columns of the object. It is good until the next one.
+func (c *Cursor) Row() *Row {
+	list := columns()
+	r := &c.row
+	if r.v == nil {
+		r.v = make([]value, len(list))
+	}
+	r.Object, r.Proxy, r.ID = letters[c.Kind], c.Proxy.ID, stream.ObjectID(&c.Object)
+	for i, col := range list {
+		r.v[i] = col.Value(&c.Object)
+	}
+	return r
 }
 
 // numbered tells whether a server or listener of that number is selected.
@@ -77,13 +126,4 @@ func (f *Filter) numbered(id int) bool { return f.Server <= 0 || id == f.Server 
 func (f *Filter) inState(st server.State) bool {
 	maint := st.Admin&server.Maint != 0
 	return !(f.NoMaint && maint) && !(f.Up && (maint || !st.Up()))
-}
-
-func row(letter byte, o *object) Row {
-	list := columns()
-	r := Row{Object: letter, Proxy: o.Proxy.ID, ID: stream.ObjectID(o), v: make([]value, len(list))}
-	for i, c := range list {
-		r.v[i] = c.Value(o)
-	}
-	return r
 }

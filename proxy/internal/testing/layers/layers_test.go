@@ -37,6 +37,7 @@ var uses = map[string][]string{
 	"ring":        {"logs"},
 	"rule":        {"logformat", "pattern", "sample"},
 	"ssl":         {"logs", "sample"},
+	"statspage":   {"stats"},
 	"uniqueid":    {"logformat", "sample"},
 	"vars":        {"check", "logformat", "rule", "sample"},
 }
