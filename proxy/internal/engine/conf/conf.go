@@ -177,8 +177,10 @@ type Loading struct {
 	takeover  *takeover  // nil: nothing is taken over
 	sums      *recorder
 	recurring [][2]int // diagnostics that each configuration gets
-	whole     bool     // see Whole
-	failed    bool     // what was taken over does not fit
+	owned     []owned
+	stages    [finished]int // how many there were at the end of each stage
+	whole     bool          // see Whole
+	failed    bool          // what was taken over does not fit
 	turns     int
 
 	defs []*defaults

@@ -27,6 +27,7 @@ func (l *Loading) finish(base *stream.Snapshot) {
 		f()
 	}
 	l.todo = nil
+	l.end(referred)
 	l.always(func() {
 		for _, p := range l.Snap.Proxies {
 			if !p.Disabled && !broken {

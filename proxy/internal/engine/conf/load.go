@@ -99,7 +99,7 @@ func loadFrom(in Input, base *record) (snap *stream.Snapshot, d *config.Diagnost
 // forget drops what is of no use any more: parts of the snapshot may know the
 // loading that made them.
 func (l *Loading) forget() {
-	l.cur, l.read, l.fresh, l.of, l.takeover, l.recurring = nil, nil, nil, nil, nil, nil
+	l.cur, l.read, l.fresh, l.of, l.takeover, l.recurring, l.owned = nil, nil, nil, nil, nil, nil, nil
 	l.defs, l.last, l.seen, l.todo, l.wishes, l.private = nil, nil, nil, nil, nil, nil
 }
 
@@ -119,9 +119,11 @@ func (l *Loading) build(blocks []*config.Block, in Input) bool {
 		}
 	}
 	l.read, l.room = make([]*reading, 0, len(blocks)), make([]reading, len(blocks))
+	l.stages[evaluated] = d.Len()
 	for _, b := range blocks {
 		l.block(b)
 	}
+	l.stages[parsed] = d.Len()
 	l.cur, l.room = nil, nil
 	if l.failed || !l.answered() {
 		return false
@@ -151,7 +153,7 @@ func (l *Loading) build(blocks []*config.Block, in Input) bool {
 	if l.failed {
 		return false
 	}
-	l.sayAgain()
+	l.end(finished)
 	if g.ZeroWarning && d.Count(config.Warning) > 0 && !d.HasErrors() {
 		d.Alert(config.Pos{}, "Some warnings were found and 'zero-warning' is set. Aborting.")
 	}

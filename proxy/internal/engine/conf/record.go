@@ -32,10 +32,10 @@ type Loaded struct {
 	files      []string           // that it names
 	refers     []reference
 	hosts      []resolved
-	again      []again             // what else it does
-	said       []config.Diagnostic // when it was parsed, with lines that count from its first
-	reserved   int                 // see Reserved
-	lines      bool                // see stream.Snapshot.KeepLines
+	again      []again // what else it does
+	said       []said  // what was reported of it
+	reserved   int     // see Reserved
+	lines      bool    // see stream.Snapshot.KeepLines
 }
 
 // reference is the name of a proxy that must be there.
@@ -43,6 +43,30 @@ type reference struct {
 	side Sections
 	name string
 }
+
+// said is something that was reported of a section. Its line counts from the
+// section's first.
+type said struct {
+	config.Diagnostic
+	when stage
+}
+
+// owned are diagnostics about a section, whatever their place: that can be a line
+// of its defaults.
+type owned struct {
+	from, to int
+	by       *reading
+}
+
+// stage is when something is reported.
+type stage uint8
+
+const (
+	evaluated stage = iota // while lines are read
+	parsed                 // while sections are
+	referred               // when what they refer to is looked for
+	finished               // behind that
+)
 
 // again is something that a section does each time that it is taken over, see
 // [Loading.OnTakeover].
@@ -179,6 +203,7 @@ func (t *takeover) find(p *config.Part, env uint64, pos config.Pos) *config.Bloc
 	if len(t.room) == 0 {
 		t.room = make([]found, 256)
 	}
+	t.l.sayAgain(s.said, evaluated, pos)
 	f := &t.room[0]
 	t.room = t.room[1:]
 	*f = found{Block: config.Block{Kind: s.Kind, Name: s.Name, From: s.From, Args: s.args, Pos: pos}, of: s}
@@ -274,7 +299,7 @@ func (l *Loading) breathe() {
 
 // TakeNothing gives up taking anything over: everything is loaded anew. It is for steps
 // that find out late that what is taken over does not fit.
-func (l *Loading) TakeNothing() { l.failed = true }
+func (l *Loading) TakeNothing() { l.failed = l.failed || l.takeover != nil }
 
 // Whole tells that what is parsed changes how other sections are loaded, in a way
 // that they do not know of: the next configuration takes over nothing.
@@ -326,7 +351,7 @@ type reading struct {
 	refers []reference
 	hosts  []resolved
 	again  []again
-	said   []config.Diagnostic
+	said   []said
 	lines  bool
 
 	reserved int // see Reserved
@@ -366,6 +391,7 @@ func (l *Loading) adopt(b *config.Block, from *defaults) {
 	}
 	cur.proxy, cur.made, cur.parent, cur.files, cur.refers, cur.lines, cur.reserved = p, s.made, s.parent, s.files, s.refers, s.lines, s.reserved
 	cur.again, cur.hosts, cur.said = s.again, s.hosts, s.said
+	l.sayAgain(s.said, parsed, b.Pos)
 	if s.lines {
 		l.Snap.KeepLines.Store(true)
 	}
@@ -428,7 +454,12 @@ func (l *Loading) Fresh() iter.Seq[*stream.Proxy] {
 	return func(yield func(*stream.Proxy) bool) {
 		defer func() { l.cur = nil }()
 		for _, l.cur = range l.fresh {
-			if !yield(l.cur.proxy) {
+			n := l.Diags.Len()
+			more := yield(l.cur.proxy)
+			if at := l.Diags.Len(); at > n {
+				l.owned = append(l.owned, owned{n, at, l.cur})
+			}
+			if !more {
 				return
 			}
 		}
@@ -566,29 +597,47 @@ func (l *Loading) complained() {
 		if slices.ContainsFunc(l.recurring, func(r [2]int) bool { return r[0] <= i && i < r[1] }) {
 			continue
 		}
-		switch cur := l.sectionAt(d.Pos); {
+		cur := l.sectionAt(d.Pos)
+		if o := slices.IndexFunc(l.owned, func(o owned) bool { return o.from <= i && i < o.to }); o >= 0 && l.owned[o].by != cur {
+			l.owned[o].by.anew = true
+			continue
+		}
+		switch {
 		case cur == nil:
 			l.whole = true
 		case cur.taken == nil:
-			d.Pos.Line -= cur.block.Pos.Line
-			cur.said = append(cur.said, d)
+			x := said{d, evaluated}
+			for x.when < finished && i >= l.stages[x.when] {
+				x.when++
+			}
+			x.Pos.Line -= cur.block.Pos.Line
+			cur.said = append(cur.said, x)
 		}
 	}
 }
 
-// sayAgain reports what was said of sections that are taken over, unless who looks
-// at all of the configuration has said it this time too.
-func (l *Loading) sayAgain() {
+// sayAgain reports what was said at a stage of a section that is taken over, and
+// begins at pos now, unless who looks at all of the configuration has said it this
+// time too.
+func (l *Loading) sayAgain(list []said, when stage, pos config.Pos) {
+	for _, x := range list {
+		d := x.Diagnostic
+		d.Pos.Line += pos.Line
+		if x.when == when && !slices.Contains(l.Diags.All(), d) {
+			l.Diags.Add(d)
+		}
+	}
+}
+
+// end ends a stage behind that of the sections' parsing.
+func (l *Loading) end(when stage) {
 	for _, cur := range l.read {
-		if cur.taken == nil {
-			continue
+		if cur.taken != nil {
+			l.sayAgain(cur.said, when, cur.block.Pos)
 		}
-		for _, d := range cur.said {
-			d.Pos.Line += cur.block.Pos.Line
-			if !slices.Contains(l.Diags.All(), d) {
-				l.Diags.Add(d)
-			}
-		}
+	}
+	if when < finished {
+		l.stages[when] = l.Diags.Len()
 	}
 }
 

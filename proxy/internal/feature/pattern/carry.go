@@ -27,8 +27,12 @@ func init() {
 				was = Of(t.Old)
 			}
 			lists := Of(t.New).Lists
+			lives := make(map[*live]bool)
+			for _, o := range was.Lists {
+				lives[o.live] = true
+			}
 			for _, l := range lists {
-				if l.taken {
+				if lives[l.live] || l.Name != "" && l.store != nil {
 					if err := l.goesOn(was); err != nil {
 						return snapshot.Steps{}, err
 					}
@@ -53,6 +57,7 @@ func init() {
 // goesOn prepares a list that shares what lives of one in was, if that was not
 // changed into what does not fit since it was loaded.
 func (l *List) goesOn(was *Set) error {
+	l.ready() // if the other configuration never was in force
 	l.content = ""
 	if o := was.byKey[l.key]; o != nil && o.store == l.store {
 		if why := l.differs(o); why != "" {

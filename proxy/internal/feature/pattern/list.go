@@ -25,7 +25,6 @@ type List struct {
 	sum     sum
 	forced  bool   // ID is the configuration's ("-u")
 	missing bool   // there is no file
-	taken   bool   // it goes on with what lives of the list in the configuration in force
 	content string // of the file, until there is a store
 	*live
 }
@@ -127,10 +126,10 @@ func newMatcher(l *live, u Use) *Matcher {
 }
 
 // attach adds a matcher. One more index is only made for a list that has its store;
-// if that is one in use, when the configuration comes into force.
+// a file's is one in use, and gets it when the configuration comes into force.
 func (l *List) attach(m *Matcher) {
 	l.Matchers = append(l.Matchers, m)
-	if l.store != nil && !l.taken {
+	if l.store != nil && l.Name == "" {
 		l.store.index(m.shape) // of nothing yet
 	}
 }

@@ -189,8 +189,8 @@ func usedBy(name, by string) string {
 // another makes one more matcher of a file's list. What the file says must fit; if
 // the list goes on with what lives of another one, that must too.
 func (l *List) another(c *conf.Ctx, kind string, u Use) (*Matcher, error) {
-	content := l.content
-	if l.taken {
+	content, shared := l.content, l.store != nil
+	if shared {
 		fresh := &List{Name: l.Name, live: new(live)}
 		if err := fresh.read(c, kind); err != nil {
 			return nil, err
@@ -206,7 +206,7 @@ func (l *List) another(c *conf.Ctx, kind string, u Use) (*Matcher, error) {
 		return nil, err
 	}
 	switch {
-	case l.taken && (names != nil || l.fits(m) != nil):
+	case shared && (names != nil || l.fits(m) != nil):
 		c.TakeNothing()
 	case names != nil:
 		l.names = names
@@ -221,7 +221,7 @@ func (l *List) takeOver(set *Set, m *Matcher, u Use, by string) bool {
 	n := set.byName[l.Name]
 	switch {
 	case n == nil:
-		n = &List{live: l.live, taken: true, Name: l.Name, Pairs: l.Pairs, Text: usedBy(l.Name, by), key: l.key, sum: l.sum, missing: l.missing}
+		n = &List{live: l.live, Name: l.Name, Pairs: l.Pairs, Text: usedBy(l.Name, by), key: l.key, sum: l.sum, missing: l.missing, content: l.content}
 		set.add(n)
 	case n.live != l.live && !n.goOn(l):
 		return false
@@ -244,7 +244,7 @@ func (l *List) goOn(o *List) bool {
 	if o.store == nil || l.store != nil || l.differs(o) != "" {
 		return false
 	}
-	l.store, l.taken = o.store, true
+	l.store = o.store
 	return true
 }
 
@@ -319,7 +319,7 @@ func Inline(c *conf.Ctx, keyword string, m Method, fold bool, id int, words []st
 		if !set.free(id) {
 			return false
 		}
-		set.add(&List{live: l.live, taken: true, ID: id, ACL: true, forced: l.forced, Text: text(line + lines), key: key, Matchers: l.Matchers})
+		set.add(&List{live: l.live, ID: id, ACL: true, forced: l.forced, Text: text(line + lines), key: key, Matchers: l.Matchers})
 		return true
 	})
 	return l.matcher(Use{Method: m, Fold: fold}), nil

@@ -88,6 +88,7 @@ func init() {
 				if !c.AtRunTime() {
 					change(c.Snap.Global).KeepSecrets = true
 					c.Whole() // all that speaks TLS is made otherwise
+					c.TakeNothing()
 				}
 				return func(sc *stream.Scope, v *sample.Value, n int) bool {
 					t := of(sc)
