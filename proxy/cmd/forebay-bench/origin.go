@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -23,6 +24,7 @@ type origin struct {
 	lfd     int
 	small   []byte
 	big     []byte
+	page    []byte
 	waiting []int
 	buf     []byte
 }
@@ -94,6 +96,7 @@ func newOrigin() (*origin, error) {
 	o := &origin{addr: addr, lfd: fd, buf: make([]byte, 64<<10)}
 	o.small = answer(200)
 	o.big = answer(1 << 20)
+	o.page = page(20 << 10)
 	if o.p, err = newPoller[originConn](); err != nil {
 		return nil, err
 	}
@@ -112,6 +115,28 @@ const held = 9000
 func answer(size int) []byte {
 	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nServer: origin\r\nContent-Length: %d\r\n\r\n", size)
 	return append([]byte(head), bytes.Repeat([]byte("x"), size)...)
+}
+
+// page is an answer with a body that is compressed to a fifth or a quarter, as text
+// with marks in it is.
+func page(size int) []byte {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	words := make([]string, 400)
+	for i := range words {
+		for range 2 + rnd.IntN(8) {
+			words[i] += string(rune('a' + rnd.IntN(26)))
+		}
+	}
+	var b bytes.Buffer
+	for b.Len() < size {
+		fmt.Fprintf(&b, "<tr class=\"row\"><td>%d</td><td>", rnd.IntN(1e6))
+		for range 3 + rnd.IntN(8) {
+			b.WriteString(words[min(rnd.IntN(400), rnd.IntN(400))] + " ")
+		}
+		b.WriteString("</td></tr>\n")
+	}
+	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nServer: origin\r\nContent-Length: %d\r\n\r\n", size)
+	return append([]byte(head), b.Bytes()[:size]...)
 }
 
 func (o *origin) run() {
@@ -146,6 +171,8 @@ func (o *origin) event(fd int, events uint32, c *originConn) {
 	switch req := o.buf[:n]; {
 	case bytes.HasPrefix(req, []byte("GET /big")):
 		c.out = o.big
+	case bytes.HasPrefix(req, []byte("GET /page")):
+		c.out = o.page
 	case bytes.HasPrefix(req, []byte("GET /hold")):
 		o.waiting = append(o.waiting, fd)
 		if len(o.waiting) >= held {

@@ -53,7 +53,7 @@ type running struct {
 }
 
 // ports are the addresses that a proxy listens on, by what they are for.
-var ports = []string{"http", "always", "edits", "bwlim", "uri", "cookie", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
+var ports = []string{"http", "always", "edits", "bwlim", "gzip", "uri", "cookie", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
 
 // configuration is what both programs run. {name} is the address of that port,
 // {a} and {b} the two servers.
@@ -94,6 +94,12 @@ frontend edits
 frontend bwlim
     bind {bwlim}
 {bwlim lines}    default_backend origin
+
+frontend gzip
+    bind {gzip}
+    compression algo gzip
+    compression type text/html
+    default_backend origin
 
 frontend uri
     bind {uri}

@@ -49,6 +49,7 @@ var scenarios = []scenario{
 	{name: "always-64", what: "`http-reuse always`, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("always"), "/")},
 	{name: "edits", what: "10 conditions and 20 edited headers, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("edits"), "/")},
 	{name: "bwlim", what: "`filter bwlim-out`, 100 connections, the limit never reached", threads: 1, target: 0.8, run: wrk(100, http("bwlim"), "/")},
+	{name: "gzip", what: "20 KiB of text compressed with gzip level 1, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("gzip"), "/page", "-H", "Accept-Encoding: gzip")},
 	{name: "uri", what: "`balance uri`, 1,000 servers, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("uri"), "/some/path/of/a/file?with=query")},
 	{name: "cookie", what: "a cookie inserted, 64 connections", threads: 1, target: 0.8, run: wrk(64, http("cookie"), "/")},
 	{name: "close", what: "a connection per request, one thread", threads: 1, target: 1.0, run: perConnection},
@@ -90,13 +91,13 @@ func https(port string) func(*running) string {
 	return func(r *running) string { return "https://" + r.at[port].String() }
 }
 
-// wrk loads a proxy with wrk.
-func wrk(connections int, to func(*running) string, path string) func(*bench, *running) (sample, error) {
+// wrk loads a proxy with wrk, with more arguments of its own.
+func wrk(connections int, to func(*running) string, path string, more ...string) func(*bench, *running) (sample, error) {
 	return func(b *bench, r *running) (sample, error) {
 		var out []byte
 		return b.timed(r, func() (int64, error) {
 			var err error
-			out, err = exec.Command("wrk", "-t1", "-c"+strconv.Itoa(connections), "-d"+strconv.Itoa(int(b.length.Seconds()))+"s", to(r)+path).CombinedOutput()
+			out, err = exec.Command("wrk", append(more, "-t1", "-c"+strconv.Itoa(connections), "-d"+strconv.Itoa(int(b.length.Seconds()))+"s", to(r)+path)...).CombinedOutput()
 			if err != nil {
 				return 0, fmt.Errorf("wrk: %w\n%s", err, out)
 			}
