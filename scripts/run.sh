@@ -35,7 +35,7 @@ await() { # until the command works, or the program has ended
 	tail -n 20 "$dir"/*.log >&2
 	exit 1
 }
-await "$proxy" curl -fs "http://127.0.0.1:$web/"
+await "$proxy" curl -fs "http://127.0.0.1:$web/healthz"
 bin/dataplaneapi -f "$dir/dataplaneapi.yaml" >"$dir/dataplaneapi.log" 2>&1 &
 rest=$!
 url=http://127.0.0.1:$api/v3
@@ -61,7 +61,9 @@ Forebay runs: master $proxy, REST on port $api, logs in $dir. Try, in another te
   kill -USR2 $proxy; sleep 1
   for i in 1 2 3; do curl -s http://127.0.0.1:$web/; done
 
-  # look inside
+  # look inside: the statistics page in a browser, and the figures for Prometheus
+  http://127.0.0.1:$web/stats
+  curl -s http://127.0.0.1:$web/metrics
   curl -s -u admin:demo $url/services/haproxy/stats/native
   curl -s -u admin:demo $url/services/haproxy/runtime/backends/app/servers
 $(command -v socat >/dev/null && printf "  echo 'show stat' | socat - UNIX-CONNECT:%s\n  echo 'show proc' | socat - UNIX-CONNECT:%s" "$dir/forebay.sock" "$dir/master.sock")
