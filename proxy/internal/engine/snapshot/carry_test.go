@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/forebay-lb/forebay/proxy/internal/engine/balance"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/stream"
 )
 
@@ -44,6 +45,52 @@ func TestApplyBalance(t *testing.T) {
 	b.apply(backups(" option allbackups\n"))
 	if got := seen(); got != "one two one two" && got != "two one two one" {
 		t.Errorf("allbackups: %s", got)
+	}
+}
+
+// Balancing over many servers takes its time: it is done without the worker's lock,
+// which reactors may wait for, unless there would be too few servers until then.
+func TestBalancesWithoutLock(t *testing.T) {
+	b := newBed(t, 1)
+	ports := freePorts(t, 1)
+	text := func(servers string) string {
+		return head + fmt.Sprintf("listen app\n bind 127.0.0.1:%d\n", ports[0]) + servers
+	}
+	b.start(text(" server a 127.0.0.1:1\n server b 127.0.0.1:2\n server c 127.0.0.1:3\n"))
+	for _, c := range []struct {
+		what, servers string
+		locked        bool
+	}{
+		{"a weight", " server a 127.0.0.1:1 weight 5\n server b 127.0.0.1:2\n server c 127.0.0.1:3\n", false},
+		{"one more", " server a 127.0.0.1:1\n server b 127.0.0.1:2\n server c 127.0.0.1:3\n server d 127.0.0.1:4\n", false},
+		{"one less", " server a 127.0.0.1:1\n server c 127.0.0.1:3\n server d 127.0.0.1:4\n", false},
+		{"one disabled", " server a 127.0.0.1:1\n server c 127.0.0.1:3\n server d 127.0.0.1:4 disabled\n", false},
+		{"another one disabled", " server a 127.0.0.1:1 disabled\n server c 127.0.0.1:3\n server d 127.0.0.1:4 disabled\n", true},
+		{"others", " server x 127.0.0.1:1\n server y 127.0.0.1:2\n", true},
+		{"one of two", " server x 127.0.0.1:1\n", true},
+	} {
+		var locked []bool
+		snap := b.load(text(c.servers))
+		how := &snap.Backends["app"].Balance
+		how.Algorithm = c.what
+		how.New = func(conf *balance.Config, set balance.Set, old balance.Picker) balance.Picker {
+			free := b.w.Mu.TryLock()
+			if free {
+				b.w.Mu.Unlock()
+			}
+			locked = append(locked, !free)
+			return balance.RoundRobin(conf, set, old)
+		}
+		if _, err := Apply(b.w, snap); err != nil {
+			t.Fatal(err)
+		}
+		if len(locked) != 1 || locked[0] != c.locked {
+			t.Errorf("%s: balanced under the lock: %v, want %v", c.what, locked, c.locked)
+		}
+		how.New = balance.RoundRobin
+		if got, want := b.w.Snapshot().Backends["app"].BE.Picker().Len(), strings.Count(c.servers, "server")-strings.Count(c.servers, "disabled"); got != want {
+			t.Errorf("%s: balanced over %d servers, not %d", c.what, got, want)
+		}
 	}
 }
 

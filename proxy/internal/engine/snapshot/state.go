@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/forebay-lb/forebay/proxy/internal/engine/conf"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/reactor"
@@ -91,6 +92,7 @@ type plan struct {
 	*Transition
 	backends []backendPlan
 	deleted  []*server.Server // that nothing refers to afterwards
+	balance  []func(now time.Time)
 
 	// The servers that there were, and how many changes of servers were counted
 	// before, with those that the plan has made to backends that are new.
@@ -114,7 +116,7 @@ type backendPlan struct {
 // new one.
 func backends(t *Transition) (Steps, error) {
 	pl := newPlan(t)
-	return Steps{Stale: pl.stale, Commit: pl.commit, After: pl.bury}, nil
+	return Steps{Stale: pl.stale, Commit: pl.commit, After: pl.after}, nil
 }
 
 func newPlan(t *Transition) *plan {
@@ -232,11 +234,11 @@ func (bp *backendPlan) begin() int64 {
 	return 1
 }
 
-// commit does it.
+// commit does it, but for balancing over the servers, which can take milliseconds
+// for a backend: reactors may wait for the lock that is held. Only a backend that
+// has lost half of its servers or more is balanced at once: the others would have to
+// bear it.
 func (pl *plan) commit() {
-	for _, s := range pl.deleted {
-		s.MarkDeleted()
-	}
 	for i := range pl.backends {
 		bp := &pl.backends[i]
 		if bp.old == nil {
@@ -244,7 +246,8 @@ func (pl *plan) commit() {
 		}
 		p, all := bp.proxy, bp.proxy.Has(stream.AllBackups)
 		p.BE.SetFullConn(p.FullConn)
-		p.BE.Batch(pl.Now, func() {
+		choice := p.BE.Choice()
+		balance := p.BE.Change(func() {
 			for s, set := range bp.set {
 				s.Replace(pl.Now, set)
 			}
@@ -253,7 +256,21 @@ func (pl *plan) commit() {
 				p.BE.SetBalance(p.Balance, all)
 			}
 		})
+		gone := 0
+		for _, s := range choice {
+			if bp.set[s] == nil || !s.Usable() {
+				gone++
+			}
+		}
+		if 2*gone < len(choice) {
+			pl.balance = append(pl.balance, balance)
+		} else {
+			balance(pl.Now)
+		}
 		p.BE.Applied()
+	}
+	for _, s := range pl.deleted {
+		s.MarkDeleted()
 	}
 }
 
@@ -262,6 +279,14 @@ func limitOf(p *stream.Proxy, g *stream.Global) int {
 		return p.MaxConn
 	}
 	return g.MaxConn
+}
+
+// after does what needs no lock.
+func (pl *plan) after() {
+	for _, balance := range pl.balance {
+		balance(pl.Now)
+	}
+	pl.bury()
 }
 
 // bury closes the idle connections of servers that are gone. Streams that use

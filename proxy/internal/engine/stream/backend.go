@@ -210,11 +210,25 @@ func (b *BackState) SetFullConn(n int) { b.load.Full.Store(int64(n)) }
 
 // Batch runs f, which changes many servers, and balances over the result once
 // instead of after each change. now is the time of day.
-func (b *BackState) Batch(now time.Time, f func()) {
+func (b *BackState) Batch(now time.Time, f func()) { b.Change(f)(now) }
+
+// Change is [BackState.Batch] for who holds a lock while servers are changed: it
+// gives what balances over the result, which takes its time with many servers. Until
+// then streams go to the servers that there were and that still take some.
+func (b *BackState) Change(f func()) (balance func(now time.Time)) {
 	b.batch.Store(true)
 	f()
-	b.batch.Store(false)
-	b.follow(now)
+	return func(now time.Time) {
+		b.batch.Store(false)
+		b.follow(now)
+	}
+}
+
+// Choice gives the servers among which streams are balanced, by what they are now.
+func (b *BackState) Choice() []*server.Server {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return balance.Active(b.Servers(), b.all)
 }
 
 func (b *BackState) changed(s *server.Server) {
