@@ -351,7 +351,7 @@ func TestReconnects(t *testing.T) {
 // "timeout server" the connection, and then gets what there is; requests do not
 // wait for it.
 func TestServerThatReadsNothing(t *testing.T) {
-	s := sim.NewStage(t, strings.Replace(stage, "r1 local0", "r1 len 9000 local0", 1), nil)
+	s := sim.NewStage(t, "global\n tune.http.logurilen 9000\n"+strings.Replace(stage, "r1 local0", "r1 len 9000 local0", 1), nil)
 	h := s.Listen("10.0.1.1:514")
 	p := h.Accept()
 	p.Pause()
