@@ -107,7 +107,7 @@ func (l *List) fits(m *Matcher) error {
 	for e := l.store.cur.Load().head.Load(); e != nil; e = e.Next() {
 		err := m.Out.check(e.Value())
 		if err == nil && m.shape != shapeless {
-			_, err = e.form(m.shape, nil)
+			_, err = e.form(m.shape, nil, nil)
 		}
 		if err != nil {
 			return err

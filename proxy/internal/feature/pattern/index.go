@@ -49,13 +49,14 @@ func (x *index) add(e *Entry, p parsed) {
 // fill adds the entries of a file to an index that nobody reads yet. It goes
 // backwards, so that what comes first is in front without a search.
 func (x *index) fill(entries []Entry, names lookup) {
-	var short [256]int // how many normal forms there are of a length
+	var short [ofIPv6 + 129]int // how many normal forms there are of a length
+	into := &room{chunk: min(8*len(entries), maxChunk)}
 	items := x.table.fresh(len(entries))
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
-		p, err := e.form(x.shape, nil)
+		p, err := e.form(x.shape, nil, into)
 		if err != nil { // a name that was resolved; all else was refused before
-			if p, err = e.form(x.shape, names); err != nil {
+			if p, err = e.form(x.shape, names, into); err != nil {
 				continue
 			}
 			kept := p
@@ -89,7 +90,7 @@ func (x *index) fill(entries []Entry, names lookup) {
 func (x *index) remove(e *Entry) {
 	if x.shape == asRegexp || x.shape == asRegexpFolded {
 		x.removeOdd(e)
-	} else if p, err := e.form(x.shape, nil); err == nil && p.odd != nil {
+	} else if p, err := e.form(x.shape, nil, nil); err == nil && p.odd != nil {
 		x.removeOdd(e)
 	} else if err == nil && x.table.remove(p.norm, e) {
 		x.lens.remove(p.length)

@@ -154,7 +154,7 @@ func (l *live) add(e *Entry) error {
 	err := s.check(e, l.names, &forms)
 	if err == nil {
 		if p := forms[asAddr]; p.norm != "" {
-			if _, plain := asAddr.parse(e.Key, nil); plain != nil {
+			if _, plain := asAddr.parse(e.Key, nil, nil); plain != nil {
 				e.special = &p
 			}
 		}
@@ -287,7 +287,7 @@ func (l *List) validate(m *Matcher, content string, names lookup) error {
 		case m.shape == asAddr:
 			_, _, err = parsePrefix(key, names)
 		default:
-			_, err = m.shape.parse(key, names)
+			_, err = m.shape.parse(key, names, nil)
 		}
 		if err != nil {
 			return fmt.Errorf("%w at line %d of file '%s'", err, no, l.Name)

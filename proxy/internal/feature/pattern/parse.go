@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 const most, least = 1<<63 - 1, -1 << 63
@@ -25,12 +26,34 @@ const ofIPv6 = 256
 // lookup finds the address of a name, when a configuration is loaded.
 type lookup func(name string) (netip.Addr, error)
 
-// parse reads a key. names may be nil.
-func (s shape) parse(key string, names lookup) (parsed, error) {
+// room is where the normal forms of a file's keys stand one behind the other: those
+// of a million are few objects. Without one each is an object of its own.
+type room struct {
+	free  []byte
+	chunk int
+}
+
+const maxChunk = 16 << 10
+
+func (r *room) text(b []byte) string {
+	if r == nil {
+		return string(b)
+	}
+	if len(r.free) < len(b) {
+		r.free = make([]byte, max(r.chunk, len(b)))
+	}
+	n := copy(r.free, b)
+	out := unsafe.String(unsafe.SliceData(r.free), n)
+	r.free = r.free[n:]
+	return out
+}
+
+// parse reads a key. names and into may be nil.
+func (s shape) parse(key string, names lookup, into *room) (parsed, error) {
 	switch s {
 	case asNumber:
 		low, high, err := parseSpan(key)
-		return spanOf(low, high), err
+		return spanOf(low, high, into), err
 	case asAddr:
 		pre, masked, err := parsePrefix(key, names)
 		if err != nil || masked != nil {
@@ -41,10 +64,10 @@ func (s shape) parse(key string, names lookup) (parsed, error) {
 		if pre.Addr().Is6() {
 			length += ofIPv6
 		}
-		return parsed{norm: string(k[:n]), length: length}, nil
+		return parsed{norm: into.text(k[:n]), length: length}, nil
 	case asBytes:
 		b, err := parseHex(key)
-		return text(string(b)), err
+		return text(into.text(b)), err
 	case asRegexp, asRegexpFolded:
 		flags := ""
 		if s.folded() {
@@ -68,12 +91,12 @@ func (s shape) parse(key string, names lookup) (parsed, error) {
 func text(norm string) parsed { return parsed{norm: norm, length: len(norm)} }
 
 // spanOf is a range of numbers. One that holds a single number can be looked up.
-func spanOf(low, high int64) parsed {
+func spanOf(low, high int64, into *room) parsed {
 	if low != high {
 		return parsed{odd: &odd{low: low, high: high}}
 	}
 	b := numberKey(low)
-	return parsed{norm: string(b[:]), length: len(b)}
+	return parsed{norm: into.text(b[:]), length: len(b)}
 }
 
 func numberKey(n int64) (b [8]byte) {
@@ -126,7 +149,7 @@ func compared(op, number string) (p parsed, key string, err error) {
 	default:
 		key = fmt.Sprintf("%d:%d", low, high)
 	}
-	return spanOf(low, high), key, nil
+	return spanOf(low, high, nil), key, nil
 }
 
 // parseSpan reads "n", "low:high" and the like. A hyphen separates as a colon

@@ -24,7 +24,7 @@ type Entry struct {
 
 // form reads the key for a shape. That of a name that was resolved, and of what an
 // operator made, is kept.
-func (e *Entry) form(s shape, names lookup) (parsed, error) {
+func (e *Entry) form(s shape, names lookup, into *room) (parsed, error) {
 	if e.special != nil && (s == asNumber || s == asAddr) {
 		p := *e.special
 		if o := p.odd; o != nil {
@@ -32,7 +32,7 @@ func (e *Entry) form(s shape, names lookup) (parsed, error) {
 		}
 		return p, nil
 	}
-	return s.parse(e.Key, names)
+	return s.parse(e.Key, names, into)
 }
 
 // ID tells the entry from all others of its list, those that were there before
@@ -118,7 +118,7 @@ func (s *store) check(e *Entry, names lookup, forms *[shapes]parsed) (err error)
 		if v.by[i].Load() == nil {
 			continue
 		}
-		if forms[i], err = e.form(shape(i), names); err != nil {
+		if forms[i], err = e.form(shape(i), names, nil); err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func (s *store) index(sh shape) error {
 		s.build.v, s.build.x, s.build.at = v, x, v.head.Load()
 		for n := 1; s.build.at != nil; n++ {
 			e := s.build.at
-			p, err := e.form(sh, nil)
+			p, err := e.form(sh, nil, nil)
 			if err != nil {
 				s.build.v = nil
 				return err
