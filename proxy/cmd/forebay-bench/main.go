@@ -241,12 +241,12 @@ func spread(got [2][]sample) string {
 
 // profiled runs a scenario for the sake of Forebay's profile.
 func (b *bench) profiled(s *scenario) {
-	if s.once || s.kind != cpuPerRequest {
+	if s.once || s.starts != nil || s.kind != cpuPerRequest {
 		return
 	}
 	file := filepath.Join(b.profile, s.name+".pprof")
 	os.Setenv("FOREBAY_CPUPROFILE", file)
-	r, err := b.progs[0].start(b.dir, s.threads, b.origin)
+	r, err := b.progs[0].start(b.dir, s.threads, b.origin, s.extra(b))
 	if err == nil {
 		_, err = s.run(b, r)
 		r.cmd.Process.Signal(unix.SIGXCPU)
@@ -263,17 +263,22 @@ func (b *bench) profiled(s *scenario) {
 func (b *bench) scenario(s *scenario) {
 	var run [2]*running
 	for i, p := range b.progs {
+		if s.starts != nil {
+			break
+		}
 		var err error
-		if run[i], err = p.start(b.dir, s.threads, b.origin); err != nil {
+		if run[i], err = p.start(b.dir, s.threads, b.origin, s.extra(b)); err != nil {
 			b.broken(s, err)
 			return
 		}
 		defer run[i].stop()
 	}
 	rounds := b.rounds
-	if s.once {
+	switch {
+	case s.once:
 		rounds = 1
-	} else {
+	case s.starts != nil: // nothing gets warm
+	default:
 		warm := *b
 		warm.length = time.Second
 		for _, r := range run {
@@ -287,9 +292,15 @@ func (b *bench) scenario(s *scenario) {
 	for n := range rounds {
 		for k := range 2 {
 			i := (n + k) % 2 // who comes first alternates
-			v, err := s.run(b, run[i])
+			var v sample
+			var err error
+			if s.starts != nil {
+				v, err = s.starts(b, b.progs[i])
+			} else {
+				v, err = s.run(b, run[i])
+			}
 			if err != nil {
-				b.broken(s, fmt.Errorf("%s: %w", run[i].path, err))
+				b.broken(s, fmt.Errorf("%s: %w", b.progs[i].path, err))
 				return
 			}
 			got[i] = append(got[i], v)

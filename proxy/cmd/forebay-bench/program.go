@@ -50,10 +50,11 @@ type running struct {
 	cmd    *exec.Cmd
 	at     map[string]netip.AddrPort // by the names of ports
 	errors bytes.Buffer
+	ready  time.Duration // from the start to the first answer
 }
 
 // ports are the addresses that a proxy listens on, by what they are for.
-var ports = []string{"http", "always", "edits", "bwlim", "gzip", "uri", "cookie", "tcp", "close", "hold", "h2", "ecdsa", "rsa"}
+var ports = []string{"http", "always", "edits", "bwlim", "gzip", "uri", "cookie", "tcp", "close", "hold", "h2", "ecdsa", "rsa", "map"}
 
 // configuration is what both programs run. {name} is the address of that port,
 // {a} and {b} the two servers.
@@ -189,8 +190,9 @@ func uriServers(origin [2]netip.AddrPort) string {
 // be all that is measured.
 const manyOrigins = 32
 
-// start runs a proxy and waits until it accepts connections.
-func (p *program) start(dir string, threads int, origin [2]netip.AddrPort) (*running, error) {
+// start runs a proxy, with what a scenario adds to the configuration, and waits until
+// it answers.
+func (p *program) start(dir string, threads int, origin [2]netip.AddrPort, extra string) (*running, error) {
 	r := &running{program: p, at: map[string]netip.AddrPort{}}
 	fill := []string{"{threads}", strconv.Itoa(threads), "{dir}", dir, "{a}", origin[0].String(), "{b}", origin[1].String(), "{edit lines}", editLines(), "{uri servers}", uriServers(origin)}
 	lines := bwlimLines
@@ -216,20 +218,25 @@ func (p *program) start(dir string, threads int, origin [2]netip.AddrPort) (*run
 	for i := range manyOrigins { // own ones for each program
 		text += fmt.Sprintf("    server m%d 127.0.%d.%d:%d\n", i, 2+p.number, i+1, origin[0].Port())
 	}
+	text += strings.NewReplacer(fill...).Replace(extra)
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
 	r.cmd = exec.Command(p.path, "-db", "-f", file)
 	r.cmd.Stderr = &r.errors
+	began := time.Now()
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		c, err := net.Dial("tcp", r.at["http"].String())
 		if err == nil {
-			c.Close()
-			return r, nil
+			err = request(c) // a connection alone may wait for the program
+			r.ready = time.Since(began)
+			if c.Close(); err == nil {
+				return r, nil
+			}
 		}
 		if time.Now().After(end) {
 			r.stop()

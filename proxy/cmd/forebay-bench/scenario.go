@@ -17,7 +17,16 @@ type scenario struct {
 	target     float64 // highest value that is good, of the ratio or of Forebay's own value
 	kind       kind
 	run        func(b *bench, r *running) (sample, error)
-	once       bool // one round is enough: it takes long
+	once       bool                                       // one round is enough: it takes long
+	lines      func(b *bench) string                      // what it adds to the configuration
+	starts     func(b *bench, p *program) (sample, error) // instead of run: it starts the program by itself
+}
+
+func (s *scenario) extra(b *bench) string {
+	if s.lines == nil {
+		return ""
+	}
+	return s.lines(b)
 }
 
 // kind tells what a sample's value is.
@@ -27,12 +36,14 @@ const (
 	cpuPerRequest  kind = iota // µs; the target is a ratio
 	bytesPerClient             // the target is Forebay's own value
 	latency                    // ms; the target is a ratio
+	loadTime                   // ms; the target is a ratio
+	bytesPerEntry              // the target is a ratio
 )
 
-func (k kind) unit() string { return [...]string{"µs", "B", "ms"}[k] }
+func (k kind) unit() string { return [...]string{"µs", "B", "ms", "ms", "B"}[k] }
 
 // digits is how many of a value's follow the point.
-func (k kind) digits() int { return [...]int{2, 0, 2}[k] }
+func (k kind) digits() int { return [...]int{2, 0, 2, 0, 0}[k] }
 
 // sample is the result of one round.
 type sample struct {
@@ -68,6 +79,14 @@ var scenarios = []scenario{
 	{name: "tls-ecdsa", what: "full handshake, ECDSA P-256", threads: 1, target: 0.8, run: handshakes("ecdsa", false)},
 	{name: "tls-rsa", what: "full handshake, RSA 2048", threads: 1, target: 1.0, run: handshakes("rsa", false)},
 	{name: "tls-resumed", what: "resumed handshake", threads: 1, target: 0.8, run: handshakes("ecdsa", true)},
+	mapped("str", 10, str), mapped("str", 10_000, str), mapped("str", 1_000_000, str),
+	mapped("beg", 10, beg), mapped("beg", 10_000, beg), mapped("beg", 1_000_000, beg),
+	mapped("ip", 10, ip), mapped("ip", 10_000, ip), mapped("ip", 1_000_000, ip),
+	// HAProxy compares expressions one by one: among a million a request takes it
+	// a tenth of a second.
+	mapped("reg", 10, reg), mapped("reg", 100, reg), mapped("reg", 1_000, reg),
+	loading("str", str), loading("beg", beg), loading("ip", ip),
+	entrySize("str", str), entrySize("beg", beg), entrySize("ip", ip),
 	{name: "p99", what: "99th percentile at 15,000 requests a second", threads: 1, target: 1.0, kind: latency, run: percentile},
 	{name: "idle", what: "idle connection", threads: 1, target: 600, kind: bytesPerClient, run: idle, once: true},
 	{name: "idle-h2", what: "idle HTTP/2 connection in clear", threads: 1, target: 2500, kind: bytesPerClient, run: idleConns(2000, dialH2), once: true},
