@@ -117,7 +117,7 @@ backend be1
 backend be2
 `
 
-func start(t *testing.T, text string) *stream.Worker {
+func start(t testing.TB, text string) *stream.Worker {
 	t.Helper()
 	snap, d := snapshot.Load(input(strings.ReplaceAll(text, "{at}", tcptest.Reserve(t).String())))
 	if snap == nil {
