@@ -209,6 +209,57 @@ func TestExamplesLoseAServer(t *testing.T) {
 	})
 }
 
+// TestHostsExample asks for hosts that the map of the example has, changes it while
+// it runs, and stops a server. What was changed is there after a reload too.
+func TestHostsExample(t *testing.T) {
+	t.Parallel()
+	web, one, two, blog := address(t), newOrigin(t, "shop"), newOrigin(t, "shop"), newOrigin(t, "blog")
+	text := read(t, filepath.Join(root, "deploy/examples/hosts.cfg"))
+	dir := scratch(t)
+	file := write(t, dir, "hosts.map", read(t, filepath.Join(root, "deploy/examples/hosts.map")))
+	text = strings.NewReplacer("bind :8080", "bind "+web, "/etc/forebay/hosts.map", file, "127.0.0.1:9001", one.addr, "127.0.0.1:9002", two.addr, "127.0.0.1:9003", blog.addr,
+		"maxconn 10000", "maxconn 1000", "abns@forebay", "@DIR@/s", "inter 2s", "inter 100ms").Replace(text)
+	p := serveIn(t, forebay, dir, text, "-W")
+	ask := func(host string) (int, string) {
+		r, err := http.NewRequest("GET", "http://"+web+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		body, _ := io.ReadAll(a.Body)
+		return a.StatusCode, string(body)
+	}
+	want := func(host string, code int, body string) {
+		t.Helper()
+		if got, text := ask(host); got != code || code == 200 && text != body {
+			t.Errorf("%s: %d %q", host, got, text)
+		}
+	}
+	p.awaitStat("shop", "s1", "status", "UP")
+	p.awaitStat("blog", "b1", "status", "UP")
+	want("shop.example.com", 200, "shop")
+	want("WWW.Example.com:8080", 200, "shop")
+	want("blog.example.com", 200, "blog")
+	want("new.example.com", 404, "")
+	if got := p.ask("add map " + file + " new.example.com blog"); got != "\n" {
+		t.Errorf("%q", got)
+	}
+	want("new.example.com", 200, "blog")
+	p.reload()
+	want("new.example.com", 200, "blog")
+	loseOne(t, p, "shop", "s1", one, func() error {
+		if code, _ := ask("shop.example.com"); code != 200 {
+			return fmt.Errorf("%d", code)
+		}
+		return nil
+	})
+}
+
 // loseOne stops a server while requests are made.
 func loseOne(t *testing.T, p *proxy, backend, server string, o *origin, request func() error) {
 	t.Helper()

@@ -62,6 +62,11 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	certtest.Write(t, etc, "certs/site.pem", ca.Issue(t, "site").PEM(t))
+	hosts, err := os.ReadFile("../../../deploy/examples/hosts.map")
+	if err != nil {
+		t.Fatal(err)
+	}
+	certtest.Write(t, etc, "hosts.map", hosts)
 	for _, f := range files {
 		if filepath.Base(f) == "demo.cfg" {
 			continue // a template
@@ -81,7 +86,7 @@ func TestExamples(t *testing.T) {
 			t.Errorf("HAProxy, %s: %v\n%s", f, err, out)
 		}
 	}
-	if len(files) < 4 {
+	if len(files) < 5 {
 		t.Errorf("found only %v", files)
 	}
 }
