@@ -19,6 +19,7 @@ import (
 	_ "github.com/forebay-lb/forebay/proxy/internal/feature"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/oracle"
+	"github.com/forebay-lb/forebay/proxy/internal/testing/race"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/sim"
 	"github.com/forebay-lb/forebay/proxy/internal/testing/tcptest"
 )
@@ -606,7 +607,8 @@ func TestNoAllocation(t *testing.T) {
 	for range 100 {
 		one()
 	}
-	if n := testing.AllocsPerRun(500, one); n >= 0.5 {
+	// The library's pools forget now and then when races are looked for.
+	if n := testing.AllocsPerRun(500, one); n >= 0.5 && !race.Enabled {
 		t.Errorf("%v allocations per response", n)
 	}
 }
