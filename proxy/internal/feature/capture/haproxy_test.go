@@ -1,18 +1,13 @@
 package capture_test
 
 import (
-	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"github.com/forebay-lb/forebay/proxy/internal/testing/oracle"
 )
@@ -171,9 +166,10 @@ func TestLinesAsHAProxy(t *testing.T) {
 // TestH2AsHAProxy does the same over HTTP/2, where cookies come in crumbs.
 func TestH2AsHAProxy(t *testing.T) {
 	sides := oracle.Run(t, configuration(""))
-	client := &http.Client{Timeout: time.Minute, Transport: &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, addr)
-	}}}
+	h2 := &http.Transport{Protocols: new(http.Protocols)}
+	h2.Protocols.SetUnencryptedHTTP2(true)
+	defer h2.CloseIdleConnections()
+	client := &http.Client{Timeout: time.Minute, Transport: h2}
 	for i := range frontends {
 		for _, fields := range [][]string{
 			{"x-a: one", "x-a: two", "x-b: b"},

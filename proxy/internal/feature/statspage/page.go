@@ -51,14 +51,13 @@ func (rule) Exec(sc *stream.Scope) stream.Verdict {
 			st.Term.Cause = 'P'
 		}
 	}
+	st.Service = service{s} // which has the name in logs, whoever answers
 	switch a {
 	case "deny":
 		st.Denied(false, st.FE == st.BE)
 		st.Reply = st.ErrorReply(403)
 	case "auth":
 		st.Reply = challenge(st, realm)
-	default:
-		st.Service = service{s}
 	}
 	return stream.Answer
 }
