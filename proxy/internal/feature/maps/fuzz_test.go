@@ -8,8 +8,8 @@ import (
 	"github.com/forebay-lb/forebay/proxy/internal/testing/bed"
 )
 
-// FuzzCommands: whatever is added to a map, by words or by a payload, it is refused
-// with a reply or stands in it, and the number of entries is that of its lines.
+// FuzzCommands: whatever is asked of a map, by words or by a payload, there is a
+// reply, and no more lines than entries are shown.
 func FuzzCommands(f *testing.F) {
 	f.Add("add map", "key", "value")
 	f.Add("add map", "<<", "a 1\n\nb\t2  \r\n c 3\n")
