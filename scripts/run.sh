@@ -61,8 +61,7 @@ Forebay runs: master $proxy, REST on port $api, logs in $dir. Try, in another te
   kill -USR2 $proxy; sleep 1
   for i in 1 2 3; do curl -s http://127.0.0.1:$web/; done
 
-  # look inside: the statistics page in a browser, and the figures for Prometheus
-  http://127.0.0.1:$web/stats
+  # look inside: the statistics page in a browser (http://127.0.0.1:$web/stats), and the figures for Prometheus
   curl -s http://127.0.0.1:$web/metrics
   curl -s -u admin:demo $url/services/haproxy/stats/native
   curl -s -u admin:demo $url/services/haproxy/runtime/backends/app/servers

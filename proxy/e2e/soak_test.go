@@ -508,7 +508,7 @@ func (s *soak) socket(h *heard, front, addr, name, path string) {
 			io.WriteString(c, http2.ClientPreface)
 			return newSoakH2(c).webSocket(ctx, l, path, up)
 		}
-		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nLane: %s\r\n\r\n", path, up)
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nFlow: %s\r\n\r\n", path, up)
 		br := bufio.NewReader(c)
 		res, err := http.ReadResponse(br, nil)
 		if err != nil {
