@@ -64,9 +64,10 @@ type applied struct {
 	before, peak   int64         // resident bytes of the worker
 	after          int64         // some seconds later
 	slowest, calm  time.Duration // of the requests during an application, and of those in as much time without
-	later          time.Duration // of those in the seconds that follow
+	later, rest    time.Duration // of those in the seconds that follow, and in as many without
 	late, lateCalm int
 	lateLater      int
+	lateRest       int
 }
 
 func (b *bench) apply(backends, servers int) error {
@@ -163,6 +164,10 @@ func (a *applying) round(k *keep) (r applied, err error) {
 	if calm.err != nil {
 		return r, calm.err
 	}
+	rest := <-window(afterwards)
+	if rest.err != nil {
+		return r, rest.err
+	}
 	if r.before, err = memoryOf(a.worker, "VmRSS"); err != nil {
 		return r, err
 	}
@@ -197,6 +202,7 @@ func (a *applying) round(k *keep) (r applied, err error) {
 	r.later, r.lateLater = slow(later.list)
 	r.slowest, r.late = slow(busy.list)
 	r.calm, r.lateCalm = slow(calm.list)
+	r.rest, r.lateRest = slow(rest.list)
 	return r, nil
 }
 
@@ -221,16 +227,17 @@ func report(got []applied) {
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	mb := func(n int64) float64 { return float64(n) / (1 << 20) }
-	var late, calm, later int
+	var late, calm, later, rest int
 	for _, r := range got {
-		late, calm, later = late+r.late, calm+r.lateCalm, later+r.lateLater
+		late, calm, later, rest = late+r.late, calm+r.lateCalm, later+r.lateLater, rest+r.lateRest
 	}
 	fmt.Printf("applied in       %8.1f ms (median of %d; CPU: master %.1f ms, worker %.1f ms beside that of %d requests/s)\n", mid(func(r applied) float64 { return ms(r.wall) }), len(got),
 		mid(func(r applied) float64 { return ms(r.master) }), mid(func(r applied) float64 { return ms(r.worker) }), applyRate)
 	fmt.Printf("worker's memory  %8.1f MB before, %.1f at the peak (%+.1f %%), %.1f %.0f seconds later\n", mid(func(r applied) float64 { return mb(r.before) }), mid(func(r applied) float64 { return mb(r.peak) }),
 		mid(func(r applied) float64 { return 100*float64(r.peak)/float64(r.before) - 100 }), mid(func(r applied) float64 { return mb(r.after) }), afterwards.Seconds())
-	fmt.Printf("slowest request  %8.2f ms (median; without an application %.2f, in the %.0f seconds that follow %.2f); above %v in all rounds: %d (%d, %d)\n", mid(func(r applied) float64 { return ms(r.slowest) }),
-		mid(func(r applied) float64 { return ms(r.calm) }), afterwards.Seconds(), mid(func(r applied) float64 { return ms(r.later) }), maxWait, late, calm, later)
+	fmt.Printf("slowest request  %8.2f ms (median; in as much time without an application %.2f); in the %.0f seconds that follow %.2f (%.2f)\n", mid(func(r applied) float64 { return ms(r.slowest) }),
+		mid(func(r applied) float64 { return ms(r.calm) }), afterwards.Seconds(), mid(func(r applied) float64 { return ms(r.later) }), mid(func(r applied) float64 { return ms(r.rest) }))
+	fmt.Printf("above %v        %d requests of all rounds (%d); in the seconds that follow %d (%d)\n", maxWait, late, calm, later, rest)
 }
 
 // ask runs a command of the master.
