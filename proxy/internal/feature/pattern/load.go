@@ -294,10 +294,7 @@ var errTaken = errors.New("the id is already used")
 // Inline makes the list of the patterns that stand in the line of a condition, of
 // which keyword is the criterion. id is the number that the line asks for, or -1.
 func Inline(c *conf.Ctx, keyword string, m Method, fold bool, id int, words []string) (*Matcher, error) {
-	set := new(Set)
-	if c.Snap != nil && c.Snap.Global != nil {
-		set = sets.Make(c.Snap.Global)
-	}
+	set := setOf(c)
 	text := func(line int) string { return fmt.Sprintf("acl '%s' file '%s' line %d", keyword, c.Pos.File, line) }
 	l := &List{
 		live: new(live), ID: id, ACL: true, forced: id >= 0,

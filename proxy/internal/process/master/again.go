@@ -3,11 +3,8 @@ package master
 import (
 	"maps"
 	"os"
-	"runtime/debug"
 	"slices"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/forebay-lb/forebay/proxy/internal/console"
 	"github.com/forebay-lb/forebay/proxy/internal/engine/bundle"
@@ -54,12 +51,6 @@ func resumeStart(f *os.File, con *console.Console) int {
 	o := i.Options.options(con)
 	o.Program, o.Old, o.OldSignal, o.First, o.Descriptors = i.Program, i.Old, syscall.Signal(i.OldSignal), i.First, i.Descriptors
 	o.Ready = func() {}
-	if n := o.Settings.Memory; n > 0 {
-		debug.SetMemoryLimit(int64(n) << 20)
-	}
-	for _, fd := range o.Settings.Descriptors {
-		unix.CloseOnExec(fd)
-	}
 	return Run(o)
 }
 

@@ -218,7 +218,14 @@ func bequestOf(o Options) bequest {
 		NoSandbox: o.NoSandbox, Daemon: o.Daemon, MaxReloads: o.MaxReloads, TakeFrom: o.TakeFrom, PidFile: o.PidFile}
 }
 
+// options gives them back, and makes them hold for this program.
 func (b bequest) options(con *console.Console) Options {
+	if n := b.Settings.Memory; n > 0 {
+		debug.SetMemoryLimit(int64(n) << 20)
+	}
+	for _, fd := range b.Settings.Descriptors {
+		unix.CloseOnExec(fd)
+	}
 	return Options{
 		Files: b.Files, Settings: b.Settings, Console: con, Binds: b.Binds, Notify: b.Notify, Diag: b.Diag, Strict: b.Strict,
 		NoSandbox: b.NoSandbox, Daemon: b.Daemon, MaxReloads: b.MaxReloads, TakeFrom: b.TakeFrom, PidFile: b.PidFile,
@@ -346,12 +353,6 @@ func succeed(e *estate, con *console.Console) int {
 	m := newMaster(b.options(con))
 	m.path, m.image, m.started, m.secret = e.Path, imageOf("/proc/self/exe"), e.Started, e.Secret
 	m.reloads, m.failed, m.stopping, m.announced = e.Reloads, e.Failed, e.Stopping, true
-	if n := b.Settings.Memory; n > 0 {
-		debug.SetMemoryLimit(int64(n) << 20)
-	}
-	for _, fd := range b.Settings.Descriptors {
-		unix.CloseOnExec(fd)
-	}
 	if e.Notify > 0 {
 		m.notify = inheritNotifier(e.Notify)
 	}
